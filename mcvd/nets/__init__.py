@@ -1,0 +1,6 @@
+"""Networks and the ways to condition them."""
+
+from mcvd.nets.conditioning import SPATIN, AbstractConditioning, Concat
+from mcvd.nets.unet import UNet
+
+__all__ = ["SPATIN", "AbstractConditioning", "Concat", "UNet"]

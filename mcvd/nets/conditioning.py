@@ -1,0 +1,158 @@
+"""How the network learns of the frames around those it makes: by concatenation or by SPATIN.
+
+A conditioning is a choice (a frozen dataclass without weights) which answers three questions: how many context planes
+the first convolution sees, which norm a block uses, and, through that norm's `maps`, what depends on the context alone
+and can be computed once. A new way is a new class here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mcvd.nets.layers import conv, group_norm
+
+
+class AbstractNorm(nn.Module, ABC):
+    """A group norm which may be steered by the context and by the time embedding.
+
+    Args:
+        level: where in the U-Net it works; height and width there are those of the frames over 2 ** level.
+        map_channels: channels of its maps, 0 where the context does not steer it.
+    """
+
+    def __init__(self, level: int, map_channels: int) -> None:
+        super().__init__()
+        self.level, self.map_channels = level, map_channels
+
+    @abstractmethod
+    def maps(self, planes: Tensor) -> Tensor | None:
+        """What the context alone determines: planes (B, Q, H, W) -> (B, map_channels, H / 2**level, W / 2**level)."""
+
+    @abstractmethod
+    def forward(
+        self, x: Tensor, maps: Tensor | None, scale: Tensor | None = None, shift: Tensor | None = None
+    ) -> Tensor:
+        """Normalise x (B * K, C, h, w): maps are those of B conditions, scale and shift (B * K, C) of the time."""
+
+
+class AbstractConditioning(ABC):
+    """A way to condition the network on context planes (the frames stacked, then their masks if told)."""
+
+    tell_mask: bool
+
+    @abstractmethod
+    def first_planes(self, num_planes: int) -> int:
+        """How many of the context planes the first convolution sees."""
+
+    @abstractmethod
+    def norm(self, num_planes: int, channels: int, level: int, final: bool = False) -> AbstractNorm:
+        """The norm of a residual block, or (``final``) the one before the last convolution."""
+
+
+@dataclass(frozen=True)
+class Concat(AbstractConditioning):
+    """The context enters once, stacked with the noisy frames at the first convolution.
+
+    Args:
+        tell_mask: give the network one plane per context frame, 1 where it is visible and 0 where it is masked; else
+            absent and mid-grey are the same (as in all published models).
+    """
+
+    tell_mask: bool = True
+
+    def first_planes(self, num_planes: int) -> int:
+        """All of them."""
+        return num_planes
+
+    def norm(self, num_planes: int, channels: int, level: int, final: bool = False) -> AbstractNorm:
+        """A group norm that does not see the context; the final one has learnt weights instead of a time embedding."""
+        return _GroupNorm(channels, level, affine=final)
+
+
+@dataclass(frozen=True)
+class SPATIN(AbstractConditioning):
+    """Space-time-adaptive normalisation: every norm is scaled and shifted by maps computed from the context.
+
+    The maps do not depend on the noisy frames or the time, so a sampler computes them once. From MCVD
+    (arXiv 2205.09853), section 3.4, after SPADE (arXiv 1903.07291).
+
+    Args:
+        width: hidden channels between the context and the maps.
+        tell_mask: as in `Concat`.
+    """
+
+    width: int = 128
+    tell_mask: bool = True
+
+    def first_planes(self, num_planes: int) -> int:
+        """None: the noisy frames enter alone."""
+        return 0
+
+    def norm(self, num_planes: int, channels: int, level: int, final: bool = False) -> AbstractNorm:
+        """A norm steered by the context everywhere, also before the last convolution."""
+        if num_planes == 0:
+            raise ValueError("SPATIN needs context: give the block past or future frames, or use mcvd.nets.Concat")
+        return _SPATINNorm(num_planes, self.width, channels, level)
+
+
+class _GroupNorm(AbstractNorm):
+    """Group norm with a scale and a shift that come from the time, or are learnt (``affine``)."""
+
+    def __init__(self, channels: int, level: int, affine: bool) -> None:
+        super().__init__(level, map_channels=0)
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
+
+    def maps(self, planes: Tensor) -> None:
+        return None
+
+    def forward(
+        self, x: Tensor, maps: Tensor | None, scale: Tensor | None = None, shift: Tensor | None = None
+    ) -> Tensor:
+        if scale is None:
+            return group_norm(x, 1e-5, self.weight, self.bias)
+        return group_norm(x, 1e-5, 1 + scale, shift)
+
+
+class _SPATINNorm(AbstractNorm):
+    """Group norm, then gamma and beta maps of the context, then scale and shift of the time."""
+
+    def __init__(self, num_planes: int, width: int, channels: int, level: int) -> None:
+        super().__init__(level, map_channels=2 * channels)
+        self.hidden = conv(num_planes, width)
+        self.gamma_beta = conv(width, 2 * channels, parts=2)
+
+    def maps(self, planes: Tensor) -> Tensor:
+        size = [side >> self.level for side in planes.shape[2:]]
+        return self.gamma_beta(F.silu(self.hidden(F.interpolate(planes, size, mode="nearest"))))
+
+    def forward(
+        self, x: Tensor, maps: Tensor | None, scale: Tensor | None = None, shift: Tensor | None = None
+    ) -> Tensor:
+        gamma, beta = maps.unsqueeze(1).chunk(2, dim=2)  # (B, 1, C, h, w): shared by the K samples of a condition
+        h = group_norm(x, 1e-6).unflatten(0, (len(gamma), -1))  # (B, K, C, h, w)
+        h = (h * (1 + gamma) + beta).flatten(0, 1)
+        return h if scale is None else h * (1 + scale)[:, :, None, None] + shift[:, :, None, None]
+
+
+def context_planes(context: Tensor, keep: Tensor, tell_mask: bool) -> Tensor:
+    """Context frames as planes, frame after frame, then one constant plane per frame with its mask if it is told.
+
+    Args:
+        context: float (B, P + F, C, H, W), past then future; masked frames are already zero.
+        keep: bool (B, P + F), True where a frame is visible.
+        tell_mask: whether the masks become planes.
+
+    Returns:
+        (B, Q, H, W), Q = (P + F) * (C + 1) with masks, (P + F) * C without.
+    """
+    frames = context.flatten(1, 2)
+    if not tell_mask:
+        return frames
+    masks = keep.to(context.dtype)[:, :, None, None].expand(-1, -1, *context.shape[3:])
+    return torch.cat([frames, masks], dim=1)

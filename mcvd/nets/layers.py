@@ -1,0 +1,74 @@
+"""Convolutions, linear maps and group norm with the published initialisation and grouping rule."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# The last layer of a residual branch starts at almost nothing: at first a block is its skip connection.
+TINY = 1e-10
+
+
+def scaled_uniform_(weight: Tensor, scale: float = 1.0, parts: int = 1) -> Tensor:
+    """Fill a weight uniformly with variance ``scale / mean(fan_in, fan_out)``, in place.
+
+    Args:
+        weight: (out, in, ...) of a linear map or a convolution.
+        scale: factor on the variance.
+        parts: number of separate maps stacked along the outputs, each with its own fan.
+    """
+    kernel = math.prod(weight.shape[2:])
+    mean_fan = kernel * (weight.shape[1] + weight.shape[0] / parts) / 2
+    bound = math.sqrt(3 * scale / mean_fan)
+    return nn.init.uniform_(weight, -bound, bound)
+
+
+def conv(in_channels: int, out_channels: int, size: int = 3, scale: float = 1.0, parts: int = 1) -> nn.Conv2d:
+    """A convolution that keeps height and width, published initialisation, zero bias."""
+    layer = nn.Conv2d(in_channels, out_channels, size, padding=size // 2)
+    scaled_uniform_(layer.weight, scale, parts)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def linear(in_features: int, out_features: int, scale: float = 1.0, parts: int = 1) -> nn.Linear:
+    """A linear map, published initialisation, zero bias."""
+    layer = nn.Linear(in_features, out_features)
+    scaled_uniform_(layer.weight, scale, parts)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def num_groups(channels: int) -> int:
+    """The largest number of groups not above ``min(channels // 4, 32)`` which divides the channels.
+
+    Example:
+        >>> num_groups(48), num_groups(192), num_groups(3)
+        (12, 32, 1)
+    """
+    most = max(1, min(channels // 4, 32))
+    return next(groups for groups in range(most, 0, -1) if channels % groups == 0)
+
+
+def group_norm(x: Tensor, eps: float, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
+    """Group norm followed by a scale and a shift for each sample and channel.
+
+    Args:
+        x: (B, C, H, W), any float dtype, also that of the result; the kernel keeps statistics in at least float32.
+        eps: added to the variance.
+        scale: (B, C) or (C,), multiplies the normalised value; None leaves it alone.
+        shift: like ``scale``, added after it.
+    """
+    batch, channels, height, width = x.shape
+    groups = num_groups(channels)
+    # CUDA's autocast would return float32 and double the traffic of all that follows.
+    with torch.autocast(x.device.type, enabled=False):
+        if scale is None or shift is None:
+            return F.group_norm(x, groups, eps=eps)
+        # B samples of G groups are one sample of B * G groups: a scale per sample then costs no pass of its own.
+        scale, shift = (each.to(x.dtype).expand(batch, channels).reshape(-1) for each in (scale, shift))
+        one = x.reshape(1, batch * channels, height, width)
+        return F.group_norm(one, batch * groups, scale, shift, eps).view(batch, channels, height, width)

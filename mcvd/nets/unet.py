@@ -1,0 +1,225 @@
+"""The network: a 2D U-Net which sees the frames of a block as channels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mcvd.frames import FrameBlock
+from mcvd.nets.blocks import Down, Level, Middle, Prepared, Recipe, ResBlock, Up
+from mcvd.nets.conditioning import AbstractConditioning, AbstractNorm, Concat, context_planes
+from mcvd.nets.layers import TINY, conv, linear
+
+
+class UNet(nn.Module):
+    """The published MCVD network (NCSN++ family, arXiv 2011.13456, conditioned as in arXiv 2205.09853).
+
+    Args:
+        block: how many frames it sees and makes.
+        channels: of a frame, 1 or 3.
+        width: channels of the first level.
+        multipliers: channels of each level over ``width``; each further level halves height and width.
+        num_blocks: residual blocks on each level on the way down; one more on the way up.
+        attention_levels: levels with self-attention, 0 the finest; the bottom always has it.
+        head_channels: width of an attention head; narrower levels have one head.
+        dropout: probability, inside residual blocks.
+        conditioning: how the context enters, `Concat` or `SPATIN`.
+        past_embedding: tell whether the past is visible through the time embedding, as some published models do.
+
+    Raises:
+        ValueError: for a shape that cannot be built, naming the argument to change.
+
+    Example:
+        >>> net = UNet(FrameBlock(past=2, current=3), width=8, multipliers=(1, 2), attention_levels=())
+        >>> context, keep = torch.zeros(1, 2, 3, 16, 16), torch.ones(1, 2, dtype=torch.bool)
+        >>> net(torch.randn(1, 3, 3, 16, 16), torch.tensor([500.0]), net.prepare(context, keep, hold=True)).shape
+        torch.Size([1, 3, 3, 16, 16])
+    """
+
+    def __init__(
+        self,
+        block: FrameBlock,
+        channels: int = 3,
+        width: int = 64,
+        multipliers: Sequence[int] = (1, 2, 3, 4),
+        num_blocks: int = 2,
+        attention_levels: Sequence[int] = (1, 2, 3),
+        head_channels: int = 64,
+        dropout: float = 0.0,
+        conditioning: AbstractConditioning = Concat(),
+        past_embedding: bool = False,
+    ) -> None:
+        super().__init__()
+        _check_choices(channels, width, multipliers, num_blocks, attention_levels, head_channels, dropout)
+        if past_embedding and block.past == 0:
+            raise ValueError(f"past_embedding tells whether the past is visible, but {block} has none: set it to False")
+        self.block, self.channels, self.width, self.conditioning = block, channels, width, conditioning
+        num_planes = block.num_context * (channels + conditioning.tell_mask)
+
+        self.embed0 = linear(width, 4 * width)
+        self.embed1 = linear(4 * width, 4 * width)
+        self.past_embedding = nn.Embedding(2, width // 2) if past_embedding else None
+
+        recipe = Recipe(
+            norm=partial(conditioning.norm, num_planes),
+            embedding_channels=4 * width + (width // 2 if past_embedding else 0),
+            dropout=dropout,
+            head_channels=head_channels,
+        )
+        levels = [Level(i, width * each, i in attention_levels) for i, each in enumerate(multipliers)]
+        noisy_planes = block.current * channels
+        self.first = conv(noisy_planes + conditioning.first_planes(num_planes), width)
+        h, skips = width, [width]
+        self.down = nn.ModuleList()
+        for level in levels:
+            last = level is levels[-1]
+            self.down.append(Down(h, level, num_blocks, last, recipe))
+            h = level.channels
+            skips += [h] * (num_blocks + (not last))
+        self.middle = Middle(levels[-1], recipe)
+        up = []
+        for level in reversed(levels):
+            up.append(Up(h, [skips.pop() for _ in range(num_blocks + 1)], level, recipe))
+            h = level.channels
+        self.up = nn.ModuleList(reversed(up))  # indexed by level, as the way down
+        self.final_norm = conditioning.norm(num_planes, width, level=0, final=True)
+        self.last = conv(width, noisy_planes, scale=TINY)
+
+    def check_size(self, height: int, width: int) -> None:
+        """Raise ValueError if frames of this size cannot be halved as often as the network has levels."""
+        divisor = 2 ** (len(self.down) - 1)
+        if height % divisor or width % divisor or not height or not width:
+            raise ValueError(
+                f"frames of {height}x{width} do not fit a network of {len(self.down)} levels: "
+                f"height and width must be divisible by {divisor}"
+            )
+
+    def held_bytes(self, height: int, width: int, dtype: torch.dtype = torch.float32) -> int:
+        """Memory in bytes that `prepare` with ``hold=True`` keeps for each condition at this frame size."""
+        self.check_size(height, width)
+        sees_context = self.first.in_channels > self.block.current * self.channels
+        numbers = self.width * height * width if sees_context else 0
+        numbers += sum(norm.map_channels * (height >> norm.level) * (width >> norm.level) for norm in self._norms())
+        return numbers * dtype.itemsize
+
+    def prepare(self, context: Tensor, keep: Tensor, hold: bool) -> Prepared:
+        """Compute what depends on the condition alone.
+
+        Args:
+            context: float (B, P + F, C, H, W), past then future frames, masked ones already zero.
+            keep: bool (B, P + F), True where a frame is visible.
+            hold: True (sampling) computes every map now and keeps it; False (training) leaves maps to the blocks.
+
+        Raises:
+            ValueError: for shapes that do not fit, or, with ``past_embedding``, a past that is only partly visible.
+        """
+        batch = len(context)
+        expected = (batch, self.block.num_context, self.channels)
+        if context.shape[:3] != expected or context.ndim != 5 or keep.shape != expected[:2]:
+            raise ValueError(
+                f"context must be {(*expected, 'H', 'W')} and keep {expected[:2]} for {self.block}, "
+                f"got {tuple(context.shape)} and {tuple(keep.shape)}"
+            )
+        self.check_size(*context.shape[3:])
+        planes = context_planes(context, keep, self.conditioning.tell_mask)
+        noisy_planes = self.block.current * self.channels
+        weight = self.first.weight[:, noisy_planes:]
+        return Prepared(
+            planes=planes,
+            first=F.conv2d(planes, weight, padding=1) if weight.shape[1] else None,
+            embedding=None if self.past_embedding is None else self._embed_past(keep[:, : self.block.past]),
+            held={norm: norm.maps(planes) for norm in self._norms()} if hold else {},
+        )
+
+    def forward(self, noisy: Tensor, label: Tensor, prepared: Prepared) -> Tensor:
+        """What the network answers (noise, clean frames or velocity: the denoiser knows).
+
+        Args:
+            noisy: float (B * K, N, C, H, W), K samples for each condition, those of one condition adjacent.
+            label: float (B * K,), the published label, 0 the noisiest.
+            prepared: of the B conditions, from `prepare`.
+
+        Returns:
+            The shape and dtype of ``noisy``.
+        """
+        batch = len(prepared.planes)
+        expected = (self.block.current, self.channels, *prepared.planes.shape[2:])
+        if noisy.shape[1:] != expected or len(noisy) % batch or label.shape != noisy.shape[:1]:
+            raise ValueError(
+                f"noisy must be (a multiple of {batch}, {', '.join(map(str, expected))}) with one label each, "
+                f"got {tuple(noisy.shape)} and {tuple(label.shape)}"
+            )
+        embedding = self._embed_label(label, prepared)  # (B * K, E)
+        x = noisy.flatten(1, 2)  # (B * K, N * C, H, W)
+        h = F.conv2d(x, self.first.weight[:, : x.shape[1]], self.first.bias, padding=1)
+        if prepared.first is not None:
+            h = (h.unflatten(0, (batch, -1)) + prepared.first[:, None]).flatten(0, 1)
+        skips = [h]  # (B * K, width, H, W)
+        for down in self.down:
+            skips += down(skips[-1], embedding, prepared)
+        h = self.middle(skips[-1], embedding, prepared)
+        for up in reversed(self.up):
+            h = up(h, embedding, prepared, skips)
+        h = F.silu(self.final_norm(h, prepared.maps(self.final_norm)))
+        return self.last(h).unflatten(1, noisy.shape[1:3]).to(noisy.dtype)
+
+    def _norms(self) -> list[AbstractNorm]:
+        """Every norm that the context may steer."""
+        blocks = [module for module in self.modules() if isinstance(module, ResBlock)]
+        return [norm for block in blocks for norm in (block.norm0, block.norm1)] + [self.final_norm]
+
+    def _embed_label(self, label: Tensor, prepared: Prepared) -> Tensor:
+        """Sines, then cosines, of the raw label through two layers, activated for the blocks; (B * K, E)."""
+        weight = self.embed0.weight
+        half = self.width // 2
+        dtype = torch.promote_types(weight.dtype, torch.float32)  # labels near 1000 need more than bf16
+        rate = torch.exp(torch.arange(half, dtype=dtype, device=label.device) * (-math.log(10000) / (half - 1)))
+        angle = label.to(dtype)[:, None] * rate
+        waves = F.pad(torch.cat([angle.sin(), angle.cos()], dim=1), (0, self.width % 2)).to(weight.dtype)
+        embedding = self.embed1(F.silu(self.embed0(waves)))
+        if prepared.embedding is not None:
+            repeats = len(label) // len(prepared.planes)
+            past = prepared.embedding.repeat_interleave(repeats, dim=0)
+            embedding = torch.cat([embedding, past], dim=1)
+        return F.silu(embedding)
+
+    def _embed_past(self, keep: Tensor) -> Tensor:
+        """The learnt vector for a visible or a masked past; keep (B, P) -> (B, width // 2)."""
+        visible = keep.all(dim=1)
+        if not torch.equal(visible, keep.any(dim=1)):
+            raise ValueError("past_embedding tells one bit per sample: its past must be visible or masked as a whole")
+        return self.past_embedding(visible.long())
+
+
+def _check_choices(
+    channels: int,
+    width: int,
+    multipliers: Sequence[int],
+    num_blocks: int,
+    attention_levels: Sequence[int],
+    head_channels: int,
+    dropout: float,
+) -> None:
+    """Refuse what cannot be built, naming the argument."""
+    for name, value, least in (
+        ("channels", channels, 1),
+        ("width", width, 4),
+        ("num_blocks", num_blocks, 1),
+        ("head_channels", head_channels, 1),
+        ("the number of multipliers", len(multipliers), 1),
+        ("the smallest multiplier", min(multipliers, default=1), 1),
+    ):
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}")
+    if not set(attention_levels) <= set(range(len(multipliers))):
+        raise ValueError(
+            f"attention_levels must lie in 0 ... {len(multipliers) - 1} (one level per multiplier), "
+            f"got {list(attention_levels)}"
+        )
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout is a probability below 1, got {dropout}")
