@@ -1,0 +1,31 @@
+# Each target does all of its own set-up: `make test` in a fresh clone is enough.
+# With uv on the PATH the set-up takes seconds, otherwise python3 -m venv and pip do it.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: venv demo test lint bench clean
+venv: .venv/installed
+
+.venv/installed: pyproject.toml
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --allow-existing --python $(PYTHON) .venv && uv pip install --quiet --python $(BIN)/python -e '.[dev]'; \
+	else \
+	  $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'; \
+	fi
+	@touch $@
+
+demo: venv
+	$(BIN)/mcvd demo --out demo
+
+test: venv
+	$(BIN)/python -m pytest
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: venv
+	$(BIN)/python tools/bench.py
+
+clean:
+	rm -rf .venv build dist *.egg-info

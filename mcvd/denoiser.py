@@ -1,0 +1,136 @@
+"""The denoiser: a network, a noise schedule, and the only place that knows what the network predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from mcvd.frames import Condition
+from mcvd.noise import (
+    AbstractNoiseSchedule,
+    Coefficients,
+    clean_from_noise,
+    clean_from_velocity,
+    label_from_time,
+    noise_from_clean,
+    noisy_from_clean,
+    velocity_from_clean,
+)
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+"""``denoise(noisy, t) -> clean estimate``, (B, ...) and (B,) to (B, ...): all that a sampler ever sees."""
+
+Prediction = Literal["eps", "x0", "v"]
+
+
+class Denoiser(nn.Module):
+    """A network that estimates the clean current frames from noisy ones, given the frames around them.
+
+    Args:
+        net: called as ``net(noisy, label, prepared)`` with ``prepared = net.prepare(context, keep, hold)``; see
+            `mcvd.nets.UNet`.
+        schedule: how much noise there is at each time.
+        predicts: what the network's output means: the noise, the clean frames, or the velocity.
+        distance: of the loss: half the squared difference, or the absolute one, summed over all pixels.
+
+    The state and all conversions keep the dtype of the noisy frames; only the network runs under autocast.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        schedule: AbstractNoiseSchedule,
+        predicts: Prediction = "eps",
+        distance: Literal["squared", "absolute"] = "squared",
+    ):
+        super().__init__()
+        if predicts not in ("eps", "x0", "v"):
+            raise ValueError(f"predicts must be 'eps', 'x0' or 'v', got {predicts!r}")
+        if distance not in ("squared", "absolute"):
+            raise ValueError(f"distance must be 'squared' or 'absolute', got {distance!r}")
+        if predicts == "eps" and schedule(torch.ones(1, dtype=torch.float64)).alpha.item() == 0:
+            raise ValueError("at t = 1 this schedule leaves no signal, so noise says nothing there: use 'v' or 'x0'")
+        self.net = net
+        self.schedule = schedule
+        self.predicts = predicts
+        self.distance = distance
+
+    def loss(self, clean: Tensor, condition: Condition, t: Tensor, noise: Tensor) -> Tensor:
+        """Regression loss on the current frames, deterministic in its arguments (MCVD, eq. 3).
+
+        Args:
+            clean: float (B, N, C, H, W), the true current frames.
+            condition: the frames around them, masked as drawn.
+            t: float (B,), 0 is clean, 1 is noise.
+            noise: standard normal of clean's shape.
+
+        Returns:
+            float (B,), summed over frames, channels and pixels as published (not averaged).
+        """
+        at = self.schedule(t).like(clean)
+        output = self._run(noisy_from_clean(clean, noise, at), t, self._prepare(condition, hold=False))
+        target = {"eps": noise, "x0": clean, "v": velocity_from_clean(clean, noise, at)}[self.predicts]
+        difference = output - target
+        each = 0.5 * difference.square() if self.distance == "squared" else difference.abs()
+        return each.flatten(1).sum(1)
+
+    def predict_noise(self, noisy: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        """The noise that the network sees in noisy frames (B, N, C, H, W) at times t (B,)."""
+        output = self._run(noisy, t, self._prepare(condition, hold=False))
+        if self.predicts == "eps":
+            return output
+        at = self.schedule(t).like(noisy)
+        return noise_from_clean(noisy, self._clean(output, noisy, at), at)
+
+    def bind(self, condition: Condition, guidance: float = 1.0) -> Denoise:
+        """Fix the condition; everything that depends on it alone is computed here, once, not in every step.
+
+        Args:
+            condition: of B samples.
+            guidance: 1 uses the condition as it is; other weights w mix in the fully masked estimate,
+                ``null + w * (conditional - null)``, both computed in one network call.
+
+        Returns:
+            ``denoise(noisy, t)`` for noisy frames (B * K, N, C, H, W): K samples of each condition, adjacent
+            (``repeat_interleave`` order). The estimate is not clipped.
+
+        Example:
+            >>> import mcvd
+            >>> block = mcvd.FrameBlock(past=1, current=2)
+            >>> net = mcvd.nets.UNet(block, channels=1, width=8, multipliers=(1, 2), attention_levels=(1,))
+            >>> denoiser = Denoiser(net, mcvd.noise.LinearBeta())
+            >>> past = torch.zeros(1, 1, 1, 16, 16)
+            >>> denoise = denoiser.bind(mcvd.Condition.visible(past, past[:, :0]))
+            >>> denoise(torch.randn(3, 2, 1, 16, 16), torch.full((3,), 0.5)).shape
+            torch.Size([3, 2, 1, 16, 16])
+        """
+        if guidance == 1:
+            prepared = self._prepare(condition, hold=True)
+            return lambda noisy, t: self._clean(self._run(noisy, t, prepared), noisy, self.schedule(t).like(noisy))
+
+        prepared = self._prepare(condition.followed_by(condition.null()), hold=True)
+
+        def denoise(noisy: Tensor, t: Tensor) -> Tensor:
+            output = self._run(torch.cat([noisy, noisy]), torch.cat([t, t]), prepared)
+            at = self.schedule(t).like(noisy)
+            conditional, null = (self._clean(half, noisy, at) for half in output.chunk(2))
+            return null + guidance * (conditional - null)
+
+        return denoise
+
+    def _prepare(self, condition: Condition, hold: bool):
+        return self.net.prepare(condition.frames, condition.keep, hold)
+
+    def _run(self, noisy: Tensor, t: Tensor, prepared) -> Tensor:
+        label = label_from_time(t, self.schedule.num_steps)
+        return self.net(noisy, label, prepared).to(noisy.dtype)
+
+    def _clean(self, output: Tensor, noisy: Tensor, at: Coefficients) -> Tensor:
+        if self.predicts == "eps":
+            return clean_from_noise(noisy, output, at)
+        if self.predicts == "v":
+            return clean_from_velocity(noisy, output, at)
+        return output

@@ -1,0 +1,149 @@
+"""The values that travel through mcvd: blocks of frames, what is known of them, and pixels against model range."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class FrameBlock:
+    """How many frames the network sees at once: ``past | current | future``.
+
+    Args:
+        past: frames before the current ones, given as context (0 or more).
+        current: frames that are made (1 or more).
+        future: frames after the current ones, given as context (0 or more).
+
+    Example:
+        >>> FrameBlock(past=2, current=5).num_frames
+        7
+    """
+
+    past: int
+    current: int
+    future: int = 0
+
+    def __post_init__(self) -> None:
+        if self.past < 0 or self.future < 0 or self.current < 1:
+            raise ValueError(f"a block needs past >= 0, current >= 1 and future >= 0, got {self}")
+
+    @property
+    def num_frames(self) -> int:
+        """All frames of the block together."""
+        return self.past + self.current + self.future
+
+    @property
+    def num_context(self) -> int:
+        """Past and future frames together."""
+        return self.past + self.future
+
+    def split(self, video: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Cut a video of exactly this block into its (past, current, future) frames.
+
+        Args:
+            video: (B, T, C, H, W) with T = ``num_frames``.
+        """
+        if video.ndim != 5 or video.shape[1] != self.num_frames:
+            raise ValueError(f"expected (B, {self.num_frames}, C, H, W) for {self}, got {tuple(video.shape)}")
+        past, current, future = video.split([self.past, self.current, self.future], dim=1)
+        return past, current, future
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is known around the frames to be made; masked frames are zeroed here and nowhere else.
+
+    Args:
+        past: float (B, P, C, H, W), the frames before, oldest first, in the model's range; P may be 0.
+        future: float (B, F, C, H, W), the frames after, oldest first; F may be 0.
+        keep_past: bool (B, P), True where a past frame is visible.
+        keep_future: bool (B, F), True where a future frame is visible.
+
+    Generated context comes back unclamped, so values are not checked against [-1, 1].
+
+    Example:
+        >>> frames = torch.ones(1, 2, 3, 8, 8)
+        >>> hidden = Condition.visible(frames, frames[:, :0]).null()
+        >>> hidden.past.abs().sum().item()
+        0.0
+    """
+
+    past: Tensor
+    future: Tensor
+    keep_past: Tensor
+    keep_future: Tensor
+
+    def __post_init__(self) -> None:
+        for side in ("past", "future"):
+            frames, keep = getattr(self, side), getattr(self, f"keep_{side}")
+            if frames.ndim != 5 or not frames.is_floating_point():
+                raise ValueError(f"{side} must be float (B, T, C, H, W), got {frames.dtype} {tuple(frames.shape)}")
+            if keep.dtype != torch.bool or keep.shape != frames.shape[:2]:
+                raise ValueError(
+                    f"keep_{side} must be bool {tuple(frames.shape[:2])}, got {keep.dtype} {tuple(keep.shape)}"
+                )
+            # Selecting, not multiplying: what is hidden has no influence even where it is NaN.
+            object.__setattr__(self, side, torch.where(keep[..., None, None, None], frames, frames.new_zeros(())))
+        if self.past.shape[0] != self.future.shape[0] or self.past.shape[2:] != self.future.shape[2:]:
+            raise ValueError(
+                "past and future must agree in all but the number of frames, "
+                f"got {tuple(self.past.shape)} and {tuple(self.future.shape)}"
+            )
+
+    @classmethod
+    def visible(cls, past: Tensor, future: Tensor) -> Condition:
+        """The condition in which every given frame is visible."""
+        keep = [torch.ones(side.shape[:2], dtype=torch.bool, device=side.device) for side in (past, future)]
+        return cls(past, future, *keep)
+
+    @property
+    def batch_size(self) -> int:
+        """Number of samples B."""
+        return self.past.shape[0]
+
+    @property
+    def frames(self) -> Tensor:
+        """Past then future frames, (B, P + F, C, H, W): the order in which networks see them."""
+        return torch.cat([self.past, self.future], dim=1)
+
+    @property
+    def keep(self) -> Tensor:
+        """Past then future masks, bool (B, P + F)."""
+        return torch.cat([self.keep_past, self.keep_future], dim=1)
+
+    def null(self) -> Condition:
+        """The same shapes with everything masked."""
+        return replace(self, keep_past=torch.zeros_like(self.keep_past), keep_future=torch.zeros_like(self.keep_future))
+
+    def followed_by(self, other: Condition) -> Condition:
+        """One condition of both batches, this one's samples first."""
+        names = ("past", "future", "keep_past", "keep_future")
+        return Condition(*(torch.cat([getattr(self, name), getattr(other, name)]) for name in names))
+
+    def __repr__(self) -> str:
+        return f"Condition(past={tuple(self.past.shape)}, future={tuple(self.future.shape)})"
+
+
+def model_from_pixels(video: Tensor) -> Tensor:
+    """uint8 pixels -> float32 in [-1, 1], any shape.
+
+    Example:
+        >>> model_from_pixels(torch.tensor([0, 255], dtype=torch.uint8)).tolist()
+        [-1.0, 1.0]
+    """
+    if video.dtype != torch.uint8:
+        raise ValueError(f"pixels must be uint8 (0 to 255), got {video.dtype}; convert floats before")
+    return video.float() / 127.5 - 1
+
+
+def pixels_from_model(video: Tensor) -> Tensor:
+    """Float in the model's range -> uint8 pixels, rounded and clamped, any shape. Inverse of `model_from_pixels`.
+
+    Example:
+        >>> pixels_from_model(torch.tensor([-1.0, 0.0, 7.0])).tolist()
+        [0, 128, 255]
+    """
+    return ((video.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,146 @@
+"""Running a rollout on pixels: batches, samples, seeds and progress around the one loop of `mcvd.rollout`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypedDict
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from mcvd.denoiser import Denoiser
+from mcvd.draws import RowNoise
+from mcvd.frames import Condition, FrameBlock, model_from_pixels, pixels_from_model
+from mcvd.rollout import plan, rollout
+from mcvd.samplers import AbstractSampler
+
+MAX_CACHE_BYTES = 8 << 30
+
+
+class SamplingOptions(TypedDict, total=False):
+    """How to sample, in all of `MCVD.predict`, `interpolate`, `generate` and `stream`.
+
+    Args:
+        num_samples: K different videos for each given one.
+        sampler: of `mcvd.samplers`; None or absent is `mcvd.module.DEFAULT_SAMPLER`.
+        guidance: 1 is the model as trained; above 1 follows the context more strongly (see `Denoiser.bind`).
+        seed: same seed, same video; one number, or one per given video.
+        batch_size: videos made at once at most, to bound memory; it does not change the result.
+        progress: show a progress bar when the output is a terminal.
+    """
+
+    num_samples: int
+    sampler: AbstractSampler | None
+    guidance: float
+    seed: int | Sequence[int]
+    batch_size: int | None
+    progress: bool
+
+
+@dataclass(frozen=True)
+class Generation:
+    """How videos are made from given ones; the options are those of `SamplingOptions`.
+
+    Args:
+        denoiser: of the model.
+        block: of the model.
+        max_cache_bytes: the batch is split so that what `Denoiser.bind` keeps stays under this.
+    """
+
+    denoiser: Denoiser
+    block: FrameBlock
+    sampler: AbstractSampler
+    guidance: float = 1.0
+    num_samples: int = 1
+    seed: int | Sequence[int] = 0
+    batch_size: int | None = None
+    progress: bool = False
+    max_cache_bytes: int = MAX_CACHE_BYTES
+
+    def __post_init__(self) -> None:
+        if self.num_samples < 1:
+            raise ValueError(f"num_samples must be at least 1, got {self.num_samples}")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
+
+    def stream(self, past: Tensor, future: Tensor, num_frames: int) -> Iterator[tuple[int, Tensor]]:
+        """Yield (start, uint8 (B[, K], n, C, H, W)) as blocks are made, from uint8 past and future (B, T, C, H, W)."""
+        num_videos, samples = len(past), self.num_samples
+        keys = self._keys(num_videos)
+        num_steps = sum(1 for _ in plan(self.block, past.shape[1], future.shape[1], num_frames))
+        parts = list(self._parts(num_videos, past.shape[-2:]))
+        total = num_steps * self.sampler.num_calls * len(parts)
+        with tqdm(total=total, unit="call", disable=None if self.progress else True, leave=False) as bar:
+            # All parts advance together: each yields the same block of its own videos.
+            parallel = [
+                rollout(
+                    self._maker([keys[v][s] for v in videos for s in chosen], bar),
+                    self.block,
+                    *(model_from_pixels(side[videos.start : videos.stop].to(self._device)) for side in (past, future)),
+                    num_frames,
+                    len(chosen),
+                )
+                for videos, chosen in parts
+            ]
+            for pieces in zip(*parallel, strict=True):
+                start, length = pieces[0][0], pieces[0][1].shape[1]
+                frames = torch.empty(num_videos, samples, length, *past.shape[2:], dtype=torch.uint8)
+                for (videos, chosen), (_, made) in zip(parts, pieces, strict=True):
+                    pixels = pixels_from_model(made).unflatten(0, (len(videos), len(chosen)))
+                    frames[videos.start : videos.stop, chosen.start : chosen.stop] = pixels.cpu()
+                yield start, frames if samples > 1 else frames[:, 0]
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.denoiser.parameters()).device
+
+    def _keys(self, num_videos: int) -> list[list[tuple[int, int, int]]]:
+        """(seed, video, sample) of each video to be made: what its noise depends on."""
+        if isinstance(self.seed, int):
+            names = [(self.seed, video) for video in range(num_videos)]
+        else:
+            names = [(seed, 0) for seed in self.seed]
+        if len(names) != num_videos:
+            raise ValueError(f"seed must be one number or one for each of the {num_videos} videos, got {len(names)}")
+        return [[(*name, sample) for sample in range(self.num_samples)] for name in names]
+
+    def _parts(self, num_videos: int, size: Sequence[int]) -> Iterator[tuple[range, range]]:
+        """Ranges of (videos, samples) made together: whole videos while they fit, else some samples of one."""
+        held = self.denoiser.net.held_bytes(*size) * (1 if self.guidance == 1 else 2)
+        limit = max(1, min(self.batch_size or num_videos * self.num_samples, self.max_cache_bytes // max(held, 1)))
+        videos, samples = max(1, limit // self.num_samples), min(limit, self.num_samples)
+        for video in range(0, num_videos, videos):
+            for sample in range(0, self.num_samples, samples):
+                yield (
+                    range(video, min(video + videos, num_videos)),
+                    range(sample, min(sample + samples, self.num_samples)),
+                )
+
+    def _maker(self, keys: Sequence[tuple[int, ...]], bar: tqdm) -> Callable[[Condition, int], Tensor]:
+        def make(condition: Condition, number: int) -> Tensor:
+            draw = RowNoise([(*key, number) for key in keys])
+            with torch.inference_mode(), evaluating(self.denoiser):
+                denoise = self.denoiser.bind(condition, self.guidance)
+
+                def counted(noisy: Tensor, t: Tensor) -> Tensor:
+                    bar.update()
+                    return denoise(noisy, t)
+
+                blank = condition.past.new_empty(len(keys), self.block.current, *condition.past.shape[2:])
+                return self.sampler(counted, draw(blank), self.denoiser.schedule, draw)
+
+        return make
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """The module in evaluation mode (no dropout), put back afterwards."""
+    before = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(before)

@@ -1,0 +1,67 @@
+"""Which context frames a model is shown: the random draw of training, and the four tasks as its limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from mcvd.frames import Condition
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Hides the whole past and the whole future of a sample at random (MCVD, section 2.2).
+
+    Args:
+        p_past: probability that the past frames of a sample are hidden, 0 to 1.
+        p_future: probability that its future frames are hidden, 0 to 1.
+        tied: one coin for both sides: both are shown or both are hidden. Needs ``p_past == p_future``.
+
+    Example:
+        >>> past = future = torch.ones(4, 2, 1, 8, 8)
+        >>> PREDICT.condition(past, future, torch.rand(4, 2)).keep_future.any().item()
+        False
+    """
+
+    p_past: float = 0.0
+    p_future: float = 0.0
+    tied: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("p_past", "p_future"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} is a probability from 0 to 1, got {value}")
+        if self.tied and self.p_past != self.p_future:
+            raise ValueError(f"tied masks use one coin: p_past and p_future must be equal, got {self}")
+
+    def condition(self, past: Tensor, future: Tensor, uniform: Tensor) -> Condition:
+        """Hide sides of each sample by comparing given random numbers with the probabilities.
+
+        Args:
+            past: float (B, P, C, H, W) in the model's range.
+            future: float (B, F, C, H, W).
+            uniform: float (B, 2) in [0, 1): a number for the past and one for the future (ignored when tied).
+        """
+        show_past = uniform[:, 0] >= self.p_past
+        show_future = show_past if self.tied else uniform[:, 1] >= self.p_future
+        return Condition(
+            past,
+            future,
+            show_past[:, None].expand(past.shape[:2]),
+            show_future[:, None].expand(future.shape[:2]),
+        )
+
+    def allows(self, past_shown: bool | None, future_shown: bool | None) -> bool:
+        """Whether training ever shows this combination; None stands for a side that the block does not have."""
+        past = True if past_shown is None else (self.p_past < 1 if past_shown else self.p_past > 0)
+        future = True if future_shown is None else (self.p_future < 1 if future_shown else self.p_future > 0)
+        split = self.tied and None not in (past_shown, future_shown) and past_shown != future_shown
+        return past and future and not split
+
+
+PREDICT = Masking(p_past=0, p_future=1)
+PREDICT_BACKWARD = Masking(p_past=1, p_future=0)
+INTERPOLATE = Masking(p_past=0, p_future=0)
+GENERATE = Masking(p_past=1, p_future=1, tied=True)

@@ -1,0 +1,213 @@
+"""The model that users hold: trained by Lightning, asked to predict, interpolate and generate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Unpack
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from mcvd.denoiser import Denoiser, Prediction
+from mcvd.draws import TrainingDraws
+from mcvd.frames import FrameBlock, model_from_pixels
+from mcvd.generation import Generation, SamplingOptions
+from mcvd.masking import Masking
+from mcvd.nets import UNet
+from mcvd.noise import AbstractNoiseSchedule, LinearBeta
+from mcvd.rollout import check_task
+from mcvd.samplers import DDIM
+from mcvd.storage import write_folder
+
+DEFAULT_SAMPLER = DDIM(num_steps=50)
+
+
+class MCVD(LightningModule):
+    """Masked conditional video diffusion: one network that predicts, interpolates and generates video.
+
+    Args:
+        block: frames that the network sees at once, past | current | future.
+        net: makes the network from the block and the number of channels.
+        size: height and width of the frames.
+        channels: 3 for colour, 1 for grey.
+        schedule: noise over time.
+        predicts: what the network's output means: noise (eps), clean frames (x0) or velocity (v).
+        masking: how often past and future are hidden in training; it decides which tasks the model can do.
+        optimizer: makes the optimiser from the parameters.
+        warmup_steps: the learning rate rises linearly from 0 over so many steps, then stays.
+        frame_rate_hz: of the training clips; learned from the data when training starts.
+        seed: of the random draws of training.
+    """
+
+    def __init__(
+        self,
+        block: FrameBlock,
+        net: Callable[[FrameBlock, int], nn.Module] = UNet,
+        size: tuple[int, int] = (64, 64),
+        channels: int = 3,
+        schedule: AbstractNoiseSchedule = LinearBeta(),
+        predicts: Prediction = "eps",
+        masking: Masking = Masking(),
+        optimizer: Callable[[Iterable], Optimizer] = lambda parameters: Adam(parameters, lr=2e-4),
+        warmup_steps: int = 1000,
+        frame_rate_hz: float | None = None,
+        seed: int = 0,
+    ):
+        super().__init__()
+        self.block = block
+        self.size = tuple(size)
+        self.channels = channels
+        self.masking = masking
+        self.optimizer = optimizer
+        self.warmup_steps = warmup_steps
+        self.frame_rate_hz = frame_rate_hz
+        self.seed = seed
+        self.denoiser = Denoiser(net(block, channels), schedule, predicts)
+        self.denoiser.net.check_size(*self.size)
+        self.config: dict[str, Any] | None = None  # how this model was built; see `mcvd.build`
+
+    # Training
+
+    def loss(self, batch: dict[str, Any]) -> Tensor:
+        """Loss of each clip of a batch, averaged over the numbers in a block.
+
+        Args:
+            batch: ``video`` uint8 (B, T, C, H, W) and ``index``, the number of each clip in the whole training, from
+                which its masks, its time and its noise are drawn.
+
+        Returns:
+            float (B,).
+        """
+        past, current, future = self.block.split(model_from_pixels(batch["video"]))
+        uniform, noise = TrainingDraws(self.seed, current.device)(batch["index"], current.shape[1:])
+        num_steps = self.denoiser.schedule.num_steps
+        t = ((uniform[:, 2] * num_steps).floor() + 1) / num_steps
+        condition = self.masking.condition(past, future, uniform[:, :2])
+        return self.denoiser.loss(current, condition, t, noise)
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """One step of Lightning's training loop."""
+        loss = self.loss(batch).mean()
+        self.log("train/loss", loss.detach() / batch["video"][0, : self.block.current].numel(), prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """The loss on held-out clips, with the same draws each time."""
+        loss = self.loss(batch) / batch["video"][0, : self.block.current].numel()
+        self.log("val/loss", loss.mean(), prog_bar=True, sync_dist=True, batch_size=len(loss))
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Optimiser, and the published warm-up: update n (from 0) has ``lr * min(n / warmup_steps, 1)``."""
+        optimizer = self.optimizer(self.parameters())
+        warmup = LambdaLR(optimizer, lambda step: min(step / self.warmup_steps, 1.0) if self.warmup_steps else 1.0)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": warmup, "interval": "step"}}
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Move the video; the clip numbers stay here as a list, so that no step waits for the device."""
+        return {
+            "video": batch["video"].to(device, non_blocking=True),
+            "index": torch.as_tensor(batch["index"]).tolist(),
+        }
+
+    # The four tasks
+
+    def predict(
+        self, past: Tensor, num_frames: int, *, backward: bool = False, **options: Unpack[SamplingOptions]
+    ) -> Tensor:
+        """The frames that follow the given ones, or with ``backward`` those that came before.
+
+        Args:
+            past: uint8 (B, T, C, H, W) or (T, C, H, W), oldest first; the last ``block.past`` frames count (for
+                ``backward``: the frames that come after, of which the first ``block.future`` count).
+            num_frames: how many to make, any number.
+            backward: make what came before.
+            **options: num_samples, sampler, guidance, seed, batch_size and progress; see `SamplingOptions`.
+
+        Returns:
+            uint8 (B, num_frames, C, H, W) on the CPU in time order, or (B, K, num_frames, C, H, W) for K > 1 samples.
+
+        Raises:
+            ValueError: the frames do not fit the model, or it was not trained for this task.
+        """
+        past, future = (None, past) if backward else (past, None)
+        return _collect(self.stream(past, num_frames, future=future, **options), num_frames)
+
+    def interpolate(self, past: Tensor, future: Tensor, num_frames: int, **options: Unpack[SamplingOptions]) -> Tensor:
+        """The frames of a gap of any length between past and future; arguments and result as in `predict`."""
+        return _collect(self.stream(past, num_frames, future=future, **options), num_frames)
+
+    def generate(self, num_frames: int, *, num_samples: int = 1, **options: Unpack[SamplingOptions]) -> Tensor:
+        """Videos from nothing, uint8 (num_samples, num_frames, C, H, W); options as in `predict`."""
+        nothing = torch.empty(num_samples, 0, self.channels, *self.size, dtype=torch.uint8)
+        return _collect(self.stream(nothing, num_frames, **options), num_frames)
+
+    def stream(
+        self, past: Tensor | None, num_frames: int, *, future: Tensor | None = None, **options: Unpack[SamplingOptions]
+    ) -> Iterator[tuple[int, Tensor]]:
+        """The same videos block by block as they are made, for any length in the memory of a few blocks.
+
+        Arguments as in `predict` and `interpolate`; with a future alone it goes backward.
+
+        Yields:
+            (start, frames): the place of the first of them among the ``num_frames`` made, and uint8
+            (B, n, C, H, W), or (B, K, n, C, H, W) for K > 1. Ascending forward, descending backward.
+        """
+        given = past if past is not None else future
+        if given is None:
+            raise ValueError("nothing was given: stream needs past or future frames (generate makes videos from none)")
+        past, future = (self._given(side if side is not None else given[..., :0, :, :, :]) for side in (past, future))
+        if len(past) != len(future):
+            raise ValueError(f"past and future must hold equally many videos, got {len(past)} and {len(future)}")
+        check_task(self.block, self.masking, past.shape[1], future.shape[1], num_frames)
+        if options.get("guidance", 1.0) != 1:
+            check_task(self.block, self.masking, 0, 0, 1)
+        options = {"sampler": DEFAULT_SAMPLER} | {name: value for name, value in options.items() if value is not None}
+        return Generation(self.denoiser, self.block, **options).stream(past, future, num_frames)
+
+    def _given(self, video: Tensor) -> Tensor:
+        """A user's frames as uint8 (B, T, C, H, W), checked against what the model works on."""
+        video = video if video.ndim == 5 else video[None]
+        expected = (self.channels, *self.size)
+        if video.ndim != 5 or tuple(video.shape[2:]) != expected or video.dtype != torch.uint8:
+            raise ValueError(
+                f"this model takes uint8 frames (T, C, H, W) or (B, T, C, H, W) with C, H, W = {expected}, "
+                f"got {video.dtype} {tuple(video.shape)}; mcvd.read_video(path, size=...) makes them fit"
+            )
+        return video
+
+    # Keeping
+
+    def save_pretrained(self, folder: str | Path, overwrite: bool = False) -> None:
+        """Export to a folder that `mcvd.load` opens: config.json and model.safetensors.
+
+        Raises:
+            FileExistsError: the folder holds something already and ``overwrite`` is False.
+        """
+        if self.config is None:
+            raise ValueError(
+                "this model was not made by mcvd.build, mcvd.load or `mcvd fit`: it does not know its config"
+            )
+        write_folder(folder, self.config | {"frame_rate_hz": self.frame_rate_hz}, self.state_dict(), overwrite)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put the config beside the weights: a checkpoint says how to build its model."""
+        if self.config is not None:
+            checkpoint["config"] = self.config | {"frame_rate_hz": self.frame_rate_hz}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """A resumed run keeps the frame rate that it was started with."""
+        self.frame_rate_hz = checkpoint.get("config", {}).get("frame_rate_hz", self.frame_rate_hz)
+
+
+def _collect(stream: Iterable[tuple[int, Tensor]], num_frames: int) -> Tensor:
+    """The pieces of a stream as one video in time order."""
+    video = None
+    for start, frames in stream:
+        if video is None:
+            video = frames.new_empty(*frames.shape[:-4], num_frames, *frames.shape[-3:])
+        video[..., start : start + frames.shape[-4], :, :, :] = frames
+    return video

@@ -1,0 +1,169 @@
+"""Noise schedules, and the conversions between what a network may predict.
+
+Legend (paper symbol -> name): x_0 -> clean, x_t -> noisy, z or eps -> noise, v -> velocity,
+sqrt(alpha-bar) -> alpha, sqrt(1 - alpha-bar) -> sigma. With these, ``noisy = alpha * clean + sigma * noise``.
+Time t runs from 0 (clean) to 1 (noise).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from math import pi
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """How much clean video and how much noise a noisy one holds: ``noisy = alpha * clean + sigma * noise``.
+
+    Args:
+        alpha: float, any shape.
+        sigma: float, the same shape.
+    """
+
+    alpha: Tensor
+    sigma: Tensor
+
+    def like(self, x: Tensor) -> Coefficients:
+        """The same coefficients of shape (B,), made to broadcast over x (B, ...)."""
+        shape = (-1,) + (1,) * (x.ndim - 1)
+        return Coefficients(self.alpha.to(x).view(shape), self.sigma.to(x).view(shape))
+
+
+class AbstractNoiseSchedule(ABC):
+    """The amount of noise at each time, ``schedule(t) -> Coefficients``.
+
+    ``num_steps`` is the number of training times, the grid ``t = (k + 1) / num_steps`` with k = 0 the cleanest.
+    """
+
+    num_steps: int
+
+    @abstractmethod
+    def __call__(self, t: Tensor) -> Coefficients:
+        """Coefficients at times t (float, any shape, 0 clean to 1 noise), of t's shape and dtype."""
+
+
+@dataclass(frozen=True)
+class LinearBeta(AbstractNoiseSchedule):
+    """Variances that grow linearly with the step (DDPM, section 4; the schedule of all published MCVD models).
+
+    Exact on its grid; between grid points the log signal-to-noise ratio is interpolated, and below the first one
+    the noise variance is proportional to t.
+
+    Args:
+        num_steps: number of training times.
+        beta_min: variance added by the cleanest step.
+        beta_max: variance added by the noisiest step.
+
+    Example:
+        >>> LinearBeta()(torch.tensor([0.0, 1.0])).sigma.tolist()
+        [0.0, 0.9999797940254211]
+    """
+
+    num_steps: int = 1000
+    beta_min: float = 1e-4
+    beta_max: float = 0.02
+
+    def __post_init__(self) -> None:
+        if self.num_steps < 2 or not 0 < self.beta_min <= self.beta_max < 1:
+            raise ValueError(f"needs num_steps >= 2 and 0 < beta_min <= beta_max < 1, got {self}")
+
+    @cached_property
+    def _log_snr(self) -> Tensor:
+        """Log of alpha^2 / sigma^2 on the grid, float64 (num_steps,), cleanest first."""
+        betas = torch.linspace(self.beta_min, self.beta_max, self.num_steps, dtype=torch.float64)
+        log_alpha_bar = torch.log1p(-betas).cumsum(0)
+        return log_alpha_bar - torch.log(-torch.expm1(log_alpha_bar))
+
+    def __call__(self, t: Tensor) -> Coefficients:
+        """See `AbstractNoiseSchedule`."""
+        table = self._log_snr.to(t.device)
+        step = t.double() * self.num_steps - 1
+        nearest = step.round()  # a float32 t is off its grid point by rounding only
+        step = torch.where((step - nearest).abs() < 4 * torch.finfo(t.dtype).eps * self.num_steps, nearest, step)
+        low = step.floor().clamp(0, self.num_steps - 2)
+        fraction = (step - low).clamp(min=0)
+        below = table[low.long()]
+        log_snr = below + fraction * (table[low.long() + 1] - below)
+        log_snr = log_snr - torch.log((step + 1).clamp(max=1))  # sigma^2 ~ t under the first grid point
+        return Coefficients(log_snr.sigmoid().sqrt().to(t.dtype), (-log_snr).sigmoid().sqrt().to(t.dtype))
+
+
+@dataclass(frozen=True)
+class Cosine(AbstractNoiseSchedule):
+    """Signal variance that falls like a squared cosine (Nichol and Dhariwal 2021, eq. 17), without clipping.
+
+    Args:
+        num_steps: number of training times.
+        offset: the small shift s of the paper, keeps the first steps from being too small.
+
+    Example:
+        >>> round(Cosine()(torch.tensor([0.5])).alpha.item(), 4)
+        0.7027
+    """
+
+    num_steps: int = 1000
+    offset: float = 0.008
+
+    def __post_init__(self) -> None:
+        if self.num_steps < 2 or self.offset < 0:
+            raise ValueError(f"needs num_steps >= 2 and offset >= 0, got {self}")
+
+    def __call__(self, t: Tensor) -> Coefficients:
+        """See `AbstractNoiseSchedule`."""
+        start = pi / 2 * self.offset / (1 + self.offset)
+        moved = pi / 2 * t.double() / (1 + self.offset)
+        scale = torch.cos(torch.tensor(start, dtype=torch.float64))
+        alpha = torch.cos(start + moved) / scale
+        # cos^2(a) - cos^2(b) = sin(b - a) sin(b + a), without the cancellation near t = 0.
+        sigma = (torch.sin(moved) * torch.sin(moved + 2 * start)).sqrt() / scale
+        return Coefficients(alpha.to(t.dtype), sigma.to(t.dtype))
+
+
+def label_from_time(t: Tensor, num_steps: int) -> Tensor:
+    """The published network input for time t: 0 is the noisiest step, ``num_steps - 1`` the cleanest.
+
+    Args:
+        t: float (B,), 0 is clean, 1 is noise.
+        num_steps: of the schedule.
+
+    Returns:
+        float (B,), ``num_steps * (1 - t)``, an exact integer on the schedule's grid.
+    """
+    label = num_steps * (1 - t.double())
+    nearest = label.round()
+    return torch.where((label - nearest).abs() < 1e-3, nearest, label).to(t.dtype)
+
+
+def noisy_from_clean(clean: Tensor, noise: Tensor, at: Coefficients) -> Tensor:
+    """Add noise: ``alpha * clean + sigma * noise``."""
+    return at.alpha * clean + at.sigma * noise
+
+
+def clean_from_noise(noisy: Tensor, noise: Tensor, at: Coefficients) -> Tensor:
+    """The clean video that the noise leaves; needs alpha > 0."""
+    return (noisy - at.sigma * noise) / at.alpha
+
+
+def noise_from_clean(noisy: Tensor, clean: Tensor, at: Coefficients) -> Tensor:
+    """The noise that the clean video leaves; needs sigma > 0."""
+    return (noisy - at.alpha * clean) / at.sigma
+
+
+def velocity_from_clean(clean: Tensor, noise: Tensor, at: Coefficients) -> Tensor:
+    """The v target of progressive distillation (Salimans and Ho 2022): ``alpha * noise - sigma * clean``."""
+    return at.alpha * noise - at.sigma * clean
+
+
+def clean_from_velocity(noisy: Tensor, velocity: Tensor, at: Coefficients) -> Tensor:
+    """The clean video behind a velocity, at any alpha and sigma."""
+    return (at.alpha * noisy - at.sigma * velocity) / (at.alpha**2 + at.sigma**2)
+
+
+def velocity_from_noisy(noisy: Tensor, clean: Tensor, at: Coefficients) -> Tensor:
+    """Inverse of `clean_from_velocity`; needs sigma > 0."""
+    return (at.alpha * noisy - (at.alpha**2 + at.sigma**2) * clean) / at.sigma

@@ -1,0 +1,102 @@
+"""What all samplers share: the call, the times, and the published last step."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from mcvd.noise import AbstractNoiseSchedule, Coefficients, noise_from_clean
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+Draw = Callable[[Tensor], Tensor]
+
+
+class AbstractSampler(ABC):
+    """Turns noise into a sample by asking ``denoise(noisy, t)`` for the clean estimate, a number of times.
+
+    A sampler knows nothing of video, networks or conditions; it works on tensors of any shape (B, ...).
+    """
+
+    num_steps: int
+    clip: bool
+    order: int
+
+    @property
+    @abstractmethod
+    def num_calls(self) -> int:
+        """How often it will call ``denoise``."""
+
+    @abstractmethod
+    def __call__(
+        self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
+    ) -> Tensor:
+        """Sample.
+
+        Args:
+            denoise: called with noisy (B, ...) and t (B,) in noise's dtype; returns the unclipped clean estimate.
+            noise: float (B, ...), the state at t = 1: standard normal times sigma(1).
+            schedule: the one that the denoiser was trained with.
+            draw: ``draw(x)`` returns fresh standard normal noise of x's shape; replay it to replay the sample.
+
+        Returns:
+            float (B, ...), the state at t = 0.
+        """
+
+    def estimate(self, denoise: Denoise, x: Tensor, t: Tensor, at: Coefficients) -> tuple[Tensor, Tensor]:
+        """The (clean, noise) estimates at one time: the noise follows the unclipped clean estimate, as published.
+
+        Args:
+            denoise: as in ``__call__``.
+            x: the state, (B, ...).
+            t: one time, shape ().
+            at: coefficients at t, shapes ().
+        """
+        clean = denoise(x, t.expand(x.shape[0]))
+        noise = noise_from_clean(x, clean, at)
+        return (clean.clamp(-1, 1) if self.clip else clean), noise
+
+
+class Trajectory:
+    """The times of a sampling run, uniform from 1 to 0, with their coefficients, all computed before the first step.
+
+    Args:
+        num_steps: number of steps; there is one more time than steps.
+        schedule: of the denoiser.
+        x: the state, for its dtype and device.
+
+    ``alpha`` and ``sigma`` stay on the CPU in float64: as factors of shape () they keep the state's dtype, and nothing
+    in the loop waits for the device.
+    """
+
+    def __init__(self, num_steps: int, schedule: AbstractNoiseSchedule, x: Tensor):
+        if num_steps < 1:
+            raise ValueError(f"num_steps must be at least 1, got {num_steps}")
+        t = 1 - torch.arange(num_steps + 1, dtype=torch.float64) / num_steps
+        coefficients = schedule(t)
+        self.t = t.to(x)
+        self.alpha = coefficients.alpha
+        self.sigma = coefficients.sigma
+
+    def at(self, i: int) -> Coefficients:
+        """Coefficients at time i, of shape ()."""
+        return Coefficients(self.alpha[i], self.sigma[i])
+
+    def added_sigma(self, i: int) -> Tensor:
+        """Standard deviation of the noise that forward diffusion adds between time i + 1 and the noisier time i."""
+        kept = self.alpha[i] / self.alpha[i + 1] * self.sigma[i + 1]
+        return (self.sigma[i] ** 2 - kept**2).clamp(min=0).sqrt()
+
+
+def published_final_denoise(x: Tensor, denoise: Denoise, schedule: AbstractNoiseSchedule, num_steps: int) -> Tensor:
+    """The last call of the published samplers, with its wrong label; only to repeat published numbers.
+
+    The finished sample has sigma(1 / num_steps) times a noise estimate subtracted, and the network is told the label
+    ``num_steps - 1`` of the full schedule: nearly pure noise when steps are skipped. It shrinks the video towards grey.
+    """
+    last = schedule(torch.tensor(1 / num_steps, dtype=torch.float64)).sigma
+    told = torch.tensor(1 - (num_steps - 1) / schedule.num_steps, dtype=torch.float64)
+    clean = denoise(x, told.to(x).expand(x.shape[0]))
+    return x - last * noise_from_clean(x, clean, schedule(told))

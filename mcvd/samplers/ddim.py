@@ -1,0 +1,50 @@
+"""Deterministic sampling, or partly so (DDIM: Song et al. 2021)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mcvd.noise import AbstractNoiseSchedule
+from mcvd.samplers.base import AbstractSampler, Denoise, Draw, Trajectory, published_final_denoise
+
+
+@dataclass(frozen=True)
+class DDIM(AbstractSampler):
+    """Follows the estimated noise down in a straight line; few steps are enough.
+
+    Args:
+        num_steps: network calls.
+        clip: clip clean estimates to [-1, 1]; the noise estimate is the one of the unclipped video, as published.
+        eta: share of fresh noise, 0 deterministic, 1 as much as `DDPM` (eq. 16).
+        published_final_denoise: repeat the published code's last call with its wrong label (`mcvd.samplers.base`).
+    """
+
+    num_steps: int = 50
+    clip: bool = True
+    eta: float = 0.0
+    published_final_denoise: bool = False
+    order = 1
+
+    @property
+    def num_calls(self) -> int:
+        """See `AbstractSampler`."""
+        return self.num_steps + self.published_final_denoise
+
+    def __call__(
+        self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
+    ) -> Tensor:
+        """See `AbstractSampler`."""
+        x, steps = noise, Trajectory(self.num_steps, schedule, noise)
+        alpha, sigma = steps.alpha, steps.sigma
+        for i in range(self.num_steps):
+            clean, eps = self.estimate(denoise, x, steps.t[i], steps.at(i))
+            fresh = self.eta * steps.added_sigma(i) * sigma[i + 1] / sigma[i]
+            x = alpha[i + 1] * clean + (sigma[i + 1] ** 2 - fresh**2).clamp(min=0).sqrt() * eps  # eq. 12
+            if fresh > 0:
+                x = x + fresh * draw(x)
+        if self.published_final_denoise:
+            x = published_final_denoise(x, denoise, schedule, self.num_steps)
+        return x

@@ -1,0 +1,51 @@
+"""Ancestral sampling (DDPM: Ho et al. 2020, algorithm 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mcvd.noise import AbstractNoiseSchedule
+from mcvd.samplers.base import AbstractSampler, Denoise, Draw, Trajectory, published_final_denoise
+
+
+@dataclass(frozen=True)
+class DDPM(AbstractSampler):
+    """Walks back with fresh noise in each step: the sampler of the MCVD paper.
+
+    Args:
+        num_steps: network calls; the paper's tables use 100 and 1000.
+        clip: clip clean estimates to [-1, 1].
+        just_beta: the larger of the two variances of the paper (beta, not beta-tilde) for the fresh noise.
+        published_final_denoise: repeat the published code's last call with its wrong label (`mcvd.samplers.base`).
+    """
+
+    num_steps: int = 100
+    clip: bool = True
+    just_beta: bool = False
+    published_final_denoise: bool = False
+    order = 1
+
+    @property
+    def num_calls(self) -> int:
+        """See `AbstractSampler`."""
+        return self.num_steps + self.published_final_denoise
+
+    def __call__(
+        self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
+    ) -> Tensor:
+        """See `AbstractSampler`."""
+        x, steps = noise, Trajectory(self.num_steps, schedule, noise)
+        alpha, sigma = steps.alpha, steps.sigma
+        for i in range(self.num_steps):
+            clean, _ = self.estimate(denoise, x, steps.t[i], steps.at(i))
+            # Posterior of the next state given this one and the clean video (eq. 6 and 7, in alpha and sigma).
+            added, lower = steps.added_sigma(i), sigma[i + 1] / sigma[i]
+            x = alpha[i + 1] * (added / sigma[i]) ** 2 * clean + alpha[i] / alpha[i + 1] * lower**2 * x
+            if i + 1 < self.num_steps:
+                x = x + (added if self.just_beta else added * lower) * draw(x)
+        if self.published_final_denoise:
+            x = published_final_denoise(x, denoise, schedule, self.num_steps)
+        return x

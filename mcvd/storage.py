@@ -1,0 +1,79 @@
+"""Models on disk: exported folders and training checkpoints, read without executing anything in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+TRAINING_ONLY = ("optimizer", "warmup_steps", "seed")
+
+
+def write_folder(folder: str | Path, config: dict[str, Any], weights: dict[str, Tensor], overwrite: bool) -> None:
+    """Write config.json and model.safetensors beside the folder, then rename: it is there whole or not at all.
+
+    Raises:
+        FileExistsError: the folder holds something already and ``overwrite`` is False.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not overwrite:
+        raise FileExistsError(f"{folder} is not empty: choose another folder, nothing was written")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        config = {key: value for key, value in config.items() if key not in TRAINING_ONLY}
+        (beside / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+        save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, beside / WEIGHTS)
+        beside.chmod(0o755)
+        if not folder.exists() or not any(folder.iterdir()):
+            os.replace(beside, folder)
+        else:
+            for name in (WEIGHTS, CONFIG):
+                os.replace(beside / name, folder / name)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Config and weights of an exported folder."""
+    missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
+    if missing:
+        raise FileNotFoundError(f"{folder} is not an exported model: {' and '.join(missing)} missing")
+    try:
+        config = json.loads((folder / CONFIG).read_text())
+        weights = load_file(folder / WEIGHTS)
+    except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as error:
+        raise ValueError(f"{folder} is damaged: {error}") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{folder / CONFIG} must hold a dictionary, got {type(config).__name__}")
+    return config, weights
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Config and averaged weights of a training checkpoint (``.ckpt``)."""
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # torch raises a zoo of types for damaged and for hostile files
+        raise ValueError(
+            f"{path} is not a training checkpoint that can be read safely: {_first_line(error)}"
+        ) from error
+    if not isinstance(checkpoint, dict) or not {"config", "state_dict"} <= checkpoint.keys():
+        raise ValueError(
+            f"{path} is not a checkpoint of `mcvd fit` (for a published MCVD checkpoint use `mcvd convert`)"
+        )
+    return checkpoint["config"], checkpoint["state_dict"]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
