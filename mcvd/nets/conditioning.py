@@ -89,6 +89,10 @@ class SPATIN(AbstractConditioning):
     width: int = 128
     tell_mask: bool = True
 
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise ValueError(f"SPATIN's width must be at least 1, got {self.width}")
+
     def first_planes(self, num_planes: int) -> int:
         """None: the noisy frames enter alone."""
         return 0
