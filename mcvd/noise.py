@@ -162,8 +162,3 @@ def velocity_from_clean(clean: Tensor, noise: Tensor, at: Coefficients) -> Tenso
 def clean_from_velocity(noisy: Tensor, velocity: Tensor, at: Coefficients) -> Tensor:
     """The clean video behind a velocity, at any alpha and sigma."""
     return (at.alpha * noisy - at.sigma * velocity) / (at.alpha**2 + at.sigma**2)
-
-
-def velocity_from_noisy(noisy: Tensor, clean: Tensor, at: Coefficients) -> Tensor:
-    """Inverse of `clean_from_velocity`; needs sigma > 0."""
-    return (at.alpha * noisy - (at.alpha**2 + at.sigma**2) * clean) / at.sigma

@@ -1,0 +1,87 @@
+import pytest
+import torch
+
+from mcvd.frames import Condition, FrameBlock, model_from_pixels, pixels_from_model
+
+
+def test_pixels_survive_the_round_trip():
+    pixels = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(pixels_from_model(model_from_pixels(pixels)), pixels)
+
+
+def test_model_range_is_minus_one_to_one():
+    assert model_from_pixels(torch.tensor([0, 255], dtype=torch.uint8)).tolist() == [-1, 1]
+
+
+def test_values_outside_the_range_are_clamped_only_as_pixels():
+    assert pixels_from_model(torch.tensor([-3.0, 3.0])).tolist() == [0, 255]
+
+
+def test_pixels_must_be_bytes():
+    with pytest.raises(ValueError, match="uint8"):
+        model_from_pixels(torch.rand(2))
+
+
+def test_a_split_video_is_the_video():
+    block, video = FrameBlock(2, 3, 1), torch.rand(2, 6, 1, 4, 4)
+    past, current, future = block.split(video)
+    assert (past.shape[1], current.shape[1], future.shape[1]) == (2, 3, 1)
+    assert torch.equal(torch.cat([past, current, future], 1), video)
+
+
+@pytest.mark.parametrize("wrong", [(-1, 1, 0), (0, 0, 0), (1, 1, -1)])
+def test_impossible_blocks_are_refused(wrong):
+    with pytest.raises(ValueError, match="block"):
+        FrameBlock(*wrong)
+
+
+def test_a_video_of_another_length_does_not_split():
+    with pytest.raises(ValueError, match="expected"):
+        FrameBlock(1, 1).split(torch.rand(1, 3, 1, 4, 4))
+
+
+def test_masked_frames_have_no_influence_even_when_they_are_nan():
+    past = torch.full((1, 2, 1, 4, 4), torch.nan)
+    keep = torch.zeros(1, 2, dtype=torch.bool)
+    condition = Condition(past, past[:, :0], keep, keep[:, :0])
+    assert condition.past.eq(0).all()
+
+
+def test_masks_work_per_frame():
+    past = torch.ones(1, 3, 1, 2, 2)
+    keep = torch.tensor([[True, False, True]])
+    assert Condition(past, past[:, :0], keep, keep[:, :0]).past.mean((2, 3, 4)).tolist() == [[1, 0, 1]]
+
+
+def test_null_hides_everything_and_keeps_shapes():
+    condition = Condition.visible(torch.rand(2, 1, 1, 4, 4), torch.rand(2, 2, 1, 4, 4)).null()
+    assert not condition.keep.any()
+    assert condition.frames.shape == (2, 3, 1, 4, 4)
+    assert condition.frames.eq(0).all()
+
+
+def test_conditions_join_along_the_batch():
+    one = Condition.visible(torch.rand(1, 1, 1, 4, 4), torch.rand(1, 2, 1, 4, 4))
+    both = one.followed_by(one.null())
+    assert both.batch_size == 2
+    assert both.keep.tolist() == [[True] * 3, [False] * 3]
+
+
+@pytest.mark.parametrize(
+    ("past", "keep"),
+    [
+        (torch.zeros(1, 1, 1, 4, 4, dtype=torch.uint8), torch.ones(1, 1, dtype=torch.bool)),
+        (torch.zeros(1, 1, 4, 4), torch.ones(1, 1, dtype=torch.bool)),
+        (torch.zeros(1, 1, 1, 4, 4), torch.ones(1, 2, dtype=torch.bool)),
+        (torch.zeros(1, 1, 1, 4, 4), torch.ones(1, 1)),
+    ],
+)
+def test_shapes_and_types_are_checked_at_the_door(past, keep):
+    future, keep_future = torch.zeros(1, 0, 1, 4, 4), torch.ones(1, 0, dtype=torch.bool)
+    with pytest.raises(ValueError, match=r"past must be|keep_past must be"):
+        Condition(past, future, keep, keep_future)
+
+
+def test_past_and_future_must_be_of_one_size():
+    with pytest.raises(ValueError, match="agree"):
+        Condition.visible(torch.zeros(1, 1, 1, 4, 4), torch.zeros(1, 1, 1, 8, 8))
