@@ -133,12 +133,11 @@ class VideoData(LightningDataModule):
             if val is None and val_root is None and beside.is_dir():
                 val_root = str(beside)
             train_root = str(Path(train_root) / "train")
-        if train_root is not None and val_root is not None:
-            if Path(train_root).resolve() in Path(val_root).resolve().parents:
-                raise ValueError(
-                    f"the validation videos in {val_root} would be trained on, as they lie below {train_root}; "
-                    "put them elsewhere, or into the subfolders train and val of one folder"
-                )
+        if train_root and val_root and Path(train_root).resolve() in Path(val_root).resolve().parents:
+            raise ValueError(
+                f"the validation videos in {val_root} would be trained on, as they lie below {train_root}; "
+                "put them elsewhere, or into the subfolders train and val of one folder"
+            )
         if train is None:
             train = self._folder(train_root)
         if val_root is not None:

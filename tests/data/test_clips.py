@@ -3,10 +3,10 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from mcvd.data.readers import VideoError
 from numbered_videos import NumberedVideos, frame_numbers
 
 from mcvd.data.clips import ClipDataset, ClipSpec, FixedDraws, RandomDraws, Slots, find_slots
-from mcvd.data.readers import VideoError
 
 SMALL = (4, 6)
 
@@ -142,7 +142,7 @@ def test_a_validation_clip_that_cannot_be_read_is_replaced_by_the_next():
 
 def test_nothing_readable_is_an_error_not_an_endless_loop():
     clips = training_clips(NumberedVideos([50], broken={0}), ClipSpec(5, SMALL))
-    with pytest.warns(UserWarning), pytest.raises(VideoError, match="100 clips in a row .* damaged"):
+    with pytest.warns(UserWarning), pytest.raises(VideoError, match=r"100 clips in a row .* damaged"):
         clips[0]
 
 

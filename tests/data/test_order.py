@@ -1,3 +1,5 @@
+from itertools import chain
+
 import pytest
 
 from mcvd.data.order import ResumableBatchSampler
@@ -6,14 +8,14 @@ from mcvd.data.order import ResumableBatchSampler
 @pytest.mark.parametrize("world_size", [1, 2, 4])
 def test_all_processes_together_see_the_same_draws_whatever_their_number(world_size):
     orders = [ResumableBatchSampler(40, 8 // world_size, rank, world_size) for rank in range(world_size)]
-    steps = [sorted(sum(batches, [])) for batches in zip(*orders, strict=True)]
+    steps = [sorted(chain(*batches)) for batches in zip(*orders, strict=True)]
     assert steps == [list(range(8 * b, 8 * b + 8)) for b in range(5)]
 
 
 def test_passes_join_without_gap_or_repetition_where_the_batch_does_not_divide_the_epoch():
     order, seen = ResumableBatchSampler(10, 4), []
     for _ in range(5):
-        seen += sum(order, [])
+        seen += chain(*order)
         order.draws_done = len(seen)
     assert seen == list(range(40))
     assert order.epoch == 4
