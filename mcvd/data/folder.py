@@ -176,6 +176,9 @@ class _OpenReaders:
     def close(self) -> None:
         _close_readers(self._readers, self._process)
 
+    def __len__(self) -> int:
+        return len(self._readers)
+
     def __reduce__(self) -> tuple[type[_OpenReaders], tuple[()]]:
         return _OpenReaders, ()
 

@@ -50,9 +50,8 @@ class VideoData(LightningDataModule):
     Without validation videos every tenth training video is held out (the last one of fewer than ten; of a single
     video its last tenth).
 
-    Attributes:
-        frame_rate_hz: frames per second of the clips, stride included; known after `setup`.
-        train_clips, val_clips: the data sets, known after `setup`.
+    After `setup`, ``data.frame_rate_hz`` is the rate of the clips' own frames, stride included (what a model trained
+    on them should remember), and ``data.train_clips`` and ``data.val_clips`` are the data sets.
 
     A checkpoint holds how many clips were trained on; a resumed training continues with the next one, in the middle
     of an epoch too, and also with another batch size or number of processes.
@@ -199,7 +198,8 @@ class VideoData(LightningDataModule):
 def _frame_rates(videos: AbstractVideos, used: np.ndarray) -> np.ndarray:
     """Frames per second of the videos ``used``, float64; those of a single frame have none."""
     times = (videos.times_seconds(index) for index in np.unique(used).tolist())
-    return np.array([1 / np.median(np.diff(t)) for t in times if len(t) > 1])
+    # Over the whole video, not from one frame to the next: single times may be rounded to milliseconds.
+    return np.array([round((len(t) - 1) / (t[-1] - t[0]), 6) for t in times if len(t) > 1])
 
 
 def _clip_rate(source_rates_hz: np.ndarray, spec: ClipSpec) -> float | None:

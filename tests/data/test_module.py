@@ -164,6 +164,16 @@ def test_the_frame_rate_of_clips_is_the_median_of_the_videos_over_the_stride():
     assert data.frame_rate_hz == pytest.approx(12.5)
 
 
+def test_a_rate_is_not_misled_by_times_rounded_to_milliseconds():
+    class Rounded(NumberedVideos):
+        def times_seconds(self, index):
+            return super().times_seconds(index).round(3)
+
+    data = small_data(train=Rounded([61], 30), val=Rounded([61], 30))
+    data.setup("fit")
+    assert data.frame_rate_hz == 30
+
+
 def test_different_frame_rates_are_refused_until_one_is_named():
     videos = {"train": NumberedVideos([30, 30, 40], rate_hz=[10, 10, 20]), "val": NumberedVideos([9])}
     with pytest.raises(ValueError, match=r"10 Hz \(3\), 20 Hz \(1\).*--data.frame_rate_hz 10"):
