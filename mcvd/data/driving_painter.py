@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from mcvd.data.driving_canvas import CAMERA_HEIGHT, Canvas, pulse
 from mcvd.data.driving_world import LANE, SIGHT, STOREY, Building, Car, Lamp, Street, Tree, colour
+
+Thing = Building | Tree | Lamp | Car
+Place = tuple[np.ndarray, np.ndarray]  # in the camera's plan: metres to the right and forward, float32 (T,) each
 
 SMALL_SIGHT = 65.0  # metres; small things that stand still are not drawn farther away
 
@@ -34,28 +38,34 @@ class Painter:
         street = self.street
         self._sky()
         self._ground()
-        for building in sorted(street.buildings, key=lambda item: -item.start):
-            self._building(building)
-        for item in sorted(street.trees + street.lamps, key=lambda item: -item.s):
-            self._tree(item) if isinstance(item, Tree) else self._lamp(item)
-        for car in sorted(street.parked, key=lambda item: -item.s[0]) + street.traffic:
-            self._car(car)
+        self._draw(self._building, sorted(street.buildings, key=lambda item: -item.s), SIGHT)
+        self._draw(self._tree, sorted(street.trees, key=lambda item: -item.s), SIGHT)
+        self._draw(self._lamp, sorted(street.lamps, key=lambda item: -item.s), SMALL_SIGHT)
+        self._draw(self._car, sorted(street.parked, key=lambda item: -item.s), SMALL_SIGHT)
+        self._draw(self._car, street.traffic, SIGHT)
         return self.canvas.image * self.brightness[:, None, None]
 
-    def _plan(self, x: float, s: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-        """Where a point of the road is in the camera's plan: metres to the right and forward, float32 (T,)."""
+    def _plan(self, x: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where points of the road are in the camera's plan: metres to the right and forward, float32 (..., T)."""
         forward = s - self.s
         right = x + self.street.bend(s) - self.bend - self.heading * forward - self.x
         return right.astype(np.float32), forward.astype(np.float32)
 
-    @staticmethod
-    def _visible(forward: np.ndarray, length: float, sight: float = SIGHT) -> bool:
-        return bool(forward.min() < sight and forward.max() > -length)
+    def _draw(self, paint: Callable[..., None], things: Sequence[Thing], sight: float) -> None:
+        """Draw things of one kind, in this order, as they appear out of the haze ``sight`` metres ahead.
 
-    @staticmethod
-    def _fade(forward: np.ndarray, sight: float = SIGHT) -> np.ndarray:
-        """How solid a thing is: things appear out of the haze, never at once."""
-        return ((sight - forward) / 30).clip(0, 1)
+        ``paint`` takes a thing, its near and its far end in the camera's plan, and how solid it is, float32 (T,).
+        """
+        if not things:
+            return
+        x = np.array([thing.x for thing in things])[:, None]
+        starts = np.array([thing.s + np.zeros(self.street.num_frames) for thing in things])[:, self.frames]
+        lengths = np.array([thing.length for thing in things])[:, None]
+        near, far = self._plan(x, starts), self._plan(x, starts + lengths)
+        fade = ((sight - near[1]) / 30).clip(0, 1)
+        seen = (fade > 0).any(1) & (far[1] > 0).any(1)
+        for i in seen.nonzero()[0]:
+            paint(things[i], (near[0][i], near[1][i]), (far[0][i], far[1][i]), fade[i])
 
     def _lit(self, paint: np.ndarray) -> np.ndarray:
         """A surface's own colour in the light of the day."""
@@ -153,13 +163,9 @@ class Painter:
             if parking:
                 yield side * street.num_lanes * LANE, 0.13, False, white
 
-    def _building(self, building: Building) -> None:
-        canvas, side = self.canvas, building.side
-        x0, s0 = self._plan(side * building.x, building.start)
-        if not self._visible(s0, building.length):
-            return
-        x1, s1 = self._plan(side * building.x, building.start + building.length)
-        fade = self._fade(s0)
+    def _building(self, building: Building, near: Place, far: Place, fade: np.ndarray) -> None:
+        (x0, s0), (x1, s1) = near, far
+        canvas, side = self.canvas, 1 if building.x > 0 else -1
         gable = self._lit(building.wall * (1 - 0.6 * self.street.light.contrast))
         canvas.panels(x0, s0, [(min(side * 11, 0), max(side * 11, 0), 0, building.height, gable)], fade)
         if (wall := canvas.wall((x0, x1), (s0, s1))) is None:
@@ -179,20 +185,15 @@ class Painter:
             display, awning = 0.5 * self._lit(building.window), self._lit(0.8 * building.wall[::-1])
             canvas.paint_bands(wall, [(0.3, 2.5, display), (2.5, 3.2, awning)], fade)
 
-    def _tree(self, tree: Tree) -> None:
-        x, s = self._plan(tree.x, tree.s)
-        if not self._visible(s, 0):
-            return
-        fade, half = self._fade(s), 0.018 * tree.height + 0.06
+    def _tree(self, tree: Tree, near: Place, far: Place, fade: np.ndarray) -> None:
+        x, s = near
+        half = 0.018 * tree.height + 0.06
         middle = tree.height - 1.15 * tree.radius
         self.canvas.panels(x, s, [(-half, half, 0, middle, self._lit(colour(84, 68, 54)))], fade)
         radius = (tree.radius, 1.15 * tree.radius)
         self.canvas.blob(x, s, middle, radius, self._lit(tree.leaves).astype(np.float32), tree.bumps.tolist(), fade)
 
-    def _lamp(self, lamp: Lamp) -> None:
-        x, s = self._plan(lamp.x, lamp.s)
-        if not self._visible(s, 0, SMALL_SIGHT):
-            return
+    def _lamp(self, lamp: Lamp, near: Place, far: Place, fade: np.ndarray) -> None:
         metal, top, tip = self._lit(colour(96, 98, 102)), lamp.height, -1.6 * np.sign(lamp.x)
         head = metal + (colour(255, 232, 180) - metal) * self.street.light.lamps
         parts = [
@@ -200,17 +201,11 @@ class Painter:
             (min(tip, 0), max(tip, 0), top - 0.12, top, metal),
             (tip - 0.35, tip + 0.35, top - 0.3, top - 0.05, head),
         ]
-        self.canvas.panels(x, s, parts, self._fade(s, SMALL_SIGHT))
+        self.canvas.panels(*near, parts, fade)
 
-    def _car(self, car: Car) -> None:
-        canvas, (width, length, height) = self.canvas, car.size
-        place = car.s[self.frames]
-        x, s = self._plan(car.x, place)
-        sight = SMALL_SIGHT if car.parked else SIGHT
-        if not self._visible(s, length, sight):
-            return
-        far_x, far_s = self._plan(car.x, place + length)
-        fade = self._fade(s, sight)
+    def _car(self, car: Car, near: Place, far: Place, fade: np.ndarray) -> None:
+        canvas, (width, height) = self.canvas, (car.width, car.height)
+        (x, s), (far_x, far_s) = near, far
         close = fade * ((38 - s) / 12).clip(0, 1)  # details are seen from close by only
         paint, glass, dark = (self._lit(tone) for tone in (car.paint, colour(46, 54, 64), colour(22, 22, 24)))
         half, sill, belt = width / 2, 0.3, 0.58 * height
@@ -220,7 +215,7 @@ class Painter:
         def between(part: float) -> tuple[np.ndarray, np.ndarray]:
             return x + np.float32(part) * (far_x - x), s + np.float32(part) * (far_s - s)
 
-        near, end = between(back), between(0.78)
+        cabin, end = between(back), between(0.78)
         parts = [
             (-0.86 * half, 0.86 * half, 0.8 * belt, height, paint),
             (-0.76 * half, 0.76 * half, belt, 0.93 * height, glass),
@@ -230,18 +225,18 @@ class Painter:
         lamps = list(self._lamps(car, half, belt)) if close.any() else []
         places = (
             np.stack([of_cabin] * 2 + [of_body] * (2 + len(lamps)))
-            for of_cabin, of_body in zip(near, (x, s), strict=True)
+            for of_cabin, of_body in zip(cabin, near, strict=True)
         )
         canvas.panels(*places, parts + lamps, np.stack([fade] * 4 + [close] * len(lamps)))
         if not lamps:
             return
         flank = np.where(x > 0, -half, half).astype(np.float32)  # the side that we see
         shade = self._lit(0.72 * car.paint)
-        upper = canvas.wall((near[0] + 0.86 * flank, end[0] + 0.86 * flank), (near[1], end[1]))
+        upper = canvas.wall((cabin[0] + 0.86 * flank, end[0] + 0.86 * flank), (cabin[1], end[1]))
         canvas.paint_bands(upper, [(belt, roof, 0.72 * glass), (roof, height, shade)], close)
         if lower := canvas.wall((x + flank, far_x + flank), (s, far_s)):
             canvas.paint_bands(lower, [(0, sill, dark), (sill, belt, shade)], close)
-            axles = 0.62 * length  # metres from wheel to wheel
+            axles = 0.62 * car.length  # metres from wheel to wheel
             along = (lower.distance - s[lower.t, None]) / axles - 0.16
             wheels = lower.across * pulse(along, (lower.spread / axles).clip(1e-3), 0.62 / axles)
             canvas.paint_bands(replace(lower, across=wheels), [(0, 0.62, dark)], close)

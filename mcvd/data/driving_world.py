@@ -77,11 +77,10 @@ LEAVES = (colour(74, 108, 46), colour(56, 92, 48), colour(110, 122, 50), colour(
 
 @dataclass(frozen=True)
 class Building:
-    """A box beside the road: ``side`` is -1 on the left, 1 on the right; ``x`` is 0 or more, its front."""
+    """A box beside the road: ``x`` is its front, on the left or the right, ``s`` its near end."""
 
-    side: int
     x: float
-    start: float
+    s: float
     length: float
     height: float
     wall: Array
@@ -101,6 +100,7 @@ class Tree:
     radius: float
     leaves: Array
     bumps: Array
+    length: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,7 @@ class Lamp:
     x: float
     s: float
     height: float
+    length: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -124,16 +125,17 @@ class Patch:
 
 @dataclass(frozen=True)
 class Car:
-    """A parked or moving car; ``s`` is its rear end for every frame of the video, float (num_frames,)."""
+    """A parked or moving car: ``s`` is its near end, one number or one for every frame."""
 
     x: float
-    s: Array
-    size: tuple[float, float, float]  # width, length, height
+    s: float | Array
+    width: float
+    length: float
+    height: float
     paint: Array
     heading: int  # 1: we see its back, -1: its front
     braking: Array  # float (num_frames,), 0 to 1
-    lit: bool
-    parked: bool
+    lit: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,7 @@ class Street:
 
     def __init__(self, generator: np.random.Generator, num_frames: int, frame_rate_hz: float):
         plan, driving, left, right, ground, traffic = generator.spawn(6)
+        self.num_frames = num_frames
         self.seconds = np.arange(num_frames) / frame_rate_hz
         self._plan(plan)
         self.drive = self._drive(driving)
@@ -265,9 +268,8 @@ class Street:
             if houses.random() < self.light.lamps * 0.6:
                 glass = LAMPLIGHT / self.light.ambient.clip(0.5)
             building = Building(
-                side=side,
-                x=front + houses.choice([0, 0, 1.2]),
-                start=s,
+                x=side * (front + houses.choice([0, 0, 1.2])),
+                s=s,
                 length=length,
                 height=STOREY * storeys + houses.uniform(0.5, 1.0),
                 wall=wall.clip(0, 1),
@@ -300,22 +302,19 @@ class Street:
             self.lamps.append(Lamp(x=side * (kerb + 0.6), s=s, height=7.0))
             s += 30
 
-        s = -10 + parked.uniform(0, 6)
+        s, still = -10 + parked.uniform(0, 6), np.zeros(self.num_frames)
         while self.has_parking[which] and s < end:
             if parked.random() < 0.6:
-                size, paint = self._model(parked)
-                place, dark = np.full(len(self.seconds), s), np.zeros(len(self.seconds))
-                self.parked.append(
-                    Car(side * (kerb - 1.1), place, size, paint, side, braking=dark, lit=False, parked=True)
-                )
+                x = side * (kerb - 1.1)
+                self.parked.append(Car(x, s, *self._model(parked), heading=side, braking=still))
             s += 6.2 if parked.random() < 0.85 else parked.uniform(12, 30)
 
-    def _model(self, chance: np.random.Generator) -> tuple[tuple[float, float, float], Array]:
-        """Size and paint of a car, van or lorry."""
+    def _model(self, chance: np.random.Generator) -> tuple[float, float, float, Array]:
+        """Width, length, height and paint of a car, van or lorry."""
         paint = PAINTS[chance.integers(len(PAINTS))]
         kind = chance.random()
         size = SALOON if kind < 0.8 else VAN if kind < 0.95 else LORRY
-        return size, (paint * chance.uniform(0.85, 1.1)).clip(0, 1)
+        return *size, (paint * chance.uniform(0.85, 1.1)).clip(0, 1)
 
     def _patches(self, chance: np.random.Generator, end: float) -> list[Patch]:
         """Crossings, mended asphalt and manholes: what makes the road itself visibly move."""
@@ -336,7 +335,7 @@ class Street:
 
     def _traffic(self, chance: np.random.Generator) -> list[Car]:
         """Moving cars, from the outer lanes to ours and, within a lane, from far to near."""
-        still = np.zeros(len(self.seconds))
+        still = np.zeros(self.num_frames)
         lit = self.light.lamps > 0.4
         ahead, *lanes = chance.spawn(1 + 2 * self.num_lanes)
         cars: list[Car] = []
@@ -351,20 +350,18 @@ class Street:
             s, convoy = lane_chance.uniform(-30, 30), []
             last = SIGHT + self.drive.s[0] + (2 * float(way[-1] - way[0]) + 200 if towards else 0)
             while s < last:
-                size, paint = self._model(lane_chance)
                 heading = -1 if towards else 1
                 place = self.drive.s[0] + s + heading * (way - way[0])
-                convoy.append(Car((lane + 0.5) * LANE, place, size, paint, heading, still, lit, parked=False))
+                model = self._model(lane_chance)
+                convoy.append(Car((lane + 0.5) * LANE, place, *model, heading, still, lit))
                 s += 12 + lane_chance.exponential(density)
             cars += convoy[::-1]
         # Ours: the car that we follow, and those which it follows at a fixed distance.
         if ahead.random() < 0.75:
             s, convoy = self.drive.s + self.drive.gap, []
             for _ in range(3):
-                size, paint = self._model(ahead)
-                convoy.append(
-                    Car((self.lane + 0.5) * LANE, s, size, paint, 1, self.drive.ahead_braking, lit, parked=False)
-                )
-                s = s + size[1] + ahead.uniform(10, 45)
+                car = Car((self.lane + 0.5) * LANE, s, *self._model(ahead), 1, self.drive.ahead_braking, lit)
+                convoy.append(car)
+                s = s + car.length + ahead.uniform(10, 45)
             cars += convoy[::-1]
         return cars
