@@ -1,0 +1,183 @@
+"""Frames against the truth: PSNR and SSIM of uint8 videos, per frame and per video, and how far samples differ.
+
+All functions take videos (..., T, C, H, W) with any leading axes, which broadcast, so that K samples are scored in
+one call: ``psnr(samples, truth[:, None])`` is (B, K); its ``.amax(1)`` is the best of K and its ``.mean(1)`` what one
+sample can expect.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+MAX_PSNR_DB = 100.0
+
+_WINDOW_SIZE, _WINDOW_SIGMA = 11, 1.5
+_CHUNK_PIXELS = 1 << 16  # larger chunks leave the processor's cache and are slower
+
+
+def mean_squared_error(video: Tensor, truth: Tensor) -> Tensor:
+    """Mean squared error of each frame, with black 0 and white 1.
+
+    Args:
+        video: uint8 (..., T, C, H, W).
+        truth: the same, leading axes broadcast.
+
+    Returns:
+        float64 (..., T), exact: squared differences of pixels are summed as integers.
+    """
+    _check(video, truth)
+    difference = video.short() - truth.short()
+    squares = difference.int().square().flatten(-3).sum(-1)  # sum() of int32 is int64
+    return squares.double() / (truth.shape[-3:].numel() * 255**2)
+
+
+def psnr_from_mse(mse: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB, ``10 log10(1 / MSE)``, no more than `MAX_PSNR_DB`.
+
+    Identical frames would have infinitely many, which neither an average nor JSON can hold: what lies above 100 dB
+    (one grey level in one of 150 thousand numbers) counts as 100.
+    """
+    return (-10 * mse.log10()).clamp(max=MAX_PSNR_DB)
+
+
+def psnr(video: Tensor, truth: Tensor) -> Tensor:
+    """PSNR of each video in dB, of the error averaged over all its frames (MCVD, appendix; not the mean over frames).
+
+    Args:
+        video: uint8 (..., T, C, H, W).
+        truth: the same, leading axes broadcast.
+
+    Returns:
+        float64 (...).
+
+    Example:
+        >>> black = torch.zeros(1, 2, 3, 8, 8, dtype=torch.uint8)
+        >>> psnr(black + 51, black)  # a fifth of the range: 20 log10(5)
+        tensor([13.9794], dtype=torch.float64)
+    """
+    return psnr_from_mse(mean_squared_error(video, truth).mean(-1))
+
+
+def psnr_per_frame(video: Tensor, truth: Tensor) -> Tensor:
+    """PSNR of each frame in dB, float64 (..., T); arguments as in `psnr`."""
+    return psnr_from_mse(mean_squared_error(video, truth))
+
+
+def ssim(video: Tensor, truth: Tensor) -> Tensor:
+    """Structural similarity of each video, the mean of its frames: 1 for identical ones, float64 (...).
+
+    Arguments as in `ssim_per_frame`.
+
+    Example:
+        >>> video = torch.randint(0, 256, (1, 2, 3, 16, 16), dtype=torch.uint8)
+        >>> ssim(video, video)
+        tensor([1.], dtype=torch.float64)
+    """
+    return ssim_per_frame(video, truth).mean(-1)
+
+
+def ssim_per_frame(video: Tensor, truth: Tensor) -> Tensor:
+    """Structural similarity of each frame (Wang et al. 2004), of the grey picture as published video results are.
+
+    Colour becomes 8-bit luma (Rec. 601, as Pillow's "L"); the window is a Gaussian of sigma 1.5 over 11 x 11 pixels,
+    and only places where it lies wholly inside the frame count.
+
+    Args:
+        video: uint8 (..., T, C, H, W), C 1 or 3, H and W 11 or more.
+        truth: the same, leading axes broadcast.
+
+    Returns:
+        float64 (..., T).
+    """
+    _check(video, truth)
+    if min(video.shape[-2:]) < _WINDOW_SIZE:
+        size = "x".join(str(side) for side in video.shape[-2:])
+        raise ValueError(f"SSIM needs frames of {_WINDOW_SIZE}x{_WINDOW_SIZE} pixels or more, got {size}")
+    pair = torch.broadcast_tensors(_luma(video), _luma(truth))
+    frames = pair[0].shape[:-2]
+    a, b = (side.flatten(0, -3) for side in pair)
+    num_frames = max(1, _CHUNK_PIXELS // a.shape[-2:].numel())
+    parts = zip(a.split(num_frames), b.split(num_frames), strict=True)
+    return torch.cat([_ssim_of_pictures(*part) for part in parts]).unflatten(0, frames)
+
+
+def mean_of_samples(samples: Tensor) -> Tensor:
+    """The average of K videos, rounded to pixels: what minimises the squared error, and blurs where they differ.
+
+    Args:
+        samples: uint8 (B, K, T, C, H, W).
+
+    Returns:
+        uint8 (B, T, C, H, W).
+    """
+    return samples.double().mean(1).round().to(torch.uint8)
+
+
+def squared_distance_of_samples(samples: Tensor) -> Tensor:
+    """Mean squared difference between two different samples of the same video, over all pairs.
+
+    A model that draws from the true distribution has the same expected distance between two samples as between a
+    sample and the truth; a smaller one means that its samples are too much alike.
+
+    Args:
+        samples: uint8 (B, K, T, C, H, W), K 2 or more.
+
+    Returns:
+        float64 (B,), with black 0 and white 1.
+    """
+    num_samples = samples.shape[1]
+    if num_samples < 2:
+        raise ValueError(f"a distance between samples needs 2 or more of them, got {num_samples}")
+    first, second = torch.triu_indices(num_samples, num_samples, offset=1)
+    pairs = zip(first.tolist(), second.tolist(), strict=True)
+    return torch.stack([mean_squared_error(samples[:, i], samples[:, j]).mean(-1) for i, j in pairs]).mean(0)
+
+
+def _check(video: Tensor, truth: Tensor) -> None:
+    for name, frames in (("video", video), ("truth", truth)):
+        if frames.dtype != torch.uint8 or frames.ndim < 4:
+            raise ValueError(f"{name} must be uint8 (..., T, C, H, W), got {frames.dtype} {tuple(frames.shape)}")
+    if video.shape[-4:] != truth.shape[-4:] or 0 in video.shape[-4:]:
+        raise ValueError(
+            "video and truth must have the same frames (T, C, H, W), 1 or more, "
+            f"got {tuple(video.shape[-4:])} and {tuple(truth.shape[-4:])}"
+        )
+    if video.shape[-3] not in (1, 3):
+        raise ValueError(f"frames must have 1 or 3 channels, got {video.shape[-3]}")
+
+
+def _luma(video: Tensor) -> Tensor:
+    """uint8 (..., C, H, W) -> grey pictures uint8 (..., H, W), to the last bit as Pillow converts "RGB" to "L"."""
+    if video.shape[-3] == 1:
+        return video[..., 0, :, :]
+    red, green, blue = video.int().unbind(-3)
+    return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).to(torch.uint8)
+
+
+def _ssim_of_pictures(a: Tensor, b: Tensor) -> Tensor:
+    """uint8 (N, H, W) twice -> float64 (N,)."""
+    # Around mid-grey, so that the variances below keep their digits in float32.
+    a, b = (picture.float() - 127.5 for picture in (a, b))
+    mean_a, mean_b, square_a, square_b, product = _blur(torch.stack([a, b, a * a, b * b, a * b]))
+    variances = (square_a - mean_a**2) + (square_b - mean_b**2)
+    covariance = product - mean_a * mean_b
+    mean_a, mean_b = mean_a + 127.5, mean_b + 127.5
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+    contrast_and_structure = (2 * covariance + c2) / (variances + c2)
+    return (luminance * contrast_and_structure).double().flatten(1).mean(1)
+
+
+def _blur(pictures: Tensor) -> Tensor:
+    """The Gaussian window at every place where it fits, float (..., H, W) -> (..., H - 10, W - 10)."""
+    # The window is a product of two lines, and each is a matrix: several times faster than convolutions.
+    return _lines(pictures.shape[-2], pictures) @ pictures @ _lines(pictures.shape[-1], pictures).T
+
+
+def _lines(size: int, like: Tensor) -> Tensor:
+    """The one-dimensional window at every place along a side, (size - 10, size)."""
+    place = torch.arange(size, dtype=torch.float64)
+    offset = place - (place[: size - _WINDOW_SIZE + 1, None] + _WINDOW_SIZE // 2)
+    window = torch.exp(-((offset / _WINDOW_SIGMA) ** 2) / 2).where(offset.abs() <= _WINDOW_SIZE // 2, 0)
+    return (window / window.sum(1, keepdim=True)).to(like)
