@@ -121,12 +121,12 @@ def _read_state(path: Path, use_ema: bool) -> dict[str, Tensor]:
 
 def _load(path: Path) -> Any:
     """What a pickle holds if it is tensors, numbers and containers; nothing in it is executed."""
-    if not path.is_file():
-        raise FileNotFoundError(f"no such checkpoint: {path}")
+    with path.open("rb"):
+        pass  # a file that cannot be opened is another error than one that cannot be read
     try:
         # Mapped, so that the optimiser's state, twice the size of the model, is never read.
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except OSError:
+    except MemoryError:
         raise
     except Exception as error:  # a damaged pickle raises almost anything
         raise ValueError(

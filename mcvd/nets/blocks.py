@@ -100,7 +100,7 @@ class ResBlock(nn.Module):
         scale, shift = self.embed1(embedding).chunk(2, dim=1)
         h = F.silu(self.norm1(h, prepared.maps(self.norm1), scale, shift))
         h = self.conv1(self.dropout(h))
-        return (self.skip(x) + h) * math.sqrt(0.5)
+        return (self.skip(x) + h).mul_(math.sqrt(0.5))
 
 
 class Down(nn.Module):

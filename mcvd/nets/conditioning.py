@@ -140,8 +140,9 @@ class _SPATINNorm(AbstractNorm):
     ) -> Tensor:
         gamma, beta = maps.unsqueeze(1).chunk(2, dim=2)  # (B, 1, C, h, w): shared by the K samples of a condition
         h = group_norm(x, 1e-6).unflatten(0, (len(gamma), -1))  # (B, K, C, h, w)
-        h = (h * (1 + gamma) + beta).flatten(0, 1)
-        return h if scale is None else h * (1 + scale)[:, :, None, None] + shift[:, :, None, None]
+        h = torch.addcmul(beta, h, 1 + gamma).flatten(0, 1)  # (B * K, C, h, w)
+        # In place where autograd keeps nothing: fresh memory costs more than the sum.
+        return h if scale is None else (h * (1 + scale)[:, :, None, None]).add_(shift[:, :, None, None])
 
 
 def context_planes(context: Tensor, keep: Tensor, tell_mask: bool) -> Tensor:
