@@ -28,6 +28,11 @@ def keyed_normal(shape: Sequence[int], *key: int) -> Tensor:
     return torch.from_numpy(generator.standard_normal(tuple(shape), dtype=np.float32))
 
 
+def keyed_seed(*key: int) -> int:
+    """A seed for a generator, 0 to 2**56, that depends on the key alone."""
+    return int.from_bytes(hashlib.blake2b(" ".join(map(str, key)).encode(), digest_size=7).digest())
+
+
 class RowNoise:
     """The noise of a batch in which every row has a name of its own; call it as a sampler's ``draw``.
 
@@ -76,8 +81,7 @@ class TrainingDraws:
         """
         uniform, normal = [], []
         for index in indices:
-            digest = hashlib.blake2b(f"{self.seed} {index}".encode(), digest_size=7).digest()
-            self.generator.manual_seed(int.from_bytes(digest))
+            self.generator.manual_seed(keyed_seed(self.seed, index))
             device = self.generator.device
             uniform.append(torch.rand(3, generator=self.generator, device=device))
             normal.append(torch.randn(tuple(shape), generator=self.generator, device=device))

@@ -9,11 +9,12 @@ from typing import Any, Unpack
 import torch
 from lightning import LightningModule
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from mcvd.denoiser import Denoiser, Prediction
-from mcvd.draws import TrainingDraws
+from mcvd.draws import TrainingDraws, keyed_seed
 from mcvd.frames import FrameBlock, model_from_pixels
 from mcvd.generation import Generation, SamplingOptions
 from mcvd.masking import Masking
@@ -91,9 +92,17 @@ class MCVD(LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """One step of Lightning's training loop."""
+        # Dropout draws from the global generators: named by the batch, it is the same in a resumed run.
+        torch.manual_seed(keyed_seed(self.seed, batch["index"][0]))
         loss = self.loss(batch).mean()
         self.log("train/loss", loss.detach() / batch["video"][0, : self.block.current].numel(), prog_bar=True)
         return loss
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Log the norm of the gradients, before they are clipped, and the learning rate; only in steps that are logged."""
+        if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:
+            norm = get_total_norm([weight.grad for weight in self.parameters() if weight.grad is not None])
+            self.log_dict({"train/gradient_norm": norm, "train/learning_rate": optimizer.param_groups[0]["lr"]})
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """The loss on held-out clips, with the same draws each time."""

@@ -1,0 +1,84 @@
+"""The moving average of the weights, which is what a trained model predicts with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import WeightAveraging
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+
+class EMA(WeightAveraging):
+    """Exponential moving average of the weights: ``average = decay * average + (1 - decay) * weights`` after each step.
+
+    It starts as the weights after the first step. Validation and previews run with the averages, and after the
+    training the model holds them. In a checkpoint ``state_dict`` holds the averages and ``current_model_state`` the
+    raw weights, whenever it is written: while the two are exchanged for validation too.
+
+    Args:
+        decay: 0 to 1; the average looks back about ``1 / (1 - decay)`` steps.
+    """
+
+    def __init__(self, decay: float = 0.999):
+        if not 0 <= decay < 1:
+            raise ValueError(f"decay must be at least 0 and below 1, got {decay}")
+        super().__init__(use_buffers=False, multi_avg_fn=get_ema_multi_avg_fn(decay))
+        self._exchanged = False
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Begin the average when training begins."""
+        self._exchange(pl_module, False)  # a second fit of the same model trains its raw weights on
+        super().setup(trainer, pl_module, stage)
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Validate the averages."""
+        self._exchange(pl_module, True)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Train the raw weights."""
+        self._exchange(pl_module, False)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the averages in the model; the raw weights are kept, for checkpoints that are written after this."""
+        self._exchange(pl_module, True)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """An error or Ctrl-C during validation leaves the model as it was trained."""
+        self._exchange(pl_module, False)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Put averages and raw weights where they belong, exchanged or not."""
+        super().on_save_checkpoint(trainer, pl_module, checkpoint)
+        if self._exchanged:
+            raw, averages = checkpoint["state_dict"], checkpoint["current_model_state"]
+            checkpoint |= {"state_dict": averages, "current_model_state": raw}
+
+    @contextmanager
+    def averages(self, pl_module: LightningModule) -> Iterator[None]:
+        """The model with the averages inside the ``with``, whatever happens there."""
+        before = self._exchanged
+        self._exchange(pl_module, True)
+        try:
+            yield
+        finally:
+            self._exchange(pl_module, before)
+
+    def _exchange(self, pl_module: LightningModule, averaged: bool) -> None:
+        """Bring the averages into the model (True) or the raw weights (False); nothing to do if they are there."""
+        if self._average_model is not None and averaged != self._exchanged:
+            self._swap_models(pl_module)
+            self._exchanged = averaged
+
+
+@contextmanager
+def averaged_weights(trainer: Trainer, pl_module: LightningModule) -> Iterator[None]:
+    """The model with its averaged weights inside the ``with``, or as it is when the trainer averages nothing."""
+    averaging = [callback for callback in trainer.callbacks if isinstance(callback, EMA)]
+    if not averaging:
+        yield
+        return
+    with averaging[0].averages(pl_module):
+        yield

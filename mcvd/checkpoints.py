@@ -1,0 +1,159 @@
+"""Checkpoints of a training: written whole or not at all, never of a ruined model, found again by `last_checkpoint`."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor
+from torch.nn.utils import get_total_norm
+
+from mcvd.stopping import Stopped
+
+LAST = "last.ckpt"
+
+
+class Checkpoints(Checkpoint):
+    """Writes ``last.ckpt`` in the run's folder: every so many steps, at the end, and when training is interrupted.
+
+    Nothing is written between two optimiser steps' halves, and nothing once the loss or a weight is NaN or infinite:
+    training stops there and the last good checkpoint stays.
+
+    Args:
+        every_n_steps: steps between two checkpoints; what a crash can cost.
+        keep_every_n_steps: also keep ``step-000000.ckpt`` for each of so many steps, a multiple of ``every_n_steps``;
+            null keeps the last one alone.
+    """
+
+    def __init__(self, every_n_steps: int = 1000, keep_every_n_steps: int | None = None):
+        if every_n_steps < 1:
+            raise ValueError(f"every_n_steps must be 1 or more, got {every_n_steps}")
+        if keep_every_n_steps is not None and (keep_every_n_steps < 1 or keep_every_n_steps % every_n_steps):
+            raise ValueError(
+                f"keep_every_n_steps must be a multiple of every_n_steps = {every_n_steps}, got {keep_every_n_steps}"
+            )
+        self.every_n_steps = every_n_steps
+        self.keep_every_n_steps = keep_every_n_steps
+        self.folder = Path()
+        self._step = self._saved_step = 0
+        self._whole = False  # no step is half done and no gradient half accumulated
+        self._bad_step: Tensor | None = None  # the first whose loss was not finite, on the device; -1 for none
+
+    @property
+    def path(self) -> Path:
+        """Where the last checkpoint is written."""
+        return self.folder / LAST
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin at the step that a resumed training has reached."""
+        self.folder = Path(trainer.log_dir)
+        self._step = self._saved_step = trainer.global_step
+        self._whole = True
+        self._bad_step = torch.full((), -1, device=pl_module.device)
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
+        """From here to the end of the batch the state is half old, half new."""
+        self._whole = False
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Remember whether the loss was finite; save when it is time."""
+        step = trainer.global_step
+        self._whole, self._step = step != self._step, step
+        # Not `if`: that would wait for the device in every step.
+        bad = ~torch.isfinite(outputs["loss"].detach()) & (self._bad_step < 0)
+        self._bad_step = torch.where(bad, max(step, 1), self._bad_step)
+        is_time = self._whole and (step % self.every_n_steps == 0 or step == trainer.max_steps)
+        if is_time or (batch_idx + 1) % trainer.log_every_n_steps == 0:
+            self._check_finite(trainer, pl_module)
+        if is_time:
+            self._save(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """There is always a checkpoint of the end."""
+        if self._saved_step != trainer.global_step or not self.path.exists():
+            self._check_finite(trainer, pl_module)
+            self._save(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Save what was trained so far, if it is whole and (with several processes) all of them stop together."""
+        together = trainer.world_size == 1 or isinstance(exception, Stopped)
+        if not (self._whole and together) or self._saved_step == self._step or isinstance(exception, NotFiniteError):
+            return
+        if isinstance(exception, Stopped):
+            self._check_finite(trainer, pl_module)
+            self._save(trainer)
+        else:
+            with suppress(Exception):  # the first error is the one to report, and the device may be lost
+                self._check_finite(trainer, pl_module)
+                self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        step = trainer.global_step
+        trainer.save_checkpoint(self.path)
+        self._saved_step = step
+        if self.keep_every_n_steps and step % self.keep_every_n_steps == 0 and trainer.is_global_zero:
+            kept = self.folder / f"step-{step:06d}.ckpt"
+            kept.unlink(missing_ok=True)
+            os.link(self.path, kept)
+
+    def _check_finite(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        bad_step = int(self._bad_step)
+        norm = get_total_norm([weight.detach() for weight in pl_module.parameters()])
+        ruined = bad_step >= 0 or not bool(torch.isfinite(norm))
+        if trainer.strategy.reduce_boolean_decision(ruined, all=False):
+            what = f"the loss of step {bad_step} is" if bad_step >= 0 else f"weights after step {self._step} are"
+            good = f"{self.path} of step {self._saved_step} is untouched" if self._saved_step else "none was saved yet"
+            raise NotFiniteError(
+                f"training stopped: {what} not a finite number; the last good checkpoint: {good}. "
+                "Try a lower learning rate, a longer warm-up or gradient clipping"
+            )
+
+
+class NotFiniteError(ValueError):
+    """Training produced NaN or infinity."""
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Writes a checkpoint beside its place, then renames: a crash or a full disk leaves the previous one whole."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write, flush to the disk, rename."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.part")
+        try:
+            with beside.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # the renaming itself
+        finally:
+            os.close(folder)
+
+
+def last_checkpoint(root: str | Path) -> Path:
+    """The newest ``last.ckpt`` of the runs in a folder.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = [*Path(root).glob(LAST), *Path(root).glob(f"*/{LAST}")]
+    if not found:
+        raise ValueError(
+            f"--ckpt_path last: no checkpoint below {root}, nothing to resume; "
+            "name the folder of the run with --trainer.default_root_dir, or leave --ckpt_path out to start anew"
+        )
+    return max(found, key=lambda path: path.stat().st_mtime_ns)
