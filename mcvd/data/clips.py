@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from mcvd.data.readers import VideoError, frames_at_rate
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from mcvd.data.readers import VideoError, average_rate, frames_at_rate
 from mcvd.data.videos import AbstractVideos
 
 MAX_FAILURES_IN_A_ROW = 100
@@ -71,8 +71,7 @@ class ClipSpec:
         """Numbers of the frames of the clip that begins with frame ``start``, int64 (num_frames,)."""
         if self.frame_rate_hz is None:
             return start + self.stride * np.arange(self.num_frames)
-        since_start = times_seconds[start:] - times_seconds[start]
-        return start + np.asarray(frames_at_rate(since_start, self.frame_rate_hz / self.stride, 0, self.num_frames))
+        return frames_at_rate(times_seconds, self.frame_rate_hz / self.stride, start, self.num_frames)
 
     def count_starts(self, times_seconds: np.ndarray) -> int:
         """How many frames of a video can begin a clip: the frames ``0 <= start < count``."""
@@ -90,7 +89,7 @@ class ClipSpec:
         else:
             times, period = times_seconds, self.stride / self.frame_rate_hz
         reach = (self.num_frames - 1) * period
-        frame = float(np.median(np.diff(times))) if len(times) > 1 else period
+        frame = 1 / average_rate(times, 1 / period)
         # The last wanted time may lie on the last frame's display. Half of that is left out: stored times are rounded
         # (to milliseconds in some formats), and a start more or less matters less than a last frame that is not there.
         num_starts = int(np.searchsorted(times, times[-1] + frame / 2 - reach, side="right"))

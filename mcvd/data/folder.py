@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from mcvd.data.readers import FRAME_SUFFIXES, VIDEO_SUFFIXES, AbstractReader, VideoError, open_video
 from torch import Tensor
 from tqdm import tqdm
 
+from mcvd.data.readers import FRAME_SUFFIXES, VIDEO_SUFFIXES, AbstractReader, VideoError, open_video
 from mcvd.data.videos import AbstractVideos
 
 MAX_OPEN_READERS = 8

@@ -2,8 +2,8 @@
 
 import numpy as np
 import torch
-from mcvd.data.readers import VideoError
 
+from mcvd.data.readers import VideoError
 from mcvd.data.videos import AbstractVideos
 
 

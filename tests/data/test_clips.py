@@ -3,10 +3,10 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from mcvd.data.readers import VideoError
 from numbered_videos import NumberedVideos, frame_numbers
 
 from mcvd.data.clips import ClipDataset, ClipSpec, FixedDraws, RandomDraws, Slots, find_slots
+from mcvd.data.readers import VideoError
 
 SMALL = (4, 6)
 
@@ -41,6 +41,15 @@ def test_times_rounded_to_milliseconds_change_nothing():
     exact = np.arange(100) / 30
     spec = ClipSpec(7, SMALL, frame_rate_hz=30.0)
     assert spec.count_starts(np.round(exact, 3)) == spec.count_starts(exact) == 94
+
+
+@pytest.mark.parametrize("rate_hz", [3.0, 10.0, 24.0, 29.97, 60.0])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_every_clip_of_an_unevenly_timed_video_has_all_its_frames(rate_hz, stride):
+    steps = np.random.default_rng(0).choice([0.02, 0.04, 0.15], size=80)
+    times = np.concatenate([[0.0], steps.cumsum()])
+    spec = ClipSpec(6, SMALL, frame_rate_hz=rate_hz, stride=stride)
+    assert all(len(spec.frames(times, start)) == 6 for start in range(spec.count_starts(times)))
 
 
 def test_a_clip_is_read_by_time():
