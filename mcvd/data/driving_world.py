@@ -223,6 +223,7 @@ class Street:
         """
         headway, standing = chance.uniform(0.7, 1.6), chance.uniform(4, 9)
         cruise = chance.uniform(5.5, 14)
+        phases = chance.uniform(0, 2 * np.pi, 4)
         num_steps = int(np.ceil((self.seconds[-1] + WARM_UP_SECONDS) / STEP_SECONDS)) + 2
         ahead = ours = target = cruise
         pull, place, until = 0.0, 0.0, 0
@@ -241,7 +242,6 @@ class Street:
             trace[step] = place, ours, acceleration, pull
         clock = np.arange(num_steps) * STEP_SECONDS - WARM_UP_SECONDS
         place, ours, acceleration, pull = (np.interp(self.seconds, clock, column) for column in trace.T)
-        phases = chance.uniform(0, 2 * np.pi, 4)
         bounce = 0.0022 * np.sin(7.1 * self.seconds + phases[0]) * np.sin(1.3 * self.seconds + phases[1])
         wander = 0.16 * np.sin(0.7 * self.seconds + phases[2]) + 0.1 * np.sin(1.9 * self.seconds + phases[3])
         return Drive(
