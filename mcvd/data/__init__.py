@@ -1,0 +1,1 @@
+"""Where video comes from and goes to: readers, writers, clips, data sets."""

@@ -1,0 +1,96 @@
+"""One decoded frame to upright RGB pixels of a wanted size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import numpy as np
+
+_BT709 = 1
+_BT601 = 5
+# FFmpeg's number of the matrix a file declares -> the matrix swscale knows; what is not declared is BT.601,
+# as in FFmpeg's own tools.
+_MATRIX = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
+_LIMITED, _FULL = 1, 2
+
+_AV_MAJOR = int(av.__version__.split(".")[0])
+# PyAV 17 scales with several threads unless told: for small frames that costs 2 to 13 times as much.
+_ONE_THREAD = {"threads": 1} if _AV_MAJOR >= 17 else {}
+_KNOWN_MATRICES = {int(matrix) for matrix in av.video.reformatter.Colorspace}
+
+
+@dataclass(frozen=True)
+class Upright:
+    """What makes a stored picture upright: swap its axes, then mirror it left-right and top-bottom."""
+
+    swap: bool = False
+    mirror_x: bool = False
+    mirror_y: bool = False
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """Turn stored pixels (H, W, C) as they are to be displayed."""
+        if self.swap:
+            pixels = pixels.swapaxes(0, 1)
+        return pixels[:: -1 if self.mirror_y else 1, :: -1 if self.mirror_x else 1]
+
+
+def upright(frame: av.VideoFrame) -> Upright:
+    """How a frame is to be turned, from the display matrix that phones write; other angles than quarters are ignored.
+
+    The matrix has rows (a b u), (c d v), (x y w) and sends a point to (a x + c y, b x + d y), y pointing down.
+    """
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return Upright()
+    a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), dtype=np.int32).tolist()
+    if a == d == 0 and b and c:
+        return Upright(swap=True, mirror_x=c < 0, mirror_y=b < 0)
+    if b == c == 0 and a and d:
+        return Upright(mirror_x=a < 0, mirror_y=d < 0)
+    return Upright()
+
+
+def displayed_size(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
+    """(height, width) of a frame when upright and with square pixels; the stored height is kept.
+
+    Args:
+        frame: as decoded.
+        pixel_aspect: width of a stored pixel over its height; None or 0: square.
+    """
+    height, width = frame.height, max(1, round(frame.width * (pixel_aspect or 1)))
+    return (width, height) if upright(frame).swap else (height, width)
+
+
+def rgb_from_frame(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
+    """A decoded frame as uint8 (H, W, 3) RGB, 0 to 255, upright, of ``size`` (height, width).
+
+    The colour matrix and range are those the frame declares. Transparent pixels are laid on black.
+    """
+    turn = upright(frame)
+    height, width = size[::-1] if turn.swap else size
+    has_alpha = any(component.is_alpha for component in frame.format.components)
+    is_rgb = frame.format.is_rgb
+    is_full = (
+        is_rgb or frame.color_range == _FULL or frame.format.name.startswith(("yuvj", "gray", "ya", "pal", "mono"))
+    )
+    matrix = _MATRIX.get(int(frame.colorspace), _BT601)
+    matrix = matrix if matrix in _KNOWN_MATRICES else _BT709
+    scaled = frame.reformat(
+        width=width,
+        height=height,
+        format="rgba" if has_alpha else "rgb24",
+        interpolation="BICUBIC",
+        src_colorspace=matrix,
+        # RGB has no matrix; another number than the source's makes every PyAV hand the source's to swscale.
+        dst_colorspace=_BT601 if matrix == _BT709 else _BT709,
+        src_color_range=_FULL if is_full else _LIMITED,
+        dst_color_range=_FULL,
+        **_ONE_THREAD,
+    )
+    pixels = scaled.to_ndarray()
+    if has_alpha:
+        opacity = pixels[..., 3:].astype(np.uint16)
+        pixels = ((pixels[..., :3] * opacity + 127) // 255).astype(np.uint8)
+    return turn(pixels)
