@@ -312,4 +312,4 @@ class ClipDataset(Dataset):
     def _report(self, video: int, fault: Exception) -> None:
         self.failures[video] += 1
         if self.failures[video] == 1:
-            warnings.warn(f"{self.videos.name(video)}: {fault}; its clips are replaced by others", stacklevel=3)
+            warnings.warn(f"{fault}; clips of this video are replaced by others", stacklevel=3)

@@ -63,9 +63,7 @@ class VideoFolder(AbstractVideos):
         self._ends = np.cumsum([len(part) for part in times])
 
     def _open(self, path: Path) -> AbstractReader:
-        if path.is_dir():
-            return open_video(path, engine=self.engine, frame_rate_hz=self.frame_rate_hz)
-        return open_video(path, engine=self.engine)
+        return open_video(path, self.engine, self.frame_rate_hz)
 
     def _probe(self, paths: list[Path]) -> list[np.ndarray]:
         def times_or_fault(path: Path) -> np.ndarray | str:
@@ -82,7 +80,7 @@ class VideoFolder(AbstractVideos):
             for path, result in zip(paths, tqdm(found, "Reading videos", len(paths), disable=None), strict=True):
                 if isinstance(result, str):
                     self.skipped[path] = result
-                    warnings.warn(f"left out {path}: {result}", stacklevel=3)
+                    warnings.warn(f"left out: {result}", stacklevel=3)
                 else:
                     self.paths.append(path)
                     times.append(result)

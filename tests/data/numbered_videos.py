@@ -24,7 +24,7 @@ class NumberedVideos(AbstractVideos):
 
     def read(self, index, frames, cover):
         if index in self.broken:
-            raise VideoError("damaged")
+            raise VideoError(f"video {index}: damaged")
         height, width = (side + extra for side, extra in zip(cover, self.margin, strict=True))
         video = torch.zeros(len(frames), 3, height, width, dtype=torch.uint8)
         video[:, 0] = index

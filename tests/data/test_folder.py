@@ -87,7 +87,7 @@ def test_a_single_file_is_a_collection_of_one(tmp_path):
 def test_a_damaged_file_is_named_once_and_left_out(tmp_path):
     write_video(tmp_path / "good.mp4")
     (tmp_path / "bad.mp4").write_bytes(b"this is no video")
-    with pytest.warns(UserWarning, match=r"left out .*bad\.mp4") as caught:
+    with pytest.warns(UserWarning, match=r"left out: .*bad\.mp4") as caught:
         videos = VideoFolder(tmp_path)
     assert len(caught) == 1
     assert names(videos) == ["good.mp4"] and list(videos.skipped) == [tmp_path / "bad.mp4"]
