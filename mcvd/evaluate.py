@@ -1,0 +1,314 @@
+"""Scores of a model on held-out clips, beside those of what it must beat."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from mcvd.baselines import blend, copy_first, copy_last, extrapolate
+from mcvd.data.module import VideoData
+from mcvd.metrics.frames import (
+    mean_of_samples,
+    mean_squared_error,
+    psnr_from_mse,
+    squared_distance_of_samples,
+    ssim_per_frame,
+)
+from mcvd.module import DEFAULT_SAMPLER, MCVD
+from mcvd.samplers import AbstractSampler
+
+Task = Literal["predict", "backward", "interpolate"]
+
+NUM_RESAMPLES = 1000
+TITLES = {
+    "copy_last": "last frame repeated",
+    "copy_first": "first frame repeated",
+    "extrapolate": "linear extrapolation",
+    "blend": "cross-fade",
+    "one_sample": "model, one sample",
+    "mean_of_K": "model, mean of {num_samples}",
+    "best_of_K": "model, best of {num_samples}",
+}
+CHOSEN_WITH_THE_TRUTH = "best_of_K"
+
+
+def evaluate(
+    model: MCVD,
+    clips: Tensor | Iterable[Tensor],
+    task: Task = "predict",
+    *,
+    num_frames: int | None = None,
+    num_samples: int = 10,
+    sampler: AbstractSampler | None = None,
+    guidance: float = 1.0,
+    seed: int = 0,
+    batch_size: int = 32,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Let a model make what is known, and score it and simple baselines against the truth.
+
+    Args:
+        model: gives ``block``, ``predict`` and ``interpolate``.
+        clips: uint8 (N, T, C, H, W), or batches of them; `collect_clips` takes them from a `VideoData`. Each begins
+            holds ``block.past`` given frames (unless backward), those to be made, and ``block.future`` given frames
+            (unless predicting); what comes after them is not used.
+        task: "predict" (from the past), "backward" (from the future) or "interpolate" (from both).
+        num_frames: how many frames to make; None is as many as the clips hold.
+        num_samples: K videos made for each clip.
+        sampler: of `mcvd.samplers`; None is `mcvd.module.DEFAULT_SAMPLER`.
+        guidance: see `Denoiser.bind`.
+        seed: the same seed gives the same scores, whatever the batches.
+        batch_size: videos made at once at most, to bound memory.
+        progress: show a progress bar when the output is a terminal.
+
+    Returns:
+        What JSON can hold. The conditions: ``task``, ``num_clips``, ``num_past``, ``num_frames``, ``num_future``,
+        ``size``, ``num_samples``, ``sampler``, ``guidance``, ``seed``. ``rows``: for each of the baselines of the task
+        (``copy_last``, ``copy_first``, ``extrapolate``, ``blend``) and of the model
+
+        - ``one_sample``: what a single sample scores on average,
+        - ``mean_of_K``: the score of the average of the K videos,
+        - ``best_of_K``: of the best of the K, chosen for each clip and metric with the truth in hand, so it rises with
+          K. Published results are usually this one.
+
+        the ``psnr`` in dB and the ``ssim``, each a mean over clips, with its 95% bootstrap interval over clips
+        (``psnr_interval``; None for a single clip) and its course over the made frames (``psnr_per_frame``).
+        For K > 1 ``diversity``: root mean square differences in grey levels ``between_samples`` and from sample
+        ``to_truth``; they are equal for a model whose samples are spread as the truth is.
+
+    Raises:
+        ValueError: the clips are too short or not videos, or the model cannot do the task.
+    """
+    sampler = sampler or DEFAULT_SAMPLER
+    num_past, num_future = _num_given(model, task)
+    options = {"num_samples": num_samples, "sampler": sampler, "guidance": guidance, "batch_size": batch_size}
+    seeds = random.Random(seed)
+    parts: list[dict[str, _Errors]] = []
+    distances: list[Tensor] = []
+    shape = None
+    for batch in _batches(clips, max(1, batch_size // num_samples), progress):
+        past, truth, future = _cut(batch, num_past, num_frames, num_future)
+        if truth.shape[1:] != (shape or truth.shape[1:]):
+            raise ValueError(f"all clips must have the same shape, got {tuple(truth.shape[1:])} after {tuple(shape)}")
+        shape = truth.shape[1:]
+        samples = _make(model, past, future, shape[0], seed=[seeds.getrandbits(48) for _ in batch], **options)
+        videos = _baselines(past, future, shape[0]) | {"one_sample": samples}
+        if num_samples > 1:
+            videos["mean_of_K"] = mean_of_samples(samples)[:, None]
+            distances.append(squared_distance_of_samples(samples))
+        parts.append({name: _Errors.of(video, truth[:, None]) for name, video in videos.items()})
+    if shape is None:
+        raise ValueError("there are no clips to evaluate on")
+    errors = {name: _Errors.joined([part[name] for part in parts]) for name in parts[0]}
+    if num_samples > 1:
+        errors["best_of_K"] = errors["one_sample"].best()
+    scores = {
+        "task": task,
+        "num_clips": len(errors["one_sample"].mse),
+        "num_past": num_past,
+        "num_frames": shape[0],
+        "num_future": num_future,
+        "size": list(shape[2:]),
+        "num_samples": num_samples,
+        "sampler": repr(sampler),
+        "guidance": guidance,
+        "seed": seed,
+        "rows": _summaries(errors),
+    }
+    if num_samples > 1:
+        scores["diversity"] = {
+            "between_samples": _grey_levels(torch.cat(distances)),
+            "to_truth": _grey_levels(errors["one_sample"].mse),
+        }
+    return scores
+
+
+def collect_clips(data: VideoData, num_clips: int | None = None) -> Tensor:
+    """The validation clips of a data module as one tensor: always the same ones.
+
+    To predict further than a block, make the `VideoData` with as many ``num_frames`` as are given and made together.
+
+    Args:
+        data: set up or not.
+        num_clips: how many, at most; None takes all that ``data.max_val_clips`` allows.
+
+    Returns:
+        uint8 (N, T, C, H, W).
+    """
+    data.setup("validate")
+    batches, num_found = [], 0
+    for batch in data.val_dataloader():
+        batches.append(batch["video"])
+        num_found += len(batch["video"])
+        if num_clips is not None and num_found >= num_clips:
+            break
+    return torch.cat(batches)[:num_clips]
+
+
+def row_title(name: str, scores: dict[str, Any]) -> str:
+    """What people call a row of `evaluate`'s result."""
+    return TITLES[name].format_map(scores)
+
+
+def describe_conditions(scores: dict[str, Any]) -> str:
+    """Under which conditions the scores hold, in one line."""
+    given = {"predict": "{num_past} before", "backward": "{num_future} after"}
+    given = given.get(scores["task"], "{num_past} before and {num_future} after")
+    height, width = scores["size"]
+    return (
+        f"{scores['num_frames']} frames made from {given.format_map(scores)}, {scores['num_clips']} clips of "
+        f"{width}x{height} pixels, {scores['sampler']}, guidance {scores['guidance']:g}, seed {scores['seed']}"
+    )
+
+
+def format_table(scores: dict[str, Any]) -> str:
+    """`evaluate`'s result as lines for a terminal, the best of what can be compared marked with a star.
+
+    Example::
+
+        print(format_table(evaluate(model, clips)))
+    """
+    titles = {name: row_title(name, scores) for name in scores["rows"]}
+    width = max(map(len, titles.values()))
+    metrics = (("psnr", "PSNR dB", 2), ("ssim", "SSIM", 4))
+    heads = "".join(f"  {head:>8}  {'95% interval':>16}" for _, head, _ in metrics)
+    lines = [f"{scores['task']}: {describe_conditions(scores)}", " " * width + heads]
+    for name, row in scores["rows"].items():
+        line = f"{titles[name]:{width}}"
+        for metric, _, digits in metrics:
+            best = max(other[metric] for key, other in scores["rows"].items() if key != CHOSEN_WITH_THE_TRUTH)
+            star = "*" if row[metric] == best and name != CHOSEN_WITH_THE_TRUTH else ""
+            ends = row[f"{metric}_interval"] or ()
+            line += f"  {row[metric]:8.{digits}f}{star:1} {' .. '.join(f'{end:.{digits}f}' for end in ends):>16}"
+        lines.append(line.rstrip())
+    if "diversity" in scores:
+        lines.append(
+            "samples differ by {between_samples:.1f} grey levels from each other, by {to_truth:.1f} from the truth "
+            "(equal is right)".format_map(scores["diversity"])
+        )
+    return "\n".join(lines)
+
+
+class _Errors(NamedTuple):
+    """Scores of K videos of each clip, frame by frame: float64 (B, K, T) both."""
+
+    mse: Tensor
+    ssim: Tensor
+
+    @classmethod
+    def of(cls, videos: Tensor, truth: Tensor) -> _Errors:
+        return cls(mean_squared_error(videos, truth), ssim_per_frame(videos, truth))
+
+    @classmethod
+    def joined(cls, parts: list[_Errors]) -> _Errors:
+        return cls(*(torch.cat(scores) for scores in zip(*parts, strict=True)))
+
+    def best(self) -> _Errors:
+        """Of the K videos of each clip the best one, for each metric its own."""
+        chosen = self.mse.mean(-1).argmin(1), self.ssim.mean(-1).argmax(1)
+        return _Errors(*(scores[torch.arange(len(k)), k][:, None] for scores, k in zip(self, chosen, strict=True)))
+
+    def per_clip(self) -> Tensor:
+        """PSNR and SSIM of each clip, (B, 2)."""
+        return torch.stack([psnr_from_mse(self.mse.mean(-1)), self.ssim.mean(-1)], -1).mean(1)
+
+
+def _summaries(errors: dict[str, _Errors]) -> dict[str, dict[str, Any]]:
+    per_clip = torch.stack([row.per_clip() for row in errors.values()], 1)  # (N, rows, 2)
+    means = per_clip.mean(0).tolist()
+    intervals = _intervals(per_clip)
+    return {
+        name: {
+            "psnr": means[r][0],
+            "psnr_interval": intervals[r][0],
+            "psnr_per_frame": psnr_from_mse(row.mse).mean((0, 1)).tolist(),
+            "ssim": means[r][1],
+            "ssim_interval": intervals[r][1],
+            "ssim_per_frame": row.ssim.mean((0, 1)).tolist(),
+        }
+        for r, (name, row) in enumerate(errors.items())
+    }
+
+
+def _intervals(per_clip: Tensor) -> list[list[list[float] | None]]:
+    """95% bootstrap intervals of the means over clips: (N, rows, 2) -> for each row and metric [low, high]."""
+    num_clips = len(per_clip)
+    if num_clips < 2:
+        return [[None, None] for _ in per_clip[0]]
+    generator = torch.Generator().manual_seed(0)
+    draws = (torch.randint(num_clips, (num_clips,), generator=generator) for _ in range(NUM_RESAMPLES))
+    means = torch.stack([per_clip[draw].mean(0) for draw in draws])
+    ends = means.quantile(torch.tensor([0.025, 0.975], dtype=means.dtype), dim=0)
+    return ends.permute(1, 2, 0).tolist()
+
+
+def _grey_levels(mse: Tensor) -> float:
+    return 255 * mse.mean().sqrt().item()
+
+
+def _num_given(model: MCVD, task: Task) -> tuple[int, int]:
+    """How many frames before and after are given."""
+    past, future = model.block.past, model.block.future
+    tasks = {"predict": (past, None), "backward": (None, future), "interpolate": (past, future)}
+    if task not in tasks:
+        raise ValueError(f"task must be one of {', '.join(tasks)}, got {task!r}")
+    if 0 in tasks[task]:
+        raise ValueError(f"this model cannot {task}: {model.block} has no frames on a side that is given")
+    return tasks[task][0] or 0, tasks[task][1] or 0
+
+
+def _batches(clips: Tensor | Iterable[Tensor], size: int, progress: bool) -> Iterator[Tensor]:
+    """The clips again, no more than ``size`` at a time."""
+    total = len(clips) if isinstance(clips, Tensor) else None
+    with tqdm(total=total, unit="clip", disable=None if progress else True, leave=False) as bar:
+        for batch in [clips] if isinstance(clips, Tensor) else clips:
+            if batch.ndim != 5 or batch.dtype != torch.uint8:
+                raise ValueError(f"clips must be uint8 (N, T, C, H, W), got {batch.dtype} {tuple(batch.shape)}")
+            for part in batch.split(size):
+                if len(part):
+                    yield part
+                    bar.update(len(part))
+
+
+def _cut(clips: Tensor, num_past: int, num_frames: int | None, num_future: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Clips as (given before, truth of what is made, given after)."""
+    num_made = clips.shape[1] - num_past - num_future if num_frames is None else num_frames
+    if num_made < 1 or num_past + num_made + num_future > clips.shape[1]:
+        raise ValueError(
+            f"clips of {clips.shape[1]} frames do not hold {num_past} given before, "
+            f"{'1 or more' if num_frames is None else num_frames} to be made and {num_future} given after: "
+            "use longer clips (num_frames of VideoData) or make fewer frames"
+        )
+    return clips[:, : num_past + num_made + num_future].split([num_past, num_made, num_future], 1)
+
+
+def _make(model: MCVD, past: Tensor, future: Tensor, num_frames: int, **options: Any) -> Tensor:
+    """The model's videos, (B, K, num_frames, C, H, W)."""
+    if not future.shape[1]:
+        samples = model.predict(past, num_frames, **options)
+    elif not past.shape[1]:
+        samples = model.predict(future, num_frames, backward=True, **options)
+    else:
+        samples = model.interpolate(past, future, num_frames, **options)
+    return samples if options["num_samples"] > 1 else samples[:, None]
+
+
+def _baselines(past: Tensor, future: Tensor, num_frames: int) -> dict[str, Tensor]:
+    """What needs no model, (B, 1, num_frames, C, H, W) each."""
+    made = {}
+    if past.shape[1]:
+        made["copy_last"] = copy_last(past, num_frames)
+    else:
+        made["copy_first"] = copy_first(future, num_frames)
+    if past.shape[1] and future.shape[1]:
+        made["blend"] = blend(past, future, num_frames)
+    elif past.shape[1] > 1:
+        made["extrapolate"] = extrapolate(past, num_frames)
+    elif future.shape[1] > 1:
+        made["extrapolate"] = extrapolate(future.flip(1), num_frames).flip(1)
+    return {name: video[:, None] for name, video in made.items()}
