@@ -137,6 +137,10 @@ def _load(path: Path) -> Any:
 
 def _tensors(state: Any) -> dict[str, Tensor]:
     """A state dict without the prefixes that data-parallel training leaves."""
-    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+    if not isinstance(state, dict) or not all(map(_is_plain_tensor, state.values())):
         raise ValueError("not a published checkpoint: the model's state must be a dictionary of tensors")
     return {str(name).removeprefix("module."): tensor for name, tensor in state.items()}
+
+
+def _is_plain_tensor(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.layout is torch.strided

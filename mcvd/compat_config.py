@@ -23,14 +23,17 @@ def read_config(path: str | Path) -> dict[str, Any]:
 
     Raises:
         ValueError: if it is not such a file, or asks for Python objects.
+        FileNotFoundError: if it is not there.
     """
+    text = Path(path).read_bytes()
     try:
-        with open(path, encoding="utf-8") as file:
-            # A subclass of SafeLoader: it builds numbers, strings, lists and dictionaries only.
-            choices = yaml.load(file, Loader=_PublishedLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        problem = getattr(error, "problem", None) or type(error).__name__
-        raise ValueError(f"not a readable configuration: {problem}") from error
+        # A subclass of SafeLoader: it builds numbers, strings, lists and dictionaries only.
+        choices = yaml.load(text, Loader=_PublishedLoader)
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged scalars, tags and nesting each raise a type of their own
+        problem = " ".join(str(error).split())
+        raise ValueError(f"not a readable configuration ({type(error).__name__}: {problem})") from error
     if not isinstance(choices, dict):
         raise ValueError(f"a published configuration is a mapping with data and model, got {type(choices).__name__}")
     return choices

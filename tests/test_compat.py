@@ -170,7 +170,10 @@ def test_namespaces_in_a_configuration_are_plain_mappings(tmp_path):
         "data: !!python/object/new:os.mkdir [{mark}]",
         "data: !!python/object:pathlib.Path {{}}",
         "data: !!python/name:os.mkdir",
+        "data: !!timestamp yesterday",
+        "data: !!bool maybe",
         "data: [",
+        pytest.param("[" * 5000, id="deep"),
         "just words",
     ],
 )
@@ -191,7 +194,7 @@ class LeavesAMark:
         return type(self.mark).mkdir, (self.mark,)
 
 
-@pytest.mark.parametrize("save", [torch.save, lambda states, file: file.write_bytes(pickle.dumps(states))])
+@pytest.mark.parametrize("save", [torch.save, lambda states, file: file.write_bytes(pickle.dumps(states, protocol=2))])
 def test_a_checkpoint_cannot_execute_code(tmp_path, save):
     mark = tmp_path / "mark"
     checkpoint, config = write(tmp_path, [])

@@ -133,14 +133,17 @@ class _SPATINNorm(AbstractNorm):
 
     def maps(self, planes: Tensor) -> Tensor:
         size = [side >> self.level for side in planes.shape[2:]]
-        return self.gamma_beta(F.silu(self.hidden(F.interpolate(planes, size, mode="nearest"))))
+        hidden = F.silu(self.hidden(F.interpolate(planes, size, mode="nearest")))
+        gamma, beta = self.gamma_beta.bias.chunk(2)
+        # 1 + gamma, where the 1 costs nothing because it travels with the bias.
+        return F.conv2d(hidden, self.gamma_beta.weight, torch.cat([1 + gamma, beta]), padding=1)
 
     def forward(
         self, x: Tensor, maps: Tensor | None, scale: Tensor | None = None, shift: Tensor | None = None
     ) -> Tensor:
-        gamma, beta = maps.unsqueeze(1).chunk(2, dim=2)  # (B, 1, C, h, w): shared by the K samples of a condition
-        h = group_norm(x, 1e-6).unflatten(0, (len(gamma), -1))  # (B, K, C, h, w)
-        h = torch.addcmul(beta, h, 1 + gamma).flatten(0, 1)  # (B * K, C, h, w)
+        one_plus_gamma, beta = maps.unsqueeze(1).chunk(2, dim=2)  # (B, 1, C, h, w): shared by the K samples
+        h = group_norm(x, 1e-6).unflatten(0, (len(maps), -1))  # (B, K, C, h, w)
+        h = torch.addcmul(beta, h, one_plus_gamma).flatten(0, 1)  # (B * K, C, h, w)
         # In place where autograd keeps nothing: fresh memory costs more than the sum.
         return h if scale is None else (h * (1 + scale)[:, :, None, None]).add_(shift[:, :, None, None])
 

@@ -76,11 +76,20 @@ def test_spatin_maps_have_the_resolution_of_their_level():
     assert held[net.final_norm].shape == (2, 2 * 8, 8, 12)
 
 
+def test_spatin_without_learnt_weights_changes_nothing():
+    norm = SPATIN(4).norm(num_planes=3, channels=8, level=0)
+    for parameter in norm.parameters():
+        torch.nn.init.zeros_(parameter)
+    x = torch.randn(1, 8, 4, 4, generator=torch.Generator().manual_seed(0))
+    normed = torch.nn.functional.group_norm(x, 2, eps=1e-6)
+    torch.testing.assert_close(norm(x, norm.maps(torch.ones(1, 3, 4, 4))), normed)
+
+
 def test_spatin_scales_and_shifts_the_normalised_value():
     norm = SPATIN(4).norm(num_planes=3, channels=8, level=1)
     generator = torch.Generator().manual_seed(0)
     x, maps = torch.randn(2, 8, 4, 4, generator=generator), torch.randn(2, 16, 4, 4, generator=generator)
     scale, shift = torch.randn(2, 2, 8, 1, 1, generator=generator)
     normed = torch.nn.functional.group_norm(x, 2, eps=1e-6)
-    expected = (normed * (1 + maps[:, :8]) + maps[:, 8:]) * (1 + scale) + shift
+    expected = (normed * maps[:, :8] + maps[:, 8:]) * (1 + scale) + shift
     torch.testing.assert_close(norm(x, maps, scale[..., 0, 0], shift[..., 0, 0]), expected)
