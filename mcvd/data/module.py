@@ -218,10 +218,10 @@ def _clip_rate(source_rates_hz: np.ndarray, spec: ClipSpec) -> float | None:
         return None
     median = float(np.median(source_rates_hz))
     if np.abs(source_rates_hz - median).max() >= 0.1 * median:
-        counts = Counter(f"{rate:.4g}" for rate in source_rates_hz)
+        counts = Counter(f"{rate:.3g}" for rate in source_rates_hz)
         found = ", ".join(f"{rate} Hz ({count})" for rate, count in sorted(counts.items(), key=lambda c: float(c[0])))
         raise ValueError(
             f"the videos have different frame rates: {found}; "
-            f"name the rate to read all of them at, for example --data.frame_rate_hz {min(source_rates_hz):.4g}"
+            f"name the rate to read all of them at, for example --data.frame_rate_hz {source_rates_hz.min():.3g}"
         )
     return median / spec.stride
