@@ -68,8 +68,9 @@ def evaluate(
 
     Returns:
         What JSON can hold. The conditions: ``task``, ``num_clips``, ``num_past``, ``num_frames``, ``num_future``,
-        ``size``, ``num_samples``, ``sampler``, ``guidance``, ``seed``. ``rows``: for each of the baselines of the task
-        (``copy_last``, ``copy_first``, ``extrapolate``, ``blend``) and of the model
+        ``size``, ``num_samples``, ``sampler``, ``num_calls`` (of the network, for each block), ``guidance``, ``seed``.
+        ``rows``: for each of the baselines of the task (``copy_last``, ``copy_first``, ``extrapolate``, ``blend``) and
+        of the model
 
         - ``one_sample``: what a single sample scores on average,
         - ``mean_of_K``: the score of the average of the K videos,
@@ -116,6 +117,7 @@ def evaluate(
         "size": list(shape[2:]),
         "num_samples": num_samples,
         "sampler": repr(sampler),
+        "num_calls": sampler.num_calls,
         "guidance": guidance,
         "seed": seed,
         "rows": _summaries(errors),
@@ -160,9 +162,11 @@ def describe_conditions(scores: dict[str, Any]) -> str:
     given = {"predict": "{num_past} before", "backward": "{num_future} after"}
     given = given.get(scores["task"], "{num_past} before and {num_future} after")
     height, width = scores["size"]
+    sampler = scores["sampler"].split("(")[0]
     return (
         f"{scores['num_frames']} frames made from {given.format_map(scores)}, {scores['num_clips']} clips of "
-        f"{width}x{height} pixels, {scores['sampler']}, guidance {scores['guidance']:g}, seed {scores['seed']}"
+        f"{width}x{height} pixels, {sampler} with {scores['num_calls']} network calls, "
+        f"guidance {scores['guidance']:g}, seed {scores['seed']}"
     )
 
 

@@ -1,0 +1,352 @@
+"""A page that shows results: one HTML file that holds its videos, pictures and tables and opens anywhere, offline."""
+
+from __future__ import annotations
+
+import base64
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Sequence
+from html import escape
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from mcvd.chart import line_chart
+from mcvd.data.writers import write_video
+from mcvd.evaluate import CHOSEN_WITH_THE_TRUTH, describe_conditions, row_title
+
+GIVEN, MADE, TRUTH = "#2f7de1", "#f08a24", "#8b95a1"  # blue and orange: told apart by the colour-blind too
+_LEGEND = {"given": "given to the model", "made": "made by the model", "truth": "the truth, hidden from the model"}
+_MEDIA_TYPES = {".mp4": "video/mp4", ".gif": "image/gif", ".png": "image/png", ".jpg": "image/jpeg"}
+_SHOWN_PIXELS = 192  # smaller videos are enlarged to about this: mp4 keeps colour at half resolution only
+_BORDER_PIXELS = 6
+
+
+class Shown(NamedTuple):
+    """A video on a page; wherever one is wanted a tuple of the first few of these will do.
+
+    Args:
+        caption: what it is.
+        video: uint8 (T, C, H, W), or the path of a .mp4, .gif, .png or .jpg file, which is shown as it is.
+        given: numbers of the frames that the model was given; they get a blue border.
+        made: whether the others were made (orange border) or are the truth (grey border).
+    """
+
+    caption: str
+    video: Tensor | Path | str
+    given: Collection[int] = ()
+    made: bool = True
+
+
+class Column(NamedTuple):
+    """A column of a table.
+
+    Args:
+        title: its head.
+        digits: after the decimal point; None for a column of words.
+        best: `max` or `min`, which of the numbers is set in bold; None for none.
+    """
+
+    title: str
+    digits: int | None = 2
+    best: Callable | None = None
+
+
+class Page:
+    """A page to be filled from top to bottom, then written.
+
+    Args:
+        title: of the page.
+        intro: a paragraph below it.
+
+    Example::
+
+        page = Page("Moving digits", "A model of 2 million parameters after ten minutes of training.")
+        page.section("Prediction", "Two frames are given, eighteen made.")
+        page.videos([("truth", clip, range(2), False), ("sample 1", samples[0], range(2))], fps=10)
+        page.table([Column("PSNR dB", 2, max)], [("last frame repeated", [14.1]), ("model", [19.7])])
+        page.write("demo/index.html")
+    """
+
+    def __init__(self, title: str, intro: str = "") -> None:
+        self._title = title
+        self._intro = intro
+        self._parts: list[str] = []
+        self._has_marks = False
+
+    def section(self, heading: str, text: str = "") -> Page:
+        """Begin a section: a heading and a paragraph."""
+        self._parts.append(f"<h2>{escape(heading)}</h2>{_paragraph(text)}")
+        return self
+
+    def text(self, text: str) -> Page:
+        """Add a paragraph."""
+        self._parts.append(_paragraph(text))
+        return self
+
+    def videos(self, shown: Iterable[Shown | tuple], fps: float = 10) -> Page:
+        """Add videos side by side; they play by themselves, again and again.
+
+        Args:
+            shown: what to show, see `Shown`.
+            fps: frames per second; files keep their own.
+        """
+        figures = []
+        for item in map(_shown, shown):
+            if isinstance(item.video, Tensor):
+                self._has_marks = True
+                media = _video_element(_encode(_marked(item), fps), "video/mp4", item.caption)
+            else:
+                path = Path(item.video)
+                if path.suffix not in _MEDIA_TYPES:
+                    raise ValueError(f"{path} cannot be shown: choose one of {', '.join(_MEDIA_TYPES)}")
+                media = _video_element(path.read_bytes(), _MEDIA_TYPES[path.suffix], item.caption)
+            figures.append(f"<figure>{media}<figcaption>{escape(item.caption)}</figcaption></figure>")
+        self._parts.append(f'<div class="videos">{"".join(figures)}</div>')
+        return self
+
+    def strip(self, shown: Iterable[Shown | tuple], first: int = 0) -> Page:
+        """Add videos as rows of pictures below each other, one column per frame.
+
+        Args:
+            shown: what to show, tensors only; see `Shown`.
+            first: number of the first column.
+        """
+        rows = [_shown(item) for item in shown]
+        num_frames = max(len(row.video) for row in rows)
+        self._has_marks = True
+        cells = ["<tr><th></th>" + "".join(f"<th>{first + t}</th>" for t in range(num_frames)) + "</tr>"]
+        for row in rows:
+            pictures = "".join(
+                f'<td><img class="{_kind(row, t)}" src="{_picture(frame)}" alt="{escape(row.caption)}, frame {t}"></td>'
+                for t, frame in enumerate(row.video)
+            )
+            cells.append(f'<tr><th scope="row">{escape(row.caption)}</th>{pictures}</tr>')
+        self._parts.append(
+            f'<div class="scroll"><table class="strip" style="--frames:{num_frames}">{"".join(cells)}</table></div>'
+        )
+        return self
+
+    def table(
+        self,
+        columns: Sequence[Column],
+        rows: Sequence[tuple[str, Sequence[float | str]]],
+        *,
+        out_of_contest: Collection[str] = (),
+        caption: str = "",
+    ) -> Page:
+        """Add a table with the best number of each column in bold.
+
+        Args:
+            columns: see `Column`.
+            rows: (title, one value per column).
+            out_of_contest: titles of rows that cannot be best, such as those chosen by their score.
+            caption: under which conditions the numbers hold.
+        """
+        best = [
+            column.best([values[c] for title, values in rows if title not in out_of_contest]) if column.best else None
+            for c, column in enumerate(columns)
+        ]
+        body = []
+        for title, values in rows:
+            cells = []
+            for column, value, top in zip(columns, values, best, strict=True):
+                text = escape(str(value)) if column.digits is None else f"{value:.{column.digits}f}"
+                is_best = value == top and title not in out_of_contest
+                cells.append(f"<td><b>{text}</b></td>" if is_best else f"<td>{text}</td>")
+            body.append(f'<tr><th scope="row">{escape(title)}</th>{"".join(cells)}</tr>')
+        head = "".join(f'<th scope="col">{escape(column.title)}</th>' for column in columns)
+        self._parts.append(
+            f'<div class="scroll"><table class="scores"><thead><tr><th></th>{head}</tr></thead>'
+            f"<tbody>{''.join(body)}</tbody></table></div>{_paragraph(caption, 'note')}"
+        )
+        return self
+
+    def curves(self, lines: dict[str, Sequence[float]], y_title: str, x_title: str = "frame", first: int = 1) -> Page:
+        """Add a chart.
+
+        Args:
+            lines: for each name the values at x = first, first + 1, ...
+            y_title: name and unit of the values.
+            x_title: what is counted along x.
+            first: of the x values.
+        """
+        self._parts.append(line_chart(lines, y_title, x_title, first))
+        return self
+
+    def scores(self, scores: dict[str, Any]) -> Page:
+        """Add what `mcvd.evaluate.evaluate` returned: a table with its conditions, and the course over the frames."""
+        rows, lines = [], {}
+        for name, row in scores["rows"].items():
+            title = row_title(name, scores)
+            intervals = [
+                "" if row[key] is None else f"{row[key][0]:.{digits}f} \N{EN DASH} {row[key][1]:.{digits}f}"
+                for key, digits in (("psnr_interval", 2), ("ssim_interval", 3))
+            ]
+            rows.append((title, [row["psnr"], row["ssim"], *intervals]))
+            lines[title] = row["psnr_per_frame"]
+        caption = f"Means over clips, the best in bold. {describe_conditions(scores)}."
+        if CHOSEN_WITH_THE_TRUTH in scores["rows"]:
+            caption += " The best of several samples was chosen by its score, with the truth in hand: it cannot win."
+        if "diversity" in scores:
+            caption += (
+                " Two samples differ by {between_samples:.1f} grey levels, a sample and the truth by {to_truth:.1f}; "
+                "equal numbers would mean that the samples vary as much as they should."
+            ).format_map(scores["diversity"])
+        columns = [Column("PSNR dB", 2, max), Column("SSIM", 3, max)]
+        columns += [Column(f"{metric}, 95% interval", None) for metric in ("PSNR", "SSIM")]
+        self.table(columns, rows, out_of_contest=[row_title(CHOSEN_WITH_THE_TRUTH, scores)])
+        if scores["num_frames"] > 1:
+            self.curves(lines, "PSNR dB", "made frame")
+        self._parts.append(_paragraph(caption, "note"))
+        return self
+
+    def html(self) -> str:
+        """The page as text."""
+        marks = "".join(f'<span><i class="{kind}"></i>{words}</span>' for kind, words in _LEGEND.items())
+        legend = f'<p class="legend">{marks}</p>' if self._has_marks else ""
+        return (
+            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            # The browser itself is told that nothing is to be fetched and nothing to be run.
+            '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; media-src data:; '
+            "style-src 'unsafe-inline'\">\n"
+            f"<title>{escape(self._title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
+            f"<header><h1>{escape(self._title)}</h1>{_paragraph(self._intro, 'intro')}{legend}</header>\n"
+            + "\n".join(self._parts)
+            + "\n</main>\n</body>\n</html>\n"
+        )
+
+    def write(self, path: str | Path) -> Path:
+        """Write the page, whole or not at all; a file of this name is replaced.
+
+        Returns:
+            The path.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        number, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with open(number, "w", encoding="utf-8") as file:
+                file.write(self.html())
+            os.chmod(beside, 0o644)
+            os.replace(beside, path)
+        except BaseException:
+            os.unlink(beside)
+            raise
+        return path
+
+
+def _shown(item: Shown | tuple) -> Shown:
+    shown = Shown(*item)
+    video = shown.video
+    if isinstance(video, Tensor) and (video.dtype != torch.uint8 or video.ndim != 4 or video.shape[1] not in (1, 3)):
+        raise ValueError(
+            f"{shown.caption!r} must be uint8 (T, C, H, W) with 1 or 3 channels, got {video.dtype} {tuple(video.shape)}"
+        )
+    return shown
+
+
+def _kind(shown: Shown, frame: int) -> str:
+    return "given" if frame in shown.given else "made" if shown.made else "truth"
+
+
+def _marked(shown: Shown) -> Tensor:
+    """The video enlarged, each frame with its border in colour, uint8 (T, 3, H', W')."""
+    video = shown.video.expand(-1, 3, -1, -1)
+    scale = max(1, round(_SHOWN_PIXELS / min(video.shape[-2:])))
+    video = video.repeat_interleave(scale, -2).repeat_interleave(scale, -1)
+    colours = {"given": GIVEN, "made": MADE, "truth": TRUTH}
+    borders = [list(bytes.fromhex(colours[_kind(shown, t)][1:])) for t in range(len(video))]
+    height, width = (side + 2 * _BORDER_PIXELS for side in video.shape[-2:])
+    framed = torch.tensor(borders, dtype=torch.uint8)[..., None, None].repeat(1, 1, height, width)
+    framed[..., _BORDER_PIXELS:-_BORDER_PIXELS, _BORDER_PIXELS:-_BORDER_PIXELS] = video
+    return framed
+
+
+def _encode(video: Tensor, fps: float) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "video.mp4"
+        write_video(path, video, fps=fps)
+        return path.read_bytes()
+
+
+def _data_uri(content: bytes, media_type: str) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+
+
+def _video_element(content: bytes, media_type: str, caption: str) -> str:
+    uri = _data_uri(content, media_type)
+    if media_type.startswith("image/"):
+        return f'<img src="{uri}" alt="{escape(caption)}">'
+    return f'<video autoplay loop muted playsinline aria-label="{escape(caption)}" src="{uri}"></video>'
+
+
+def _picture(frame: Tensor) -> str:
+    """uint8 (C, H, W) -> a PNG as data URI."""
+    from PIL import Image
+
+    pixels = frame.permute(1, 2, 0).squeeze(-1).numpy(force=True)
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "png", optimize=True)
+    return _data_uri(file.getvalue(), "image/png")
+
+
+def _paragraph(text: str, kind: str = "") -> str:
+    return f"<p{f' class={kind}' if kind else ''}>{escape(text)}</p>" if text else ""
+
+
+_STYLE = f"""
+:root {{ color-scheme: light dark; --ink: #1b1f24; --soft: #5b6570; --line: #e1e5ea; --paper: #fbfbfa; --card: #fff; }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ --ink: #e7eaee; --soft: #98a3af; --line: #2b3138; --paper: #121518; --card: #1a1e22; }}
+}}
+* {{ box-sizing: border-box; }}
+body {{ margin: 0; background: var(--paper); color: var(--ink);
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }}
+main {{ max-width: 1080px; margin: 0 auto; padding: clamp(20px, 5vw, 56px) clamp(16px, 4vw, 40px) 80px; }}
+h1 {{ font-size: clamp(1.7rem, 5vw, 2.5rem); line-height: 1.15; letter-spacing: -.02em; margin: 0 0 .4em; }}
+h2 {{ font-size: 1.35rem; letter-spacing: -.01em; margin: 2.2em 0 .3em; padding-top: 1.3em;
+  border-top: 1px solid var(--line); }}
+p {{ max-width: 44em; margin: .4em 0 1em; text-wrap: pretty; }}
+.intro {{ font-size: 1.1rem; color: var(--soft); }}
+.note {{ font-size: .86rem; color: var(--soft); }}
+.legend {{ display: flex; flex-wrap: wrap; gap: .3em 1.4em; max-width: none; font-size: .86rem; color: var(--soft); }}
+.legend span {{ display: inline-flex; align-items: center; gap: .5em; }}
+.legend i {{ width: .85em; height: .85em; border-radius: 3px; }}
+.legend .given {{ background: {GIVEN}; }}
+.legend .made {{ background: {MADE}; }}
+.legend .truth {{ background: {TRUTH}; }}
+figure {{ margin: 0; }}
+figcaption {{ font-size: .86rem; color: var(--soft); margin-top: .35em; }}
+.videos {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(44%, 180px), 1fr)); gap: 16px;
+  margin: 1.2em 0; }}
+.videos video, .videos img {{ display: block; width: 100%; border-radius: 6px; image-rendering: pixelated; }}
+.scroll {{ overflow-x: auto; margin: 1.2em 0; -webkit-overflow-scrolling: touch; }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
+.strip {{ border-spacing: 0; }}
+.strip td {{ padding: 2px; }}
+.strip img {{ display: block; width: clamp(58px, calc((min(100vw, 1080px) - 165px) / var(--frames) - 4px), 104px);
+  border: 3px solid; border-radius: 4px; image-rendering: pixelated; }}
+.strip .given {{ border-color: {GIVEN}; }}
+.strip .made {{ border-color: {MADE}; }}
+.strip .truth {{ border-color: {TRUTH}; }}
+.strip th {{ font-size: .78rem; font-weight: 500; color: var(--soft); padding: 2px;
+  white-space: nowrap; }}
+.strip th[scope] {{ position: sticky; left: 0; background: var(--paper); text-align: left; padding-right: 10px; }}
+.scores {{ background: var(--card); border: 1px solid var(--line); border-radius: 8px; font-size: .94rem; }}
+.scores th, .scores td {{ padding: .5em 1em; text-align: right; white-space: nowrap;
+  border-top: 1px solid var(--line); }}
+.scores thead th {{ border-top: 0; font-size: .8rem; font-weight: 600; color: var(--soft); }}
+.scores th[scope="row"] {{ text-align: left; font-weight: 500; }}
+@media (max-width: 600px) {{ .scores th, .scores td {{ padding: .45em .6em; }} }}
+.chart {{ max-width: 600px; margin: 1.6em 0; }}
+.chart svg {{ display: block; width: 100%; height: auto; }}
+.chart text {{ font-size: 11px; fill: var(--soft); }}
+.chart polyline {{ fill: none; stroke-width: 1.8; stroke-linejoin: round; }}
+.chart .grid {{ stroke: var(--line); }}
+.chart figcaption {{ margin: 0 0 .4em; font-weight: 600; }}
+"""
