@@ -50,9 +50,12 @@ class Checkpoints(Checkpoint):
         """Where the last checkpoint is written."""
         return self.folder / LAST
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Learn the run's folder."""
+        self.folder = Path(trainer.log_dir)
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin at the step that a resumed training has reached."""
-        self.folder = Path(trainer.log_dir)
         self._step = self._saved_step = trainer.global_step
         self._whole = True
         self._bad_step = torch.full((), -1, device=pl_module.device)

@@ -136,6 +136,7 @@ class _Facts(Callback):
         pl_module.frame_rate_hz = trainer.datamodule.frame_rate_hz
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        folder = trainer.log_dir  # asked by all processes: Lightning broadcasts it
         if trainer.is_global_zero:
             millions = sum(weight.numel() for weight in pl_module.parameters()) / 1e6
             block, (height, width) = pl_module.block, pl_module.size
@@ -143,7 +144,7 @@ class _Facts(Callback):
             _say(
                 f"training {millions:.2f} M parameters on {block.past}|{block.current}|{block.future} frames of "
                 f"{height}x{width}, {trainer.world_size} x {pl_module.device.type}, {trainer.precision}, {begin}, "
-                f"in {trainer.log_dir}"
+                f"in {folder}"
             )
 
 
@@ -185,9 +186,7 @@ def _fit(cli: FitCLI) -> None:
             raise SystemExit(128 + stopped.signal_number) from None
     else:
         if trainer.is_global_zero:
-            _say(
-                f"trained {trainer.global_step} steps; the model is {path.path}\n  {_how_to_use(cli.model, path.path)}"
-            )
+            _say(f"trained {trainer.global_step} steps; use the model: {_how_to_use(cli.model, path.path)}")
 
 
 def _how_to_use(model: MCVD, path: Path) -> str:

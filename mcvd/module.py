@@ -99,7 +99,7 @@ class MCVD(LightningModule):
         return loss
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Log the norm of the gradients, before they are clipped, and the learning rate; only in steps that are logged."""
+        """Log the norm of the gradients before clipping, and the learning rate, in steps that are logged."""
         if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:
             norm = get_total_norm([weight.grad for weight in self.parameters() if weight.grad is not None])
             self.log_dict({"train/gradient_norm": norm, "train/learning_rate": optimizer.param_groups[0]["lr"]})

@@ -95,7 +95,7 @@ class MetricsTable(Logger):
         if self._columns is None or new:
             rows = self._read()
             if self._columns is None:
-                self._columns = [name for name in (rows[0] if rows else {})]
+                self._columns = list(rows[0]) if rows else []
                 rows = [old for old in rows if (old["step"] or "").isdigit() and int(old["step"]) < step]
             self._columns += [name for name in row if name not in self._columns]
             self._rewrite(rows)
