@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from jsonargparse import ArgumentParser
-from torch import Tensor
+from torch import Tensor, nn
 
 from mcvd.data.video_in import read_video
 from mcvd.data.writers import write_video
@@ -69,12 +68,17 @@ def load(source: str | Path, revision: str | None = None) -> MCVD:
             f"no model at {source}: expected an exported folder, a .ckpt file or user/name on the Hub"
         )
     model = build(config)
-    _load_weights(model, weights, source)
+    load_weights(model, weights, source)
     return model.eval().requires_grad_(False)
 
 
-def _load_weights(model: MCVD, weights: dict[str, Tensor], source: str | Path) -> None:
-    expected = model.state_dict()
+def load_weights(module: nn.Module, weights: dict[str, Tensor], source: str | Path) -> None:
+    """Copy weights into a module that they fit exactly.
+
+    Raises:
+        ValueError: one is missing, left over or of another shape; the message names ``source`` and the weight.
+    """
+    expected = module.state_dict()
     for kind, names in (("missing", expected.keys() - weights.keys()), ("surplus", weights.keys() - expected.keys())):
         if names:
             raise ValueError(f"{source}: {len(names)} {kind} weights, such as {sorted(names)[0]}")
@@ -82,8 +86,7 @@ def _load_weights(model: MCVD, weights: dict[str, Tensor], source: str | Path) -
     if wrong:
         shapes = f"{tuple(weights[wrong[0]].shape)}, the config asks for {tuple(expected[wrong[0]].shape)}"
         raise ValueError(f"{source}: {len(wrong)} weights of another shape, such as {wrong[0]}: {shapes}")
-    with torch.no_grad():
-        model.load_state_dict(weights)
+    module.load_state_dict(weights)
 
 
 def _refuse_foreign_classes(value: Any, where: str) -> None:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from mcvd.data.fitting import crop, with_channels
 from mcvd.data.readers import VideoError, average_rate, frames_at_rate
 from mcvd.data.videos import AbstractVideos
 
@@ -255,24 +256,8 @@ def read_clip(videos: AbstractVideos, spec: ClipSpec, draw: Draw) -> Tensor:
     """
     frames = spec.frames(videos.times_seconds(draw.video), draw.start)
     video = videos.read(draw.video, frames.tolist(), spec.size)
-    height, width = spec.size
-    room = (video.shape[-2] - height, video.shape[-1] - width)
-    if draw.corner is None:
-        top, left = (extra // 2 for extra in room)
-    else:
-        top, left = (int(place * (extra + 1)) for place, extra in zip(draw.corner, room, strict=True))
-    video = _with_channels(video[..., top : top + height, left : left + width], spec.channels)
+    video = with_channels(crop(video, spec.size, draw.corner), spec.channels)
     return (video.flip(-1) if draw.flip else video).contiguous()
-
-
-def _with_channels(video: Tensor, channels: int) -> Tensor:
-    if video.shape[1] == channels:
-        return video
-    if channels == 3:
-        return video.expand(-1, 3, -1, -1)
-    # Rec. 601 luma in thousandths, rounded; grey pixels keep their value exactly.
-    weights = torch.tensor([299, 587, 114], dtype=torch.int32).view(3, 1, 1)
-    return (((video.int() * weights).sum(1, keepdim=True) + 500) // 1000).to(torch.uint8)
 
 
 class ClipDataset(Dataset):

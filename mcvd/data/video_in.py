@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mcvd.data.readers import VideoError, frames_at_rate, open_video
+from mcvd.data.fitting import crop, with_channels
+from mcvd.data.readers import AbstractReader, VideoError, frames_at_rate, open_video
 
 # Frames decoded before they are cropped: bounds what is held beyond the result.
 _FRAMES_AT_ONCE = 32
-# ITU-R BT.601 luma.
-_LUMA = (0.299, 0.587, 0.114)
 
 
 def read_video(
@@ -56,7 +56,6 @@ def read_video(
         raise ValueError(f"num_frames must be at least 1, got {num_frames}")
     if frame_rate_hz is not None and not 0 < frame_rate_hz < np.inf:
         raise ValueError(f"frame_rate_hz must be more than 0, got {frame_rate_hz}")
-    cover = (size, size) if isinstance(size, int) else size
     with open_video(path, engine) as reader:
         if not 0 <= start < reader.num_frames:
             raise VideoError(f"{path}: there is no frame {start} to start at, it has {reader.num_frames} frames")
@@ -70,20 +69,17 @@ def read_video(
             raise VideoError(
                 f"{path}: {num_frames} frames{rate} from frame {start} were asked for, it has {len(numbers)}"
             )
-        parts = []
-        for first in range(0, len(numbers), _FRAMES_AT_ONCE):
-            part = reader.read(numbers[first : first + _FRAMES_AT_ONCE].tolist(), cover)
-            part = part if cover is None else _centre_crop(part, cover)
-            parts.append(part if channels == 3 else _grey(part))
+        return read_frames(reader, numbers.tolist(), size, channels)
+
+
+def read_frames(
+    reader: AbstractReader, numbers: Sequence[int], size: int | tuple[int, int] | None, channels: int
+) -> Tensor:
+    """These frames of an open video as uint8 (T, C, H, W), fitted as in `read_video`."""
+    cover = (size, size) if isinstance(size, int) else size
+    parts = []
+    for first in range(0, len(numbers), _FRAMES_AT_ONCE):
+        part = reader.read(numbers[first : first + _FRAMES_AT_ONCE], cover)
+        part = part if cover is None else crop(part, cover)
+        parts.append(with_channels(part, channels).contiguous())
     return torch.cat(parts)
-
-
-def _centre_crop(video: Tensor, size: tuple[int, int]) -> Tensor:
-    height, width = size
-    top, left = (video.shape[-2] - height) // 2, (video.shape[-1] - width) // 2
-    return video[..., top : top + height, left : left + width].contiguous()
-
-
-def _grey(video: Tensor) -> Tensor:
-    luma = torch.tensor(_LUMA).view(3, 1, 1)
-    return (video * luma).sum(dim=1, keepdim=True).round().to(torch.uint8)

@@ -87,8 +87,8 @@ class UNet(nn.Module):
             up.append(Up(h, [skips.pop() for _ in range(num_blocks + 1)], level, recipe))
             h = level.channels
         self.up = nn.ModuleList(reversed(up))  # indexed by level, as the way down
-        self.final_norm = conditioning.norm(num_planes, width, level=0, final=True)
-        self.last = conv(width, noisy_planes, scale=TINY)
+        self.final_norm = conditioning.norm(num_planes, h, level=0, final=True)
+        self.last = conv(h, noisy_planes, scale=TINY)
 
     def check_size(self, height: int, width: int) -> None:
         """Raise ValueError if frames of this size cannot be halved as often as the network has levels."""

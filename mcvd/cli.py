@@ -1,0 +1,177 @@
+"""The `mcvd` command: reads the command line, runs one command, turns exceptions into short messages."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+DESCRIPTION = "Masked conditional video diffusion: predict, interpolate and generate video with one model."
+FIT_HELP = "train a model (mcvd fit --help lists every option of model, data and trainer)"
+EXAMPLES = {
+    "predict": """examples:
+  mcvd predict drive.mp4 --model runs/drive --num-frames 30 --out future.mp4
+  mcvd predict drive.mp4 --model runs/drive --num-frames 30 --num-samples 4 --out futures/
+  mcvd predict drive.mp4 --model runs/drive --num-frames 30 --backward --out before.gif""",
+    "interpolate": """example:
+  mcvd interpolate drive.mp4 --model runs/drive --gap 40:45 --out mended.mp4""",
+    "generate": """example:
+  mcvd generate --model runs/drive --num-frames 60 --num-samples 4 --seed 1 --out made/""",
+    "evaluate": """example:
+  mcvd evaluate --model runs/drive --config datasets/driving_scenes/data.yaml --num-frames 10 --out result.json""",
+    "convert": """example:
+  mcvd convert checkpoint_700000.pt --config config.yml --out smmnist""",
+    "export": """example:
+  mcvd export runs/drive/checkpoints/last.ckpt --out drive""",
+    "demo": """example:
+  mcvd demo --out demo""",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0 done, 2 wrong usage or configuration, 1 anything else."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in argv
+    argv = [word for word in argv if word != "--debug"]
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        if argv[:1] == ["fit"]:
+            from mcvd.fit import run_fit
+
+            run_fit(argv[1:])
+            return 0
+        options = vars(_parser().parse_args(argv))
+        run, command = _command(options.pop("command")), {k: v for k, v in options.items() if v is not None}
+        run(**command)
+    except KeyboardInterrupt:
+        print("mcvd: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if debug:
+            raise
+        print(f"mcvd: {_message(error)}", file=sys.stderr)
+        return _status(error)
+    return 0
+
+
+def _command(name: str) -> Callable[..., None]:
+    from mcvd import commands
+
+    return getattr(commands, name)
+
+
+def _message(error: Exception) -> str:
+    text = str(error).strip()
+    if isinstance(error, (ValueError, OSError)) and text:
+        return text
+    return f"{type(error).__name__}: {text} (--debug shows where)"
+
+
+def _status(error: Exception) -> int:
+    from mcvd.data.readers import VideoError
+
+    return 2 if isinstance(error, ValueError) and not isinstance(error, VideoError) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mcvd", description=DESCRIPTION)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("fit", help=FIT_HELP, add_help=False)
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            epilog=EXAMPLES[name],
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    command = add("predict", "make the frames that follow a video, or with --backward those before it")
+    command.add_argument("video", metavar="VIDEO")
+    _model_and_out(command)
+    command.add_argument("--num-frames", type=_positive, required=True, help="how many frames to make")
+    command.add_argument("--backward", action="store_true", help="make what came before")
+    command.add_argument("--at", type=int, metavar="FRAME", help="go on from this frame of VIDEO, not from its end")
+    command.add_argument("--only-new", action="store_true", help="leave the given frames out of OUT")
+    _sampling(command)
+    _rates(command)
+
+    command = add("interpolate", "make the frames of a gap in a video anew")
+    command.add_argument("video", metavar="VIDEO")
+    _model_and_out(command)
+    command.add_argument("--gap", type=_gap, required=True, metavar="START:END", help="frames START <= i < END")
+    _sampling(command)
+    _rates(command)
+
+    command = add("generate", "make videos from nothing")
+    _model_and_out(command)
+    command.add_argument("--num-frames", type=_positive, required=True, help="length of each video")
+    _sampling(command)
+    command.add_argument("--fps", type=float, help="play OUT at this rate (default: the model's)")
+
+    command = add("evaluate", "score a model against the truth and against copying frames")
+    _model_and_out(command, out="result.json")
+    command.add_argument("--config", help="data.yaml of the data set")
+    command.add_argument("--root", metavar="FOLDER", help="a folder of videos, instead of --config")
+    command.add_argument("--task", choices=["predict", "backward", "interpolate"], help="default: predict")
+    command.add_argument("--num-frames", type=_positive, help="frames to make (default: one block)")
+    command.add_argument("--num-clips", type=_positive, help="how many clips, evenly spread (default: 64)")
+    _sampling(command)
+
+    command = add("convert", "make a checkpoint of the published MCVD code into a model of mcvd")
+    command.add_argument("checkpoint", metavar="CHECKPOINT.pt")
+    command.add_argument("--config", required=True, help="the config.yml that it was trained with")
+    command.add_argument("--out", required=True, metavar="DIR", help="folder for the model")
+    command.add_argument("--raw", action="store_true", help="take the raw weights, not the averaged (EMA) ones")
+
+    command = add("export", "make a training checkpoint into a folder to share")
+    command.add_argument("checkpoint", metavar="CHECKPOINT.ckpt")
+    command.add_argument("--out", required=True, metavar="DIR", help="folder for the model")
+
+    command = add("demo", "train a small model on invented streets and show all it can do; no download, no GPU needed")
+    command.add_argument("--out", default="demo", metavar="DIR", help="folder for the result (default: demo)")
+    return parser
+
+
+def _model_and_out(command: argparse.ArgumentParser, out: str = "OUT") -> None:
+    command.add_argument("--model", required=True, help="exported folder, .ckpt, or user/name on the Hugging Face Hub")
+    text = ".mp4, .gif, .png (a strip), or a folder (one file per sample)" if out == "OUT" else "where scores go"
+    command.add_argument("--out", required=True, metavar=out, help=text)
+
+
+def _sampling(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--num-samples", type=_positive, metavar="K", help="how many different videos")
+    command.add_argument("--sampler", metavar="NAME", help="a sampler of mcvd.samplers, such as DDPM")
+    command.add_argument("--steps", type=_positive, metavar="S", help="network calls for each block")
+    command.add_argument("--guidance", type=float, metavar="W", help="1 (default) as trained; more follows the context")
+    command.add_argument("--seed", type=int, metavar="S", help="same seed, same video (default 0)")
+    command.add_argument("--batch-size", type=_positive, metavar="B", help="videos made at once, to bound memory")
+    command.add_argument("--device", help="cpu, cuda, ... (default: the best there is)")
+
+
+def _rates(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--every-frame", action="store_true", help="take frames as they come, not at the model's rate")
+    command.add_argument("--fps", type=float, help="play OUT at this rate (default: the model's)")
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
+def _gap(text: str) -> range:
+    start, colon, end = text.partition(":")
+    if not (colon and start.isdigit() and end.isdigit() and int(start) < int(end)):
+        raise argparse.ArgumentTypeError(f"must be START:END with START < END, got {text!r}")
+    return range(int(start), int(end))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # two programs on one machine do not starve each other
+    sys.exit(main())

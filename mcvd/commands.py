@@ -1,0 +1,227 @@
+"""What the commands do, with the values that the command line gave; each raises what `mcvd.cli` then says."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mcvd import samplers
+from mcvd.api import build, load, load_weights
+from mcvd.data.readers import AbstractReader, VideoError, frames_at_rate, open_video
+from mcvd.data.video_in import read_frames
+from mcvd.data.writers import write_video
+from mcvd.module import DEFAULT_SAMPLER, MCVD
+from mcvd.samplers import AbstractSampler
+
+DEFAULT_FPS = 10.0
+
+
+def predict(
+    video: str,
+    model: str,
+    out: str,
+    num_frames: int,
+    backward: bool = False,
+    at: int | None = None,
+    only_new: bool = False,
+    every_frame: bool = False,
+    fps: float | None = None,
+    **sampling: Any,
+) -> None:
+    """``mcvd predict``."""
+    net, options = _ready(model, sampling)
+    _check_out(out, video)
+    with open_video(video) as reader:
+        if at is None:
+            at = 0 if backward else reader.num_frames - 1
+        if not 0 <= at < reader.num_frames:
+            raise VideoError(f"--at {at}: {video} has frames 0 to {reader.num_frames - 1}")
+        rate = None if every_frame else net.frame_rate_hz
+        if backward:
+            numbers = _frames_around(reader, at, rate, range(net.block.future))
+        else:
+            numbers = _frames_around(reader, at, rate, range(1 - net.block.past, 1))
+        given = read_frames(reader, numbers, net.size, net.channels)
+    made = net.predict(given, num_frames, backward=backward, **options)
+    if not only_new:
+        shown = given.expand(*made.shape[:-4], *given.shape)
+        made = torch.cat([made, shown] if backward else [shown, made], dim=-4)
+    _write(out, made, fps or net.frame_rate_hz)
+
+
+def interpolate(
+    video: str, model: str, out: str, gap: range, every_frame: bool = False, fps: float | None = None, **sampling: Any
+) -> None:
+    """``mcvd interpolate``."""
+    net, options = _ready(model, sampling)
+    _check_out(out, video)
+    with open_video(video) as reader:
+        if gap.stop > reader.num_frames:
+            raise VideoError(f"--gap {gap.start}:{gap.stop}: {video} has {reader.num_frames} frames")
+        rate = None if every_frame else net.frame_rate_hz
+        numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times_seconds, rate)
+        low, high = np.searchsorted(numbers, [gap.start, gap.stop]).tolist()
+        if low == high:
+            raise VideoError(f"--gap {gap.start}:{gap.stop} holds no frame at {rate:g} Hz; see --every-frame")
+        whole = read_frames(reader, numbers.tolist(), net.size, net.channels)
+    if low == 0 or high == len(whole):
+        raise VideoError(f"--gap {gap.start}:{gap.stop} has nothing on one side: use mcvd predict")
+    made = net.interpolate(whole[:low], whole[high:], high - low, **options)
+    sides = [side.expand(*made.shape[:-4], *side.shape) for side in (whole[:low], whole[high:])]
+    _write(out, torch.cat([sides[0], made, sides[1]], dim=-4), fps or net.frame_rate_hz)
+
+
+def generate(
+    model: str, out: str, num_frames: int, num_samples: int = 1, fps: float | None = None, **sampling: Any
+) -> None:
+    """``mcvd generate``."""
+    net, options = _ready(model, sampling)
+    _check_out(out)
+    made = net.generate(num_frames, num_samples=num_samples, **options)
+    _write(out, made[None] if num_samples > 1 else made, fps or net.frame_rate_hz)
+
+
+def evaluate(
+    model: str,
+    out: str,
+    config: str | None = None,
+    root: str | None = None,
+    task: str = "predict",
+    num_frames: int | None = None,
+    num_clips: int = 64,
+    num_samples: int = 10,
+    **sampling: Any,
+) -> None:
+    """``mcvd evaluate``."""
+    from mcvd.evaluate import collect_clips, format_table
+    from mcvd.evaluate import evaluate as score
+    from mcvd.fit import read_data_config
+
+    net, options = _ready(model, sampling)
+    num_frames = num_frames or net.block.current
+    clips = collect_clips(
+        read_data_config(
+            config, root, num_frames=net.block.past + num_frames + net.block.future, size=net.size,
+            channels=net.channels, frame_rate_hz=net.frame_rate_hz, max_val_clips=num_clips,
+        )
+    )  # fmt: skip
+    scores = score(net, clips, task, num_frames=num_frames, num_samples=num_samples, **options)
+    with _beside(Path(out)) as path:
+        path.write_text(json.dumps({"model": model, "data": config or root, "scores": scores}, indent=2) + "\n")
+    print(format_table(scores))
+
+
+def convert(checkpoint: str, config: str, out: str, raw: bool = False) -> None:
+    """``mcvd convert``."""
+    from mcvd.compat import read_published
+
+    published = read_published(checkpoint, config, use_ema=not raw)
+    model = build(published.config)
+    load_weights(model.denoiser.net, published.state, checkpoint)
+    model.save_pretrained(out)
+    print(f"{checkpoint} is now the model {out}: {describe(model)}")
+
+
+def export(checkpoint: str, out: str) -> None:
+    """``mcvd export``."""
+    if not Path(checkpoint).is_file():
+        raise FileNotFoundError(f"no checkpoint at {checkpoint}")
+    model = load(checkpoint)
+    model.save_pretrained(out)
+    print(f"{checkpoint} is now the model {out}: {describe(model)}")
+
+
+def demo(out: str) -> None:
+    """``mcvd demo``."""
+    from mcvd.demo import run_demo
+
+    run_demo(Path(out))
+
+
+def describe(model: MCVD) -> str:
+    """A model in half a line."""
+    block, (height, width) = model.block, model.size
+    millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    return (
+        f"{millions:.1f} M parameters, {block.past} | {block.current} | {block.future} frames "
+        f"of {height}x{width}x{model.channels}"
+    )
+
+
+def _ready(model: str, sampling: dict[str, Any]) -> tuple[MCVD, dict[str, Any]]:
+    """The model on its device, and the options of its verbs."""
+    device = sampling.pop("device", None) or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"--device {device}: there is no such kind of device") from None
+    sampler = _sampler(sampling.pop("sampler", None), sampling.pop("steps", None))
+    return load(model).to(device), {**sampling, "sampler": sampler, "progress": True}
+
+
+def _sampler(name: str | None, num_steps: int | None) -> AbstractSampler:
+    kind = type(DEFAULT_SAMPLER) if name is None else vars(samplers).get(name)
+    if not (isinstance(kind, type) and issubclass(kind, AbstractSampler) and kind is not AbstractSampler):
+        known = ", ".join(sorted(set(samplers.__all__) - {"AbstractSampler"}))
+        raise ValueError(f"--sampler {name}: there is none of this name; there are {known}")
+    if num_steps is None:
+        return DEFAULT_SAMPLER if name is None else kind()
+    return kind(num_steps=num_steps)
+
+
+def _frames_around(reader: AbstractReader, at: int, rate: float | None, steps: range) -> list[int]:
+    """Numbers of the frames shown ``step / rate`` seconds from frame ``at``, without those outside of the video."""
+    if rate is None:
+        numbers = [at + step for step in steps]
+        return [number for number in numbers if 0 <= number < reader.num_frames]
+    times = reader.times_seconds
+    half = 0.5 / reader.frame_rate_hz
+    wanted = [times[at] + step / rate for step in steps]
+    inside = [time for time in wanted if times[0] - half < time < times[-1] + 2 * half]
+    return [int(np.abs(times - time).argmin()) for time in inside]
+
+
+def _check_out(out: str, video: str | None = None) -> None:
+    """Refuse, before any work, an output that cannot be written or would replace its own input."""
+    path = Path(out)
+    if video is not None and path.exists() and os.path.samefile(path, video):
+        raise ValueError(f"--out {out} is the input itself: choose another name")
+    if path.suffix.lower() not in ("", ".mp4", ".gif", ".png"):
+        raise ValueError(f"--out {out}: the ending must be .mp4, .gif or .png, or none for a folder")
+    if not path.suffix and path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(f"--out {out} is not empty: choose another folder, nothing was written")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"--out {out}: there is no folder {path.parent}")
+
+
+def _write(out: str, video: Tensor, fps: float | None) -> None:
+    """Write uint8 (1, T, C, H, W) or (1, K, T, C, H, W): several samples side by side, or a file each in a folder."""
+    samples = video[0] if video.ndim == 6 else video
+    path, fps = Path(out), fps or DEFAULT_FPS
+    if path.suffix:
+        write_video(path, torch.cat(list(samples), dim=-2 if path.suffix.lower() == ".png" else -1), fps)
+    else:
+        path.mkdir(parents=True, exist_ok=True)
+        for number, sample in enumerate(samples):
+            write_video(path / f"sample-{number}.mp4", sample, fps)
+    print(f"{out}: {len(samples)} x {samples.shape[1]} frames at {fps:g} Hz", file=sys.stderr)
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A temporary name that becomes the file when all went well."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

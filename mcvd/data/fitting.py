@@ -1,0 +1,42 @@
+"""Making frames fit what is asked: the window that is cut out, and the number of channels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def crop(video: Tensor, size: tuple[int, int], corner: tuple[float, float] | None = None) -> Tensor:
+    """Cut a window out of all frames.
+
+    Args:
+        video: (..., H, W).
+        size: (height, width) of the window, at most H and W.
+        corner: where it lies, (down, right) as fractions in [0, 1) of the room there is; None is the centre.
+
+    Returns:
+        A view, (..., height, width).
+    """
+    height, width = size
+    room = (video.shape[-2] - height, video.shape[-1] - width)
+    if corner is None:
+        top, left = (extra // 2 for extra in room)
+    else:
+        top, left = (int(place * (extra + 1)) for place, extra in zip(corner, room, strict=True))
+    return video[..., top : top + height, left : left + width]
+
+
+def with_channels(video: Tensor, channels: int) -> Tensor:
+    """uint8 (T, C, H, W) with 1 or 3 channels: grey is Rec. 601 luma of a coloured source.
+
+    Example:
+        >>> with_channels(torch.tensor([255, 0, 0], dtype=torch.uint8).view(1, 3, 1, 1), 1).item()
+        76
+    """
+    if video.shape[1] == channels:
+        return video
+    if channels == 3:
+        return video.expand(-1, 3, -1, -1)
+    # In thousandths, rounded; grey pixels keep their value exactly.
+    weights = torch.tensor([299, 587, 114], dtype=torch.int32).view(3, 1, 1)
+    return (((video.int() * weights).sum(1, keepdim=True) + 500) // 1000).to(torch.uint8)
