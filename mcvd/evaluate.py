@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from mcvd.baselines import blend, copy_first, copy_last, extrapolate
@@ -54,9 +55,9 @@ def evaluate(
 
     Args:
         model: gives ``block``, ``predict`` and ``interpolate``.
-        clips: uint8 (N, T, C, H, W), or batches of them; `collect_clips` takes them from a `VideoData`. Each begins
-            holds ``block.past`` given frames (unless backward), those to be made, and ``block.future`` given frames
-            (unless predicting); what comes after them is not used.
+        clips: uint8 (N, T, C, H, W), or batches of them; `collect_clips` takes them from a `VideoData`. Each
+            begins with ``block.past`` given frames (none for "backward"), then come those to be made, then
+            ``block.future`` given frames (none for "predict"); what follows is not used.
         task: "predict" (from the past), "backward" (from the future) or "interpolate" (from both).
         num_frames: how many frames to make; None is as many as the clips hold.
         num_samples: K videos made for each clip.
@@ -84,7 +85,15 @@ def evaluate(
 
     Raises:
         ValueError: the clips are too short or not videos, or the model cannot do the task.
+
+    Example::
+
+        data = VideoData(root="videos", num_frames=22, size=64)     # 2 given, 20 to be made
+        scores = evaluate(mcvd.load("runs/drive"), collect_clips(data, 64))
+        scores["rows"]["copy_last"]["psnr"], scores["rows"]["one_sample"]["psnr"]
     """
+    if min(num_samples, batch_size) < 1:
+        raise ValueError(f"num_samples and batch_size must be 1 or more, got {num_samples} and {batch_size}")
     sampler = sampler or DEFAULT_SAMPLER
     num_past, num_future = _num_given(model, task)
     options = {"num_samples": num_samples, "sampler": sampler, "guidance": guidance, "batch_size": batch_size}
@@ -131,7 +140,7 @@ def evaluate(
 
 
 def collect_clips(data: VideoData, num_clips: int | None = None) -> Tensor:
-    """The validation clips of a data module as one tensor: always the same ones.
+    """Validation clips of a data module as one tensor, always the same, evenly spread over its videos.
 
     To predict further than a block, make the `VideoData` with as many ``num_frames`` as are given and made together.
 
@@ -143,13 +152,11 @@ def collect_clips(data: VideoData, num_clips: int | None = None) -> Tensor:
         uint8 (N, T, C, H, W).
     """
     data.setup("validate")
-    batches, num_found = [], 0
-    for batch in data.val_dataloader():
-        batches.append(batch["video"])
-        num_found += len(batch["video"])
-        if num_clips is not None and num_found >= num_clips:
-            break
-    return torch.cat(batches)[:num_clips]
+    num_there = len(data.val_clips)
+    num_clips = num_there if num_clips is None else min(num_clips, num_there)
+    chosen = Subset(data.val_clips, [i * num_there // num_clips for i in range(num_clips)])
+    loader = DataLoader(chosen, data.batch_size, num_workers=data.num_workers)
+    return torch.cat([batch["video"] for batch in loader])
 
 
 def row_title(name: str, scores: dict[str, Any]) -> str:

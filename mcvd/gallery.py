@@ -200,7 +200,7 @@ class Page:
         columns += [Column(f"{metric}, 95% interval", None) for metric in ("PSNR", "SSIM")]
         self.table(columns, rows, out_of_contest=[row_title(CHOSEN_WITH_THE_TRUTH, scores)])
         if scores["num_frames"] > 1:
-            self.curves(lines, "PSNR dB", "made frame")
+            self.curves(lines, "PSNR in dB", "made frame")
         self._parts.append(_paragraph(caption, "note"))
         return self
 

@@ -152,6 +152,7 @@ def test_the_table_stars_the_best_but_never_the_best_of_K():
         ({"clips": CLIPS[:, :2]}, "longer clips"),
         ({"clips": CLIPS.float()}, "uint8"),
         ({"clips": []}, "no clips"),
+        ({"num_samples": 0}, "1 or more"),
         ({"clips": [CLIPS, CLIPS[:, :6]]}, "same shape"),
     ],
 )
@@ -186,9 +187,11 @@ class Ramps(AbstractVideos):
         return values.view(-1, 1, 1, 1).expand(-1, 1, *cover)
 
 
-def test_validation_clips_are_collected_in_order_and_no_more_than_asked():
+def test_validation_clips_are_collected_in_order_and_evenly_spread():
     data = VideoData(train=Ramps(), val=Ramps(), num_frames=8, size=16, channels=1, batch_size=2, num_workers=0)
     found = collect_clips(data)
     assert found.shape == (3, 8, 1, 16, 16)
     assert (found[:, 0, 0, 0, 0] // 10).tolist() == [0, 1, 2]
+    assert torch.equal(collect_clips(data, 2), found[:2])
     assert torch.equal(collect_clips(data, 1), found[:1])
+    assert torch.equal(collect_clips(data, 99), found)
