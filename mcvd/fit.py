@@ -18,6 +18,7 @@ from mcvd.averaging import EMA
 from mcvd.checkpoints import LAST, Checkpoints, WholeFiles, last_checkpoint
 from mcvd.data.module import VideoData
 from mcvd.module import MCVD
+from mcvd.preview import Preview
 from mcvd.progress import TrainingBar
 from mcvd.runs import RunFolder
 from mcvd.stopping import StopOnSignal, Stopped
@@ -80,7 +81,7 @@ class FitCLI(LightningCLI):
             type=str | None,
             help="fine-tune: start a new run with the weights of an exported folder, a .ckpt file or a Hub model",
         )
-        for callback, section in ((EMA, "ema"), (Checkpoints, "checkpoints")):
+        for callback, section in ((EMA, "ema"), (Checkpoints, "checkpoints"), (Preview, "preview")):
             parser.add_lightning_class_args(callback, section)
         parser.link_arguments("model.block", "data.num_frames", lambda block: block.past + block.current + block.future)
         for name in ("size", "channels", "seed"):
