@@ -87,13 +87,12 @@ class Checkpoints(Checkpoint):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Save what was trained so far, if it is whole and (with several processes) all of them stop together."""
-        together = trainer.world_size == 1 or isinstance(exception, Stopped)
-        if not (self._whole and together) or self._saved_step == self._step or isinstance(exception, NotFiniteError):
+        if self._saved_step == trainer.global_step or isinstance(exception, NotFiniteError):
             return
-        if isinstance(exception, Stopped):
+        if isinstance(exception, Stopped):  # raised by all processes, after a whole step
             self._check_finite(trainer, pl_module)
             self._save(trainer)
-        else:
+        elif self._whole and trainer.world_size == 1:
             with suppress(Exception):  # the first error is the one to report, and the device may be lost
                 self._check_finite(trainer, pl_module)
                 self._save(trainer)

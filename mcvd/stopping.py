@@ -6,6 +6,7 @@ import signal
 import threading
 from typing import Any
 
+import torch
 from lightning import Callback, LightningModule, Trainer
 
 
@@ -64,11 +65,10 @@ class StopOnSignal(Callback):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def _stop_if_asked(self, trainer: Trainer) -> None:
-        if trainer.world_size == 1:
-            received = self._received
-        else:
-            numbers = trainer.strategy.reduce(float(self._received), reduce_op="max")
-            received = int(numbers)
+        received = self._received
+        if trainer.world_size > 1:
+            number = torch.tensor(received, device=trainer.strategy.root_device)
+            received = int(trainer.strategy.reduce(number, reduce_op="max"))
         if received:
             raise Stopped(received)
 
