@@ -70,9 +70,9 @@ def _natural_order(file: Path) -> tuple[list[tuple[int, str]], str]:
 def _load(file: Path) -> Image.Image:
     """A picture as upright RGB."""
     try:
-        with Image.open(file) as picture:
-            picture.load()
-            picture = ImageOps.exif_transpose(picture)
+        with Image.open(file) as stored:
+            stored.load()
+            picture = ImageOps.exif_transpose(stored)
     except PermissionError:
         raise VideoError(f"{file}: permission denied") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

@@ -18,9 +18,10 @@ _LIMITED, _FULL = 1, 2
 
 _AV_MAJOR = int(av.__version__.split(".")[0])
 # PyAV 17 scales with several threads unless told: for small frames that costs 2 to 13 times as much.
-_ONE_THREAD = {"threads": 1} if _AV_MAJOR >= 17 else {}
+ONE_THREAD = {"threads": 1} if _AV_MAJOR >= 17 else {}
 # Without the flag, swscale gives the scaled picture only half the colour resolution (mean error up to 6 levels, not
-# 0.3); it can be asked for since PyAV 18. Planar RGB would do as well, but leaves the last columns of some widths unset.
+# 0.3); it can be asked for since PyAV 18. Planar RGB would avoid it too, but leaves the last columns of some
+# widths unset.
 _SCALING = Interpolation.BICUBIC | (Interpolation.FULL_CHR_H_INT if _AV_MAJOR >= 18 else 0)
 _KNOWN_MATRICES = {int(matrix) for matrix in Colorspace}
 
@@ -91,7 +92,7 @@ def rgb_from_frame(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
         dst_colorspace=_BT601 if matrix == _BT709 else _BT709,
         src_color_range=_FULL if is_full else _LIMITED,
         dst_color_range=_FULL,
-        **_ONE_THREAD,
+        **ONE_THREAD,
     )
     pixels = scaled.to_ndarray()
     if has_alpha:

@@ -1,0 +1,139 @@
+"""Pixels to files: videos, animations, strips and folders of frames, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mcvd.data.strip import picture_strip
+
+
+def write_video(path: str | Path, video: Tensor, fps: float = 10) -> None:
+    """Write a video in the form that the ending of its name asks for.
+
+    The file appears under its name only when it is complete; one of that name is replaced, a folder with something
+    in it is not. Missing parent folders are made.
+
+    Args:
+        path: ``.mp4`` (H.264 that every browser plays; an odd size gets its last row or column twice), ``.gif``,
+            ``.png`` (all frames side by side), or no ending: a new folder of numbered png files.
+        video: uint8 (T, C, H, W), 0 to 255, C being 1 (grey) or 3 (RGB).
+        fps: frames per second at which it plays; a gif rounds to hundredths of a second and at most 50.
+
+    Raises:
+        ValueError: if the pixels are not uint8 of that shape, the ending is unknown, or the folder holds something.
+
+    Example:
+        >>> write_video("grey.gif", torch.zeros(8, 1, 64, 64, dtype=torch.uint8), fps=5)  # doctest: +SKIP
+    """
+    path = Path(path)
+    _check(video)
+    if not 0 < fps < np.inf:
+        raise ValueError(f"fps must be more than 0 frames per second, got {fps}")
+    writers: dict[str, Callable[[Path, np.ndarray, float], None]] = {
+        ".mp4": _write_mp4,
+        ".gif": _write_gif,
+        ".png": _write_strip,
+        "": _write_folder,
+    }
+    suffix = path.suffix.lower()
+    if suffix not in writers:
+        raise ValueError(f"cannot write {path.name}: a video ends in .mp4, .gif or .png (a strip), or is a folder")
+    if suffix and path.is_dir():
+        raise ValueError(f"cannot write {path}: it is a folder")
+    if not suffix and path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise ValueError(f"cannot write frames into {path}: it exists and is not an empty folder; give a new name")
+    pixels = video.detach().cpu().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).contiguous().numpy()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, so that the renaming is one step; the process's number keeps two writers apart.
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        writers[suffix](part, pixels, float(fps))
+        part.replace(path)
+    finally:
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink(missing_ok=True)
+
+
+def _check(video: Tensor) -> None:
+    if not isinstance(video, Tensor):
+        raise ValueError(f"a video must be a torch tensor, uint8 (T, C, H, W), got {type(video).__name__}")
+    if video.dtype != torch.uint8:
+        raise ValueError(
+            f"a video must be uint8, 0 to 255, got {video.dtype}; "
+            "mcvd.frames.pixels_from_model makes it from floats in [-1, 1]"
+        )
+    if video.ndim != 4 or video.shape[1] not in (1, 3) or 0 in video.shape:
+        hint = ""
+        if video.ndim == 4 and video.shape[-1] in (1, 3):
+            hint = "; this looks like (T, H, W, C): permute(0, 3, 1, 2)"
+        elif video.ndim == 5:
+            hint = "; write the videos of a batch one by one"
+        raise ValueError(
+            f"a video must be (T, C, H, W) with C 1 or 3 and at least one frame, got {tuple(video.shape)}{hint}"
+        )
+
+
+def _write_mp4(path: Path, pixels: np.ndarray, fps: float) -> None:
+    import av
+
+    from mcvd.data.picture import ONE_THREAD
+
+    av.logging.set_level(None)
+    num_frames, height, width, _ = pixels.shape
+    # Colours are stored at half size, so H.264 wants even numbers.
+    pixels = np.pad(pixels, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        # Colours are declared, as players guess differently for small and large pictures.
+        colours = "colorprim=bt709:transfer=bt709:colormatrix=bt709:range=tv"
+        stream = container.add_stream(
+            "libx264", rate=Fraction(fps).limit_denominator(60060), options={"crf": "18", "x264-params": colours}
+        )
+        stream.width, stream.height, stream.pix_fmt = pixels.shape[2], pixels.shape[1], "yuv420p"
+        for number in range(num_frames):
+            rgb = av.VideoFrame.from_ndarray(pixels[number], format="rgb24")
+            frame = rgb.reformat(
+                format="yuv420p",
+                interpolation="BICUBIC",
+                src_colorspace="ITU601",
+                dst_colorspace="ITU709",
+                src_color_range="JPEG",
+                dst_color_range="MPEG",
+                **ONE_THREAD,
+            )
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def _write_gif(path: Path, pixels: np.ndarray, fps: float) -> None:
+    from PIL import Image
+
+    # A gif counts in hundredths of a second: round the times, not the durations, so that the errors do not add up.
+    # Browsers slow down what is faster than two hundredths.
+    times = np.round(np.arange(len(pixels) + 1) * 100 / fps)
+    durations = np.maximum(2, np.diff(times)).astype(int) * 10
+    first, *others = (Image.fromarray(frame) for frame in pixels)
+    first.save(path, format="GIF", save_all=True, append_images=others, duration=durations.tolist(), loop=0)
+
+
+def _write_strip(path: Path, pixels: np.ndarray, fps: float) -> None:
+    picture_strip([torch.from_numpy(pixels).permute(0, 3, 1, 2)]).save(path, format="PNG")
+
+
+def _write_folder(path: Path, pixels: np.ndarray, fps: float) -> None:
+    from PIL import Image
+
+    path.mkdir()
+    digits = max(4, len(str(len(pixels) - 1)))
+    for number, frame in enumerate(pixels):
+        Image.fromarray(frame).save(path / f"{number:0{digits}}.png", format="PNG")
