@@ -15,7 +15,7 @@ venv: .venv/installed
 	@touch $@
 
 demo: venv
-	$(BIN)/mcvd demo --out demo
+	$(BIN)/mcvd demo
 
 test: venv
 	$(BIN)/python -m pytest

@@ -133,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", required=True, metavar="DIR", help="folder for the model")
 
     command = add("demo", "train a small model on invented streets and show all it can do; no download, no GPU needed")
-    command.add_argument("--out", default="demo", metavar="DIR", help="folder for the result (default: demo)")
+    command.add_argument("--out", metavar="DIR", help="a new folder for the result (default: demo, demo-2, ...)")
     return parser
 
 

@@ -140,11 +140,12 @@ def export(checkpoint: str, out: str) -> None:
     print(f"{checkpoint} is now the model {out}: {describe(model)}")
 
 
-def demo(out: str) -> None:
+def demo(out: str | None = None) -> None:
     """``mcvd demo``."""
     from mcvd.demo import run_demo
+    from mcvd.runs import unused_path
 
-    run_demo(Path(out))
+    run_demo(Path(out) if out else unused_path(Path(), "demo", ""))
 
 
 def describe(model: MCVD) -> str:
