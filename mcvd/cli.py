@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -35,16 +34,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in argv
     argv = [word for word in argv if word != "--debug"]
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         if argv[:1] == ["fit"]:
             from mcvd.fit import run_fit
 
             run_fit(argv[1:])
-            return 0
-        options = vars(_parser().parse_args(argv))
-        run, command = _command(options.pop("command")), {k: v for k, v in options.items() if v is not None}
-        run(**command)
+        else:
+            options = {key: value for key, value in vars(_parser().parse_args(argv)).items() if value is not None}
+            _command(options.pop("command"))(**options)
     except KeyboardInterrupt:
         print("mcvd: interrupted", file=sys.stderr)
         return 130
@@ -76,8 +73,7 @@ def _status(error: Exception) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mcvd", description=DESCRIPTION)
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser = argparse.ArgumentParser(prog="mcvd", description=DESCRIPTION, epilog="With --debug, an error shows where.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("fit", help=FIT_HELP, add_help=False)
 
