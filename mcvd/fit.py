@@ -14,6 +14,7 @@ from jsonargparse import ArgumentError
 from lightning import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
+from mcvd.api import load
 from mcvd.averaging import EMA
 from mcvd.checkpoints import LAST, Checkpoints, WholeFiles, last_checkpoint
 from mcvd.data.module import VideoData
@@ -198,12 +199,12 @@ def _how_to_use(model: MCVD, path: Path) -> str:
 
 def _start_from(model: MCVD, source: str) -> None:
     """Copy the weights that fit from a trained model, and tell which did not."""
-    from mcvd.api import load
-
     given, wanted = load(source).state_dict(), model.state_dict()
     fitting = {name: value for name, value in given.items() if name in wanted and value.shape == wanted[name].shape}
-    if not fitting:
-        raise ValueError(f"--init_from {source}: none of its {len(given)} weights fits this model")
+    if not any(value.ndim > 1 for value in fitting.values()):  # a bias alone is no start
+        raise ValueError(
+            f"--init_from {source}: none of its {len(given)} weights fits this model; is it of another width?"
+        )
     model.load_state_dict(fitting, strict=False)
     shapes = [
         f"{name} {tuple(given[name].shape)} there, {tuple(wanted[name].shape)} here"
