@@ -1,0 +1,98 @@
+"""Every config parses as `mcvd fit` parses it; the published experiments have the published networks and settings."""
+
+import re
+from pathlib import Path
+
+import pytest
+from published import description, needs_fixtures
+
+from mcvd.compat import build_net
+from mcvd.compat_config import translate_config
+from mcvd.fit import FitCLI
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+PUBLISHED = CONFIGS / "published"
+ROW = re.compile(r"\| (\w+) \| ([^|]*) \| ([^|]*) \| ([\d,]+) \|")
+TABLE = {name: row for name, *row in ROW.findall((CONFIGS / "README.md").read_text())}
+
+
+class Parsed(FitCLI):
+    """`mcvd fit` as far as its parser."""
+
+    def instantiate_classes(self):
+        """Nothing: neither data nor memory for weights is needed."""
+
+
+def parsed(*files, options=()):
+    return Parsed([word for file in files for word in ("--config", str(file))] + list(options))
+
+
+def experiment(name):
+    """The command of a row of the README's table, and the number of parameters that it tells."""
+    files, options, parameters = TABLE[name]
+    paths = [PUBLISHED / f"{file}.yaml" for file in ["base", *re.findall(r"`(.*?)`", files)]]
+    return parsed(*paths, options=options.strip("`").split()), int(parameters.replace(",", ""))
+
+
+def num_parameters(cli):
+    config = cli.model_config()
+    net = build_net(config)
+    net.check_size(*config["size"])
+    return sum(weight.numel() for weight in net.parameters())
+
+
+def test_the_table_has_the_published_experiments():
+    assert len(TABLE) == 46
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_an_experiment_of_the_table_builds_the_network_that_it_tells(name):
+    cli, parameters = experiment(name)
+    assert num_parameters(cli) == parameters
+    masking, block = cli.config.model.masking, cli.config.model.block
+    assert block.future or not masking.p_future
+
+
+def test_every_file_is_used_by_the_table_or_stands_alone():
+    used = {file for files, *_ in TABLE.values() for file in re.findall(r"`(.*?)`", files)} | {"base"}
+    assert used == {path.relative_to(PUBLISHED).with_suffix("").as_posix() for path in PUBLISHED.rglob("*.yaml")}
+    alone = list(CONFIGS.glob("*.yaml"))
+    assert alone
+    for path in alone:
+        assert num_parameters(parsed(path)) > 0
+
+
+def test_a_later_file_changes_what_it_names_and_nothing_else():
+    before = parsed(PUBLISHED / "base.yaml", PUBLISHED / "kth.yaml").model_config()
+    after = parsed(PUBLISHED / "base.yaml", PUBLISHED / "kth.yaml", PUBLISHED / "kth-spatin.yaml").model_config()
+    arguments = before["net"]["init_args"]
+    conditioning = {"class_path": "mcvd.nets.SPATIN", "init_args": {"width": 192, "tell_mask": False}}
+    changed = arguments | {"width": 192, "conditioning": conditioning}
+    assert after == before | {"net": before["net"] | {"init_args": changed}}
+
+
+@needs_fixtures
+def test_published_networks_and_training_settings_are_those_of_the_published_configs():
+    covered = set()
+    for name, about in description("full_size_state_dicts").items():
+        theirs, name = about["config"], name.removeprefix("script:")
+        if theirs["model"]["arch"] != "unetmore":
+            continue
+        covered.add(name)
+        cli, parameters = experiment(name)
+        assert parameters == about["params"]
+        ours, expected = cli.model_config(), translate_config(theirs)
+        assert {key: ours[key] for key in expected} == expected, name
+
+        optim, optimizer = theirs["optim"], cli.config.model.optimizer
+        assert optimizer.class_path == f"torch.optim.{optim['optimizer']}"
+        chosen = {key: optimizer.init_args[key] for key in ("lr", "eps", "weight_decay", "amsgrad")}
+        assert chosen == {key: optim[key] for key in chosen}
+        assert optimizer.init_args.betas == (optim["beta1"], 0.999)
+        assert cli.config.model.warmup_steps == optim["warmup"]
+        assert cli.config.trainer.gradient_clip_val == optim["grad_clip"]
+        assert cli.config.ema.decay == theirs["model"]["ema_rate"]
+        # The scripts' own options say 32 and 16 for these, and so do the names; the recorded configs do not.
+        batch_size = 16 if "city16" in name else 32 if re.match("city32|ucf10132", name) else None
+        assert cli.config.data.batch_size == (batch_size or theirs["training"]["batch_size"]), name
+    assert len(covered) == 22
