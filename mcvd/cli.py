@@ -11,19 +11,19 @@ DESCRIPTION = "Masked conditional video diffusion: predict, interpolate and gene
 FIT_HELP = "train a model (mcvd fit --help lists every option of model, data and trainer)"
 EXAMPLES = {
     "predict": """examples:
-  mcvd predict drive.mp4 --model runs/drive --num-frames 30 --out future.mp4
-  mcvd predict drive.mp4 --model runs/drive --num-frames 30 --num-samples 4 --out futures/
-  mcvd predict drive.mp4 --model runs/drive --num-frames 30 --backward --out before.gif""",
+  mcvd predict street.mp4 --model drive --num-frames 30 --out future.mp4
+  mcvd predict street.mp4 --model drive --num-frames 30 --num-samples 4 --out futures/
+  mcvd predict street.mp4 --model drive --num-frames 30 --backward --out before.gif""",
     "interpolate": """example:
-  mcvd interpolate drive.mp4 --model runs/drive --gap 40:45 --out mended.mp4""",
+  mcvd interpolate street.mp4 --model drive --gap 40:45 --out mended.mp4""",
     "generate": """example:
-  mcvd generate --model runs/drive --num-frames 60 --num-samples 4 --seed 1 --out made/""",
+  mcvd generate --model drive --num-frames 60 --num-samples 4 --seed 1 --out made/""",
     "evaluate": """example:
-  mcvd evaluate --model runs/drive --config datasets/driving_scenes/data.yaml --num-frames 10 --out result.json""",
+  mcvd evaluate --model drive --config datasets/driving_scenes/data.yaml --num-frames 10 --out result.json""",
     "convert": """example:
   mcvd convert checkpoint_700000.pt --config config.yml --out smmnist""",
     "export": """example:
-  mcvd export runs/drive/checkpoints/last.ckpt --out drive""",
+  mcvd export runs/small/run-1/last.ckpt --out drive""",
     "demo": """example:
   mcvd demo --out demo""",
 }

@@ -12,10 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
 from torch import Tensor
 
 from mcvd import samplers
 from mcvd.api import build, load, load_weights
+from mcvd.data.module import VideoData
 from mcvd.data.readers import AbstractReader, VideoError, frames_at_rate, open_video
 from mcvd.data.video_in import read_frames
 from mcvd.data.writers import write_video
@@ -104,16 +107,12 @@ def evaluate(
     """``mcvd evaluate``."""
     from mcvd.evaluate import collect_clips, format_table
     from mcvd.evaluate import evaluate as score
-    from mcvd.fit import read_data_config
 
     net, options = _ready(model, sampling)
     num_frames = num_frames or net.block.current
-    clips = collect_clips(
-        read_data_config(
-            config, root, num_frames=net.block.past + num_frames + net.block.future, size=net.size,
-            channels=net.channels, frame_rate_hz=net.frame_rate_hz, max_val_clips=num_clips,
-        )
-    )  # fmt: skip
+    facts = {"size": net.size, "channels": net.channels, "frame_rate_hz": net.frame_rate_hz, "max_val_clips": num_clips}
+    length = net.block.past + num_frames + net.block.future
+    clips = collect_clips(_data(config, root, facts | {"num_frames": length}))
     scores = score(net, clips, task, num_frames=num_frames, num_samples=num_samples, **options)
     with _beside(Path(out)) as path:
         path.write_text(json.dumps({"model": model, "data": config or root, "scores": scores}, indent=2) + "\n")
@@ -167,6 +166,25 @@ def _ready(model: str, sampling: dict[str, Any]) -> tuple[MCVD, dict[str, Any]]:
         raise ValueError(f"--device {device}: there is no such kind of device") from None
     sampler = _sampler(sampling.pop("sampler", None), sampling.pop("steps", None))
     return load(model).to(device), {**sampling, "sampler": sampler, "progress": True}
+
+
+def _data(config: str | None, root: str | None, facts: dict[str, Any]) -> VideoData:
+    """The data of a data.yaml, or of a folder of videos, fitted to a model."""
+    if (config is None) == (root is None):
+        raise ValueError("say what to score on: --config data.yaml or --root FOLDER")
+    try:
+        content = {"data": {"root": root}} if config is None else yaml.safe_load(Path(config).read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{config} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("data"), dict):
+        raise ValueError(f"{config} has no section data:")
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(VideoData, "data")
+    known = {name: value for name, value in facts.items() if value is not None}
+    try:
+        return parser.instantiate(parser.parse_object({"data": content["data"] | known})).data
+    except ArgumentError as error:
+        raise ValueError(f"{config}: {' '.join(str(error).split())}") from error
 
 
 def _sampler(name: str | None, num_steps: int | None) -> AbstractSampler:
