@@ -20,6 +20,8 @@ from mcvd.data.readers import AbstractReader, VideoError, average_rate, check_ex
 _DECODER_THREADS = 2
 # Decoding on is cheaper than seeking to a key frame that is only this far ahead.
 _WORTH_SEEKING_FRAMES = 8
+# A live playlist, or a disk that has gone, would otherwise be waited for without end.
+_PATIENCE_SECONDS = 15.0
 # Still pictures: one of these beside sound is the cover of a record, not a video.
 _PICTURE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "webp"})
 
@@ -111,9 +113,12 @@ class PyAVReader(AbstractReader):
         av.logging.set_level(None)
         try:
             # "file:" keeps a name such as "a:b.mp4" from being read as a protocol, the list keeps playlists from
-            # reaching the network.
+            # reaching the network; as `options` it would crash PyAV before 18 on formats that show streams late (mpg).
             self._container = av.open(
-                f"file:{self.path}", metadata_errors="ignore", options={"protocol_whitelist": "file,crypto,data"}
+                f"file:{self.path}",
+                metadata_errors="ignore",
+                container_options={"protocol_whitelist": "file,crypto,data"},
+                timeout=_PATIENCE_SECONDS,
             )
         except PermissionError:
             raise VideoError(f"{self.path}: permission denied") from None
