@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mcvd.data.video_in import read_video
 from mcvd.data.writers import write_video
 from mcvd.module import MCVD
-from mcvd.storage import CONFIG, WEIGHTS, read_checkpoint, read_folder
+from mcvd.storage import CONFIG, LAST, WEIGHTS, read_checkpoint, read_folder
 
 __all__ = ["build", "load", "read_video", "write_video"]
 
@@ -49,7 +49,8 @@ def load(source: str | Path, revision: str | None = None) -> MCVD:
     """Open a trained model with its averaged (EMA) weights, ready to predict.
 
     Args:
-        source: an exported folder, a training checkpoint (``.ckpt``), or the name of a model on the Hugging Face Hub.
+        source: an exported folder, a training checkpoint (``.ckpt``), the folder of a training run, or the name of a
+            model on the Hugging Face Hub.
         revision: branch, tag or commit on the Hub.
 
     Raises:
@@ -57,7 +58,9 @@ def load(source: str | Path, revision: str | None = None) -> MCVD:
         ValueError: what is there is damaged, or is not a model of mcvd.
     """
     path = Path(source)
-    if path.is_dir():
+    if (path / LAST).is_file():
+        config, weights = read_checkpoint(path / LAST)
+    elif path.is_dir():
         config, weights = read_folder(path)
     elif path.suffix == ".ckpt" or path.is_file():
         config, weights = read_checkpoint(path)

@@ -15,8 +15,7 @@ from torch import Tensor
 from torch.nn.utils import get_total_norm
 
 from mcvd.stopping import Stopped
-
-LAST = "last.ckpt"
+from mcvd.storage import LAST
 
 
 class Checkpoints(Checkpoint):
@@ -119,7 +118,7 @@ class Checkpoints(Checkpoint):
             )
 
 
-class NotFiniteError(ValueError):
+class NotFiniteError(FloatingPointError):
     """Training produced NaN or infinity."""
 
 

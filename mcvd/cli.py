@@ -31,6 +31,9 @@ EXAMPLES = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 2 wrong usage or configuration, 1 anything else."""
+    # Read when torch loads: threads that wait give way. Spinning, two on a busy machine are slower than one.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
     argv = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in argv
     argv = [word for word in argv if word != "--debug"]
@@ -61,7 +64,7 @@ def _command(name: str) -> Callable[..., None]:
 
 def _message(error: Exception) -> str:
     text = str(error).strip()
-    if isinstance(error, (ValueError, OSError)) and text:
+    if isinstance(error, (ValueError, OSError, FloatingPointError)) and text:
         return text
     return f"{type(error).__name__}: {text} (--debug shows where)"
 
@@ -169,5 +172,4 @@ def _gap(text: str) -> range:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # two programs on one machine do not starve each other
     sys.exit(main())

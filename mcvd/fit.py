@@ -16,13 +16,14 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from mcvd.api import load
 from mcvd.averaging import EMA
-from mcvd.checkpoints import LAST, Checkpoints, WholeFiles, last_checkpoint
+from mcvd.checkpoints import Checkpoints, WholeFiles, last_checkpoint
 from mcvd.data.module import VideoData
 from mcvd.module import MCVD
 from mcvd.preview import Preview
 from mcvd.progress import TrainingBar
 from mcvd.runs import RunFolder
 from mcvd.stopping import StopOnSignal, Stopped
+from mcvd.storage import LAST
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "accelerator": "auto",
@@ -158,7 +159,8 @@ def run_fit(argv: list[str]) -> None:
 
     Raises:
         ConfigError: an option or a key does not exist or does not fit (a ValueError).
-        ValueError: the data or the checkpoint cannot be used, or training produced NaN.
+        ValueError: the data or the checkpoint cannot be used.
+        FloatingPointError: training produced NaN.
         FileNotFoundError: a folder of videos or a model is not there.
         SystemExit: after Ctrl-C or SIGTERM, with 128 + the signal's number, when the checkpoint is written.
     """

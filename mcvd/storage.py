@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+LAST = "last.ckpt"  # in the folder of a training run
 TRAINING_ONLY = ("optimizer", "warmup_steps", "seed")
 
 

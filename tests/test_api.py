@@ -104,3 +104,10 @@ def test_a_pickle_that_runs_code_is_refused_without_running_it(tmp_path):
     with pytest.raises(ValueError, match="read safely"):
         mcvd.load(tmp_path / "evil.ckpt")
     assert not (tmp_path / "mark").exists()
+
+
+def test_the_folder_of_a_run_opens_as_its_last_checkpoint(tmp_path):
+    model = tiny_model()
+    torch.save({"config": model.config, "state_dict": model.state_dict()}, tmp_path / "last.ckpt")
+    for source in (tmp_path, tmp_path / "last.ckpt"):
+        assert torch.equal(mcvd.load(source).denoiser.net.last.weight, model.denoiser.net.last.weight)

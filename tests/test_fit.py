@@ -221,7 +221,7 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_spares_the_last_checkp
     monkeypatch.setattr(
         MCVD, "loss", lambda self, batch: honest(self, batch) * (float("nan") if 8 in batch["index"] else 1.0)
     )
-    with pytest.raises(ValueError, match="loss of step 5 is not a finite number"):
+    with pytest.raises(FloatingPointError, match="loss of step 5 is not a finite number"):
         fit(config, tmp_path)
     checkpoint = torch.load(tmp_path / "run-1" / LAST, weights_only=True)
     assert checkpoint["global_step"] == 3
