@@ -30,8 +30,8 @@ class Denoiser(nn.Module):
     """A network that estimates the clean current frames from noisy ones, given the frames around them.
 
     Args:
-        net: called as ``net(noisy, label, prepared)`` with ``prepared = net.prepare(context, keep, hold)``; see
-            `mcvd.nets.UNet`.
+        net: called as ``net(noisy, label, prepared)`` with
+            ``prepared = net.prepare(context, keep, hold, claim_past_visible)``; see `mcvd.nets.UNet`.
         schedule: how much noise there is at each time.
         predicts: what the network's output means: the noise, the clean frames, or the velocity.
         distance: of the loss: half the squared difference, or the absolute one, summed over all pixels.
@@ -85,13 +85,15 @@ class Denoiser(nn.Module):
         at = self.schedule(t).like(noisy)
         return noise_from_clean(noisy, self._clean(output, noisy, at), at)
 
-    def bind(self, condition: Condition, guidance: float = 1.0) -> Denoise:
+    def bind(self, condition: Condition, guidance: float = 1.0, claim_past_visible: bool = False) -> Denoise:
         """Fix the condition; everything that depends on it alone is computed here, once, not in every step.
 
         Args:
             condition: of B samples.
             guidance: 1 uses the condition as it is; other weights w mix in the fully masked estimate,
                 ``null + w * (conditional - null)``, both computed in one network call.
+            claim_past_visible: only to repeat published numbers: the published samplers tell a network with
+                ``past_embedding`` that its past is visible even where it is masked, unlike the published training.
 
         Returns:
             ``denoise(noisy, t)`` for noisy frames (B * K, N, C, H, W): K samples of each condition, adjacent
@@ -108,10 +110,10 @@ class Denoiser(nn.Module):
             torch.Size([3, 2, 1, 16, 16])
         """
         if guidance == 1:
-            prepared = self._prepare(condition, hold=True)
+            prepared = self._prepare(condition, True, claim_past_visible)
             return lambda noisy, t: self._clean(self._run(noisy, t, prepared), noisy, self.schedule(t).like(noisy))
 
-        prepared = self._prepare(condition.followed_by(condition.null()), hold=True)
+        prepared = self._prepare(condition.followed_by(condition.null()), True, claim_past_visible)
 
         def denoise(noisy: Tensor, t: Tensor) -> Tensor:
             output = self._run(torch.cat([noisy, noisy]), torch.cat([t, t]), prepared)
@@ -121,8 +123,8 @@ class Denoiser(nn.Module):
 
         return denoise
 
-    def _prepare(self, condition: Condition, hold: bool):
-        return self.net.prepare(condition.frames, condition.keep, hold)
+    def _prepare(self, condition: Condition, hold: bool, claim_past_visible: bool = False):
+        return self.net.prepare(condition.frames, condition.keep, hold, claim_past_visible)
 
     def _run(self, noisy: Tensor, t: Tensor, prepared) -> Tensor:
         label = label_from_time(t, self.schedule.num_steps)

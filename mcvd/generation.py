@@ -30,6 +30,7 @@ class SamplingOptions(TypedDict, total=False):
         seed: same seed, same video; one number, or one per given video.
         batch_size: videos made at once at most, to bound memory; it does not change the result.
         progress: show a progress bar when the output is a terminal.
+        claim_past_visible: only to repeat published numbers of models with ``past_embedding`` (see `Denoiser.bind`).
     """
 
     num_samples: int
@@ -38,6 +39,7 @@ class SamplingOptions(TypedDict, total=False):
     seed: int | Sequence[int]
     batch_size: int | None
     progress: bool
+    claim_past_visible: bool
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Generation:
     seed: int | Sequence[int] = 0
     batch_size: int | None = None
     progress: bool = False
+    claim_past_visible: bool = False
     max_cache_bytes: int = MAX_CACHE_BYTES
 
     def __post_init__(self) -> None:
@@ -123,7 +126,7 @@ class Generation:
         def make(condition: Condition, number: int) -> Tensor:
             draw = RowNoise([(*key, number) for key in keys])
             with torch.inference_mode(), evaluating(self.denoiser):
-                denoise = self.denoiser.bind(condition, self.guidance)
+                denoise = self.denoiser.bind(condition, self.guidance, self.claim_past_visible)
 
                 def counted(noisy: Tensor, t: Tensor) -> Tensor:
                     bar.update()

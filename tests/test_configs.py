@@ -1,6 +1,7 @@
 """Every config parses as `mcvd fit` parses it; the published experiments have the published networks and settings."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ def parsed(*files, options=()):
     return Parsed([word for file in files for word in ("--config", str(file))] + list(options))
 
 
+@cache
 def experiment(name):
     """The command of a row of the README's table, and the number of parameters that it tells."""
     files, options, parameters = TABLE[name]

@@ -107,16 +107,18 @@ class UNet(nn.Module):
         numbers += sum(norm.map_channels * (height >> norm.level) * (width >> norm.level) for norm in self._norms())
         return numbers * dtype.itemsize
 
-    def prepare(self, context: Tensor, keep: Tensor, hold: bool) -> Prepared:
+    def prepare(self, context: Tensor, keep: Tensor, hold: bool, claim_past_visible: bool = False) -> Prepared:
         """Compute what depends on the condition alone.
 
         Args:
             context: float (B, P + F, C, H, W), past then future frames, masked ones already zero.
             keep: bool (B, P + F), True where a frame is visible.
             hold: True (sampling) computes every map now and keeps it; False (training) leaves maps to the blocks.
+            claim_past_visible: let ``past_embedding`` say that the past is visible, whatever ``keep`` says.
 
         Raises:
-            ValueError: for shapes that do not fit, or, with ``past_embedding``, a past that is only partly visible.
+            ValueError: for shapes that do not fit; with ``past_embedding``, for a past that is only partly visible;
+                without it, for a claim that it would have to make.
         """
         batch = len(context)
         expected = (batch, self.block.num_context, self.channels)
@@ -125,14 +127,17 @@ class UNet(nn.Module):
                 f"context must be {(*expected, 'H', 'W')} and keep {expected[:2]} for {self.block}, "
                 f"got {tuple(context.shape)} and {tuple(keep.shape)}"
             )
+        if claim_past_visible and self.past_embedding is None:
+            raise ValueError("claim_past_visible is for networks with past_embedding, and this one has none")
         self.check_size(*context.shape[3:])
+        keep_past = keep[:, : self.block.past] | claim_past_visible
         planes = context_planes(context, keep, self.conditioning.tell_mask)
         noisy_planes = self.block.current * self.channels
         weight = self.first.weight[:, noisy_planes:]
         return Prepared(
             planes=planes,
             first=F.conv2d(planes, weight, padding=1) if weight.shape[1] else None,
-            embedding=None if self.past_embedding is None else self._embed_past(keep[:, : self.block.past]),
+            embedding=None if self.past_embedding is None else self._embed_past(keep_past),
             held={norm: norm.maps(planes) for norm in self._norms()} if hold else {},
         )
 

@@ -48,9 +48,12 @@ def test_in_double_precision_nothing_but_rounding_is_left(name):
     assert (answer - stored["out.eps_f64_emb64"]).abs().max() < 1e-9
 
 
-def test_no_mask_stands_for_a_visible_past():
+def test_without_a_mask_the_past_is_claimed_to_be_visible():
     net, context, keep, noisy, label, stored = published("c")
-    answer = run(net, context, torch.ones_like(keep), noisy, label.float())
+    assert not keep.all()
+    with torch.inference_mode():
+        prepared = net.prepare(context, keep, hold=True, claim_past_visible=True)
+        answer = net(noisy, label.float(), prepared).flatten(1, 2)
     assert (answer - stored["out.eps_f32_masknone"]).abs().max() < 2e-5
 
 

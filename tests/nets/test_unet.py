@@ -141,6 +141,16 @@ def test_past_embedding_tells_a_masked_past_and_refuses_a_mixed_one():
         net.prepare(context, torch.tensor([[True, False, True]]), hold=True)
 
 
+def test_a_hidden_past_can_be_claimed_to_be_visible():
+    net = small(past_embedding=True, conditioning=Concat(tell_mask=False))
+    context, _, noisy, label = inputs(num_conditions=1)
+    visible = torch.ones(1, 3, dtype=torch.bool)
+    claimed = net.prepare(context, ~visible, hold=True, claim_past_visible=True)
+    assert torch.equal(net(noisy, label, claimed), run(net, context, visible, noisy, label))
+    with pytest.raises(ValueError, match="claim_past_visible"):
+        small().prepare(context, visible, hold=True, claim_past_visible=True)
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
