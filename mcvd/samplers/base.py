@@ -1,4 +1,4 @@
-"""What all samplers share: the call, the times, and the published last step."""
+"""What all samplers share: the call, the times, the exact noisy step, and the published last step."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule, Coefficients, noise_from_clean
+from mcvd.samplers.spacing import AbstractSpacing
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
 Draw = Callable[[Tensor], Tensor]
@@ -17,17 +18,17 @@ Draw = Callable[[Tensor], Tensor]
 class AbstractSampler(ABC):
     """Turns noise into a sample by asking ``denoise(noisy, t)`` for the clean estimate, a number of times.
 
-    A sampler knows nothing of video, networks or conditions; it works on tensors of any shape (B, ...).
+    A sampler knows nothing of video, networks or conditions; it works on tensors of any shape (B, ...). ``order`` says
+    how fast the error falls: like ``num_calls ** -order``, once there are enough of them.
     """
 
-    num_steps: int
     clip: bool
     order: int
 
     @property
     @abstractmethod
     def num_calls(self) -> int:
-        """How often it will call ``denoise``."""
+        """How often it will call ``denoise``; for adaptive samplers, at most."""
 
     @abstractmethod
     def __call__(
@@ -45,6 +46,11 @@ class AbstractSampler(ABC):
             float (B, ...), the state at t = 0.
         """
 
+    def clean(self, denoise: Denoise, x: Tensor, t: Tensor) -> Tensor:
+        """The clean estimate at a time of shape () or (B,), clipped if this sampler clips."""
+        clean = denoise(x, t.expand(x.shape[0]))
+        return clean.clamp(-1, 1) if self.clip else clean
+
     def estimate(self, denoise: Denoise, x: Tensor, t: Tensor, at: Coefficients) -> tuple[Tensor, Tensor]:
         """The (clean, noise) estimates at one time: the noise follows the unclipped clean estimate, as published.
 
@@ -60,10 +66,11 @@ class AbstractSampler(ABC):
 
 
 class Trajectory:
-    """The times of a sampling run, uniform from 1 to 0, with their coefficients, all computed before the first step.
+    """The times of a sampling run, from noise to 0, with their coefficients, all computed before the first step.
 
     Args:
         num_steps: number of steps; there is one more time than steps.
+        spacing: where they lie.
         schedule: of the denoiser.
         x: the state, for its dtype and device.
 
@@ -71,12 +78,12 @@ class Trajectory:
     in the loop waits for the device.
     """
 
-    def __init__(self, num_steps: int, schedule: AbstractNoiseSchedule, x: Tensor):
+    def __init__(self, num_steps: int, spacing: AbstractSpacing, schedule: AbstractNoiseSchedule, x: Tensor):
         if num_steps < 1:
             raise ValueError(f"num_steps must be at least 1, got {num_steps}")
-        t = 1 - torch.arange(num_steps + 1, dtype=torch.float64) / num_steps
-        coefficients = schedule(t)
-        self.t = t.to(x)
+        times = spacing(num_steps, schedule)
+        coefficients = schedule(times)
+        self.t = times.to(x)
         self.alpha = coefficients.alpha
         self.sigma = coefficients.sigma
 
@@ -84,10 +91,24 @@ class Trajectory:
         """Coefficients at time i, of shape ()."""
         return Coefficients(self.alpha[i], self.sigma[i])
 
-    def added_sigma(self, i: int) -> Tensor:
-        """Standard deviation of the noise that forward diffusion adds between time i + 1 and the noisier time i."""
-        kept = self.alpha[i] / self.alpha[i + 1] * self.sigma[i + 1]
-        return (self.sigma[i] ** 2 - kept**2).clamp(min=0).sqrt()
+
+def added_sigma(noisier: Coefficients, cleaner: Coefficients) -> Tensor:
+    """Standard deviation of the noise that forward diffusion adds between two times."""
+    kept = noisier.alpha / cleaner.alpha * cleaner.sigma
+    return (noisier.sigma**2 - kept**2).clamp(min=0).sqrt()
+
+
+def posterior(noisier: Coefficients, cleaner: Coefficients) -> tuple[Tensor, Tensor, Tensor]:
+    """The cleaner state given the noisier one and the clean video (DDPM, eq. 6 and 7, in alpha and sigma).
+
+    It is also the exact solution of the reverse diffusion while the clean estimate stays the same.
+
+    Returns:
+        (a, b, sigma): the cleaner state is normal around ``a * clean + b * noisier`` with that standard deviation.
+    """
+    added, lower = added_sigma(noisier, cleaner), cleaner.sigma / noisier.sigma
+    of_clean = cleaner.alpha * (added / noisier.sigma) ** 2
+    return of_clean, noisier.alpha / cleaner.alpha * lower**2, added * lower
 
 
 def published_final_denoise(x: Tensor, denoise: Denoise, schedule: AbstractNoiseSchedule, num_steps: int) -> Tensor:

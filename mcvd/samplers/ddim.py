@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, Trajectory, published_final_denoise
+from mcvd.samplers.base import AbstractSampler, Denoise, Draw, Trajectory, added_sigma, published_final_denoise
+from mcvd.samplers.spacing import UNIFORM, AbstractSpacing
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,14 @@ class DDIM(AbstractSampler):
         clip: clip clean estimates to [-1, 1]; the noise estimate is the one of the unclipped video, as published.
         eta: share of fresh noise, 0 deterministic, 1 as much as `DDPM` (eq. 16).
         published_final_denoise: repeat the published code's last call with its wrong label (`mcvd.samplers.base`).
+        spacing: where the steps lie.
     """
 
     num_steps: int = 50
     clip: bool = True
     eta: float = 0.0
     published_final_denoise: bool = False
+    spacing: AbstractSpacing = UNIFORM
     order = 1
 
     @property
@@ -37,11 +40,11 @@ class DDIM(AbstractSampler):
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:
         """See `AbstractSampler`."""
-        x, steps = noise, Trajectory(self.num_steps, schedule, noise)
+        x, steps = noise, Trajectory(self.num_steps, self.spacing, schedule, noise)
         alpha, sigma = steps.alpha, steps.sigma
         for i in range(self.num_steps):
             clean, eps = self.estimate(denoise, x, steps.t[i], steps.at(i))
-            fresh = self.eta * steps.added_sigma(i) * sigma[i + 1] / sigma[i]
+            fresh = self.eta * added_sigma(steps.at(i), steps.at(i + 1)) * sigma[i + 1] / sigma[i]
             x = alpha[i + 1] * clean + (sigma[i + 1] ** 2 - fresh**2).clamp(min=0).sqrt() * eps  # eq. 12
             if fresh > 0:
                 x = x + fresh * draw(x)

@@ -8,7 +8,16 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, Trajectory, published_final_denoise
+from mcvd.samplers.base import (
+    AbstractSampler,
+    Denoise,
+    Draw,
+    Trajectory,
+    added_sigma,
+    posterior,
+    published_final_denoise,
+)
+from mcvd.samplers.spacing import UNIFORM, AbstractSpacing
 
 
 @dataclass(frozen=True)
@@ -20,12 +29,14 @@ class DDPM(AbstractSampler):
         clip: clip clean estimates to [-1, 1].
         just_beta: the larger of the two variances of the paper (beta, not beta-tilde) for the fresh noise.
         published_final_denoise: repeat the published code's last call with its wrong label (`mcvd.samplers.base`).
+        spacing: where the steps lie.
     """
 
     num_steps: int = 100
     clip: bool = True
     just_beta: bool = False
     published_final_denoise: bool = False
+    spacing: AbstractSpacing = UNIFORM
     order = 1
 
     @property
@@ -37,15 +48,13 @@ class DDPM(AbstractSampler):
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:
         """See `AbstractSampler`."""
-        x, steps = noise, Trajectory(self.num_steps, schedule, noise)
-        alpha, sigma = steps.alpha, steps.sigma
+        x, steps = noise, Trajectory(self.num_steps, self.spacing, schedule, noise)
         for i in range(self.num_steps):
-            clean, _ = self.estimate(denoise, x, steps.t[i], steps.at(i))
-            # Posterior of the next state given this one and the clean video (eq. 6 and 7, in alpha and sigma).
-            added, lower = steps.added_sigma(i), sigma[i + 1] / sigma[i]
-            x = alpha[i + 1] * (added / sigma[i]) ** 2 * clean + alpha[i] / alpha[i + 1] * lower**2 * x
+            here, there = steps.at(i), steps.at(i + 1)
+            of_clean, of_state, fresh = posterior(here, there)
+            x = of_clean * self.clean(denoise, x, steps.t[i]) + of_state * x
             if i + 1 < self.num_steps:
-                x = x + (added if self.just_beta else added * lower) * draw(x)
+                x = x + (added_sigma(here, there) if self.just_beta else fresh) * draw(x)
         if self.published_final_denoise:
             x = published_final_denoise(x, denoise, schedule, self.num_steps)
         return x

@@ -1,0 +1,83 @@
+"""Steps of the probability flow that reuse earlier clean estimates, exact for the linear part of the equation.
+
+Legend (DPM-Solver++ -> here): lambda = log(alpha / sigma), half the log-SNR -> half_log_snr, x_theta -> clean.
+In lambda the flow reads ``d(x / sigma) = exp(lambda) * clean * d lambda``, so a step from s to r is
+``x_r = sigma_r / sigma_s * x_s + sigma_r * integral of exp(lambda) * clean * d lambda`` (proposition 4.1), and only
+``clean`` needs an approximation: a polynomial through estimates, given by the weight of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import factorial
+
+import torch
+from torch import Tensor
+
+from mcvd.noise import Coefficients
+
+
+def half_log_snr(at: Coefficients) -> Tensor:
+    """``log(alpha / sigma)``, the time in which the flow is nearly linear."""
+    return at.alpha.log() - at.sigma.log()
+
+
+def step(x: Tensor, here: Coefficients, there: Coefficients, cleans: Sequence[Tensor], weights: Tensor) -> Tensor:
+    """Move the state with a mixture of clean estimates; at sigma = 0 the mixture is the result.
+
+    Args:
+        x: the state at ``here``, (B, ...).
+        here: coefficients where the step starts, of shape ().
+        there: and where it ends.
+        cleans: estimates (B, ...).
+        weights: one for each, on the CPU; if they add to 1 a constant estimate is followed exactly.
+    """
+    shrink = there.sigma / here.sigma
+    mixture = sum(weight * clean for weight, clean in zip(weights, cleans, strict=True))
+    # alpha_r * (1 - exp(-h)) of the paper, which is also finite at sigma_r = 0.
+    return shrink * x + (there.alpha - here.alpha * shrink) * mixture
+
+
+def extrapolated_weights(half_log_snrs: Tensor, i: int, order: int) -> Tensor:
+    """Weights for the step from time i to i + 1 by the last estimates, the latest first.
+
+    Args:
+        half_log_snrs: of all times, float64 (num_steps + 1,); the last one may be infinite.
+        i: number of the step.
+        order: how many estimates, at times i, i - 1, and so on; 1 where the step ends at infinity.
+
+    Returns:
+        float64 (order,), which add to 1. The second order is the published short form: the estimate at the middle of
+        the step (DPM-Solver++, algorithm 2; UniPC with B(h) = exp(h) - 1, which is the same), the others are exact.
+    """
+    if order == 1:
+        return torch.ones(1, dtype=torch.float64)
+    h = half_log_snrs[i + 1] - half_log_snrs[i]
+    nodes = (half_log_snrs[i - order + 1 : i + 1].flip(0) - half_log_snrs[i]) / h
+    if order == 2:
+        slope = 1 / (2 * nodes[1])
+        return torch.stack([1 - slope, slope])
+    return exact_weights(h, nodes)
+
+
+def exact_weights(h: Tensor, nodes: Tensor) -> Tensor:
+    """The weights that integrate ``exp(lambda)`` times the polynomial through the estimates exactly.
+
+    Args:
+        h: length of the step in half the log-SNR, shape ().
+        nodes: where the estimates were made, counted in h from the start of the step, float64 (n,).
+
+    Returns:
+        float64 (n,), which add to 1; the error of one step is of order n + 1 in h.
+    """
+    # Mean of u^k under the density exp(h * (u - 1)) on [0, 1]. Integration by parts gives each from the one before but
+    # loses the digits of a short step; there the series integral = sum_j (-h)^j * k! / (k + j + 1)! is exact.
+    num = len(nodes)
+    if h > 1:
+        integrals = [-torch.expm1(-h) / h]
+        for k in range(1, num):
+            integrals.append((1 - k * integrals[-1]) / h)
+    else:
+        integrals = [sum((-h) ** j * (factorial(k) / factorial(k + j + 1)) for j in range(20)) for k in range(num)]
+    moments = torch.stack(integrals) / integrals[0]
+    return torch.linalg.solve(nodes ** torch.arange(num, dtype=torch.float64)[:, None], moments)

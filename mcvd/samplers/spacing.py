@@ -1,0 +1,131 @@
+"""Where the steps of a sampler lie between noise and clean video."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mcvd.noise import AbstractNoiseSchedule
+
+LEAST_ALPHA = 0.006
+"""Signal at which `LogSNR` and `Karras` start if a schedule goes on to less, about where `LinearBeta` ends.
+
+`Cosine` ends with no signal at all, where the log-SNR has no bound and so cannot be divided into equal parts.
+"""
+
+
+class AbstractSpacing(ABC):
+    """The times at which a sampler calls the network, ``spacing(num_steps, schedule) -> times``."""
+
+    @abstractmethod
+    def __call__(self, num_steps: int, schedule: AbstractNoiseSchedule) -> Tensor:
+        """Times of a run.
+
+        Args:
+            num_steps: at least 1.
+            schedule: of the denoiser.
+
+        Returns:
+            float64 (num_steps + 1,) on the CPU, falling from the noisiest time to exactly 0.
+        """
+
+
+@dataclass(frozen=True)
+class Uniform(AbstractSpacing):
+    """Steps of equal time, ``t_i = 1 - i / num_steps``, as in the published samplers of MCVD.
+
+    Example:
+        >>> from mcvd.noise import LinearBeta
+        >>> Uniform()(4, LinearBeta()).tolist()
+        [1.0, 0.75, 0.5, 0.25, 0.0]
+    """
+
+    def __call__(self, num_steps: int, schedule: AbstractNoiseSchedule) -> Tensor:
+        """See `AbstractSpacing`."""
+        return 1 - torch.arange(num_steps + 1, dtype=torch.float64) / num_steps
+
+
+UNIFORM = Uniform()
+
+
+@dataclass(frozen=True)
+class LogSNR(AbstractSpacing):
+    """Steps of equal log signal-to-noise ratio down to the cleanest trained time, then 0 (DPM-Solver, section 3.4)."""
+
+    def __call__(self, num_steps: int, schedule: AbstractNoiseSchedule) -> Tensor:
+        """See `AbstractSpacing`."""
+        low, high = _log_snr_range(schedule)
+        return _times(low + (high - low) * _fractions(num_steps), schedule)
+
+
+@dataclass(frozen=True)
+class Karras(AbstractSpacing):
+    """Steps of equal ``(sigma / alpha)^(1 / rho)`` down to the cleanest trained time, then 0 (EDM, eq. 5).
+
+    Args:
+        rho: the larger, the more of the steps lie near the clean end; 7 in the paper.
+    """
+
+    rho: float = 7.0
+
+    def __post_init__(self) -> None:
+        if not self.rho > 0:
+            raise ValueError(f"rho must be positive, got {self.rho}")
+
+    def __call__(self, num_steps: int, schedule: AbstractNoiseSchedule) -> Tensor:
+        """See `AbstractSpacing`."""
+        first, last = ((-bound / 2 / self.rho).exp() for bound in _log_snr_range(schedule))
+        root = first + (last - first) * _fractions(num_steps)
+        return _times(-2 * self.rho * root.log(), schedule)
+
+
+KARRAS = Karras()
+
+
+def log_snr(t: Tensor, schedule: AbstractNoiseSchedule) -> Tensor:
+    """``log(alpha^2 / sigma^2)`` at times t, infinite at t = 0."""
+    at = schedule(t)
+    return 2 * (at.alpha.log() - at.sigma.log())
+
+
+def time_from_log_snr(wanted: Tensor, schedule: AbstractNoiseSchedule) -> Tensor:
+    """The inverse of `log_snr`: the time at which a schedule has that signal-to-noise ratio.
+
+    Args:
+        wanted: float64, any shape; what lies beyond t = 1 gives 1.
+        schedule: any; halving the interval needs no more than that noise grows with time.
+
+    Returns:
+        float64 of the same shape, to the last bit or two.
+
+    Example:
+        >>> from mcvd.noise import LinearBeta
+        >>> t = torch.tensor([0.3], dtype=torch.float64)
+        >>> round(time_from_log_snr(log_snr(t, LinearBeta()), LinearBeta()).item(), 12)
+        0.3
+    """
+    low, high = torch.zeros_like(wanted), torch.ones_like(wanted)
+    for _ in range(60):
+        middle = (low + high) / 2
+        too_clean = log_snr(middle, schedule) > wanted
+        low, high = torch.where(too_clean, middle, low), torch.where(too_clean, high, middle)
+    return high
+
+
+def _log_snr_range(schedule: AbstractNoiseSchedule) -> tuple[Tensor, Tensor]:
+    """The log-SNR at the first and at the last but one time of a run, float64 ()."""
+    ends = torch.tensor([1, 1 / schedule.num_steps], dtype=torch.float64)
+    at, (first, last) = schedule(ends), log_snr(ends, schedule)
+    return (first if at.alpha[0] >= LEAST_ALPHA else 2 * torch.log(LEAST_ALPHA / at.sigma[0])), last
+
+
+def _fractions(num_steps: int) -> Tensor:
+    """Equal parts from 0 to 1, (num_steps,); a single step starts at 0."""
+    return torch.arange(num_steps, dtype=torch.float64) / max(num_steps - 1, 1)
+
+
+def _times(log_snrs: Tensor, schedule: AbstractNoiseSchedule) -> Tensor:
+    return torch.cat([time_from_log_snr(log_snrs, schedule), log_snrs.new_zeros(1)])
