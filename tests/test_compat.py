@@ -1,63 +1,14 @@
 """Published checkpoints: read exactly or refused in one line, and nothing in them is executed."""
 
-import copy
 import pickle
 
 import pytest
 import torch
-import yaml
-from published import description, needs_fixtures, tensors
+from published import CHOICES, checkpoint_of, choices, description, needs_fixtures, random_state, tensors, write
 
 from mcvd.compat import build_net, check_schedule, read_published
 from mcvd.compat_config import read_config, translate_config
 from mcvd.compat_keys import translate, translations
-
-CHOICES = {
-    "data": {"image_size": 16, "channels": 1, "num_frames": 2, "num_frames_cond": 2, "num_frames_future": 1},
-    "model": {
-        "arch": "unetmore", "version": "DDPM", "ngf": 8, "ch_mult": [1, 2], "num_res_blocks": 1,
-        "attn_resolutions": [8], "n_head_channels": 8, "spade": True, "spade_dim": 8, "cond_emb": True,
-        "sigma_dist": "linear", "sigma_begin": 0.02, "sigma_end": 0.0001, "num_classes": 100, "dropout": 0.1,
-    },
-}  # fmt: skip
-
-
-def choices(**changes):
-    """The small configuration with some entries of `model` or `data` changed."""
-    changed = copy.deepcopy(CHOICES)
-    for key, value in changes.items():
-        changed["data" if key in changed["data"] or key.startswith("prob_mask") else "model"][key] = value
-    return changed
-
-
-def published_shapes(net):
-    """Names and shapes of the published tensors of one of our networks."""
-    ours = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
-    shapes = {}
-    for each in translations(net):
-        size, *rest = ours[each.ours]
-        shape = (size // len(each.published), *rest)
-        shapes |= dict.fromkeys(each.published, shape[::-1] if each.transposed else shape)
-    return shapes
-
-
-def random_state(changed=CHOICES, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    shapes = published_shapes(build_net(translate_config(changed)))
-    return {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
-
-
-def write(folder, states, changed=CHOICES):
-    """A checkpoint and its configuration as files."""
-    checkpoint, config = folder / "checkpoint.pt", folder / "config.yml"
-    torch.save(states, checkpoint)
-    config.write_text(yaml.safe_dump(changed))
-    return checkpoint, config
-
-
-def checkpoint_of(raw, averaged=None):
-    prefixed = {f"module.{name}": tensor for name, tensor in raw.items()}
-    return [prefixed, {"state": {0: {"step": 1}}}, 3, 70, *([] if averaged is None else [averaged])]
 
 
 def test_averaged_or_raw_weights_are_read_as_asked(tmp_path):
