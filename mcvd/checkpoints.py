@@ -16,6 +16,7 @@ from torch.nn.utils import get_total_norm
 
 from mcvd.stopping import Stopped
 from mcvd.storage import LAST
+from mcvd.whole import whole
 
 
 class Checkpoints(Checkpoint):
@@ -126,23 +127,9 @@ class WholeFiles(TorchCheckpointIO):
     """Writes a checkpoint beside its place, then renames: a crash or a full disk leaves the previous one whole."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write, flush to the disk, rename."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.part")
-        try:
-            with beside.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the renaming itself
-        finally:
-            os.close(folder)
+        """See `mcvd.whole`."""
+        with whole(path) as part:
+            torch.save(checkpoint, part)
 
 
 def last_checkpoint(root: str | Path) -> Path:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from mcvd.data.video_in import read_frames
 from mcvd.data.writers import write_video
 from mcvd.module import DEFAULT_SAMPLER, MCVD
 from mcvd.samplers import AbstractSampler
+from mcvd.whole import whole
 
 DEFAULT_FPS = 10.0
 
@@ -114,8 +113,8 @@ def evaluate(
     length = net.block.past + num_frames + net.block.future
     clips = collect_clips(_data(config, root, facts | {"num_frames": length}))
     scores = score(net, clips, task, num_frames=num_frames, num_samples=num_samples, **options)
-    with _beside(Path(out)) as path:
-        path.write_text(json.dumps({"model": model, "data": config or root, "scores": scores}, indent=2) + "\n")
+    with whole(out) as part:
+        part.write_text(json.dumps({"model": model, "data": config or root, "scores": scores}, indent=2) + "\n")
     print(format_table(scores))
 
 
@@ -233,14 +232,3 @@ def _write(out: str, video: Tensor, fps: float | None) -> None:
         for number, sample in enumerate(samples):
             write_video(path / f"sample-{number}.mp4", sample, fps)
     print(f"{out}: {len(samples)} x {samples.shape[1]} frames at {fps:g} Hz", file=sys.stderr)
-
-
-@contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    """A temporary name that becomes the file when all went well."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

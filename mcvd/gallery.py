@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Sequence
 from html import escape
@@ -17,6 +16,7 @@ from torch import Tensor
 from mcvd.chart import line_chart
 from mcvd.data.writers import write_video
 from mcvd.evaluate import CHOSEN_WITH_THE_TRUTH, describe_conditions, row_title
+from mcvd.whole import whole
 
 GIVEN, MADE, TRUTH = "#2f7de1", "#f08a24", "#8b95a1"  # blue and orange: told apart by the colour-blind too
 _LEGEND = {"given": "given to the model", "made": "made by the model", "truth": "the truth, hidden from the model"}
@@ -226,18 +226,9 @@ class Page:
         Returns:
             The path.
         """
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        number, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with open(number, "w", encoding="utf-8") as file:
-                file.write(self.html())
-            os.chmod(beside, 0o644)
-            os.replace(beside, path)
-        except BaseException:
-            os.unlink(beside)
-            raise
-        return path
+        with whole(path) as part:
+            part.write_text(self.html(), encoding="utf-8")
+        return Path(path)
 
 
 def _shown(item: Shown | tuple) -> Shown:

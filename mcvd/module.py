@@ -190,17 +190,17 @@ class MCVD(LightningModule):
 
     # Keeping
 
-    def save_pretrained(self, folder: str | Path, overwrite: bool = False) -> None:
+    def save_pretrained(self, folder: str | Path) -> None:
         """Export to a folder that `mcvd.load` opens: config.json and model.safetensors.
 
         Raises:
-            FileExistsError: the folder holds something already and ``overwrite`` is False.
+            FileExistsError: the folder holds something already.
         """
         if self.config is None:
             raise ValueError(
                 "this model was not made by mcvd.build, mcvd.load or `mcvd fit`: it does not know its config"
             )
-        write_folder(folder, self.config | {"frame_rate_hz": self.frame_rate_hz}, self.state_dict(), overwrite)
+        write_folder(folder, self.config | {"frame_rate_hz": self.frame_rate_hz}, self.state_dict())
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put the config beside the weights: a checkpoint says how to build its model."""

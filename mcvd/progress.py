@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from tqdm import tqdm
+
+from mcvd.whole import whole
 
 
 class TrainingBar(ProgressBar):
@@ -109,9 +110,7 @@ class MetricsTable(Logger):
             return list(csv.DictReader(file))
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
-        beside = self.path.with_name(f".{self.path.name}.part")
-        with beside.open("w", newline="") as file:
+        with whole(self.path) as part, part.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns, extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)
-        os.replace(beside, self.path)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,34 +11,27 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from mcvd.whole import whole
+
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 LAST = "last.ckpt"  # in the folder of a training run
 TRAINING_ONLY = ("optimizer", "warmup_steps", "seed")
 
 
-def write_folder(folder: str | Path, config: dict[str, Any], weights: dict[str, Tensor], overwrite: bool) -> None:
-    """Write config.json and model.safetensors beside the folder, then rename: it is there whole or not at all.
+def write_folder(folder: str | Path, config: dict[str, Any], weights: dict[str, Tensor]) -> None:
+    """Write config.json and model.safetensors into a new folder: it is there whole or not at all.
 
     Raises:
-        FileExistsError: the folder holds something already and ``overwrite`` is False.
+        FileExistsError: the folder holds something already.
     """
     folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not overwrite:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} is not empty: choose another folder, nothing was written")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        config = {key: value for key, value in config.items() if key not in TRAINING_ONLY}
-        (beside / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
-        save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, beside / WEIGHTS)
-        beside.chmod(0o755)
-        if not folder.exists() or not any(folder.iterdir()):
-            os.replace(beside, folder)
-        else:
-            for name in (WEIGHTS, CONFIG):
-                os.replace(beside / name, folder / name)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    config = {key: value for key, value in config.items() if key not in TRAINING_ONLY}
+    with whole(folder) as part:
+        part.mkdir()
+        (part / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+        save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, part / WEIGHTS)
 
 
 def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

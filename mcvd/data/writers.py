@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mcvd.data.strip import picture_strip
+from mcvd.whole import whole
 
 
 def write_video(path: str | Path, video: Tensor, fps: float = 10) -> None:
@@ -51,17 +50,8 @@ def write_video(path: str | Path, video: Tensor, fps: float = 10) -> None:
     if not suffix and path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise ValueError(f"cannot write frames into {path}: it exists and is not an empty folder; give a new name")
     pixels = video.detach().cpu().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).contiguous().numpy()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # In the same folder, so that the renaming is one step; the process's number keeps two writers apart.
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with whole(path) as part:
         writers[suffix](part, pixels, float(fps))
-        part.replace(path)
-    finally:
-        if part.is_dir():
-            shutil.rmtree(part)
-        else:
-            part.unlink(missing_ok=True)
 
 
 def _check(video: Tensor) -> None:

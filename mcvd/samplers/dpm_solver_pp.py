@@ -11,7 +11,7 @@ from torch import Tensor
 from mcvd.noise import AbstractNoiseSchedule
 from mcvd.samplers.base import AbstractSampler, Denoise, Draw, Trajectory
 from mcvd.samplers.multistep import extrapolated_weights, half_log_snr, step
-from mcvd.samplers.spacing import UNIFORM, AbstractSpacing
+from mcvd.samplers.spacing import LOG_SNR, AbstractSpacing
 
 
 @dataclass(frozen=True)
@@ -20,20 +20,21 @@ class DPMSolverPP(AbstractSampler):
 
     Args:
         num_steps: network calls.
-        order: 2 (algorithm 2, "2M") or 3; as many estimates are used. The first and the last steps use fewer.
+        order: 2 (algorithm 2, "2M") or 3; as many estimates are used.
         clip: clip clean estimates to [-1, 1].
         spacing: where the steps lie.
         threshold: a quantile between 0 and 1, such as 0.995, for dynamic thresholding instead of the clip
             (`thresholded`).
 
-    The third order integrates the parabola through three estimates exactly. It gains only if the
-    network is accurate; with few steps or much guidance order 2 is the safer one.
+    The first steps use the estimates there are, one or two, and the last one, to t = 0, only one. The third order
+    integrates the parabola through three estimates exactly; it is reached because a run begins in nearly pure noise,
+    where the estimate hardly changes. It gains with an accurate network; with few steps order 2 is the safer one.
     """
 
     num_steps: int = 20
     order: int = 2
     clip: bool = True
-    spacing: AbstractSpacing = UNIFORM
+    spacing: AbstractSpacing = LOG_SNR
     threshold: float | None = None
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ In lambda the flow reads ``d(x / sigma) = exp(lambda) * clean * d lambda``, so a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import factorial
+from math import expm1, factorial
 
 import torch
 from torch import Tensor
@@ -72,12 +72,12 @@ def exact_weights(h: Tensor, nodes: Tensor) -> Tensor:
     """
     # Mean of u^k under the density exp(h * (u - 1)) on [0, 1]. Integration by parts gives each from the one before but
     # loses the digits of a short step; there the series integral = sum_j (-h)^j * k! / (k + j + 1)! is exact.
-    num = len(nodes)
+    num, h = len(nodes), h.item()
     if h > 1:
-        integrals = [-torch.expm1(-h) / h]
+        integrals = [-expm1(-h) / h]
         for k in range(1, num):
             integrals.append((1 - k * integrals[-1]) / h)
     else:
-        integrals = [sum((-h) ** j * (factorial(k) / factorial(k + j + 1)) for j in range(20)) for k in range(num)]
-    moments = torch.stack(integrals) / integrals[0]
+        integrals = [sum((-h) ** j * (factorial(k) / factorial(k + j + 1)) for j in range(18)) for k in range(num)]
+    moments = torch.tensor(integrals, dtype=torch.float64) / integrals[0]
     return torch.linalg.solve(nodes ** torch.arange(num, dtype=torch.float64)[:, None], moments)

@@ -48,9 +48,6 @@ class Uniform(AbstractSpacing):
         return 1 - torch.arange(num_steps + 1, dtype=torch.float64) / num_steps
 
 
-UNIFORM = Uniform()
-
-
 @dataclass(frozen=True)
 class LogSNR(AbstractSpacing):
     """Steps of equal log signal-to-noise ratio down to the cleanest trained time, then 0 (DPM-Solver, section 3.4)."""
@@ -82,7 +79,8 @@ class Karras(AbstractSpacing):
         return _times(-2 * self.rho * root.log(), schedule)
 
 
-KARRAS = Karras()
+# Instances for defaults, which must not be calls.
+UNIFORM, LOG_SNR, KARRAS = Uniform(), LogSNR(), Karras()
 
 
 def log_snr(t: Tensor, schedule: AbstractNoiseSchedule) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from mcvd.noise import AbstractNoiseSchedule
 from mcvd.samplers.base import AbstractSampler, Denoise, Draw, Trajectory
 from mcvd.samplers.multistep import exact_weights, extrapolated_weights, half_log_snr, step
-from mcvd.samplers.spacing import UNIFORM, AbstractSpacing
+from mcvd.samplers.spacing import LOG_SNR, AbstractSpacing
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class UniPC(AbstractSampler):
 
     Args:
         num_steps: network calls.
-        order: of the predictor, 1 to 3; the first and the last steps use less. The corrector is one order higher.
+        order: of the predictor, 1 to 3; the corrector is one higher. The first steps and the last one use less.
         clip: clip clean estimates to [-1, 1].
         spacing: where the steps lie.
 
@@ -30,7 +30,7 @@ class UniPC(AbstractSampler):
     num_steps: int = 20
     order: int = 2
     clip: bool = True
-    spacing: AbstractSpacing = UNIFORM
+    spacing: AbstractSpacing = LOG_SNR
 
     def __post_init__(self) -> None:
         if self.order not in (1, 2, 3):

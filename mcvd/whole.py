@@ -1,0 +1,46 @@
+"""Files and folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole(path: str | Path) -> Iterator[Path]:
+    """A name beside ``path`` to write a file or a folder under; it becomes ``path`` when the ``with`` ends well.
+
+    What was there is replaced in one step (a folder only if it is empty); after an error, a crash or on a full disk it
+    is as it was. Missing parent folders are made.
+
+    Example:
+        >>> with whole("scores.json") as part:  # doctest: +SKIP
+        ...     part.write_text("{}")
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, so that renaming is one step; the process's number keeps two writers apart.
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        if part.is_file():
+            _flush(part)
+        os.replace(part, path)
+    finally:
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink(missing_ok=True)
+    _flush(path.parent)  # the renaming itself
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of names, is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
