@@ -1,0 +1,132 @@
+"""What is special to one sampler."""
+
+import pytest
+import torch
+from known_answers import gaussian, gaussian_flow, noise, sampler_errors, seeded, time
+
+from mcvd.noise import Coefficients, Cosine, LinearBeta
+from mcvd.samplers import DDIM, DDPM, PNDM, AdaptiveSDE, DPMSolverPP, Heun, UniPC
+from mcvd.samplers.base import posterior
+from mcvd.samplers.dpm_solver_pp import thresholded
+from mcvd.samplers.multistep import exact_weights
+from mcvd.samplers.spacing import Uniform
+
+SCHEDULE = LinearBeta()
+NARROW = gaussian(SCHEDULE, mean=0.5, std=0.1)
+
+
+def count_calls(sampler, denoise, start):
+    times = []
+
+    def counted(x, t):
+        times.append(t)
+        return denoise(x, t)
+
+    sampler(counted, start, SCHEDULE, seeded())
+    return len(times)
+
+
+def test_ddim_with_all_fresh_noise_is_ddpm():
+    start = noise(2, 16)
+    ddim = DDIM(num_steps=10, eta=1, clip=False)(NARROW, start, SCHEDULE, seeded())
+    ddpm = DDPM(num_steps=10, clip=False)(NARROW, start, SCHEDULE, seeded())
+    torch.testing.assert_close(ddim, ddpm)
+
+
+def test_the_published_last_call_pulls_the_sample_towards_grey():
+    start = noise(1, 1000)
+    right = DDPM(num_steps=100)(NARROW, start, SCHEDULE, seeded()).mean()
+    published = DDPM(num_steps=100, published_final_denoise=True)(NARROW, start, SCHEDULE, seeded()).mean()
+    assert right.item() == pytest.approx(0.5, abs=0.01)
+    assert published.item() == pytest.approx(0.479, abs=0.01)
+
+
+def test_posterior_takes_noisy_data_to_less_noisy_data():
+    noisier, cleaner = SCHEDULE(time(0.7)), SCHEDULE(time(0.4))
+    of_clean, of_state, fresh = posterior(noisier, cleaner)
+    torch.testing.assert_close(of_clean + of_state * noisier.alpha, cleaner.alpha)
+    torch.testing.assert_close((of_state * noisier.sigma) ** 2 + fresh**2, cleaner.sigma**2)
+
+
+@pytest.mark.parametrize("h", [1e-3, 0.5, 0.999999, 1.000001, 4.0, 30.0])
+@pytest.mark.parametrize("nodes", [[0.0], [0.0, -0.7], [0.0, -1.3, -2.0], [1.0, 0.0, -0.4, -3.0]])
+def test_exact_weights_integrate_polynomials(h, nodes):
+    u, mass = torch.linspace(0, 1, 200001, dtype=torch.float64), time(h)
+    weights = exact_weights(mass, torch.tensor(nodes, dtype=torch.float64))
+    density = torch.exp(mass * (u - 1))
+    for power in range(len(nodes)):
+        wanted = torch.trapezoid(density * u**power, u) / torch.trapezoid(density, u)
+        found = (weights * torch.tensor(nodes, dtype=torch.float64) ** power).sum()
+        torch.testing.assert_close(found, wanted, rtol=1e-7, atol=1e-7)
+
+
+def test_without_history_or_corrector_all_are_ddim():
+    start = noise(2, 16)
+    ddim = DDIM(1, clip=False)(NARROW, start, SCHEDULE)
+    for other in (DPMSolverPP, UniPC, PNDM, Heun):
+        torch.testing.assert_close(other(1, clip=False)(NARROW, start, SCHEDULE), ddim)
+
+
+def test_thresholding_scales_a_video_that_is_too_bright_and_leaves_others_alone():
+    values = torch.stack([torch.linspace(-0.8, 0.9, 100), torch.linspace(-2, 2, 100), torch.full((100,), 0.1)])
+    values[2, 0] = 50  # one pixel beyond the quantile is clipped
+    limited = thresholded(lambda x, t: x, 0.99)(values.view(3, 10, 10), torch.ones(3)).flatten(1)
+    assert torch.equal(limited[0], values[0])
+    torch.testing.assert_close(limited[1], values[1] / 2)
+    assert limited[2].max() == 1
+    assert limited[2, 1:].eq(values[2, 1:]).all()
+
+
+def test_heun_refuses_a_start_without_signal():
+    with pytest.raises(ValueError, match="Karras"):
+        Heun(5, spacing=Uniform())(NARROW, noise(1, 4), Cosine())
+
+
+def test_churn_is_limited_to_its_range():
+    start = noise(1, 16)
+    calm = Heun(20)(NARROW, start, SCHEDULE)
+    outside = Heun(20, s_churn=10, s_min=0.3, s_max=0.3)(NARROW, start, SCHEDULE, seeded())
+    torch.testing.assert_close(outside, calm)
+    assert not torch.allclose(Heun(20, s_churn=10)(NARROW, start, SCHEDULE, seeded()), calm)
+
+
+def test_a_smaller_tolerance_costs_calls_and_brings_accuracy():
+    truth = sampler_errors.quantiles(4000)
+    (rough, few), (fine, many) = (sampler_errors.error(AdaptiveSDE(tol), SCHEDULE, truth) for tol in (0.5, 0.05))
+    assert few < many < AdaptiveSDE().num_calls
+    assert fine < rough / 2
+
+
+def test_where_nothing_changes_adaptive_steps_are_the_longest():
+    assert count_calls(AdaptiveSDE(), lambda x, t: torch.full_like(x, 0.5), noise(2, 8)) == 17
+
+
+def test_the_worst_denoiser_still_ends_within_the_bound():
+    restless = AdaptiveSDE(tolerance=1e-9, absolute_tolerance=1e-9)
+    coin = torch.Generator().manual_seed(0)
+    calls = count_calls(restless, lambda x, t: torch.rand(x.shape, generator=coin, dtype=x.dtype), noise(2, 8))
+    assert 2 * 256 < calls <= restless.num_calls
+
+
+def test_few_steps_follow_the_flow_of_a_gaussian():
+    """The claim behind the defaults: 20 calls are enough."""
+    start = noise(1, 64)
+    clean = Coefficients(time(1.0), time(0.0))
+    truth = gaussian_flow(start, SCHEDULE(time(1.0)), clean)
+    for sampler in (DPMSolverPP(20, clip=False), UniPC(20, clip=False)):
+        torch.testing.assert_close(sampler(gaussian(SCHEDULE), start, SCHEDULE), truth, rtol=0, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: DPMSolverPP(order=1),
+        lambda: DPMSolverPP(threshold=1.5),
+        lambda: UniPC(order=4),
+        lambda: Heun(s_churn=-1),
+        lambda: AdaptiveSDE(tolerance=0),
+    ],
+)
+def test_impossible_choices_are_refused(wrong):
+    with pytest.raises(ValueError, match="got"):
+        wrong()
