@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from math import pi
+from math import log, pi
 
 import torch
 from torch import Tensor
@@ -122,6 +122,39 @@ class Cosine(AbstractNoiseSchedule):
         # cos^2(a) - cos^2(b) = sin(b - a) sin(b + a), without the cancellation near t = 0.
         sigma = (torch.sin(moved) * torch.sin(moved + 2 * start)).sqrt() / scale
         return Coefficients(alpha.to(t.dtype), sigma.to(t.dtype))
+
+
+@dataclass(frozen=True)
+class Geometric(AbstractNoiseSchedule):
+    """Noise that grows by the same factor in each step while the video keeps its size (Song and Ermon 2019, section 5).
+
+    This is the variance exploding schedule: alpha is 1, and the noise of the last step drowns the video. Below the
+    first grid point the noise variance is proportional to t.
+
+    Args:
+        num_steps: number of training times.
+        sigma_min: standard deviation of the noise in the cleanest step, in the model's range [-1, 1].
+        sigma_max: in the noisiest step; about the largest distance between two videos (Song and Ermon 2020).
+
+    Example:
+        >>> [round(sigma, 4) for sigma in Geometric(num_steps=3)(torch.tensor([1 / 3, 2 / 3, 1.0])).sigma.tolist()]
+        [0.01, 0.7071, 50.0]
+    """
+
+    num_steps: int = 1000
+    sigma_min: float = 0.01
+    sigma_max: float = 50.0
+
+    def __post_init__(self) -> None:
+        if self.num_steps < 2 or not 0 < self.sigma_min < self.sigma_max:
+            raise ValueError(f"needs num_steps >= 2 and 0 < sigma_min < sigma_max, got {self}")
+
+    def __call__(self, t: Tensor) -> Coefficients:
+        """See `AbstractNoiseSchedule`."""
+        step = t.double() * self.num_steps - 1
+        growth = log(self.sigma_max / self.sigma_min) / (self.num_steps - 1)
+        sigma = self.sigma_min * torch.exp(growth * step.clamp(min=0)) * (step + 1).clamp(max=1).sqrt()
+        return Coefficients(torch.ones_like(t), sigma.to(t.dtype))
 
 
 def label_from_time(t: Tensor, num_steps: int) -> Tensor:

@@ -1,12 +1,25 @@
 """Samplers: one method per file, all of them frozen dataclasses that see only ``denoise(noisy, t)``."""
 
 from mcvd.samplers.adaptive_sde import AdaptiveSDE
+from mcvd.samplers.annealed_langevin import AnnealedLangevin
 from mcvd.samplers.base import AbstractSampler
 from mcvd.samplers.ddim import DDIM
 from mcvd.samplers.ddpm import DDPM
 from mcvd.samplers.dpm_solver_pp import DPMSolverPP
 from mcvd.samplers.heun import Heun
 from mcvd.samplers.pndm import PNDM
+from mcvd.samplers.predictor_corrector import PredictorCorrector
 from mcvd.samplers.unipc import UniPC
 
-__all__ = ["DDIM", "DDPM", "PNDM", "AbstractSampler", "AdaptiveSDE", "DPMSolverPP", "Heun", "UniPC"]
+__all__ = [
+    "DDIM",
+    "DDPM",
+    "PNDM",
+    "AbstractSampler",
+    "AdaptiveSDE",
+    "AnnealedLangevin",
+    "DPMSolverPP",
+    "Heun",
+    "PredictorCorrector",
+    "UniPC",
+]

@@ -27,7 +27,7 @@ class Heun(AbstractSampler):
         s_noise: standard deviation of the fresh noise, about 1.
 
     The state is ``y = x / alpha``, whose noise level is ``s = sigma / alpha``: in these variables every schedule is the
-    paper's ``sigma(t) = t``, and the flow is ``dy / ds = (y - clean) / s`` (eq. 3 and 4 with its D as the clean video).
+    paper's ``sigma(t) = t``, and the flow is ``dy / ds = (y - clean) / s`` (eq. 1 and 3, where D is the clean video).
     """
 
     num_steps: int = 18

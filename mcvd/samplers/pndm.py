@@ -30,7 +30,7 @@ class PNDM(AbstractSampler):
 
     The weights ask for equal steps of time, so there is no choice of spacing. The first three steps extrapolate from
     the estimates there are, one to three, instead of making the paper's nine extra calls. The method is of second
-    order as a whole (section 3.4), because the move of DDIM is exact only for constant noise.
+    order as a whole, as the paper shows, because the move of DDIM is exact only for constant noise.
     """
 
     num_steps: int = 50

@@ -50,7 +50,7 @@ class Uniform(AbstractSpacing):
 
 @dataclass(frozen=True)
 class LogSNR(AbstractSpacing):
-    """Steps of equal log signal-to-noise ratio down to the cleanest trained time, then 0 (DPM-Solver, section 3.4)."""
+    """Steps of equal log signal-to-noise ratio down to the cleanest trained time, then 0 (DPM-Solver: Lu et al. 2022)."""
 
     def __call__(self, num_steps: int, schedule: AbstractNoiseSchedule) -> Tensor:
         """See `AbstractSpacing`."""

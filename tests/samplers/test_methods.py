@@ -5,7 +5,7 @@ import torch
 from known_answers import gaussian, gaussian_flow, noise, sampler_errors, seeded, time
 
 from mcvd.noise import Coefficients, Cosine, LinearBeta
-from mcvd.samplers import DDIM, DDPM, PNDM, AdaptiveSDE, DPMSolverPP, Heun, UniPC
+from mcvd.samplers import DDIM, DDPM, PNDM, AdaptiveSDE, DPMSolverPP, Heun, PredictorCorrector, UniPC
 from mcvd.samplers.base import posterior
 from mcvd.samplers.dpm_solver_pp import thresholded
 from mcvd.samplers.multistep import exact_weights
@@ -117,6 +117,20 @@ def test_few_steps_follow_the_flow_of_a_gaussian():
         torch.testing.assert_close(sampler(gaussian(SCHEDULE), start, SCHEDULE), truth, rtol=0, atol=0.02)
 
 
+def test_without_corrections_the_predictor_is_ddpm():
+    start = noise(2, 8)
+    plain = PredictorCorrector(10, num_corrections=0)(NARROW, start, SCHEDULE, seeded())
+    assert torch.equal(plain, DDPM(10)(NARROW, start, SCHEDULE, seeded()))
+
+
+def test_corrections_help_where_steps_are_few():
+    truth = sampler_errors.quantiles(4000)
+    plain, corrected = (
+        sampler_errors.error(PredictorCorrector(20, num_corrections=n), SCHEDULE, truth)[0] for n in (0, 2)
+    )
+    assert corrected < 0.9 * plain
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -125,6 +139,7 @@ def test_few_steps_follow_the_flow_of_a_gaussian():
         lambda: UniPC(order=4),
         lambda: Heun(s_churn=-1),
         lambda: AdaptiveSDE(tolerance=0),
+        lambda: PredictorCorrector(signal_to_noise=0),
     ],
 )
 def test_impossible_choices_are_refused(wrong):

@@ -9,7 +9,7 @@ from known_answers import Part, gaussian, gaussian_flow, noise, sampler_errors, 
 
 from mcvd.draws import RowNoise
 from mcvd.noise import Cosine, LinearBeta
-from mcvd.samplers import DDIM, DDPM, PNDM, AdaptiveSDE, DPMSolverPP, Heun, UniPC
+from mcvd.samplers import DDIM, DDPM, PNDM, AdaptiveSDE, DPMSolverPP, Heun, PredictorCorrector, UniPC
 from mcvd.samplers.spacing import Karras, LogSNR, Uniform
 
 SCHEDULE = LinearBeta()
@@ -35,6 +35,7 @@ STOCHASTIC = [
     DDIM(20, eta=1),
     Heun(20, s_churn=10),
     AdaptiveSDE(),
+    PredictorCorrector(20),
 ]
 
 

@@ -1,0 +1,65 @@
+"""Langevin sampling at ever less noise (NCSN: Song and Ermon 2019, algorithm 1; with the final step of 2020)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+import torch
+from torch import Tensor
+
+from mcvd.noise import AbstractNoiseSchedule
+from mcvd.samplers.base import AbstractSampler, Denoise, Draw, Trajectory
+from mcvd.samplers.spacing import LOG_SNR, AbstractSpacing
+
+
+@dataclass(frozen=True)
+class AnnealedLangevin(AbstractSampler):
+    """Shakes the state at each noise level until it looks like noisy data; for variance exploding schedules alone.
+
+    Args:
+        num_steps: noise levels.
+        num_shakes: network calls at each level.
+        step_size: share of the way to the clean estimate that one call moves; the papers' ``epsilon / sigma_L^2``.
+        clip: clip clean estimates to [-1, 1].
+        spacing: where the noise levels lie; by default equal factors apart, as published.
+
+    The last call, at the least noise, gives the video (Song and Ermon 2020, algorithm 1).
+    """
+
+    num_steps: int = 200
+    num_shakes: int = 5
+    step_size: float = 0.06
+    clip: bool = True
+    spacing: AbstractSpacing = LOG_SNR
+    order = 1
+
+    def __post_init__(self) -> None:
+        if self.num_shakes < 1 or not 0 < self.step_size < 1:
+            raise ValueError(f"needs num_shakes >= 1 and step_size between 0 and 1, got {self}")
+
+    @property
+    def num_calls(self) -> int:
+        """See `AbstractSampler`."""
+        return self.num_steps * self.num_shakes + 1
+
+    def __call__(
+        self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
+    ) -> Tensor:
+        """See `AbstractSampler`.
+
+        Raises:
+            ValueError: the schedule is not variance exploding, so that the data shrink from level to level.
+        """
+        x, steps = noise, Trajectory(self.num_steps, self.spacing, schedule, noise)
+        if (steps.alpha != 1).any():
+            raise ValueError(
+                f"AnnealedLangevin needs alpha = 1 at all times, as in mcvd.noise.Geometric, got {schedule}: "
+                "use mcvd.samplers.PredictorCorrector"
+            )
+        for i in range(self.num_steps):
+            for _ in range(self.num_shakes):
+                # x + a * score + sqrt(2 a) * z with a = step_size * sigma^2 and score = (clean - x) / sigma^2.
+                way = self.clean(denoise, x, steps.t[i]) - x
+                x = x + self.step_size * way + sqrt(2 * self.step_size) * steps.sigma[i] * draw(x)
+        return self.clean(denoise, x, steps.t[self.num_steps - 1])
