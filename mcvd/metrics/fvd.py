@@ -219,7 +219,13 @@ def random_i3d_distance(
 
 def distance_of_features(a: Tensor, b: Tensor) -> Tensor:
     """Frechet distance between the Gaussians of two sets of features (N, D) and (M, D), float64 scalar."""
-    return frechet_distance(*_moments(a.double()), *_moments(b.double()))
+    (mean_a, x), (mean_b, y) = _centred(a.double()), _centred(b.double())
+    if max(len(x), len(y)) > x.shape[1]:
+        return frechet_distance(mean_a, x.T @ x, mean_b, y.T @ y)
+    # Fewer videos than features: the trace of (x'x y'y)^(1/2) is the sum of the singular values of the smaller x y'.
+    overlap = torch.linalg.svdvals(x @ y.T).sum()
+    distance = (mean_a - mean_b).square().sum() + x.square().sum() + y.square().sum() - 2 * overlap
+    return distance.clamp(min=0)
 
 
 def frechet_interval(
@@ -255,10 +261,10 @@ def frechet_interval(
     return max(0.0, value - half), value + half
 
 
-def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
+def _centred(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (D,), and what lies around it (N, D), scaled so that x'x is the covariance."""
     mean = features.mean(0)
-    centred = features - mean
-    return mean, centred.T @ centred / (len(features) - 1)
+    return mean, (features - mean) / (len(features) - 1) ** 0.5
 
 
 def _in_order(features: Tensor, indices: Tensor, name: str) -> Tensor:

@@ -86,7 +86,7 @@ def load_i3d(path: str | Path | None = None, *, cache: str | Path | None = None,
     Example:
         >>> i3d = load_i3d("i3d_torchscript.pt")  # doctest: +SKIP
     """
-    path = _cached_or_fetched(cache) if path is None else Path(path)
+    path = cached_i3d(cache) if path is None else Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no file of I3D weights at {path}")
     known = identify(path)
@@ -103,6 +103,13 @@ def load_i3d(path: str | Path | None = None, *, cache: str | Path | None = None,
         )
     net = _ScriptedI3D(path) if _is_torchscript(path) else _from_state_dict(path)
     return net.eval().requires_grad_(False)
+
+
+def cached_i3d(cache: str | Path | None = None) -> Path:
+    """The file of weights in the cache; fetched, where there is none. Arguments and errors as of `load_i3d`."""
+    folder = Path(torch.hub.get_dir()) / "checkpoints" if cache is None else Path(cache)
+    present = [folder / file.name for file in (STYLEGAN_V, VIDEOGPT) if (folder / file.name).is_file()]
+    return present[0] if present else fetch(STYLEGAN_V, folder)
 
 
 def identify(path: str | Path) -> WeightsFile | None:
@@ -186,12 +193,6 @@ def _save(response: HTTPResponse, part: Path, have: int, file: WeightsFile) -> N
                 break  # a page without end is not read to its end
     if total is not None and part.stat().st_size < total:
         raise ConnectionError(f"the connection broke after {part.stat().st_size:,} of {total:,} bytes")
-
-
-def _cached_or_fetched(cache: str | Path | None) -> Path:
-    folder = Path(torch.hub.get_dir()) / "checkpoints" if cache is None else Path(cache)
-    present = [folder / file.name for file in (STYLEGAN_V, VIDEOGPT) if (folder / file.name).is_file()]
-    return present[0] if present else fetch(STYLEGAN_V, folder)
 
 
 def _has_digest(path: Path, digest: str) -> bool:

@@ -255,6 +255,14 @@ def gaussian(num, dim, seed, shift=0.0):
     return torch.randn(num, dim, generator=torch.Generator().manual_seed(seed)) + shift
 
 
+@pytest.mark.parametrize(("num_a", "num_b"), [(5, 40), (40, 40), (41, 7), (90, 100)])
+def test_distance_of_features_is_that_of_their_moments(num_a, num_b):
+    a, b = gaussian(num_a, 40, 0).double(), gaussian(num_b, 40, 1, shift=0.5).double()
+    expected = frechet_distance(a.mean(0), a.T.cov(), b.mean(0), b.T.cov()).item()
+    assert distance_of_features(a, b).item() == pytest.approx(expected, rel=1e-9)
+    assert distance_of_features(a, a.flip(0)).item() == pytest.approx(0, abs=1e-9)
+
+
 def test_interval_is_as_wide_as_distances_of_new_sets_spread():
     pairs = [(gaussian(150, 6, seed), gaussian(150, 6, 5000 + seed, shift=0.5)) for seed in range(100)]
     spread = torch.stack([distance_of_features(*pair) for pair in pairs]).std().item()
