@@ -1,6 +1,6 @@
 """How far each sampler is from the truth after so many network calls, where the perfect network is known.
 
-    python tools/sampler_errors.py [--num-samples 100000] [--schedule LinearBeta]
+    python tools/sampler_errors.py [--num-samples 20000] [--schedule LinearBeta]
 
 The data are independent pixels from a mixture of three normal distributions. The figure is the mean distance between
 the sorted samples and the quantiles of the mixture (Wasserstein-1, in units of the pixel range [-1, 1]). It shows what
@@ -17,24 +17,35 @@ from torch import Tensor
 
 from mcvd import noise
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers import DDIM, DDPM, PNDM, AbstractSampler, AdaptiveSDE, DPMSolverPP, Heun, UniPC
-from mcvd.samplers.spacing import Karras, LogSNR
+from mcvd.samplers import (
+    DDIM,
+    DDPM,
+    PNDM,
+    AbstractSampler,
+    AdaptiveSDE,
+    DPMSolverPP,
+    Heun,
+    PredictorCorrector,
+    UniPC,
+)
+from mcvd.samplers.spacing import Karras, LogSNR, Uniform
 
 CALLS = (5, 10, 20, 50, 100)
 WEIGHTS, MEANS, STDS = (torch.tensor(v).double() for v in ([0.3, 0.3, 0.4], [-0.6, 0.1, 0.5], [0.1, 0.05, 0.1]))
 
 FIXED: dict[str, Callable[[int], AbstractSampler]] = {
     "DDPM()": lambda calls: DDPM(calls),
+    "DDPM(spacing=LogSNR())": lambda calls: DDPM(calls, spacing=LogSNR()),
+    "PredictorCorrector()": lambda calls: PredictorCorrector((calls + 1) // 2),
     "DDIM()": lambda calls: DDIM(calls),
     "DDIM(spacing=LogSNR())": lambda calls: DDIM(calls, spacing=LogSNR()),
     "PNDM()": lambda calls: PNDM(calls),
     "DPMSolverPP()": lambda calls: DPMSolverPP(calls),
-    "DPMSolverPP(spacing=LogSNR())": lambda calls: DPMSolverPP(calls, spacing=LogSNR()),
+    "DPMSolverPP(spacing=Uniform())": lambda calls: DPMSolverPP(calls, spacing=Uniform()),
     "DPMSolverPP(spacing=Karras())": lambda calls: DPMSolverPP(calls, spacing=Karras()),
     "DPMSolverPP(order=3)": lambda calls: DPMSolverPP(calls, order=3),
-    "DPMSolverPP(order=3, spacing=LogSNR())": lambda calls: DPMSolverPP(calls, order=3, spacing=LogSNR()),
     "UniPC()": lambda calls: UniPC(calls),
-    "UniPC(spacing=LogSNR())": lambda calls: UniPC(calls, spacing=LogSNR()),
+    "UniPC(order=3)": lambda calls: UniPC(calls, order=3),
     "Heun()": lambda calls: Heun((calls + 1) // 2),
     "Heun(spacing=LogSNR())": lambda calls: Heun((calls + 1) // 2, spacing=LogSNR()),
     "Heun(s_churn=10)": lambda calls: Heun((calls + 1) // 2, s_churn=10),
@@ -88,7 +99,7 @@ def error(sampler: AbstractSampler, schedule: AbstractNoiseSchedule, truth: Tens
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--num-samples", type=int, default=100000)
+    parser.add_argument("--num-samples", type=int, default=20000)
     parser.add_argument("--schedule", choices=["LinearBeta", "Cosine"], default="LinearBeta")
     options = parser.parse_args()
     schedule = {"LinearBeta": noise.LinearBeta, "Cosine": noise.Cosine}[options.schedule]()

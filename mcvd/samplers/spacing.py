@@ -50,7 +50,7 @@ class Uniform(AbstractSpacing):
 
 @dataclass(frozen=True)
 class LogSNR(AbstractSpacing):
-    """Steps of equal log signal-to-noise ratio down to the cleanest trained time, then 0 (DPM-Solver: Lu et al. 2022)."""
+    """Steps of equal log-SNR down to the cleanest trained time, then to 0 (DPM-Solver: Lu et al. 2022)."""
 
     def __call__(self, num_steps: int, schedule: AbstractNoiseSchedule) -> Tensor:
         """See `AbstractSpacing`."""
@@ -60,7 +60,7 @@ class LogSNR(AbstractSpacing):
 
 @dataclass(frozen=True)
 class Karras(AbstractSpacing):
-    """Steps of equal ``(sigma / alpha)^(1 / rho)`` down to the cleanest trained time, then 0 (EDM, eq. 5).
+    """Steps of equal ``(sigma / alpha)^(1 / rho)`` down to the cleanest trained time, then to 0 (EDM, eq. 5).
 
     Args:
         rho: the larger, the more of the steps lie near the clean end; 7 in the paper.
