@@ -91,6 +91,11 @@ class Trajectory:
         """Coefficients at time i, of shape ()."""
         return Coefficients(self.alpha[i], self.sigma[i])
 
+    @property
+    def half_log_snrs(self) -> Tensor:
+        """``log(alpha / sigma)`` at all times, float64; infinite at t = 0."""
+        return self.alpha.log() - self.sigma.log()
+
 
 def added_sigma(noisier: Coefficients, cleaner: Coefficients) -> Tensor:
     """Standard deviation of the noise that forward diffusion adds between two times."""

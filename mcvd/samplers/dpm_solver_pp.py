@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
 from mcvd.samplers.base import AbstractSampler, Denoise, Draw, Trajectory
-from mcvd.samplers.multistep import extrapolated_weights, half_log_snr, step
+from mcvd.samplers.multistep import extrapolated_weights, step
 from mcvd.samplers.spacing import LOG_SNR, AbstractSpacing
 
 
@@ -55,7 +55,7 @@ class DPMSolverPP(AbstractSampler):
         if self.threshold is not None:
             denoise = thresholded(denoise, self.threshold)
         x, steps = noise, Trajectory(self.num_steps, self.spacing, schedule, noise)
-        times = half_log_snr(steps)
+        times = steps.half_log_snrs
         cleans: list[Tensor] = []  # the latest first
         for i in range(self.num_steps):
             cleans = [self.clean(denoise, x, steps.t[i]), *cleans[: self.order - 1]]

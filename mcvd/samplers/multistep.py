@@ -1,6 +1,6 @@
 """Steps of the probability flow that reuse earlier clean estimates, exact for the linear part of the equation.
 
-Legend (DPM-Solver++ -> here): lambda = log(alpha / sigma), half the log-SNR -> half_log_snr, x_theta -> clean.
+Legend (DPM-Solver++ -> here): lambda = log(alpha / sigma), half the log-SNR -> half_log_snrs, x_theta -> clean.
 In lambda the flow reads ``d(x / sigma) = exp(lambda) * clean * d lambda``, so a step from s to r is
 ``x_r = sigma_r / sigma_s * x_s + sigma_r * integral of exp(lambda) * clean * d lambda`` (proposition 4.1), and only
 ``clean`` needs an approximation: a polynomial through estimates, given by the weight of each.
@@ -15,11 +15,6 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import Coefficients
-
-
-def half_log_snr(at: Coefficients) -> Tensor:
-    """``log(alpha / sigma)``, the time in which the flow is nearly linear."""
-    return at.alpha.log() - at.sigma.log()
 
 
 def step(x: Tensor, here: Coefficients, there: Coefficients, cleans: Sequence[Tensor], weights: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
 from mcvd.samplers.base import AbstractSampler, Denoise, Draw, Trajectory
-from mcvd.samplers.multistep import exact_weights, extrapolated_weights, half_log_snr, step
+from mcvd.samplers.multistep import exact_weights, extrapolated_weights, step
 from mcvd.samplers.spacing import LOG_SNR, AbstractSpacing
 
 
@@ -46,7 +46,7 @@ class UniPC(AbstractSampler):
     ) -> Tensor:
         """See `AbstractSampler`; draws nothing."""
         steps = Trajectory(self.num_steps, self.spacing, schedule, noise)
-        times = half_log_snr(steps)
+        times = steps.half_log_snrs
         x, predicted, used = noise, noise, 0
         cleans: list[Tensor] = []  # the latest first
         for i in range(self.num_steps):
