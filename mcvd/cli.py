@@ -20,6 +20,10 @@ EXAMPLES = {
   mcvd generate --model drive --num-frames 60 --num-samples 4 --seed 1 --out made/""",
     "evaluate": """example:
   mcvd evaluate --model drive --config datasets/driving_scenes/data.yaml --num-frames 10 --out result.json""",
+    "fvd": """examples:
+  mcvd fvd test_videos made_videos --size 128
+  mcvd fvd test_videos made_videos --size 128 --weights i3d_torchscript.pt --out fvd.json
+  mcvd fvd test_videos made_videos --random-i3d 0       (no weights needed; not FVD, and not called so)""",
     "convert": """example:
   mcvd convert checkpoint_700000.pt --config config.yml --out smmnist""",
     "export": """example:
@@ -89,6 +93,16 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
+    _add_making(add)
+    _add_scoring(add)
+    _add_models(add)
+    return parser
+
+
+Add = Callable[[str, str], argparse.ArgumentParser]
+
+
+def _add_making(add: Add) -> None:
     command = add("predict", "make the frames that follow a video, or with --backward those before it")
     command.add_argument("video", metavar="VIDEO")
     _model_and_out(command)
@@ -112,6 +126,8 @@ def _parser() -> argparse.ArgumentParser:
     _sampling(command)
     command.add_argument("--fps", type=float, help="play OUT at this rate (default: the model's)")
 
+
+def _add_scoring(add: Add) -> None:
     command = add("evaluate", "score a model against the truth and against copying frames")
     _model_and_out(command, out="result.json")
     command.add_argument("--config", help="data.yaml of the data set")
@@ -121,6 +137,22 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--num-clips", type=_positive, help="how many clips, evenly spread (default: 64)")
     _sampling(command)
 
+    command = add("fvd", "tell how far two folders of videos are apart (Frechet video distance)")
+    command.add_argument("real", metavar="REAL_DIR")
+    command.add_argument("fake", metavar="FAKE_DIR")
+    command.add_argument("--num-frames", type=_positive, metavar="T", help="length of the clips compared (default: 16)")
+    command.add_argument("--size", type=_positive, help="scale and crop frames to this square first")
+    command.add_argument("--rate", type=float, metavar="HZ", help="read by time at this rate (default: every frame)")
+    command.add_argument("--every-clip", action="store_true", help="all clips of each video, not the first alone")
+    command.add_argument("--preprocessing", help="mcvd (default), stylegan-v or videogpt")
+    command.add_argument("--weights", metavar="FILE", help="I3D weights (default: fetched once into the cache)")
+    command.add_argument("--trust-weights", action="store_true", help="take weights of unknown checksum; not FVD then")
+    command.add_argument("--random-i3d", type=int, metavar="SEED", help="a random network instead: not FVD")
+    command.add_argument("--device", help="cpu, cuda, ... (default: the best there is)")
+    command.add_argument("--out", metavar="result.json", help="also write the number with its conditions")
+
+
+def _add_models(add: Add) -> None:
     command = add("convert", "make a checkpoint of the published MCVD code into a model of mcvd")
     command.add_argument("checkpoint", metavar="CHECKPOINT.pt")
     command.add_argument("--config", required=True, help="the config.yml that it was trained with")
@@ -133,7 +165,6 @@ def _parser() -> argparse.ArgumentParser:
 
     command = add("demo", "train a small model on invented streets and show all it can do; no download, no GPU needed")
     command.add_argument("--out", metavar="DIR", help="a new folder for the result (default: demo, demo-2, ...)")
-    return parser
 
 
 def _model_and_out(command: argparse.ArgumentParser, out: str = "OUT") -> None:

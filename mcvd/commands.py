@@ -118,6 +118,27 @@ def evaluate(
     print(format_table(scores))
 
 
+def fvd(
+    real: str,
+    fake: str,
+    rate: float | None = None,
+    random_i3d: int | None = None,
+    device: str | None = None,
+    out: str | None = None,
+    **choices: Any,
+) -> None:
+    """``mcvd fvd``."""
+    from mcvd.fvd_folders import folder_distance, format_distance
+
+    result = folder_distance(
+        real, fake, frame_rate_hz=rate, random_seed=random_i3d, device=_device(device), **choices
+    )  # fmt: skip
+    if out:
+        with whole(out) as part:
+            part.write_text(json.dumps(result, indent=2) + "\n")
+    print(format_distance(result))
+
+
 def convert(checkpoint: str, config: str, out: str, raw: bool = False) -> None:
     """``mcvd convert``."""
     from mcvd.compat import read_published
@@ -158,13 +179,16 @@ def describe(model: MCVD) -> str:
 
 def _ready(model: str, sampling: dict[str, Any]) -> tuple[MCVD, dict[str, Any]]:
     """The model on its device, and the options of its verbs."""
-    device = sampling.pop("device", None) or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(device)
-    except RuntimeError:
-        raise ValueError(f"--device {device}: there is no such kind of device") from None
+    device = _device(sampling.pop("device", None))
     sampler = _sampler(sampling.pop("sampler", None), sampling.pop("steps", None))
     return load(model).to(device), {**sampling, "sampler": sampler, "progress": True}
+
+
+def _device(name: str | None) -> torch.device:
+    try:
+        return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError:
+        raise ValueError(f"--device {name}: there is no such kind of device") from None
 
 
 def _data(config: str | None, root: str | None, facts: dict[str, Any]) -> VideoData:

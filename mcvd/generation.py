@@ -100,6 +100,12 @@ class Generation:
     def _device(self) -> torch.device:
         return next(self.denoiser.parameters()).device
 
+    @property
+    def _start_scale(self) -> Tensor:
+        """Size of the state at t = 1: 1 where variance is preserved, about sigma(1) where it explodes."""
+        end = self.denoiser.schedule(torch.ones((), dtype=torch.float64))
+        return (end.alpha**2 + end.sigma**2).sqrt()
+
     def _keys(self, num_videos: int) -> list[list[tuple[int, int, int]]]:
         """(seed, video, sample) of each video to be made: what its noise depends on."""
         if isinstance(self.seed, int):
@@ -133,7 +139,7 @@ class Generation:
                     return denoise(noisy, t)
 
                 blank = condition.past.new_empty(len(keys), self.block.current, *condition.past.shape[2:])
-                return self.sampler(counted, draw(blank), self.denoiser.schedule, draw)
+                return self.sampler(counted, draw(blank) * self._start_scale, self.denoiser.schedule, draw)
 
         return make
 

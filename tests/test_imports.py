@@ -17,7 +17,7 @@ FLOORS = [
     {"rollout"},
     {"generation"},
     {"module"},
-    {"api", "averaging", "checkpoints", "preview", "progress", "runs", "stopping", "evaluate", "gallery"},
+    {"api", "averaging", "checkpoints", "preview", "progress", "runs", "stopping", "evaluate", "gallery", "fvd_folders"},
     {"fit", "demo"},
     {"commands"},
     {"cli"},
