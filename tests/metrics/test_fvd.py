@@ -183,6 +183,20 @@ def test_indices_are_checked():
         mixed.compute()
 
 
+def test_extractor_computes_in_full_float32_and_settings_come_back():
+    class Spy(SmallExtractor):
+        def forward(self, video):
+            seen.append((torch.backends.cudnn.conv.fp32_precision, torch.is_autocast_enabled("cpu"), video.dtype))
+            return super().forward(video)
+
+    seen, before = [], (torch.backends.cudnn.conv.fp32_precision, torch.backends.cudnn.allow_tf32)
+    metric = FrechetVideoDistance(Spy(), size=8, num_features=NUM_FEATURES)
+    with torch.autocast("cpu", torch.bfloat16):
+        metric.update(REAL[:1], real=True)
+    assert seen == [("ieee", False, torch.float32)]
+    assert (torch.backends.cudnn.conv.fp32_precision, torch.backends.cudnn.allow_tf32) == before
+
+
 def test_extractor_is_checked():
     metric = FrechetVideoDistance(lambda video: video.mean((2, 3, 4)), size=8)
     with pytest.raises(ValueError, match="400 finite features"):
@@ -284,13 +298,15 @@ def cached_weights():
 
 @pytest.mark.skipif(not cached_weights(), reason="no weights of I3D in the cache of torch.hub")
 @pytest.mark.parametrize("path", cached_weights())
-def test_published_value_of_black_against_white(path):
-    """Of common_metrics_on_video_quality: 8 videos of 30 frames."""
+@pytest.mark.parametrize(("num_frames", "published"), [(10, 569.230), (16, 152.918), (30, 151.256)])
+def test_published_values_of_black_against_white(path, num_frames, published):
+    """Of common_metrics_on_video_quality: 8 videos of 64x64 pixels."""
     metric = FrechetVideoDistance(load_i3d(path))
-    black = torch.zeros(8, 30, 3, 64, 64, dtype=torch.uint8)
+    black = torch.zeros(8, num_frames, 3, 64, 64, dtype=torch.uint8)
     metric.update(black, real=True)
     metric.update(black + 255, real=False)
-    assert metric.compute().item() == pytest.approx(151.256, abs=0.02)
+    # TensorFlow's own value for 30 frames is 151.392.
+    assert metric.compute().item() == pytest.approx(published, rel=1e-3)
 
 
 def test_random_i3d_distance_is_its_metric_with_a_random_network():
