@@ -28,6 +28,7 @@ def prepare(video: Tensor, preprocessing: Preprocessing = "mcvd", size: int = 22
         float32 (3, T, size, size) in [-1, 1].
 
     Example:
+        >>> import torch
         >>> prepare(torch.full((10, 1, 6, 8), 255, dtype=torch.uint8)).unique()
         tensor([1.])
     """
