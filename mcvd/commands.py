@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,8 @@ def _sampler(name: str | None, num_steps: int | None) -> AbstractSampler:
         raise ValueError(f"--sampler {name}: there is none of this name; there are {known}")
     if num_steps is None:
         return DEFAULT_SAMPLER if name is None else kind()
+    if "num_steps" not in {field.name for field in fields(kind)}:
+        raise ValueError(f"--steps: {name} chooses its steps itself, leave the number out")
     return kind(num_steps=num_steps)
 
 
