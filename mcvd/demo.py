@@ -22,9 +22,9 @@ from mcvd.module import MCVD
 from mcvd.samplers import DDIM
 
 CONFIG = Path(__file__).with_name("demo.yaml")
-SAMPLER = DDIM(num_steps=12)
+SAMPLER = DDIM(num_steps=8)
 NUM_SAMPLES = 10
-NUM_CLIPS = 12  # scored
+NUM_CLIPS = 8  # scored
 NUM_SHOWN = 2  # scenes on the page
 NUM_PREDICTED = 10  # frames: two blocks
 NUM_LONG = 100
