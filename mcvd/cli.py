@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 
 DESCRIPTION = "Masked conditional video diffusion: predict, interpolate and generate video with one model."
@@ -42,13 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in argv
     argv = [word for word in argv if word != "--debug"]
     try:
-        if argv[:1] == ["fit"]:
-            from mcvd.fit import run_fit
-
-            run_fit(argv[1:])
-        else:
-            options = {key: value for key, value in vars(_parser().parse_args(argv)).items() if value is not None}
-            _command(options.pop("command"))(**options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            _run(argv)
     except KeyboardInterrupt:
         print("mcvd: interrupted", file=sys.stderr)
         return 130
@@ -58,6 +55,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"mcvd: {_message(error)}", file=sys.stderr)
         return _status(error)
     return 0
+
+
+def _run(argv: list[str]) -> None:
+    if argv[:1] == ["fit"]:
+        from mcvd.fit import run_fit
+
+        run_fit(argv[1:])
+    else:
+        options = {key: value for key, value in vars(_parser().parse_args(argv)).items() if value is not None}
+        _command(options.pop("command"))(**options)
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    """A warning is one line, without the place in the code."""
+    print(f"mcvd: {message}", file=sys.stderr)
 
 
 def _command(name: str) -> Callable[..., None]:

@@ -146,8 +146,8 @@ class _Facts(Callback):
             begin = f"from step {trainer.global_step}" if trainer.global_step else "from the start"
             _say(
                 f"training {millions:.2f} M parameters on {block.past}|{block.current}|{block.future} frames of "
-                f"{height}x{width}, {trainer.world_size} x {pl_module.device.type}, {trainer.precision}, {begin}, "
-                f"in {folder}"
+                f"{height}x{width}, {len(trainer.datamodule.train_clips.videos)} videos, "
+                f"{trainer.world_size} x {pl_module.device.type}, {trainer.precision}, {begin}, in {folder}"
             )
 
 
@@ -189,8 +189,16 @@ def _fit(cli: FitCLI) -> None:
             )
             raise SystemExit(128 + stopped.signal_number) from None
     else:
+        _tell_failures(cli.datamodule)
         if trainer.is_global_zero:
             _say(f"trained {trainer.global_step} steps; use the model: {_how_to_use(cli.model, path.path)}")
+
+
+def _tell_failures(data: VideoData) -> None:
+    """How many clips were replaced because their videos turned out to be damaged; counted over all workers."""
+    failures = data.train_clips.failures
+    if failures.any():
+        _say(f"{int(failures.sum())} clips of {int((failures > 0).sum())} damaged videos were replaced by others")
 
 
 def _how_to_use(model: MCVD, path: Path) -> str:
