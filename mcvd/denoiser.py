@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -19,9 +18,7 @@ from mcvd.noise import (
     noisy_from_clean,
     velocity_from_clean,
 )
-
-Denoise = Callable[[Tensor, Tensor], Tensor]
-"""``denoise(noisy, t) -> clean estimate``, (B, ...) and (B,) to (B, ...): all that a sampler ever sees."""
+from mcvd.samplers.base import Denoise
 
 Prediction = Literal["eps", "x0", "v"]
 

@@ -12,7 +12,10 @@ from mcvd.noise import AbstractNoiseSchedule, Coefficients, noise_from_clean
 from mcvd.samplers.spacing import AbstractSpacing
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
+"""``denoise(noisy, t) -> clean estimate``, (B, ...) and (B,) to (B, ...): all that a sampler ever sees."""
+
 Draw = Callable[[Tensor], Tensor]
+"""``draw(x)`` returns fresh standard normal noise of x's shape."""
 
 
 class AbstractSampler(ABC):
