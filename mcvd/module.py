@@ -74,7 +74,7 @@ class MCVD(LightningModule):
     # Training
 
     def loss(self, batch: dict[str, Any]) -> Tensor:
-        """Loss of each clip of a batch, averaged over the numbers in a block.
+        """Loss of each clip of a batch, summed over pixels as published (see `Denoiser.loss`).
 
         Args:
             batch: ``video`` uint8 (B, T, C, H, W) and ``index``, the number of each clip in the whole training, from

@@ -65,7 +65,9 @@ class Preview(Callback):
             return
         self._step = trainer.global_step
         clips = trainer.datamodule.val_clips
-        clips = torch.stack([clips[number]["video"] for number in range(min(self.num_videos, len(clips)))])
+        count = min(self.num_videos, len(clips))
+        spread = [i * len(clips) // count for i in range(count)]  # over all videos, not of the first alone
+        clips = torch.stack([clips[number]["video"] for number in spread])
         with averaged_weights(trainer, pl_module), trainer.precision_plugin.forward_context():
             shown = preview(pl_module, clips, self.sampler)
         for task, (truth, made, given) in shown.items():
