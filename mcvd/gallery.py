@@ -19,7 +19,11 @@ from mcvd.evaluate import CHOSEN_WITH_THE_TRUTH, describe_conditions, row_title
 from mcvd.whole import whole
 
 GIVEN, MADE, TRUTH = "#2f7de1", "#f08a24", "#8b95a1"  # blue and orange: told apart by the colour-blind too
-_LEGEND = {"given": "given to the model", "made": "made by the model", "truth": "the truth, hidden from the model"}
+_LEGEND = {
+    "given": "given to the model",
+    "made": "made by the model",
+    "truth": "what the model did not see, or a rule to compare with",
+}
 _MEDIA_TYPES = {".mp4": "video/mp4", ".gif": "image/gif", ".png": "image/png", ".jpg": "image/jpeg"}
 _SHOWN_PIXELS = 192  # smaller videos are enlarged to about this: mp4 keeps colour at half resolution only
 _BORDER_PIXELS = 6
