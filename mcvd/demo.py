@@ -20,6 +20,7 @@ from mcvd.evaluate import evaluate, format_table
 from mcvd.gallery import Page
 from mcvd.module import MCVD
 from mcvd.samplers import DDIM
+from mcvd.whole import whole
 
 CONFIG = Path(__file__).with_name("demo.yaml")
 SAMPLER = DDIM(num_steps=8)
@@ -77,7 +78,8 @@ def run_demo(out: Path, config: Path = CONFIG) -> dict[str, Any]:
         "details": scores,
         "seconds": round(time.monotonic() - started, 1),
     }
-    (out / "result.json").write_text(json.dumps(result, indent=2) + "\n")
+    with whole(out / "result.json") as part:
+        part.write_text(json.dumps(result, indent=2) + "\n")
     page.write(out / "index.html")
     _say(f"done in {result['seconds']:.0f} s; open {out / 'index.html'}")
     return result
