@@ -20,7 +20,10 @@ from mcvd.noise import (
 )
 from mcvd.samplers.base import Denoise
 
-Prediction = Literal["eps", "x0", "v"]
+Prediction = Literal["eps", "x0", "v", "edm"]
+Dropped = Literal["both", "past", "future"]
+
+SIGMA_DATA = 0.5  # typical standard deviation of video in [-1, 1] (EDM, table 1)
 
 
 class Denoiser(nn.Module):
@@ -30,8 +33,12 @@ class Denoiser(nn.Module):
         net: called as ``net(noisy, label, prepared)`` with
             ``prepared = net.prepare(context, keep, hold, claim_past_visible)``; see `mcvd.nets.UNet`.
         schedule: how much noise there is at each time.
-        predicts: what the network's output means: the noise, the clean frames, or the velocity.
+        predicts: what the network's output means: the noise, the clean frames, the velocity (Salimans and Ho 2022), or
+            "edm": what is missing from the noisy frames themselves, scaled to unit size at every noise level
+            (Karras et al. 2022, section 5).
         distance: of the loss: half the squared difference, or the absolute one, summed over all pixels.
+        min_snr: weigh times as if the clean frames were predicted with the signal-to-noise ratio, but at most this,
+            as weight (min-SNR, Hang et al. 2023, arXiv 2303.09556, who advise 5); None weighs all outputs equally.
 
     The state and all conversions keep the dtype of the noisy frames; only the network runs under autocast.
     """
@@ -42,18 +49,24 @@ class Denoiser(nn.Module):
         schedule: AbstractNoiseSchedule,
         predicts: Prediction = "eps",
         distance: Literal["squared", "absolute"] = "squared",
+        min_snr: float | None = None,
     ):
         super().__init__()
-        if predicts not in ("eps", "x0", "v"):
-            raise ValueError(f"predicts must be 'eps', 'x0' or 'v', got {predicts!r}")
+        if predicts not in ("eps", "x0", "v", "edm"):
+            raise ValueError(f"predicts must be 'eps', 'x0', 'v' or 'edm', got {predicts!r}")
         if distance not in ("squared", "absolute"):
             raise ValueError(f"distance must be 'squared' or 'absolute', got {distance!r}")
         if predicts == "eps" and schedule(torch.ones(1, dtype=torch.float64)).alpha.item() == 0:
-            raise ValueError("at t = 1 this schedule leaves no signal, so noise says nothing there: use 'v' or 'x0'")
+            raise ValueError(
+                "at t = 1 this schedule leaves no signal, so noise says nothing there: use 'v', 'x0' or 'edm'"
+            )
+        if min_snr is not None and (min_snr <= 0 or distance != "squared"):
+            raise ValueError(f"min_snr weighs squared distances and must be above 0, got {min_snr} for {distance!r}")
         self.net = net
         self.schedule = schedule
         self.predicts = predicts
         self.distance = distance
+        self.min_snr = min_snr
 
     def loss(self, clean: Tensor, condition: Condition, t: Tensor, noise: Tensor) -> Tensor:
         """Regression loss on the current frames, deterministic in its arguments (MCVD, eq. 3).
@@ -68,11 +81,11 @@ class Denoiser(nn.Module):
             float (B,), summed over frames, channels and pixels as published (not averaged).
         """
         at = self.schedule(t).like(clean)
-        output = self._run(noisy_from_clean(clean, noise, at), t, self._prepare(condition, hold=False))
-        target = {"eps": noise, "x0": clean, "v": velocity_from_clean(clean, noise, at)}[self.predicts]
-        difference = output - target
+        noisy = noisy_from_clean(clean, noise, at)
+        difference = self._run(noisy, t, self._prepare(condition, hold=False)) - self._target(clean, noise, noisy, at)
         each = 0.5 * difference.square() if self.distance == "squared" else difference.abs()
-        return each.flatten(1).sum(1)
+        each = each.flatten(1).sum(1)
+        return each if self.min_snr is None else each * self._min_snr_weight(at).view(-1)
 
     def predict_noise(self, noisy: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """The noise that the network sees in noisy frames (B, N, C, H, W) at times t (B,)."""
@@ -82,13 +95,20 @@ class Denoiser(nn.Module):
         at = self.schedule(t).like(noisy)
         return noise_from_clean(noisy, self._clean(output, noisy, at), at)
 
-    def bind(self, condition: Condition, guidance: float = 1.0, claim_past_visible: bool = False) -> Denoise:
+    def bind(
+        self,
+        condition: Condition,
+        guidance: float = 1.0,
+        guidance_drops: Dropped = "both",
+        claim_past_visible: bool = False,
+    ) -> Denoise:
         """Fix the condition; everything that depends on it alone is computed here, once, not in every step.
 
         Args:
             condition: of B samples.
-            guidance: 1 uses the condition as it is; other weights w mix in the fully masked estimate,
-                ``null + w * (conditional - null)``, both computed in one network call.
+            guidance: 1 uses the condition as it is; other weights w mix in the estimate with the context masked,
+                ``null + w * (conditional - null)``, both computed in one network call (Ho and Salimans 2022).
+            guidance_drops: which side of the context is masked for that: what guidance makes the result follow.
             claim_past_visible: only to repeat published numbers: the published samplers tell a network with
                 ``past_embedding`` that its past is visible even where it is masked, unlike the published training.
 
@@ -110,7 +130,8 @@ class Denoiser(nn.Module):
             prepared = self._prepare(condition, True, claim_past_visible)
             return lambda noisy, t: self._clean(self._run(noisy, t, prepared), noisy, self.schedule(t).like(noisy))
 
-        prepared = self._prepare(condition.followed_by(condition.null()), True, claim_past_visible)
+        null = condition.null(past=guidance_drops != "future", future=guidance_drops != "past")
+        prepared = self._prepare(condition.followed_by(null), True, claim_past_visible)
 
         def denoise(noisy: Tensor, t: Tensor) -> Tensor:
             output = self._run(torch.cat([noisy, noisy]), torch.cat([t, t]), prepared)
@@ -121,15 +142,56 @@ class Denoiser(nn.Module):
         return denoise
 
     def _prepare(self, condition: Condition, hold: bool, claim_past_visible: bool = False):
-        return self.net.prepare(condition.frames, condition.keep, hold, claim_past_visible)
+        return self.net.prepare(condition.frames, condition.keep, hold, claim_past_visible, condition.noise_level)
 
     def _run(self, noisy: Tensor, t: Tensor, prepared) -> Tensor:
         label = label_from_time(t, self.schedule.num_steps)
-        return self.net(noisy, label, prepared).to(noisy.dtype)
+        if self.predicts == "edm":
+            seen = noisy / _size(self.schedule(t).like(noisy), SIGMA_DATA)
+        elif not self.schedule.preserves_variance:
+            seen = noisy / _size(self.schedule(t).like(noisy), 1.0)
+        else:
+            seen = noisy
+        return self.net(seen, label, prepared).to(noisy.dtype)
+
+    def _target(self, clean: Tensor, noise: Tensor, noisy: Tensor, at: Coefficients) -> Tensor:
+        if self.predicts == "eps":
+            return noise
+        if self.predicts == "v":
+            return velocity_from_clean(clean, noise, at)
+        if self.predicts == "edm":
+            skip, out = _edm_coefficients(at)
+            return (clean - skip * noisy) / out
+        return clean
+
+    def _min_snr_weight(self, at: Coefficients) -> Tensor:
+        """Weight of the squared error of the output: that of the clean frames, times how far they follow it."""
+        of_clean = (at.alpha / at.sigma).square().clamp(max=self.min_snr)
+        follows = {
+            "eps": at.sigma / at.alpha,
+            "x0": torch.ones_like(at.sigma),
+            "v": at.sigma / (at.alpha**2 + at.sigma**2),
+            "edm": _edm_coefficients(at)[1],
+        }
+        return of_clean * follows[self.predicts].square()
 
     def _clean(self, output: Tensor, noisy: Tensor, at: Coefficients) -> Tensor:
         if self.predicts == "eps":
             return clean_from_noise(noisy, output, at)
         if self.predicts == "v":
             return clean_from_velocity(noisy, output, at)
+        if self.predicts == "edm":
+            skip, out = _edm_coefficients(at)
+            return skip * noisy + out * output
         return output
+
+
+def _size(at: Coefficients, sigma_data: float) -> Tensor:
+    """Standard deviation of noisy frames whose clean ones have this one."""
+    return ((at.alpha * sigma_data) ** 2 + at.sigma**2).sqrt()
+
+
+def _edm_coefficients(at: Coefficients) -> tuple[Tensor, Tensor]:
+    """(c_skip, c_out) of EDM, table 1, for ``noisy = alpha * clean + sigma * noise``: finite also where alpha is 0."""
+    size = _size(at, SIGMA_DATA)
+    return at.alpha * (SIGMA_DATA / size) ** 2, at.sigma * SIGMA_DATA / size

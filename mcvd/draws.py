@@ -69,20 +69,22 @@ class TrainingDraws:
         self.seed = seed
         self.generator = torch.Generator(device)
 
-    def __call__(self, indices: Sequence[int], shape: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def __call__(self, indices: Sequence[int], *shapes: Sequence[int]) -> tuple[Tensor, ...]:
         """Draw for a batch.
 
         Args:
             indices: number of each clip, counted over the whole training.
-            shape: of one row of noise.
+            shapes: of one row of each noise that is wanted.
 
         Returns:
-            uniform float32 (B, 3) in [0, 1), for the two masks and the time, and normal float32 (B, *shape).
+            uniform float32 (B, 6) in [0, 1): for the two masks, the time, the part of the past and of the future
+            that is shown, and the noise level of the context; then standard normal float32 (B, *shape) for each shape.
         """
-        uniform, normal = [], []
+        rows = []
         for index in indices:
             self.generator.manual_seed(keyed_seed(self.seed, index))
             device = self.generator.device
-            uniform.append(torch.rand(3, generator=self.generator, device=device))
-            normal.append(torch.randn(tuple(shape), generator=self.generator, device=device))
-        return torch.stack(uniform), torch.stack(normal)
+            uniform = torch.rand(6, generator=self.generator, device=device)
+            normal = [torch.randn(tuple(shape), generator=self.generator, device=device) for shape in shapes]
+            rows.append((uniform, *normal))
+        return tuple(torch.stack(column) for column in zip(*rows, strict=True))

@@ -61,6 +61,8 @@ class Condition:
         future: float (B, F, C, H, W), the frames after, oldest first; F may be 0.
         keep_past: bool (B, P), True where a past frame is visible.
         keep_future: bool (B, F), True where a future frame is visible.
+        noise_level: float (B,), standard deviation of the noise that the visible frames carry, in the model's range;
+            None is 0, clean frames. It is what the network is told; `noised` adds the noise too.
 
     Generated context comes back unclamped, so values are not checked against [-1, 1].
 
@@ -75,8 +77,15 @@ class Condition:
     future: Tensor
     keep_past: Tensor
     keep_future: Tensor
+    noise_level: Tensor | None = None
 
     def __post_init__(self) -> None:
+        if self.noise_level is None:
+            object.__setattr__(self, "noise_level", self.past.new_zeros(len(self.past)))
+        if self.noise_level.shape != self.past.shape[:1]:
+            raise ValueError(
+                f"noise_level must be one number per sample, ({len(self.past)},), got {tuple(self.noise_level.shape)}"
+            )
         for side in ("past", "future"):
             frames, keep = getattr(self, side), getattr(self, f"keep_{side}")
             if frames.ndim != 5 or not frames.is_floating_point():
@@ -114,13 +123,32 @@ class Condition:
         """Past then future masks, bool (B, P + F)."""
         return torch.cat([self.keep_past, self.keep_future], dim=1)
 
-    def null(self) -> Condition:
-        """The same shapes with everything masked."""
-        return replace(self, keep_past=torch.zeros_like(self.keep_past), keep_future=torch.zeros_like(self.keep_future))
+    def null(self, past: bool = True, future: bool = True) -> Condition:
+        """The same shapes with everything masked, or one side of it."""
+        return replace(
+            self,
+            keep_past=torch.zeros_like(self.keep_past) if past else self.keep_past,
+            keep_future=torch.zeros_like(self.keep_future) if future else self.keep_future,
+        )
+
+    def noised(self, level: Tensor, noise: Tensor) -> Condition:
+        """The same condition under noise, which the network is told of: ``frames + level * noise``.
+
+        A model that is trained so is used to flawed context, such as frames of its own making (cascaded diffusion's
+        conditioning augmentation, arXiv 2106.15282, applied to time as in arXiv 2408.14837).
+
+        Args:
+            level: float (B,), standard deviation in the model's range [-1, 1].
+            noise: standard normal (B, P + F, C, H, W).
+        """
+        past, future = (self.frames + level.view(-1, 1, 1, 1, 1) * noise).split(
+            [self.past.shape[1], self.future.shape[1]], dim=1
+        )
+        return replace(self, past=past, future=future, noise_level=level)
 
     def followed_by(self, other: Condition) -> Condition:
         """One condition of both batches, this one's samples first."""
-        names = ("past", "future", "keep_past", "keep_future")
+        names = ("past", "future", "keep_past", "keep_future", "noise_level")
         return Condition(*(torch.cat([getattr(self, name), getattr(other, name)]) for name in names))
 
     def __repr__(self) -> str:

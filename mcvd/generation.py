@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from mcvd.denoiser import Denoiser
+from mcvd.denoiser import Denoiser, Dropped
 from mcvd.draws import RowNoise
 from mcvd.frames import Condition, FrameBlock, model_from_pixels, pixels_from_model
 from mcvd.rollout import plan, rollout
 from mcvd.samplers import AbstractSampler
 
 MAX_CACHE_BYTES = 8 << 30
+_OF_CONTEXT = 1 << 20  # in the name of a draw: beyond the draws of any sampler
 
 
 class SamplingOptions(TypedDict, total=False):
@@ -27,6 +28,10 @@ class SamplingOptions(TypedDict, total=False):
         num_samples: K different videos for each given one.
         sampler: of `mcvd.samplers`; None or absent is `mcvd.module.DEFAULT_SAMPLER`.
         guidance: 1 is the model as trained; above 1 follows the context more strongly (see `Denoiser.bind`).
+        guidance_drops: "both", "past" or "future": the side that guidance makes the result follow.
+        context_noise: standard deviation of noise added to the context of every block that follows frames made before,
+            in the model's range [-1, 1]; steadies long videos of models trained with ``MCVD.context_noise``.
+        overlap: how many frames a block shares with what is known on each side; None is all that it has slots for.
         seed: same seed, same video; one number, or one per given video.
         batch_size: videos made at once at most, to bound memory; it does not change the result.
         progress: show a progress bar when the output is a terminal.
@@ -36,6 +41,9 @@ class SamplingOptions(TypedDict, total=False):
     num_samples: int
     sampler: AbstractSampler | None
     guidance: float
+    guidance_drops: Dropped
+    context_noise: float
+    overlap: int | None
     seed: int | Sequence[int]
     batch_size: int | None
     progress: bool
@@ -56,6 +64,9 @@ class Generation:
     block: FrameBlock
     sampler: AbstractSampler
     guidance: float = 1.0
+    guidance_drops: Dropped = "both"
+    context_noise: float = 0.0
+    overlap: int | None = None
     num_samples: int = 1
     seed: int | Sequence[int] = 0
     batch_size: int | None = None
@@ -73,7 +84,7 @@ class Generation:
         """Yield (start, uint8 (B[, K], n, C, H, W)) as blocks are made, from uint8 past and future (B, T, C, H, W)."""
         num_videos, samples = len(past), self.num_samples
         keys = self._keys(num_videos)
-        num_steps = sum(1 for _ in plan(self.block, past.shape[1], future.shape[1], num_frames))
+        num_steps = sum(1 for _ in plan(self.block, past.shape[1], future.shape[1], num_frames, self.overlap))
         parts = list(self._parts(num_videos, past.shape[-2:]))
         total = num_steps * self.sampler.num_calls * len(parts)
         with tqdm(total=total, unit="call", disable=None if self.progress else True, leave=False) as bar:
@@ -85,6 +96,7 @@ class Generation:
                     *(model_from_pixels(side[videos.start : videos.stop].to(self._device)) for side in (past, future)),
                     num_frames,
                     len(chosen),
+                    self.overlap,
                 )
                 for videos, chosen in parts
             ]
@@ -128,11 +140,16 @@ class Generation:
                     range(sample, min(sample + samples, self.num_samples)),
                 )
 
-    def _maker(self, keys: Sequence[tuple[int, ...]], bar: tqdm) -> Callable[[Condition, int], Tensor]:
-        def make(condition: Condition, number: int) -> Tensor:
+    def _maker(self, keys: Sequence[tuple[int, ...]], bar: tqdm) -> Callable[[Condition, int, bool], Tensor]:
+        def make(condition: Condition, number: int, sees_made: bool) -> Tensor:
             draw = RowNoise([(*key, number) for key in keys])
+            if self.context_noise and sees_made:
+                level = condition.noise_level + self.context_noise
+                condition = condition.noised(
+                    level, RowNoise([(*key, number, _OF_CONTEXT) for key in keys])(condition.frames)
+                )
             with torch.inference_mode(), evaluating(self.denoiser):
-                denoise = self.denoiser.bind(condition, self.guidance, self.claim_past_visible)
+                denoise = self.denoiser.bind(condition, self.guidance, self.guidance_drops, self.claim_past_visible)
 
                 def counted(noisy: Tensor, t: Tensor) -> Tensor:
                     bar.update()

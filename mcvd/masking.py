@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from mcvd.frames import Condition
@@ -17,6 +18,8 @@ class Masking:
         p_past: probability that the past frames of a sample are hidden, 0 to 1.
         p_future: probability that its future frames are hidden, 0 to 1.
         tied: one coin for both sides: both are shown or both are hidden. Needs ``p_past == p_future``.
+        p_partial: probability that a shown side is shown in part: its nearest n frames, n uniform from 1 to one less
+            than all, each side by itself. A model that was trained so takes any number of given frames.
 
     Example:
         >>> past = future = torch.ones(4, 2, 1, 8, 8)
@@ -27,9 +30,10 @@ class Masking:
     p_past: float = 0.0
     p_future: float = 0.0
     tied: bool = False
+    p_partial: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("p_past", "p_future"):
+        for name in ("p_past", "p_future", "p_partial"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} is a probability from 0 to 1, got {value}")
@@ -42,16 +46,25 @@ class Masking:
         Args:
             past: float (B, P, C, H, W) in the model's range.
             future: float (B, F, C, H, W).
-            uniform: float (B, 2) in [0, 1): a number for the past and one for the future (ignored when tied).
+            uniform: float (B, 2) in [0, 1): a number for the past and one for the future (ignored when tied); with
+                ``p_partial``, (B, 4): two more, for how much of the past and of the future.
         """
         show_past = uniform[:, 0] >= self.p_past
         show_future = show_past if self.tied else uniform[:, 1] >= self.p_future
-        return Condition(
-            past,
-            future,
-            show_past[:, None].expand(past.shape[:2]),
-            show_future[:, None].expand(future.shape[:2]),
-        )
+        keep_past = show_past[:, None].expand(past.shape[:2])
+        keep_future = show_future[:, None].expand(future.shape[:2])
+        if self.p_partial:
+            keep_past = keep_past & self._nearest(past.shape[1], uniform[:, 2]).flip(1)
+            keep_future = keep_future & self._nearest(future.shape[1], uniform[:, 3])
+        return Condition(past, future, keep_past, keep_future)
+
+    def _nearest(self, num_frames: int, uniform: Tensor) -> Tensor:
+        """Which frames of a shown side are shown, nearest first, bool (B, num_frames)."""
+        count = torch.full_like(uniform, num_frames)
+        if num_frames > 1:
+            part = (uniform / self.p_partial * (num_frames - 1)).floor() + 1  # uniform below p_partial: 1 ... n - 1
+            count = torch.where(uniform < self.p_partial, part, count)
+        return torch.arange(num_frames, device=uniform.device) < count[:, None]
 
     def allows(self, past_shown: bool | None, future_shown: bool | None) -> bool:
         """Whether training ever shows this combination; None stands for a side that the block does not have."""

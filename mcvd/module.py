@@ -36,8 +36,11 @@ class MCVD(LightningModule):
         size: height and width of the frames.
         channels: 3 for colour, 1 for grey.
         schedule: noise over time.
-        predicts: what the network's output means: noise (eps), clean frames (x0) or velocity (v).
+        predicts: what the network's output means: noise (eps), clean frames (x0), velocity (v) or edm; see `Denoiser`.
+        min_snr: weigh the loss by the signal-to-noise ratio, at most this; see `Denoiser`.
         masking: how often past and future are hidden in training; it decides which tasks the model can do.
+        context_noise: in half of the training the context carries noise of a random level up to this standard
+            deviation (range of the frames: [-1, 1]), which the network is told; its conditioning needs ``tell_noise``.
         optimizer: makes the optimiser from the parameters.
         warmup_steps: the learning rate rises linearly from 0 over so many steps, then stays.
         frame_rate_hz: of the training clips; learned from the data when training starts.
@@ -52,7 +55,9 @@ class MCVD(LightningModule):
         channels: int = 3,
         schedule: AbstractNoiseSchedule = LinearBeta(),
         predicts: Prediction = "eps",
+        min_snr: float | None = None,
         masking: Masking = Masking(),
+        context_noise: float = 0.0,
         optimizer: Callable[[Iterable], Optimizer] = lambda parameters: Adam(parameters, lr=2e-4),
         warmup_steps: int = 1000,
         frame_rate_hz: float | None = None,
@@ -63,12 +68,17 @@ class MCVD(LightningModule):
         self.size = tuple(size)
         self.channels = channels
         self.masking = masking
+        self.context_noise = context_noise
         self.optimizer = optimizer
         self.warmup_steps = warmup_steps
         self.frame_rate_hz = frame_rate_hz
         self.seed = seed
-        self.denoiser = Denoiser(net(block, channels), schedule, predicts)
+        self.denoiser = Denoiser(net(block, channels), schedule, predicts, min_snr=min_snr)
         self.denoiser.net.check_size(*self.size)
+        if not 0 <= context_noise < 2:
+            raise ValueError(f"context_noise is a standard deviation in the range [-1, 1], got {context_noise}")
+        if context_noise and not self.denoiser.net.conditioning.tell_noise:
+            raise ValueError("context_noise needs a network that is told of it: set tell_noise of its conditioning")
         self.config: dict[str, Any] | None = None  # how this model was built; see `mcvd.build`
 
     # Training
@@ -84,10 +94,15 @@ class MCVD(LightningModule):
             float (B,).
         """
         past, current, future = self.block.split(model_from_pixels(batch["video"]))
-        uniform, noise = TrainingDraws(self.seed, current.device)(batch["index"], current.shape[1:])
+        condition_shape = (self.block.num_context, *current.shape[2:])
+        shapes = [current.shape[1:]] + ([condition_shape] if self.context_noise else [])
+        uniform, noise, *of_context = TrainingDraws(self.seed, current.device)(batch["index"], *shapes)
         num_steps = self.denoiser.schedule.num_steps
         t = ((uniform[:, 2] * num_steps).floor() + 1) / num_steps
-        condition = self.masking.condition(past, future, uniform[:, :2])
+        condition = self.masking.condition(past, future, uniform[:, [0, 1, 3, 4]])
+        if of_context:
+            level = (2 * uniform[:, 5] - 1).clamp(min=0) * self.context_noise  # half of the clips stay clean
+            condition = condition.noised(level, of_context[0])
         return self.denoiser.loss(current, condition, t, noise)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
@@ -134,7 +149,7 @@ class MCVD(LightningModule):
                 ``backward``: the frames that come after, of which the first ``block.future`` count).
             num_frames: how many to make, any number.
             backward: make what came before.
-            **options: num_samples, sampler, guidance, seed, batch_size and progress; see `SamplingOptions`.
+            **options: num_samples, sampler, guidance, seed, batch_size and more; see `SamplingOptions`.
 
         Returns:
             uint8 (B, num_frames, C, H, W) on the CPU in time order, or (B, K, num_frames, C, H, W) for K > 1 samples.
@@ -171,11 +186,25 @@ class MCVD(LightningModule):
         past, future = (self._given(side if side is not None else given[..., :0, :, :, :]) for side in (past, future))
         if len(past) != len(future):
             raise ValueError(f"past and future must hold equally many videos, got {len(past)} and {len(future)}")
-        check_task(self.block, self.masking, past.shape[1], future.shape[1], num_frames)
-        if options.get("guidance", 1.0) != 1:
-            check_task(self.block, self.masking, 0, 0, 1)
+        self._check_options(past.shape[1], future.shape[1], num_frames, options)
         options = {"sampler": DEFAULT_SAMPLER} | {name: value for name, value in options.items() if value is not None}
         return Generation(self.denoiser, self.block, **options).stream(past, future, num_frames)
+
+    def _check_options(self, num_past: int, num_future: int, num_frames: int, options: SamplingOptions) -> None:
+        """Refuse, before any work, what the model was not trained for."""
+        check_task(self.block, self.masking, num_past, num_future, num_frames, options.get("overlap"))
+        if options.get("guidance", 1.0) != 1:
+            dropped = options.get("guidance_drops", "both")
+            if dropped not in ("both", "past", "future"):
+                raise ValueError(f"guidance_drops must be 'both', 'past' or 'future', got {dropped!r}")
+            kept = (num_past * (dropped == "future"), num_future * (dropped == "past"))
+            check_task(self.block, self.masking, *kept, 1)
+        level = options.get("context_noise", 0.0)
+        if not 0 <= level <= self.context_noise:
+            raise ValueError(
+                f"context_noise {level:g}: this model was trained with levels from 0 to {self.context_noise:g} "
+                "(model.context_noise)"
+            )
 
     def _given(self, video: Tensor) -> Tensor:
         """A user's frames as uint8 (B, T, C, H, W), checked against what the model works on."""

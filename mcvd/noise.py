@@ -8,7 +8,7 @@ Time t runs from 0 (clean) to 1 (noise).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import log, pi
 
@@ -38,9 +38,11 @@ class AbstractNoiseSchedule(ABC):
     """The amount of noise at each time, ``schedule(t) -> Coefficients``.
 
     ``num_steps`` is the number of training times, the grid ``t = (k + 1) / num_steps`` with k = 0 the cleanest.
+    ``preserves_variance`` says that alpha^2 + sigma^2 = 1 everywhere.
     """
 
     num_steps: int
+    preserves_variance: bool = True
 
     @abstractmethod
     def __call__(self, t: Tensor) -> Coefficients:
@@ -144,6 +146,7 @@ class Geometric(AbstractNoiseSchedule):
     num_steps: int = 1000
     sigma_min: float = 0.01
     sigma_max: float = 50.0
+    preserves_variance: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         if self.num_steps < 2 or not 0 < self.sigma_min < self.sigma_max:
@@ -155,6 +158,41 @@ class Geometric(AbstractNoiseSchedule):
         growth = log(self.sigma_max / self.sigma_min) / (self.num_steps - 1)
         sigma = self.sigma_min * torch.exp(growth * step.clamp(min=0)) * (step + 1).clamp(max=1).sqrt()
         return Coefficients(torch.ones_like(t), sigma.to(t.dtype))
+
+
+@dataclass(frozen=True)
+class ZeroTerminalSNR(AbstractNoiseSchedule):
+    """Another schedule stretched until its last step is noise alone (Lin et al. 2023, arXiv 2305.08891, algorithm 1).
+
+    A schedule that leaves some signal at t = 1 (`LinearBeta` leaves 0.6%) shows a model the mean brightness of each
+    video in training and none in sampling, so that samples tend to medium brightness. Needs a network that predicts
+    v, x0 or edm: at t = 1 the noise says nothing about the video.
+
+    Args:
+        schedule: variance preserving.
+
+    Example:
+        >>> ZeroTerminalSNR(LinearBeta())(torch.tensor([0.0, 1.0])).alpha.tolist()
+        [1.0, 0.0]
+    """
+
+    schedule: AbstractNoiseSchedule
+
+    def __post_init__(self) -> None:
+        if not self.schedule.preserves_variance:
+            raise ValueError(f"only a variance preserving schedule can be stretched, got {self.schedule}")
+
+    @property
+    def num_steps(self) -> int:
+        """Of the schedule within."""
+        return self.schedule.num_steps
+
+    def __call__(self, t: Tensor) -> Coefficients:
+        """See `AbstractNoiseSchedule`."""
+        at, end = self.schedule(t.double()), self.schedule(torch.ones((), dtype=torch.float64, device=t.device))
+        lost = at.sigma.square() / (1 + at.alpha) / (1 - end.alpha)  # 1 - the new alpha, without cancellation
+        alpha = ((at.alpha - end.alpha) / (1 - end.alpha)).clamp(min=0)
+        return Coefficients(alpha.to(t.dtype), (lost * (1 + alpha)).sqrt().to(t.dtype))
 
 
 def label_from_time(t: Tensor, num_steps: int) -> Tensor:

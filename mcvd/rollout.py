@@ -27,12 +27,22 @@ class Step:
     future: range
 
 
-def plan(block: FrameBlock, num_past: int, num_future: int, num_frames: int) -> Iterator[Step]:
+def plan(
+    block: FrameBlock, num_past: int, num_future: int, num_frames: int, overlap: int | None = None
+) -> Iterator[Step]:
     """The blocks that fill a gap of ``num_frames`` between given frames, in the order in which they are made.
 
     Index 0 is the first given past frame; the gap is ``[num_past, num_past + num_frames)``, the given future follows.
     With a past alone blocks slide forward; with a future alone backward; with neither, forward from nothing. With both,
     forward and backward blocks alternate until what is left fits into one block, which sees both sides.
+
+    Args:
+        block: of the model.
+        num_past: given frames before the gap.
+        num_future: given frames after it.
+        num_frames: length of the gap.
+        overlap: how many known frames at most a block shares with what is known on each side, its nearest ones; None
+            is as many as it has slots for.
 
     Example:
         >>> [step.current for step in plan(FrameBlock(2, 5), num_past=2, num_future=0, num_frames=8)]
@@ -40,15 +50,19 @@ def plan(block: FrameBlock, num_past: int, num_future: int, num_frames: int) -> 
     """
     if min(num_past, num_future) < 0 or num_frames < 1:
         raise ValueError(f"num_frames must be at least 1 and nothing negative, got {num_past, num_future, num_frames}")
+    if overlap is not None and not 1 <= overlap <= max(block.past, block.future):
+        longest = max(block.past, block.future)
+        raise ValueError(f"overlap must be 1 to {longest} frames, the longest context of {block}, got {overlap}")
     low, high = num_past, num_past + num_frames
     end = high + num_future
+    reach_past, reach_future = (slot if overlap is None else min(slot, overlap) for slot in (block.past, block.future))
 
     def window(start: int) -> Step:
         stop = start + block.current
         return Step(
-            past=range(max(0, start - block.past), start) if low >= start > 0 else range(start, start),
+            past=range(max(0, start - reach_past), start) if low >= start > 0 else range(start, start),
             current=range(start, stop),
-            future=range(stop, min(end, stop + block.future)) if high <= stop < end else range(stop, stop),
+            future=range(stop, min(end, stop + reach_future)) if high <= stop < end else range(stop, stop),
         )
 
     def context(step: Step) -> tuple[int, int]:
@@ -73,7 +87,14 @@ def plan(block: FrameBlock, num_past: int, num_future: int, num_frames: int) -> 
         forward = not forward
 
 
-def check_task(block: FrameBlock, masking: Masking, num_past: int, num_future: int, num_frames: int) -> None:
+def check_task(
+    block: FrameBlock,
+    masking: Masking,
+    num_past: int,
+    num_future: int,
+    num_frames: int,
+    overlap: int | None = None,
+) -> None:
     """Refuse, before any work, what a model was not trained for.
 
     Raises:
@@ -86,35 +107,41 @@ def check_task(block: FrameBlock, masking: Masking, num_past: int, num_future: i
         )
     if num_past and not block.past:
         raise ValueError(f"this model has no past slot ({block}): train one with block.past > 0")
-    for step in plan(block, num_past, num_future, num_frames):
+    for step in plan(block, num_past, num_future, num_frames, overlap):
         sides = {"past": (len(step.past), block.past), "future": (len(step.future), block.future)}
         shown = {name: bool(given) if slot else None for name, (given, slot) in sides.items()}
         if not masking.allows(shown["past"], shown["future"]):
             words = [f"the {name} {'shown' if is_shown else 'hidden'}" for name, is_shown in shown.items()]
             raise ValueError(f"this needs {' and '.join(words)}, which {masking} never drew: train with other masks")
         for name, (given, slot) in sides.items():
-            if 0 < given < slot and not masking.allows(*(False if side == name else None for side in sides)):
+            part_is_known = masking.p_partial > 0 or masking.allows(
+                *(False if side == name else None for side in sides)
+            )
+            if 0 < given < slot and not part_is_known:
                 raise ValueError(f"this model needs {slot} {name} frames, got {given}, and was never trained without")
 
 
 def rollout(
-    make: Callable[[Condition, int], Tensor],
+    make: Callable[[Condition, int, bool], Tensor],
     block: FrameBlock,
     past: Tensor,
     future: Tensor,
     num_frames: int,
     num_samples: int = 1,
+    overlap: int | None = None,
 ) -> Iterator[tuple[int, Tensor]]:
     """Fill the gap between given frames by following the `plan`; given frames are never rewritten.
 
     Args:
-        make: ``make(condition, step_number)`` returns the current frames of a block, float (B * K, N, C, H, W). The
-            condition has B samples as long as it holds given frames alone, and B * K as soon as made ones are in it.
+        make: ``make(condition, step_number, sees_made)`` returns the current frames of a block, float
+            (B * K, N, C, H, W). The condition has B samples as long as it holds given frames alone, and B * K as soon
+            as made ones are in it (``sees_made``).
         block: of the model.
         past: float (B, P, C, H, W), the given frames before, any number of them, 0 too.
         future: float (B, F, C, H, W), the given frames after.
         num_frames: length of the gap.
         num_samples: K videos for each given one, adjacent in the batch.
+        overlap: see `plan`.
 
     Yields:
         (start, frames) as they are made: index of the first frame in the gap (0 is its first frame) and float
@@ -126,8 +153,9 @@ def rollout(
     known = {i: past[:, i] for i in range(max(0, low - reach), low)}
     known |= {high + i: future[:, i] for i in range(min(reach, num_future))}
 
-    for number, step in enumerate(plan(block, num_past, num_future, num_frames)):
-        made = make(_condition(known, step, block, past, num_samples), number)
+    for number, step in enumerate(plan(block, num_past, num_future, num_frames, overlap)):
+        sees_made = any(num_past <= i < num_past + num_frames for i in (*step.past, *step.future))
+        made = make(_condition(known, step, block, past, num_samples), number, sees_made)
         new = [i for i in step.current if low <= i < high]
         frames = made[:, new[0] - step.current.start : new[-1] + 1 - step.current.start]
         known |= {i: frames[:, k] for k, i in enumerate(new)}

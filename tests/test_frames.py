@@ -85,3 +85,22 @@ def test_shapes_and_types_are_checked_at_the_door(past, keep):
 def test_past_and_future_must_be_of_one_size():
     with pytest.raises(ValueError, match="agree"):
         Condition.visible(torch.zeros(1, 1, 1, 4, 4), torch.zeros(1, 1, 1, 8, 8))
+
+
+def test_context_noise_is_added_where_frames_are_visible_and_told():
+    past, future = torch.zeros(2, 2, 1, 4, 4), torch.ones(2, 1, 1, 4, 4)
+    condition = Condition.visible(past, future).null(past=False)
+    noise = torch.randn(2, 3, 1, 4, 4)
+    noised = condition.noised(torch.tensor([0.0, 0.5]), noise)
+    assert torch.equal(noised.past[0], past[0])
+    assert torch.equal(noised.past[1], 0.5 * noise[1, :2])
+    assert not noised.future.any()  # hidden frames stay hidden
+    assert noised.noise_level.tolist() == [0.0, 0.5]
+    assert noised.followed_by(condition).noise_level.tolist() == [0.0, 0.5, 0.0, 0.0]
+
+
+def test_null_hides_the_sides_that_it_is_told_to():
+    frames = torch.ones(1, 2, 1, 4, 4)
+    condition = Condition.visible(frames, frames)
+    assert condition.null(future=False).keep.tolist() == [[False, False, True, True]]
+    assert condition.null(past=False).keep.tolist() == [[True, True, False, False]]

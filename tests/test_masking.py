@@ -58,3 +58,19 @@ def test_a_side_that_the_block_lacks_does_not_matter():
 def test_impossible_masks_are_refused(wrong):
     with pytest.raises(ValueError, match=r"p_past|p_future"):
         Masking(**wrong)
+
+
+def test_a_shown_side_is_shown_in_part_nearest_frames_first():
+    frames = torch.ones(3000, 3, 1, 1, 1)
+    uniform = torch.rand(3000, 4, generator=torch.Generator().manual_seed(0))
+    condition = Masking(p_past=0.5, p_partial=0.4).condition(frames, frames, uniform)
+    for keep in (condition.keep_past.flip(1), condition.keep_future):  # nearest first
+        assert (keep[:, 1:] <= keep[:, :-1]).all()
+    counts = condition.keep_future.sum(1).bincount(minlength=4) / 3000
+    torch.testing.assert_close(counts, torch.tensor([0.0, 0.2, 0.2, 0.6]), atol=0.03, rtol=0)
+    assert abs((condition.keep_past.sum(1) == 0).float().mean() - 0.5) < 0.03
+
+
+def test_a_side_of_one_frame_has_no_parts():
+    frame = torch.ones(50, 1, 1, 1, 1)
+    assert Masking(p_partial=1.0).condition(frame, frame, torch.rand(50, 4)).keep.all()

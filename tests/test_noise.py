@@ -7,7 +7,9 @@ from published import needs_fixtures, tensors
 from mcvd.noise import (
     Coefficients,
     Cosine,
+    Geometric,
     LinearBeta,
+    ZeroTerminalSNR,
     clean_from_noise,
     clean_from_velocity,
     label_from_time,
@@ -16,7 +18,7 @@ from mcvd.noise import (
     velocity_from_clean,
 )
 
-SCHEDULES = [LinearBeta(), LinearBeta(num_steps=7), Cosine()]
+SCHEDULES = [LinearBeta(), LinearBeta(num_steps=7), Cosine(), ZeroTerminalSNR(LinearBeta())]
 TIMES = torch.linspace(0, 1, 4001, dtype=torch.float64)
 
 
@@ -113,3 +115,19 @@ def test_labels_between_grid_points_are_fractions():
 def test_impossible_linear_schedules_are_refused(wrong):
     with pytest.raises(ValueError, match="beta_min"):
         LinearBeta(**wrong)
+
+
+def test_zero_terminal_snr_is_its_definition():
+    """Algorithm 1 of arXiv 2305.08891: alpha is shifted to end at 0 and scaled to begin as before."""
+    schedule = LinearBeta()
+    grid = (torch.arange(1000, dtype=torch.float64) + 1) / 1000
+    before = schedule(grid).alpha
+    at = ZeroTerminalSNR(schedule)(grid)
+    torch.testing.assert_close(at.alpha, (before - before[-1]) / (1 - before[-1]), rtol=0, atol=1e-12)
+    assert at.alpha[-1] == 0
+    assert at.sigma[-1] == 1
+
+
+def test_only_variance_preserving_schedules_are_stretched():
+    with pytest.raises(ValueError, match="variance preserving"):
+        ZeroTerminalSNR(Geometric())

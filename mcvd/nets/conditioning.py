@@ -44,6 +44,11 @@ class AbstractConditioning(ABC):
     """A way to condition the network on context planes (the frames stacked, then their masks if told)."""
 
     tell_mask: bool
+    tell_noise: bool
+
+    def num_planes(self, num_frames: int, channels: int) -> int:
+        """How many planes `context_planes` makes of so many frames."""
+        return num_frames * (channels + self.tell_mask) + (self.tell_noise and num_frames > 0)
 
     @abstractmethod
     def first_planes(self, num_planes: int) -> int:
@@ -61,9 +66,12 @@ class Concat(AbstractConditioning):
     Args:
         tell_mask: give the network one plane per context frame, 1 where it is visible and 0 where it is masked; else
             absent and mid-grey are the same (as in all published models).
+        tell_noise: give it one plane with the noise level of the context (`mcvd.Condition.noised`), which training
+            with ``MCVD.context_noise`` needs.
     """
 
     tell_mask: bool = True
+    tell_noise: bool = False
 
     def first_planes(self, num_planes: int) -> int:
         """All of them."""
@@ -84,10 +92,12 @@ class SPATIN(AbstractConditioning):
     Args:
         width: hidden channels between the context and the maps.
         tell_mask: as in `Concat`.
+        tell_noise: as in `Concat`.
     """
 
     width: int = 128
     tell_mask: bool = True
+    tell_noise: bool = False
 
     def __post_init__(self) -> None:
         if self.width < 1:
@@ -148,19 +158,21 @@ class _SPATINNorm(AbstractNorm):
         return h if scale is None else (h * (1 + scale)[:, :, None, None]).add_(shift[:, :, None, None])
 
 
-def context_planes(context: Tensor, keep: Tensor, tell_mask: bool) -> Tensor:
-    """Context frames as planes, frame after frame, then one constant plane per frame with its mask if it is told.
+def context_planes(context: Tensor, keep: Tensor, level: Tensor, told: AbstractConditioning) -> Tensor:
+    """Context frames as planes, frame after frame, then what is told of them as constant planes.
 
     Args:
         context: float (B, P + F, C, H, W), past then future; masked frames are already zero.
         keep: bool (B, P + F), True where a frame is visible.
-        tell_mask: whether the masks become planes.
+        level: float (B,), the noise level of the visible frames.
+        told: its ``tell_mask`` adds a plane for each frame, its ``tell_noise`` one more.
 
     Returns:
-        (B, Q, H, W), Q = (P + F) * (C + 1) with masks, (P + F) * C without.
+        (B, Q, H, W), Q = `AbstractConditioning.num_planes`.
     """
-    frames = context.flatten(1, 2)
-    if not tell_mask:
-        return frames
-    masks = keep.to(context.dtype)[:, :, None, None].expand(-1, -1, *context.shape[3:])
-    return torch.cat([frames, masks], dim=1)
+    size, planes = context.shape[3:], [context.flatten(1, 2)]
+    if told.tell_mask:
+        planes.append(keep.to(context.dtype)[:, :, None, None].expand(-1, -1, *size))
+    if told.tell_noise and context.shape[1]:
+        planes.append(level.to(context.dtype)[:, None, None, None].expand(-1, 1, *size))
+    return torch.cat(planes, dim=1)

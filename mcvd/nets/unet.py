@@ -59,7 +59,7 @@ class UNet(nn.Module):
         if past_embedding and block.past == 0:
             raise ValueError(f"past_embedding tells whether the past is visible, but {block} has none: set it to False")
         self.block, self.channels, self.width, self.conditioning = block, channels, width, conditioning
-        num_planes = block.num_context * (channels + conditioning.tell_mask)
+        num_planes = conditioning.num_planes(block.num_context, channels)
 
         self.embed0 = linear(width, 4 * width)
         self.embed1 = linear(4 * width, 4 * width)
@@ -107,7 +107,14 @@ class UNet(nn.Module):
         numbers += sum(norm.map_channels * (height >> norm.level) * (width >> norm.level) for norm in self._norms())
         return numbers * dtype.itemsize
 
-    def prepare(self, context: Tensor, keep: Tensor, hold: bool, claim_past_visible: bool = False) -> Prepared:
+    def prepare(
+        self,
+        context: Tensor,
+        keep: Tensor,
+        hold: bool,
+        claim_past_visible: bool = False,
+        noise_level: Tensor | None = None,
+    ) -> Prepared:
         """Compute what depends on the condition alone.
 
         Args:
@@ -115,6 +122,7 @@ class UNet(nn.Module):
             keep: bool (B, P + F), True where a frame is visible.
             hold: True (sampling) computes every map now and keeps it; False (training) leaves maps to the blocks.
             claim_past_visible: let ``past_embedding`` say that the past is visible, whatever ``keep`` says.
+            noise_level: float (B,), standard deviation of the noise in the context; None is 0.
 
         Raises:
             ValueError: for shapes that do not fit; with ``past_embedding``, for a past that is only partly visible;
@@ -131,7 +139,8 @@ class UNet(nn.Module):
             raise ValueError("claim_past_visible is for networks with past_embedding, and this one has none")
         self.check_size(*context.shape[3:])
         keep_past = keep[:, : self.block.past] | claim_past_visible
-        planes = context_planes(context, keep, self.conditioning.tell_mask)
+        level = context.new_zeros(batch) if noise_level is None else noise_level
+        planes = context_planes(context, keep, level, self.conditioning)
         noisy_planes = self.block.current * self.channels
         weight = self.first.weight[:, noisy_planes:]
         return Prepared(

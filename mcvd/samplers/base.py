@@ -96,8 +96,8 @@ class Trajectory:
 
     @property
     def half_log_snrs(self) -> Tensor:
-        """``log(alpha / sigma)`` at all times, float64; infinite at t = 0."""
-        return self.alpha.log() - self.sigma.log()
+        """``log(alpha / sigma)`` at all times, float64; infinite at t = 0, finite even where no signal is left."""
+        return self.alpha.clamp(min=1e-16).log() - self.sigma.log()
 
 
 def added_sigma(noisier: Coefficients, cleaner: Coefficients) -> Tensor:

@@ -49,9 +49,11 @@ class PNDM(AbstractSampler):
         x, steps = noise, Trajectory(self.num_steps, Uniform(), schedule, noise)
         latest: list[Tensor] = []
         for i in range(self.num_steps):
-            _, eps = self.estimate(denoise, x, steps.t[i], steps.at(i))
+            clean, eps = self.estimate(denoise, x, steps.t[i], steps.at(i))
             latest = [eps, *latest[:3]]
             mixture = sum(weight * eps for weight, eps in zip(WEIGHTS[len(latest) - 1], latest, strict=True))
-            clean = clean_from_noise(x, mixture, steps.at(i))
-            x = noisy_from_clean(clean.clamp(-1, 1) if self.clip else clean, mixture, steps.at(i + 1))  # eq. 11
+            if i > 0:  # the first estimate stands as it is: at alpha = 0 its noise does not tell it
+                clean = clean_from_noise(x, mixture, steps.at(i))
+                clean = clean.clamp(-1, 1) if self.clip else clean
+            x = noisy_from_clean(clean, mixture, steps.at(i + 1))  # eq. 11
         return x

@@ -8,7 +8,7 @@ import torch
 from known_answers import Part, gaussian, gaussian_flow, noise, sampler_errors, seeded, time
 
 from mcvd.draws import RowNoise
-from mcvd.noise import Cosine, LinearBeta
+from mcvd.noise import Cosine, LinearBeta, ZeroTerminalSNR
 from mcvd.samplers import DDIM, DDPM, PNDM, AdaptiveSDE, DPMSolverPP, Heun, PredictorCorrector, UniPC
 from mcvd.samplers.spacing import Karras, LogSNR, Uniform
 
@@ -122,7 +122,10 @@ PLAIN = {kind: {"spacing": Uniform()} for kind in (DDIM, DPMSolverPP, UniPC, Heu
 PLAIN[DPMSolverPP]["threshold"] = None
 
 
-@pytest.mark.parametrize("schedule", [LinearBeta(), Cosine()], ids=["linear", "cosine"])
+SCHEDULES = [LinearBeta(), Cosine(), ZeroTerminalSNR(LinearBeta())]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=["linear", "cosine", "zero-terminal"])
 @pytest.mark.parametrize("sampler", DETERMINISTIC + STOCHASTIC, ids=repr)
 def test_many_steps_reach_the_distribution(sampler, schedule):
     if not isinstance(sampler, AdaptiveSDE):
