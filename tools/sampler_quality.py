@@ -1,0 +1,210 @@
+"""Measure how good the videos of a trained model are by sampler and number of network calls.
+
+    python tools/sampler_quality.py --model runs/strokes/run-1 --config datasets/moving_strokes/data.yaml \\
+        --tasks predict interpolate generate --steps 5 10 20 50 --baseline-steps 1000 --out results.jsonl
+    python tools/sampler_quality.py --table results.jsonl [--plot quality.svg]
+
+Each line of results.jsonl is one sampler, one number of steps, one task and one seed; lines that are there already are
+not measured again, so an interrupted run goes on. Scores are of single samples. `random_i3d_distance` is a Frechet
+distance in the features of a random network (seed 0): not FVD, and only comparable within one table.
+"""
+
+import argparse
+import json
+import math
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms_ssim
+
+import mcvd
+from mcvd.commands import _data
+from mcvd.evaluate import collect_clips
+from mcvd.metrics.frames import psnr_per_frame, squared_distance_of_samples, ssim_per_frame
+from mcvd.metrics.fvd import FrechetVideoDistance
+from mcvd.metrics.i3d import random_i3d
+from mcvd.samplers import DDIM, DDPM, PNDM, AbstractSampler, DPMSolverPP, Heun, UniPC
+
+SAMPLERS = {
+    "DDPM": lambda steps: DDPM(steps),
+    "DDIM": lambda steps: DDIM(steps),
+    "PNDM": lambda steps: PNDM(steps),
+    "DPMSolverPP": lambda steps: DPMSolverPP(steps),
+    "UniPC": lambda steps: UniPC(steps),
+    "Heun": lambda steps: Heun((steps + 1) // 2),  # two calls a step, the last one has one
+}
+SCORES = ("psnr", "ssim", "ms_ssim", "random_i3d_distance", "diversity")
+
+
+def make(model: mcvd.MCVD, clips: Tensor, task: str, num_frames: int, sampler: AbstractSampler, seed: int) -> Tensor:
+    """What the model makes of the clips, uint8 (N, num_frames, C, H, W)."""
+    past, future = model.block.past, model.block.future
+    options: dict[str, Any] = {"sampler": sampler, "seed": seed, "progress": True}
+    with torch.autocast(clips.device.type if clips.is_cuda else model.device.type, torch.bfloat16):
+        if task == "generate":
+            return model.generate(num_frames, num_samples=len(clips), **options)
+        if task == "predict":
+            return model.predict(clips[:, :past], num_frames, **options)
+        after = clips[:, past + num_frames : past + num_frames + future]
+        return model.interpolate(clips[:, :past], after, num_frames, **options)
+
+
+def measure(model: mcvd.MCVD, clips: Tensor, task: str, num_frames: int, made: list[Tensor]) -> dict[str, float]:
+    """Scores of the last of several samples; the others are there for diversity."""
+    past, sample = model.block.past, made[-1]
+    scores = {}
+    if task != "generate":
+        truth = clips[:, past : past + num_frames]
+        scores["psnr"] = psnr_per_frame(sample, truth).mean().item()
+        scores["ssim"] = ssim_per_frame(sample, truth).mean().item()
+        scales = 1 + int(math.log2(min(truth.shape[-2:]) / 11))  # as many as an 11-pixel window fits
+        pictures = (video.flatten(0, 1).float() for video in (sample, truth))
+        scores["ms_ssim"] = ms_ssim(*pictures, data_range=255.0, betas=(1 / scales,) * scales, normalize="relu").item()
+    if len(made) > 1:
+        # 0 to 255: how far two samples of the same clip are apart, and how far a sample is from the truth.
+        pairs = torch.stack(made[-2:], 1)
+        scores["diversity"] = 255 * squared_distance_of_samples(pairs).mean().sqrt().item()
+    real = clips[:, : past + num_frames]
+    fake = sample if task == "generate" else torch.cat([clips[:, :past], sample], 1)
+    length = min(real.shape[1], fake.shape[1])
+    if length >= 10:
+        distance = FrechetVideoDistance(random_i3d(0), size=64)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of few videos: only compared with each other
+            distance.update(real[:, -length:], real=True)
+            distance.update(fake[:, -length:], real=False)
+            scores["random_i3d_distance"] = distance.compute().item()
+    return scores
+
+
+def jobs(options: argparse.Namespace) -> Iterator[tuple[str, str, int, int]]:
+    """(task, sampler, steps, seed), the cheap ones first."""
+    for steps in sorted(options.steps):
+        for task in options.tasks:
+            for name in options.samplers:
+                yield from ((task, name, steps, seed) for seed in range(options.num_seeds))
+    for task in options.tasks:
+        yield from ((task, "DDPM", options.baseline_steps, seed) for seed in range(options.num_seeds))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure what is not yet in the results."""
+    model = mcvd.load(options.model).to(options.device)
+    facts = {"size": model.size, "channels": model.channels, "frame_rate_hz": model.frame_rate_hz}
+    length = model.block.past + options.num_frames + model.block.future
+    facts |= {"max_val_clips": options.num_clips, "num_frames": length}
+    clips = collect_clips(_data(options.config, options.root, facts))
+    lines = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
+    known = {(line["task"], line["sampler"], line["steps"], line["seed"]) for line in lines}
+    made: dict[tuple[str, str, int], list[Tensor]] = defaultdict(list)
+    for task, name, steps, seed in jobs(options):
+        if (task, name, steps, seed) in known:
+            continue
+        sampler = SAMPLERS[name](steps)
+        started = time.monotonic()
+        made[task, name, steps].append(make(model, clips, task, options.num_frames, sampler, seed))
+        seconds = time.monotonic() - started
+        line = {"task": task, "sampler": name, "steps": steps, "calls": sampler.num_calls, "seed": seed}
+        line |= {"data": options.config or options.root, "num_clips": len(clips), "num_frames": options.num_frames}
+        line |= {"seconds": round(seconds, 2)} | measure(
+            model, clips, task, options.num_frames, made[task, name, steps]
+        )
+        with options.out.open("a") as out:
+            out.write(json.dumps(line) + "\n")
+        print(" ".join(f"{key}={value:.4g}" if isinstance(value, float) else f"{value}" for key, value in line.items()))
+
+
+def tables(lines: list[dict[str, Any]]) -> str:
+    """Markdown: mean over seeds, and after the sign half a 95% interval (Student's t)."""
+    groups = defaultdict(list)
+    for line in lines:
+        groups[line["task"], line["sampler"], line["calls"]].append(line)
+    out = []
+    for task in dict.fromkeys(line["task"] for line in lines):
+        shown = [score for score in SCORES if any(score in line for line in lines if line["task"] == task)]
+        out += [f"\n| {task} | calls | " + " | ".join(shown) + " |", "|---" * (len(shown) + 2) + "|"]
+        for (of, name, calls), found in sorted(groups.items(), key=lambda item: (item[0][1], item[0][2])):
+            if of == task:
+                cells = [_cell([line[score] for line in found if score in line]) for score in shown]
+                out.append(f"| `{name}` | {calls} | " + " | ".join(cells) + " |")
+    return "\n".join(out)
+
+
+def _cell(values: list[float]) -> str:
+    if not values:
+        return ""
+    centre = mean(values)
+    digits = max(0, 3 - math.floor(math.log10(abs(centre) or 1)))
+    if len(values) < 2:
+        return f"{centre:.{digits}f}"
+    student = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}.get(len(values), 2.0)
+    return f"{centre:.{digits}f} ± {student * stdev(values) / math.sqrt(len(values)):.{digits}f}"
+
+
+def plot(lines: list[dict[str, Any]], out: Path) -> None:
+    """Quality against calls, one row of pictures per task."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    tasks = list(dict.fromkeys(line["task"] for line in lines))
+    shown = [score for score in SCORES if any(score in line for line in lines)]
+    figure, axes = pyplot.subplots(
+        len(tasks), len(shown), figsize=(3.2 * len(shown), 2.6 * len(tasks)), squeeze=False, layout="constrained"
+    )
+    for row, task in zip(axes, tasks, strict=True):
+        for axis, score in zip(row, shown, strict=True):
+            found = [line for line in lines if line["task"] == task and score in line]
+            axis.set_title(f"{task}: {score}", fontsize=9)
+            axis.set_xscale("log")
+            axis.set_xlabel("network calls per block", fontsize=8)
+            for name in dict.fromkeys(line["sampler"] for line in found):
+                values = defaultdict(list)
+                for line in found:
+                    if line["sampler"] == name:
+                        values[line["calls"]].append(line[score])
+                calls = sorted(values)
+                spread = [stdev(values[c]) if len(values[c]) > 1 else 0.0 for c in calls]
+                axis.errorbar(calls, [mean(values[c]) for c in calls], spread, marker="o", ms=3, lw=1, label=name)
+    axes[0][0].legend(fontsize=7)
+    figure.savefig(out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", type=Path, nargs="+", metavar="RESULTS", help="only print the table of results")
+    parser.add_argument("--plot", type=Path, metavar="SVG", help="with --table: also draw it (needs matplotlib)")
+    parser.add_argument("--model", help="what mcvd.load opens")
+    parser.add_argument("--config", help="data.yaml")
+    parser.add_argument("--root", help="a folder of videos, instead of --config")
+    parser.add_argument("--out", type=Path, help="results.jsonl")
+    parser.add_argument("--tasks", nargs="+", default=["predict"], choices=["predict", "interpolate", "generate"])
+    parser.add_argument("--samplers", nargs="+", default=list(SAMPLERS), choices=list(SAMPLERS))
+    parser.add_argument("--steps", nargs="+", type=int, default=[5, 10, 20, 50])
+    parser.add_argument("--baseline-steps", type=int, default=1000, help="of DDPM")
+    parser.add_argument("--num-frames", type=int, default=10)
+    parser.add_argument("--num-clips", type=int, default=64)
+    parser.add_argument("--num-seeds", type=int, default=3)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    options = parser.parse_args()
+    if options.table:
+        lines = [json.loads(line) for path in options.table for line in path.read_text().splitlines()]
+        print(tables(lines))
+        if options.plot:
+            plot(lines, options.plot)
+    elif options.model and options.out:
+        run(options)
+    else:
+        parser.error("give --model and --out to measure, or --table to see what was measured")
+
+
+if __name__ == "__main__":
+    main()
