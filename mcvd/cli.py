@@ -29,6 +29,9 @@ EXAMPLES = {
   mcvd convert checkpoint_700000.pt --config config.yml --out smmnist""",
     "export": """example:
   mcvd export runs/small/run-1/last.ckpt --out drive""",
+    "info": """examples:
+  mcvd info runs/small/run-1
+  mcvd info drive --json""",
     "demo": """example:
   mcvd demo --out demo""",
 }
@@ -174,6 +177,10 @@ def _add_models(add: Add) -> None:
     command = add("export", "make a training checkpoint into a folder to share")
     command.add_argument("checkpoint", metavar="CHECKPOINT.ckpt")
     command.add_argument("--out", required=True, metavar="DIR", help="folder for the model")
+
+    command = add("info", "tell what a model is and what it can do")
+    command.add_argument("model", metavar="MODEL", help="exported folder, .ckpt, run folder, or Hub name")
+    command.add_argument("--json", action="store_true", help="for scripts")
 
     command = add("demo", "train a small model on invented streets and show all it can do; no download, no GPU needed")
     command.add_argument("--out", metavar="DIR", help="a new folder for the result (default: demo, demo-2, ...)")

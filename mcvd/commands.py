@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import fields
+from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,7 @@ def evaluate(
     clips = collect_clips(_data(config, root, facts | {"num_frames": length}))
     scores = score(net, clips, task, num_frames=num_frames, num_samples=num_samples, **options)
     with whole(out) as part:
-        part.write_text(json.dumps({"model": model, "data": config or root, "scores": scores}, indent=2) + "\n")
+        part.write_text(dumps({"model": model, "data": config or root, "scores": scores}, indent=2) + "\n")
     print(format_table(scores))
 
 
@@ -136,7 +136,7 @@ def fvd(
     )  # fmt: skip
     if out:
         with whole(out) as part:
-            part.write_text(json.dumps(result, indent=2) + "\n")
+            part.write_text(dumps(result, indent=2) + "\n")
     print(format_distance(result))
 
 
@@ -158,6 +158,14 @@ def export(checkpoint: str, out: str) -> None:
     model = load(checkpoint)
     model.save_pretrained(out)
     print(f"{checkpoint} is now the model {out}: {describe(model)}")
+
+
+def info(model: str, json: bool = False) -> None:
+    """``mcvd info``."""
+    from mcvd.info import format_facts, model_facts
+
+    facts = model_facts(load(model))
+    print(dumps(facts, indent=2) if json else format_facts(facts))
 
 
 def demo(out: str | None = None) -> None:

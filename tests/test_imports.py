@@ -18,7 +18,7 @@ FLOORS = [
     {"generation"},
     {"module"},
     {"api", "averaging", "checkpoints", "preview", "progress", "runs", "stopping"},
-    {"evaluate", "gallery", "fvd_folders"},
+    {"evaluate", "gallery", "fvd_folders", "info"},
     {"fit", "demo"},
     {"commands"},
     {"cli"},

@@ -4,7 +4,7 @@
         --rollout "clean context=runs/strokes/run-1,UniPC,10,0" \\
         --rollout "context noise 0.1=runs/strokes/run-1,UniPC,10,0.1"
 
-A rollout is NAME=MODEL,SAMPLER,STEPS,CONTEXT_NOISE. The collection of the data must be drawn, not filmed: its videos are
+A rollout is NAME=MODEL,SAMPLER,STEPS,CONTEXT_NOISE. The data must be drawn, not filmed: their videos are
 made as long as the rollout. For windows of frames the tool prints, beside the same figures of the truth, the mean
 brightness, the contrast (standard deviation within frames) and the sharpness (mean difference between neighbouring
 pixels), all in grey levels, and the PSNR against the truth, which tells most in the first frames.

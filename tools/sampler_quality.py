@@ -107,6 +107,7 @@ def run(options: argparse.Namespace) -> None:
     for task, name, steps, seed in jobs(options):
         if (task, name, steps, seed) in known:
             continue
+        known.add((task, name, steps, seed))
         sampler = SAMPLERS[name](steps)
         started = time.monotonic()
         made[task, name, steps].append(make(model, clips, task, options.num_frames, sampler, seed))
