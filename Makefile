@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv demo test lint bench clean
+.PHONY: venv demo test lint types bench clean
 venv: .venv/installed
 
 .venv/installed: pyproject.toml
@@ -23,6 +23,9 @@ test: venv
 lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: venv
+	$(BIN)/mypy
 
 bench: venv
 	$(BIN)/python tools/bench.py

@@ -15,7 +15,11 @@ class _PublishedLoader(yaml.SafeLoader):
     """Safe YAML in which the published code's `Namespace` tag is a plain mapping; any other Python tag is an error."""
 
 
-_PublishedLoader.add_constructor(_NAMESPACE, lambda loader, node: loader.construct_mapping(node, deep=True))
+def _plain_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    return loader.construct_mapping(node, deep=True)
+
+
+_PublishedLoader.add_constructor(_NAMESPACE, _plain_mapping)
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
