@@ -13,6 +13,7 @@ from lightning.pytorch import LightningDataModule
 from torch import distributed
 from torch.utils.data import DataLoader
 
+from mcvd.data.cache import CachedVideos
 from mcvd.data.clips import ClipDataset, ClipSpec, FixedDraws, RandomDraws, find_slots
 from mcvd.data.folder import VideoFolder
 from mcvd.data.holdout import hold_out
@@ -46,6 +47,9 @@ class VideoData(LightningDataModule):
         max_val_clips: how many validation clips to take, at most, evenly spread over the validation videos; null
             takes all.
         engine: the decoder of video files, see `mcvd.data.readers.open_video`.
+        cache: a folder in which decoded frames are kept, so that each video is decoded only once; see
+            `mcvd.data.cache.CachedVideos`. Worth it at small sizes: a minute of 64x64 at 25 Hz takes 18 MB.
+        cache_max_bytes: how much that folder may hold; null: no limit.
 
     Without validation videos every tenth training video is held out (the last one of fewer than ten; of a single
     video its last tenth).
@@ -82,6 +86,8 @@ class VideoData(LightningDataModule):
         seed: int = 0,
         max_val_clips: int | None = 64,
         engine: str = "pyav",
+        cache: str | None = None,
+        cache_max_bytes: int | None = None,
     ) -> None:
         super().__init__()
         height_width = (size, size) if isinstance(size, int) else (size[0], size[1])
@@ -102,6 +108,8 @@ class VideoData(LightningDataModule):
         self.seed = seed
         self.max_val_clips = max_val_clips
         self.engine = engine
+        self.cache = cache
+        self.cache_max_bytes = cache_max_bytes
         self.frame_rate_hz: float | None = None
         self.train_clips: ClipDataset | None = None
         self.val_clips: ClipDataset | None = None
@@ -143,8 +151,14 @@ class VideoData(LightningDataModule):
             val = self._folder(val_root)
         return train, val
 
-    def _folder(self, root: str) -> VideoFolder:
-        return VideoFolder(root, self.engine, self.spec.frame_rate_hz or NOMINAL_RATE_HZ)
+    def _folder(self, root: str) -> AbstractVideos:
+        videos = VideoFolder(root, self.engine, self.spec.frame_rate_hz or NOMINAL_RATE_HZ)
+        if self.cache is None:
+            return videos
+        spec = self.spec
+        cached = CachedVideos(videos, self.cache, spec.size, spec.crop, spec.channels, self.cache_max_bytes)
+        cached.build()
+        return cached
 
     @property
     def _rank_and_world_size(self) -> tuple[int, int]:
