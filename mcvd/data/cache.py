@@ -110,7 +110,7 @@ class CachedVideos(AbstractVideos):
             return self._decode(index, frames)
         first, last = frames[0], frames[-1]
         step = (last - first) // (len(frames) - 1) if len(frames) > 1 else 1
-        if step > 0 and 0 <= first and last < len(pixels) and list(frames) == list(range(first, last + 1, step)):
+        if step > 0 and first >= 0 and last < len(pixels) and list(frames) == list(range(first, last + 1, step)):
             return pixels[first : last + 1 : step].clone()  # one copy of memory, where gathering takes one a frame
         return pixels[torch.as_tensor(frames)]
 

@@ -111,7 +111,7 @@ class PyAVReader(AbstractReader):
         return 0.0 if labels is None else min(labels) * float(self._stream.time_base)
 
     def is_plain(self) -> bool:
-        """Whether other engines can be trusted with the file: times in order, no open group of pictures, seeks arrive."""
+        """Whether other engines can be trusted with it: times in order, no open group of pictures, seeks arrive."""
         labels, packets = self._index.labels, self._index.packets
         if labels is None:
             return False

@@ -22,8 +22,8 @@ _SAME_PICTURE_LEVELS = 8.0
 class TorchCodecReader(AbstractReader):
     """Reads a video file with TorchCodec in its exact mode, where it agrees with FFmpeg about times, size and pixels.
 
-    The time of every frame it returns is compared with the one asked for. A file of which it sees other frames or times,
-    or decodes the first or last frame to other pixels (colour range, rotation), is refused.
+    The time of every frame it returns is compared with the one asked for. A file of which it sees other frames or
+    times, or decodes the first or last frame to other pixels (colour range, rotation), is refused.
 
     Raises:
         ImportError: if TorchCodec is not installed, or finds no FFmpeg libraries.
