@@ -1,7 +1,7 @@
 """Clips per second: engines by kind of file beside the bare libraries, the cache beside a plain copy of memory.
 
     python tools/bench_data.py                    # all, a few minutes
-    python tools/bench_data.py --quick            # the small files only
+    python tools/bench_data.py --kinds 64x64      # the small files only
     python tools/bench_data.py --out bench_data.json
 
 Files are encoded here. Rounds are interleaved, and a row's ratios are medians over the rounds of ratios within a round,
@@ -26,6 +26,7 @@ from mcvd.data.cache import CachedVideos
 from mcvd.data.clips import ClipSpec, Draw, read_clip
 from mcvd.data.folder import VideoFolder
 from mcvd.data.module import VideoData
+from mcvd.data.picture import ONE_THREAD, SCALING
 from mcvd.data.readers import ENGINES, VideoError
 
 CLIP = 12
@@ -47,11 +48,11 @@ KINDS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="the files of 64x64 only")
+    parser.add_argument("--kinds", nargs="*", help="only files whose kind begins so: 64x64 320x240 1280x720")
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    kinds = {kind: file for kind, file in KINDS.items() if not options.quick or kind.startswith("64x64")}
+    kinds = {kind: file for kind, file in KINDS.items() if kind.startswith(tuple(options.kinds or ("",)))}
     figures = {}
     with tempfile.TemporaryDirectory() as folder:
         print(f"| file | {' | '.join((*ENGINES, 'bare av', 'bare decord'))} | ours / fastest |")
@@ -120,7 +121,7 @@ def interleave(runs: dict[str, Callable[[int], object]], starts: list[int]) -> d
 
 
 def bare_av(path: Path, side: int) -> Callable[[int], object]:
-    """PyAV as its documentation has it: seek, decode, scale; the container stays open."""
+    """PyAV as its documentation has it: seek, decode, scale with our filter; the container stays open."""
     container = av.open(str(path))
     stream = container.streams.video[0]
     stream.thread_type, stream.codec_context.thread_count = "SLICE", 2
@@ -131,7 +132,7 @@ def bare_av(path: Path, side: int) -> Callable[[int], object]:
         for frame in container.decode(stream):
             if frame.time * 25 > start - 0.5:
                 width = round(frame.width * side / frame.height)
-                frames.append(frame.reformat(width, side, "rgb24", threads=1).to_ndarray())
+                frames.append(frame.reformat(width, side, "rgb24", interpolation=SCALING, **ONE_THREAD).to_ndarray())
                 if len(frames) == CLIP:
                     return frames
         return frames

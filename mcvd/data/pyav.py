@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
+from av.video.reformatter import VideoReformatter
 from torch import Tensor
 
 from mcvd.data.picture import displayed_size, rgb_from_frame
@@ -76,6 +77,7 @@ class PyAVReader(AbstractReader):
         self._next = 0
         self._index_is_decoded = False
         self._seeks = True
+        self._reformatter = VideoReformatter()
         self._open()
         try:
             self._index = self._scan()
@@ -99,7 +101,8 @@ class PyAVReader(AbstractReader):
         for place, frame in enumerate(frames):
             places.setdefault(int(frame), []).append(place)
         for number in sorted(places):
-            pixels = torch.from_numpy(rgb_from_frame(self._frame(number), (height, width)).transpose(2, 0, 1).copy())
+            rgb = rgb_from_frame(self._frame(number), (height, width), self._reformatter)
+            pixels = torch.from_numpy(rgb.transpose(2, 0, 1).copy())
             for place in places[number]:
                 video[place] = pixels
         return video
