@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -18,11 +18,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from mcvd.data.augment import Augmentation, Change
 from mcvd.data.fitting import crop, with_channels
 from mcvd.data.readers import VideoError, average_rate, frames_at_rate
 from mcvd.data.videos import AbstractVideos
 
 MAX_FAILURES_IN_A_ROW = 100
+UNCHANGED, NO_AUGMENTATION = Change(), Augmentation()
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,10 @@ class ClipSpec:
         step = "" if self.stride == 1 else f", every {self.stride}th"
         rate = "as they come" if self.frame_rate_hz is None else f"at {self.frame_rate_hz:g} Hz"
         return f"{self.num_frames} frames {rate}{step}"
+
+    def at_pace(self, pace: int) -> ClipSpec:
+        """The same clips played so many times as fast: the stride multiplied."""
+        return self if pace == 1 else replace(self, stride=self.stride * pace)
 
     def frames(self, times_seconds: np.ndarray, start: int) -> np.ndarray:
         """Numbers of the frames of the clip that begins with frame ``start``, int64 (num_frames,)."""
@@ -164,12 +170,14 @@ class Draw:
         start: number of its first frame.
         corner: where the window lies, (down, right) as fractions in [0, 1) of the room there is; None is the centre.
         flip: whether left and right are exchanged.
+        change: what else is done to it.
     """
 
     video: int
     start: int
     corner: tuple[float, float] | None = None
     flip: bool = False
+    change: Change = UNCHANGED
 
 
 def _generator(seed: int, *key: int) -> np.random.Generator:
@@ -186,9 +194,10 @@ class RandomDraws:
     """The clips of training: every slot once per epoch, in random order, at a random start.
 
     Args:
-        slots: where clips lie.
+        slots: where clips lie; with a pace, those of ``spec.at_pace(augmentation.max_pace)``, so that all clips fit.
         spec: whether to crop at random and to flip.
         seed: 0 or more; the same seed gives the same clips.
+        augmentation: what else is drawn for each clip.
 
     Calling it with the number of a draw gives the clip; ``attempt`` counts the replacements of a clip that could not
     be read, each another random slot.
@@ -197,6 +206,7 @@ class RandomDraws:
     slots: Slots
     spec: ClipSpec
     seed: int = 0
+    augmentation: Augmentation = NO_AUGMENTATION
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -218,6 +228,7 @@ class RandomDraws:
             start=start,
             corner=(down, right) if self.spec.crop == "random" else None,
             flip=self.spec.flip and mirror < 0.5,
+            change=self.augmentation.draw(random),
         )
 
 
@@ -254,9 +265,10 @@ def read_clip(videos: AbstractVideos, spec: ClipSpec, draw: Draw) -> Tensor:
     Raises:
         VideoError: if the video cannot be read.
     """
-    frames = spec.frames(videos.times_seconds(draw.video), draw.start)
+    frames = spec.at_pace(draw.change.pace).frames(videos.times_seconds(draw.video), draw.start)
     video = videos.read(draw.video, frames.tolist(), spec.size)
     video = with_channels(crop(video, spec.size, draw.corner), spec.channels)
+    video = draw.change(video) if draw.change != UNCHANGED else video
     return (video.flip(-1) if draw.flip else video).contiguous()
 
 

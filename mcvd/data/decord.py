@@ -27,8 +27,8 @@ class DecordReader(AbstractReader):
     """Reads a video file with decord, where decord agrees with FFmpeg about times, size and first frame.
 
     decord cannot be checked frame by frame: after seeking in a file with open groups of pictures, and in one whose
-    time stamps are out of order, it may return another frame without a word. Files in which it is seen to go wrong
-    (MPEG-TS among them) are refused.
+    time stamps are out of order, it may return another frame without a word. Such files, and others in which it is
+    seen to go wrong (MPEG-TS among them), are refused.
 
     Raises:
         ImportError: if decord is not installed.
@@ -49,6 +49,9 @@ class DecordReader(AbstractReader):
             self.frame_rate_hz = judge.frame_rate_hz
             self.size = judge.size
             first = judge.read([0])
+            is_plain = judge.is_plain()
+        if not is_plain:
+            raise self._disagreement("may return wrong frames of it (open groups of pictures, or times out of order)")
         # decord's decoding threads write whenever they like: silence them at the source too.
         decord.logging.set_level(decord.logging.QUIET)
         with self._faults_as_video_errors():

@@ -14,10 +14,13 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
+from mcvd.data.patience import Patience
 from mcvd.data.readers import FRAME_SUFFIXES, VIDEO_SUFFIXES, AbstractReader, VideoError, open_video
 from mcvd.data.videos import AbstractVideos
 
 MAX_OPEN_READERS = 8
+# A clip takes milliseconds to seconds; a long 4K file with a single key frame may take most of a minute.
+TIMEOUT_SECONDS = 60.0
 
 
 class VideoFolder(AbstractVideos):
@@ -31,6 +34,8 @@ class VideoFolder(AbstractVideos):
         root: the folder; also a single video file.
         engine: the decoder, see `mcvd.data.readers.open_video`.
         frame_rate_hz: rate of the videos that are folders of frames, which do not tell it.
+        timeout_seconds: how long opening a video, or reading some of its frames, may take; one that takes longer is
+            left out or refused from then on, by name, and nothing waits for it again.
 
     Attributes:
         paths: the videos.
@@ -41,13 +46,24 @@ class VideoFolder(AbstractVideos):
         ValueError: if nothing below it can be read as a video.
     """
 
-    def __init__(self, root: str | Path, engine: str = "pyav", frame_rate_hz: float = 25.0) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        engine: str = "pyav",
+        frame_rate_hz: float = 25.0,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        if not timeout_seconds > 0:
+            raise ValueError(f"timeout_seconds must be more than 0, got {timeout_seconds}")
         self.root = Path(root)
         self.engine = engine
         self.frame_rate_hz = frame_rate_hz
         self.paths: list[Path] = []
         self.skipped: dict[Path, str] = {}
+        self.timeout_seconds = timeout_seconds
         self._readers = _OpenReaders()
+        self._patience = Patience()
+        self._stuck: set[Path] = set()
         if not self.root.exists():
             raise FileNotFoundError(f"no such folder of videos: {root}")
         times = self._probe(list(find_videos(self.root)))
@@ -62,18 +78,24 @@ class VideoFolder(AbstractVideos):
         self._times = np.concatenate(times)
         self._ends = np.cumsum([len(part) for part in times])
 
-    def _open(self, path: Path) -> AbstractReader:
+    def open(self, path: Path) -> AbstractReader:
+        """A reader of one of the videos, for the caller to close."""
         return open_video(path, self.engine, self.frame_rate_hz)
 
     def _probe(self, paths: list[Path]) -> list[np.ndarray]:
+        def times(path: Path) -> np.ndarray:
+            with self.open(path) as reader:
+                return reader.times_seconds
+
         def times_or_fault(path: Path) -> np.ndarray | str:
             try:
-                with self._open(path) as reader:
-                    return reader.times_seconds
+                return Patience().call(times, path, seconds=self.timeout_seconds)
+            except TimeoutError as fault:
+                return f"{path}: opening it {fault}"
             except (VideoError, OSError) as fault:
                 return str(fault)
 
-        times = []
+        all_times = []
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             found = pool.map(times_or_fault, paths)
             # disable=None: no bar where the output is not a terminal.
@@ -83,8 +105,8 @@ class VideoFolder(AbstractVideos):
                     warnings.warn(f"left out: {result}", stacklevel=3)
                 else:
                     self.paths.append(path)
-                    times.append(result)
-        return times
+                    all_times.append(result)
+        return all_times
 
     @property
     def channels(self) -> int:
@@ -101,11 +123,20 @@ class VideoFolder(AbstractVideos):
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
         """Some frames of one video, uint8 (T, 3, H, W), just covering ``cover``, their aspect kept."""
         path = self.paths[index]
+        if path in self._stuck:
+            raise VideoError(f"{path}: reading it got stuck before")
         try:
-            return self._readers.get(path, self._open).read(frames, cover)
+            return self._patience.call(self._read, path, frames, cover, seconds=self.timeout_seconds)
+        except TimeoutError as fault:
+            self._stuck.add(path)
+            self._readers.forget(path)
+            raise VideoError(f"{path}: reading {len(frames)} frames {fault}") from None
         except (VideoError, OSError):
             self._readers.discard(path)
             raise
+
+    def _read(self, path: Path, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
+        return self._readers.get(path, self.open).read(frames, cover)
 
     def name(self, index: int) -> str:
         """The path of video ``index`` below the root."""
@@ -150,6 +181,7 @@ class _OpenReaders:
     def __init__(self) -> None:
         self._readers: OrderedDict[Path, AbstractReader] = OrderedDict()
         self._process = os.getpid()
+        self._abandoned: list[AbstractReader | None] = []
         self._inherited: list[OrderedDict[Path, AbstractReader]] = []
         weakref.finalize(self, _close_readers, self._readers, self._process)
 
@@ -170,6 +202,10 @@ class _OpenReaders:
         reader = self._readers.pop(path, None)
         if reader is not None:
             reader.close()
+
+    def forget(self, path: Path) -> None:
+        """Let go of a reader that is stuck: closing it would be stuck too."""
+        self._abandoned.append(self._readers.pop(path, None))
 
     def close(self) -> None:
         _close_readers(self._readers, self._process)

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
-from av.video.reformatter import Colorspace, Interpolation
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
 _BT709 = 1
 _BT601 = 5
@@ -22,7 +22,7 @@ ONE_THREAD = {"threads": 1} if _AV_MAJOR >= 17 else {}
 # Without the flag, swscale gives the scaled picture only half the colour resolution (mean error up to 6 levels, not
 # 0.3); it can be asked for since PyAV 18. Planar RGB would avoid it too, but leaves the last columns of some
 # widths unset.
-_SCALING = Interpolation.BICUBIC | (Interpolation.FULL_CHR_H_INT if _AV_MAJOR >= 18 else 0)
+SCALING = Interpolation.BICUBIC | (Interpolation.FULL_CHR_H_INT if _AV_MAJOR >= 18 else 0)
 _KNOWN_MATRICES = {int(matrix) for matrix in Colorspace}
 
 
@@ -68,10 +68,13 @@ def displayed_size(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> tuple
     return (width, height) if upright(frame).swap else (height, width)
 
 
-def rgb_from_frame(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
+def rgb_from_frame(
+    frame: av.VideoFrame, size: tuple[int, int], reformatter: VideoReformatter | None = None
+) -> np.ndarray:
     """A decoded frame as uint8 (H, W, 3) RGB, 0 to 255, upright, of ``size`` (height, width).
 
     The colour matrix and range are those the frame declares. Transparent pixels are laid on black.
+    Making swscale's filters takes ten times as long as using them: frames of one video share a ``reformatter``.
     """
     turn = upright(frame)
     height, width = size[::-1] if turn.swap else size
@@ -82,11 +85,12 @@ def rgb_from_frame(frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
     )
     matrix = _MATRIX.get(int(frame.colorspace), _BT601)
     matrix = matrix if matrix in _KNOWN_MATRICES else _BT709
-    scaled = frame.reformat(
+    scaled = (reformatter or VideoReformatter()).reformat(
+        frame,
         width=width,
         height=height,
         format="rgba" if has_alpha else "rgb24",
-        interpolation=_SCALING,
+        interpolation=SCALING,
         src_colorspace=matrix,
         # RGB has no matrix; another number than the source's makes every PyAV hand the source's to swscale.
         dst_colorspace=_BT601 if matrix == _BT709 else _BT709,

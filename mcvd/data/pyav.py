@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
+from av.video.reformatter import VideoReformatter
 from torch import Tensor
 
 from mcvd.data.picture import displayed_size, rgb_from_frame
@@ -75,6 +76,8 @@ class PyAVReader(AbstractReader):
         self._run: Iterator[tuple[int, av.VideoFrame]] | None = None
         self._next = 0
         self._index_is_decoded = False
+        self._seeks = True
+        self._reformatter = VideoReformatter()
         self._open()
         try:
             self._index = self._scan()
@@ -98,10 +101,33 @@ class PyAVReader(AbstractReader):
         for place, frame in enumerate(frames):
             places.setdefault(int(frame), []).append(place)
         for number in sorted(places):
-            pixels = torch.from_numpy(rgb_from_frame(self._frame(number), (height, width)).transpose(2, 0, 1).copy())
+            rgb = rgb_from_frame(self._frame(number), (height, width), self._reformatter)
+            pixels = torch.from_numpy(rgb.transpose(2, 0, 1).copy())
             for place in places[number]:
                 video[place] = pixels
         return video
+
+    @property
+    def start_seconds(self) -> float:
+        """The presentation time that the file itself gives its first frame; 0 where it gives none."""
+        labels = self._index.labels
+        return 0.0 if labels is None else min(labels) * float(self._stream.time_base)
+
+    def is_plain(self) -> bool:
+        """Whether other engines can be trusted with it: times in order, no open group of pictures, seeks arrive."""
+        labels, packets = self._index.labels, self._index.packets
+        if labels is None:
+            return False
+        earliest_after = np.inf
+        keys = {labels[key] for key in self._index.keys}
+        for label in sorted(packets, key=lambda label: packets[label][0], reverse=True):
+            if label in keys and earliest_after < label:
+                return False  # pictures that come after a key frame and are shown before it
+            earliest_after = min(earliest_after, label)
+        keys = self._index.keys
+        for place in np.unique(np.linspace(min(1, len(keys) - 1), len(keys) - 1, 5).astype(int)):
+            self._frame(keys[place])  # a key frame that is none (intra refresh) shows when sought
+        return self._seeks and not self._index_is_decoded
 
     def close(self) -> None:
         """Give the file back."""
@@ -201,6 +227,7 @@ class PyAVReader(AbstractReader):
                 return self._decode(number, self._index.key_before(number))
             except _OutOfStepError:
                 self._run = None
+                self._seeks = False
             try:
                 return self._decode(number, 0)
             except _OutOfStepError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 
@@ -31,6 +32,7 @@ VIDEO_SUFFIXES = frozenset(
         ".ogv",
     ]
 )
+ENGINES = ("pyav", "decord", "torchcodec")
 FRAME_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
 
 # Files store times in ticks, the coarsest common one being a millisecond (mkv, webm, flv).
@@ -94,7 +96,8 @@ def open_video(path: str | Path, engine: str = "pyav", frame_rate_hz: float = 25
 
     Args:
         path: a file of any format FFmpeg knows, gif among them; or a folder that holds the frames as pictures.
-        engine: "pyav", which never returns a wrong frame, or "decord" (see `mcvd.data.decord`).
+        engine: "pyav", which never returns a wrong frame, "decord" or "torchcodec" (see `mcvd.data.decord`,
+            `mcvd.data.torchcodec`), which refuse files that they would read wrongly.
         frame_rate_hz: the rate of a folder of pictures, which does not tell it; a file knows its own.
 
     Raises:
@@ -106,8 +109,8 @@ def open_video(path: str | Path, engine: str = "pyav", frame_rate_hz: float = 25
         ...     first_and_last = reader.read([0, reader.num_frames - 1], cover=(128, 128))
     """
     path = Path(path)
-    if engine not in ("pyav", "decord"):
-        raise ValueError(f'engine must be "pyav" or "decord", got {engine!r}')
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
     check_exists(path)
     if path.is_dir():
         from mcvd.data.frame_folder import FrameFolderReader
@@ -117,9 +120,19 @@ def open_video(path: str | Path, engine: str = "pyav", frame_rate_hz: float = 25
         from mcvd.data.decord import DecordReader
 
         return DecordReader(path)
+    if engine == "torchcodec":
+        from mcvd.data.torchcodec import TorchCodecReader
+
+        return TorchCodecReader(path)
     from mcvd.data.pyav import PyAVReader
 
     return PyAVReader(path)
+
+
+def engine_version(engine: str) -> str:
+    """Name and version of what decodes and scales: pixels are the same while it is."""
+    packages = {"pyav": ("av", "pillow"), "decord": ("decord", "torch"), "torchcodec": ("torchcodec", "torch")}
+    return " ".join(f"{package} {version(package)}" for package in packages[engine])
 
 
 def check_exists(path: Path) -> None:

@@ -1,0 +1,74 @@
+"""One draw for all frames of a clip, fixed by seed and number of the draw, whatever process asks."""
+
+import numpy as np
+import pytest
+import torch
+from numbered_videos import NumberedVideos, frame_numbers
+
+from mcvd.data.augment import Augmentation, Change
+from mcvd.data.clips import ClipDataset, ClipSpec, RandomDraws, find_slots
+from mcvd.data.module import VideoData
+
+SIZE = (4, 6)
+
+
+def training_clips(videos, spec, **augmentation):
+    augmentation = Augmentation(**augmentation)
+    slots = find_slots(videos, spec.at_pace(augmentation.max_pace))
+    return ClipDataset(videos, spec, RandomDraws(slots, spec, 0, augmentation))
+
+
+def test_nothing_switched_on_changes_nothing():
+    random = np.random.default_rng(0)
+    assert {Augmentation().draw(random) for _ in range(20)} == {Change()}
+
+
+def test_colours_change_alike_in_all_frames():
+    picture = torch.randint(0, 256, (1, 3, 8, 8), dtype=torch.uint8)
+    change = Augmentation(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.2).draw(np.random.default_rng(0))
+    changed = change(picture.expand(5, -1, -1, -1))
+    assert changed.dtype == torch.uint8 and not torch.equal(changed[0], picture[0])
+    assert (changed == changed[0]).all()
+    assert change(picture[:, :1]).shape == (1, 1, 8, 8)
+
+
+def test_reversed_clips_run_backwards_and_half_of_them_do():
+    clips = training_clips(NumberedVideos([40]), ClipSpec(5, SIZE), reverse=True)
+    steps = [np.diff(frame_numbers(clips[draw]["video"])).tolist() for draw in range(100)]
+    assert all(step in ([1] * 4, [-1] * 4) for step in steps)
+    assert 30 < sum(step[0] < 0 for step in steps) < 70
+
+
+@pytest.mark.parametrize("rate", [None, 10.0])
+def test_every_pace_is_drawn_and_stays_inside_the_video(rate):
+    clips = training_clips(NumberedVideos([14, 30]), ClipSpec(5, SIZE, frame_rate_hz=rate), max_pace=3)
+    steps = [set(np.diff(frame_numbers(clips[draw]["video"]))) for draw in range(60)]
+    assert {frozenset(step) for step in steps} == {frozenset({pace}) for pace in (1, 2, 3)}
+
+
+def test_a_clip_depends_on_seed_and_draw_alone_not_on_workers():
+    def batches(num_workers, seed=0):
+        augment = Augmentation(brightness=0.3, reverse=True, max_pace=2)
+        videos = {"train": NumberedVideos([24, 20]), "val": NumberedVideos([12])}
+        data = VideoData(**videos, num_frames=3, size=SIZE, num_workers=num_workers, augment=augment, seed=seed)
+        data.setup("fit")
+        return torch.cat([batch["video"] for batch in data.train_dataloader()])
+
+    torch.manual_seed(1)
+    first = batches(0)
+    torch.manual_seed(2)
+    assert torch.equal(batches(2), first)
+    assert not torch.equal(batches(0, seed=1), first)
+
+
+def test_validation_is_never_changed():
+    videos = {"train": NumberedVideos([24]), "val": NumberedVideos([12])}
+    data = VideoData(**videos, num_frames=3, size=SIZE, augment=Augmentation(brightness=1.0, reverse=True, max_pace=2))
+    data.setup("fit")
+    assert frame_numbers(data.val_clips[0]["video"]) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("wrong", [{"brightness": 1.5}, {"hue": 0.6}, {"contrast": -0.1}, {"max_pace": 0}])
+def test_impossible_changes_are_refused(wrong):
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
+        Augmentation(**wrong)

@@ -1,0 +1,98 @@
+"""A source that fails while it is read: named in one line, its clips replaced, and training goes on."""
+
+import os
+import time
+
+import pytest
+import torch
+from test_folder import names, write_frames, write_video
+
+from mcvd.data.folder import VideoFolder
+from mcvd.data.module import VideoData
+from mcvd.data.readers import VideoError, open_video
+
+
+def data(root, **options):
+    data = VideoData(str(root), num_frames=4, size=16, frame_rate_hz=10, batch_size=3, num_workers=0, **options)
+    data.setup("fit")
+    return data
+
+
+def one_line(caught):
+    return [str(warning.message) for warning in caught if "\n" not in str(warning.message)]
+
+
+def test_a_reader_that_is_stuck_is_given_up_and_named_once(tmp_path):
+    write_frames(tmp_path / "stuck", 8)
+    write_frames(tmp_path / "well", 8)
+    videos = VideoFolder(tmp_path, timeout_seconds=0.3)
+    (tmp_path / "stuck/0003.png").unlink()
+    os.mkfifo(tmp_path / "stuck/0003.png")  # opening it waits for a writer who never comes
+    begin = time.monotonic()
+    with pytest.raises(VideoError, match=r"stuck: reading 8 frames took longer than 0.3 s"):
+        videos.read(0, range(8), (16, 16))
+    for _ in range(50):  # nobody waits for it a second time
+        with pytest.raises(VideoError, match="got stuck before"):
+            videos.read(0, [0], (16, 16))
+    assert videos.read(1, range(8), (16, 16)).shape == (8, 3, 16, 24)
+    assert time.monotonic() - begin < 5
+
+
+def test_a_video_that_cannot_be_opened_in_time_is_left_out(tmp_path):
+    write_frames(tmp_path / "well", 8)
+    (tmp_path / "stuck").mkdir()
+    os.mkfifo(tmp_path / "stuck/0000.png")
+    with pytest.warns(UserWarning, match=r"left out: .*stuck: opening it took longer than 0.3 s"):
+        videos = VideoFolder(tmp_path, timeout_seconds=0.3)
+    assert names(videos) == ["well"]
+
+
+def test_a_file_that_vanishes_after_probing_is_replaced(tmp_path):
+    for name in ("train/a.mp4", "train/b.mp4", "val/c.mp4"):
+        write_video(tmp_path / name)
+    plain = data(tmp_path)
+    (tmp_path / "train/a.mp4").unlink()
+    with pytest.warns(UserWarning, match=r"a\.mp4: .*; clips of this video are replaced by others") as caught:
+        batches = list(plain.train_dataloader())
+    assert len(one_line(caught)) == 1 and len(batches) == 2
+
+
+def test_a_header_that_lies_about_its_length_is_not_believed(tmp_path):
+    write_video(tmp_path / "short.mkv", 12)
+    content = (tmp_path / "short.mkv").read_bytes()
+    (tmp_path / "short.mkv").write_bytes(content[: len(content) * 3 // 4])  # the header still promises twelve
+    with open_video(tmp_path / "short.mkv") as reader:
+        assert 0 < reader.num_frames < 12
+        assert reader.read(range(reader.num_frames)).shape[0] == reader.num_frames
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
+def test_a_folder_without_permission_is_named(tmp_path):
+    write_frames(tmp_path / "closed", 3)
+    (tmp_path / "closed").chmod(0)
+    try:
+        with pytest.raises(PermissionError, match="closed"):
+            VideoFolder(tmp_path)
+    finally:
+        (tmp_path / "closed").chmod(0o755)
+
+
+@pytest.mark.parametrize("name", ["two words.mp4", "-dash.mp4", "käse 世界.mp4", "a:b.mp4", "per%20cent#.mp4"])
+def test_any_file_name_is_read_and_cached(tmp_path, name):
+    write_video(tmp_path / "train" / name)
+    write_video(tmp_path / "val/c.mp4")
+    plain, cached = data(tmp_path), data(tmp_path, cache=str(tmp_path / "my cache é"))
+    assert cached.train_clips.videos.num_cached == 1
+    assert torch.equal(cached.train_clips[0]["video"], plain.train_clips[0]["video"])
+
+
+def test_readers_opened_and_closed_leave_nothing_behind(tmp_path):
+    write_video(tmp_path / "film.mp4")
+
+    def opened():
+        for _ in range(100):
+            with open_video(tmp_path / "film.mp4") as reader:
+                reader.read([3], cover=(16, 16))
+        return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+
+    assert opened() == opened()

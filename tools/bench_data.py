@@ -1,0 +1,222 @@
+"""Clips per second: engines by kind of file beside the bare libraries, the cache beside a plain copy of memory.
+
+    python tools/bench_data.py                    # all, a few minutes
+    python tools/bench_data.py --kinds 64x64      # the small files only
+    python tools/bench_data.py --out bench_data.json
+
+Files are encoded here. Rounds are interleaved, and a row's ratios are medians over the rounds of ratios within a round,
+so that a busy minute hits all alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+
+from mcvd.data.cache import CachedVideos
+from mcvd.data.clips import ClipSpec, Draw, read_clip
+from mcvd.data.folder import VideoFolder
+from mcvd.data.module import VideoData
+from mcvd.data.picture import ONE_THREAD, SCALING
+from mcvd.data.readers import ENGINES, VideoError
+
+CLIP = 12
+NUM_FRAMES = 300
+# kind -> (height, width), encoder, options
+KINDS = {
+    "64x64, long GOP": ((64, 64), "libx264", {"g": "250"}),
+    "64x64, short GOP": ((64, 64), "libx264", {"g": "12"}),
+    "64x64, intra only": ((64, 64), "mjpeg", {}),
+    "320x240, long GOP": ((240, 320), "libx264", {"g": "250"}),
+    "320x240, short GOP": ((240, 320), "libx264", {"g": "12"}),
+    "320x240, intra only": ((240, 320), "mjpeg", {}),
+    "1280x720, long GOP": ((720, 1280), "libx264", {"g": "250"}),
+    "1280x720, short GOP": ((720, 1280), "libx264", {"g": "12"}),
+    "1280x720, intra only": ((720, 1280), "mjpeg", {}),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--kinds", nargs="*", help="only files whose kind begins so: 64x64 320x240 1280x720")
+    parser.add_argument("--out", type=Path, help="also write the figures as JSON")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    kinds = {kind: file for kind, file in KINDS.items() if kind.startswith(tuple(options.kinds or ("",)))}
+    figures = {}
+    with tempfile.TemporaryDirectory() as folder:
+        print(f"| file | {' | '.join((*ENGINES, 'bare av', 'bare decord'))} | ours / fastest |")
+        print("|---" * (len(ENGINES) + 4) + "|")
+        for kind, (size, codec, settings) in kinds.items():
+            path = encode(Path(folder) / kind.replace(" ", "_").replace(",", "") / "film.mkv", size, codec, settings)
+            figures[kind] = bench_file(path, min(128, size[0]), options.rounds)
+            row = figures[kind]
+            cells = [f"{row[name]:.1f}" if name in row else "-" for name in (*ENGINES, "bare av", "bare decord")]
+            print(f"| {kind} | {' | '.join(cells)} | {row['ours / fastest']:.2f} |", flush=True)
+        root = Path(folder) / next(kind for kind in kinds).replace(" ", "_").replace(",", "")
+        figures["cache"] = bench_cache(Path(folder) / "cache", root, options.rounds)
+        print("\n".join(f"{name}: {value:.4g}" for name, value in figures["cache"].items()))
+        figures["training"] = bench_training(root, Path(folder) / "cache")
+        print("\n".join(f"{name}: {value:.4g}" for name, value in figures["training"].items()))
+    if options.out:
+        options.out.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def encode(path: Path, size: tuple[int, int], codec: str, settings: dict[str, str]) -> Path:
+    """A moving texture with noise, so that there is something to decode."""
+    path.parent.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    texture = random.integers(0, 256, (size[0] // 8 + 40, size[1] // 8 + 40, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=settings | ({"preset": "veryfast"} if settings else {}))
+        stream.height, stream.width = size
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for number in range(NUM_FRAMES):
+            window = texture[number : number + size[0], number : number + size[1]]
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(window), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def bench_file(path: Path, side: int, rounds: int) -> dict[str, float]:
+    """Clips per second of a file whose reader stays open, at the same random places for all."""
+    runs: dict[str, Callable[[int], object]] = {}
+    for engine in ENGINES:
+        try:
+            videos = VideoFolder(path, engine)
+            videos.read(0, [0], (side, side))
+        except (ImportError, VideoError, ValueError):
+            continue
+        runs[engine] = lambda start, v=videos: v.read(0, range(start, start + CLIP), (side, side))
+    runs["bare av"] = bare_av(path, side)
+    if "decord" in runs:
+        runs["bare decord"] = bare_decord(path, side)
+    seconds = interleave(runs, np.random.default_rng(0).integers(0, NUM_FRAMES - CLIP, 2 * rounds).tolist())
+    rates = {name: 1 / statistics.median(times) for name, times in seconds.items()}
+    totals = {name: sum(times) for name, times in seconds.items()}
+    # The same clips for all: the long seeks weigh as they do in training.
+    rates["ours / fastest"] = min(totals.values()) / totals["pyav"]
+    return rates
+
+
+def interleave(runs: dict[str, Callable[[int], object]], starts: list[int]) -> dict[str, list[float]]:
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for start in starts:
+        for name, run in runs.items():
+            begin = time.perf_counter()
+            run(start)
+            seconds[name].append(time.perf_counter() - begin)
+    return seconds
+
+
+def bare_av(path: Path, side: int) -> Callable[[int], object]:
+    """PyAV as its documentation has it: seek, decode, scale with our filter; the container stays open."""
+    container = av.open(str(path))
+    stream = container.streams.video[0]
+    stream.thread_type, stream.codec_context.thread_count = "SLICE", 2
+
+    def run(start: int) -> list[np.ndarray]:
+        container.seek(round(start / 25 / stream.time_base), stream=stream)
+        frames = []
+        for frame in container.decode(stream):
+            if frame.time * 25 > start - 0.5:
+                width = round(frame.width * side / frame.height)
+                frames.append(frame.reformat(width, side, "rgb24", interpolation=SCALING, **ONE_THREAD).to_ndarray())
+                if len(frames) == CLIP:
+                    return frames
+        return frames
+
+    return run
+
+
+def bare_decord(path: Path, side: int) -> Callable[[int], object]:
+    """decord scaling as it decodes."""
+    import decord
+
+    first = decord.VideoReader(str(path))[0].shape
+    width = round(first[1] * side / first[0])
+    reader = decord.VideoReader(str(path), width=width, height=side, num_threads=1)
+    return lambda start: reader.get_batch(range(start, start + CLIP)).asnumpy()
+
+
+def bench_cache(folder: Path, root: Path, rounds: int) -> dict[str, float]:
+    """Clips of 12 x 3 x 128 x 128 from files of 320x240, from the cache, and by copying as much memory."""
+    size, path = (128, 128), folder.parent / "source" / "film.mkv"
+    encode(path, (240, 320), "libx264", {"g": "12"})
+    spec, plain = ClipSpec(CLIP, size), VideoFolder(path.parent)
+    cached = CachedVideos(plain, folder, size)
+    cached.build()
+    block = torch.randint(0, 256, (NUM_FRAMES, 3, *size), dtype=torch.uint8)
+
+    def many(videos: object) -> Callable[[int], object]:
+        return lambda start: [read_clip(videos, spec, Draw(0, (start + 7 * k) % 280)) for k in range(50)]
+
+    runs = {
+        "decoding": lambda start: read_clip(plain, spec, Draw(0, start)),
+        "cache": many(cached),
+        "copy": lambda start: [block[(start + 7 * k) % 280 :][:CLIP].clone() for k in range(50)],
+    }
+    for run in runs.values():
+        run(0)
+    seconds = interleave(runs, np.random.default_rng(1).integers(0, NUM_FRAMES - CLIP, 6 * rounds).tolist())
+    decoding, cache, copy = (statistics.median(seconds[name]) for name in runs)
+    ratio = statistics.median(c / k for c, k in zip(seconds["copy"], seconds["cache"], strict=True))
+    return {
+        "decoding, clips per second": 1 / decoding,
+        "cache, clips per second": 50 / cache,
+        "copy of memory, clips per second": 50 / copy,
+        "cache / decoding": decoding / (cache / 50),
+        "cache / copy": ratio,
+    }
+
+
+def bench_training(root: Path, cache: Path, num_steps: int = 40) -> dict[str, float]:
+    """The share of time that a training step at 64x64 waits for its batch, with and without the cache."""
+    import mcvd
+
+    model = mcvd.build(
+        {
+            "block": {"past": 2, "current": 5},
+            "size": [64, 64],
+            "net": {"class_path": "mcvd.nets.UNet", "init_args": {"width": 32, "attention_levels": [3]}},
+        }
+    )
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    shares = {}
+    for name, folder in (("without cache", None), ("with cache", str(cache))):
+        data = VideoData(str(root), num_frames=7, size=64, batch_size=8, num_workers=1, cache=folder)
+        data.setup("fit")
+        waiting = working = 0.0
+        done = 0
+        while done < num_steps:
+            batches = iter(data.train_dataloader())
+            while done < num_steps:
+                begin = time.perf_counter()
+                batch = next(batches, None)
+                fetched = time.perf_counter()
+                if batch is None:
+                    break
+                model.loss(batch).mean().backward()
+                optimizer.step()
+                optimizer.zero_grad()
+                done += 1
+                if done > 3:  # the workers have started
+                    waiting += fetched - begin
+                    working += time.perf_counter() - fetched
+        shares[f"waiting for data, {name}, percent"] = 100 * waiting / (waiting + working)
+    return shares
+
+
+if __name__ == "__main__":
+    main()
