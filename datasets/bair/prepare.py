@@ -10,7 +10,11 @@ from mcvd.data.readers import VideoError
 from mcvd.data.recipe import run
 from mcvd.data.tfrecord import bytes_features, read_records
 
-SOURCE = Download("http://rail.eecs.berkeley.edu/datasets/bair_robot_pushing_dataset_v0.tar")
+SOURCE = Download(
+    "http://rail.eecs.berkeley.edu/datasets/bair_robot_pushing_dataset_v0.tar",
+    num_bytes=32_274_964_480,
+    digest="sha256:c6f8d164ab2be07174ef597e3e070d7466f3142caddc467b6af119b9458cd9cd",
+)
 NUM_FRAMES, SIZE = 30, (64, 64, 3)
 VIDEO_BYTES = NUM_FRAMES * 64 * 64 * 3
 

@@ -22,8 +22,8 @@ def find_packs(raw):
         archive = raw / "leftImg8bit_sequence_trainvaltest.zip"
         if not archive.exists():
             raise FileNotFoundError(
-                f"{archive} is not there: get it from https://www.cityscapes-dataset.com/downloads (after registration) "
-                "and put it there, or its folder leftImg8bit_sequence"
+                f"{archive} is not there: get it from https://www.cityscapes-dataset.com/downloads "
+                "(after registration) and put it there, or its folder leftImg8bit_sequence"
             )
         root = unpack(archive, raw / "unpacked") / "leftImg8bit_sequence"
     packs = []

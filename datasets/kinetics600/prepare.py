@@ -41,9 +41,7 @@ def prepare(raw, out):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description="Unpack Kinetics-600; run again to go on.")
-    parser.add_argument(
-        "--raw", type=Path, default=Path("data/raw/kinetics600"), help="folders train and val of .tar.gz"
-    )
+    parser.add_argument("--raw", type=Path, default=Path("data/raw/kinetics600"), help="train/ and val/ of .tar.gz")
     parser.add_argument("--out", type=Path, default=Path("data/kinetics600"), help="default: %(default)s")
     options = parser.parse_args(argv)
     try:

@@ -10,7 +10,11 @@ from mcvd.data.preparing import Download, Pack, fetch, unpack
 from mcvd.data.readers import open_video
 from mcvd.data.recipe import run
 
-SPLITS = Download("https://www.crcv.ucf.edu/data/UCF101/UCF101TrainTestSplits-RecognitionTask.zip")
+SPLITS = Download(
+    "https://www.crcv.ucf.edu/data/UCF101/UCF101TrainTestSplits-RecognitionTask.zip",
+    num_bytes=113_943,
+    digest="sha256:5c0d1a53b8ed364a2ac830a73f405e51bece7d98ce1254fd19ed4a36b224bd27",
+)
 WIDTH, HEIGHT = 85, 64
 VIDEO_BYTES = 190 * HEIGHT * WIDTH * 3  # of an average video
 PACK = 100

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
@@ -35,7 +35,7 @@ class Hdf5Videos(AbstractVideos):
             "ucf-train" and "ucf-test" by their place (of the test videos every tenth is taken, as published).
         frame_rate_hz: of all videos, which the shards do not tell.
 
-    Raises:
+    Raises (on first use):
         FileNotFoundError: if there is no shard.
         VideoError: if one is damaged or does not have that layout.
         ModuleNotFoundError: without the package h5py.
@@ -45,49 +45,53 @@ class Hdf5Videos(AbstractVideos):
         if not 0 < frame_rate_hz < math.inf:
             raise ValueError(f"frame_rate_hz must be more than 0, got {frame_rate_hz}")
         self.root, self.part, self.frame_rate_hz = Path(root), part, frame_rate_hz
-        endings = (".hdf5", ".h5")
-        if self.root.is_dir():
-            self._shards = sorted(path for path in self.root.iterdir() if path.suffix in endings)
+
+    @cached_property
+    def _found(self) -> SimpleNamespace:
+        """What the shards hold, read on first use."""
+        root, part, endings = self.root, self.part, (".hdf5", ".h5")
+        if root.is_dir():
+            shards = sorted(path for path in root.iterdir() if path.suffix in endings)
         else:
-            self._shards = [self.root] if self.root.exists() else []
-        if not self._shards:
+            shards = [root] if root.exists() else []
+        if not shards:
             raise FileNotFoundError(f"no HDF5 shard at {root}: name a folder of .hdf5 files, or one such file")
         entries: list[tuple[int, int, int]] = []  # shard, number in it, frames
-        for number, shard in enumerate(self._shards):
+        for number, shard in enumerate(shards):
             with _open(shard) as file:
                 entries += [(number, video, frames) for video, frames in _chosen(shard, file, part, len(entries))]
         if not entries:
             raise VideoError(f"{root}: the shards hold no videos of part {part!r}")
-        self._entries = np.array(entries, np.int64)
         shard, video, _ = entries[0]
-        with _open(self._shards[shard]) as file:
-            self._channels = _frame(self._shards[shard], file, video, 0).shape[2]
+        with _open(shards[shard]) as file:
+            channels = _frame(shards[shard], file, video, 0).shape[2]
+        return SimpleNamespace(shards=shards, entries=np.array(entries, np.int64), channels=channels)
 
     @property
     def channels(self) -> int:
         """3 for colour, 1 for grey."""
-        return self._channels
+        return self._found.channels
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._found.entries)
 
     def times_seconds(self, index: int) -> np.ndarray:
         """Evenly spaced times of the frames, float64 (num_frames,)."""
-        return np.arange(self._entries[index, 2]) / self.frame_rate_hz
+        return np.arange(self._found.entries[index, 2]) / self.frame_rate_hz
 
     def name(self, index: int) -> str:
         """Shard and number."""
-        shard, video, _ = self._entries[index].tolist()
-        return f"{self._shards[shard].name}/{video}"
+        shard, video, _ = self._found.entries[index].tolist()
+        return f"{self._found.shards[shard].name}/{video}"
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
         """Some frames of one video, uint8 (T, C, H, W): as stored where that just covers, otherwise scaled."""
-        shard, video, length = self._entries[index].tolist()
+        shard, video, length = self._found.entries[index].tolist()
         check_request(index, frames, len(self), length)
-        path = self._shards[shard]
+        path = self._found.shards[shard]
         with _open(path) as file:
             stored = [_frame(path, file, video, frame) for frame in frames]
-        if len({frame.shape for frame in stored}) > 1 or stored[0].shape[2] != self._channels:
+        if len({frame.shape for frame in stored}) > 1 or stored[0].shape[2] != self._found.channels:
             raise VideoError(f"{path}: video {video} has frames of different shapes")
         return scaled(torch.from_numpy(np.stack(stored)).permute(0, 3, 1, 2), cover)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ class StochasticMovingMNIST(AbstractVideos):
         seed: which collection of videos, 0 or more.
         frame_rate_hz: frames per second.
 
-    Raises:
+    Raises (on first use):
         FileNotFoundError: if MNIST is not in ``root``.
     """
 
@@ -103,11 +104,17 @@ class StochasticMovingMNIST(AbstractVideos):
             )
         self.num_videos, self.num_frames, self.num_digits = num_videos, num_frames, num_digits
         self.seed, self.frame_rate_hz = seed, frame_rate_hz
-        self._digits = read_idx_images(find_digits(root, train))
-        if pool is not None:
-            if not 1 <= pool <= len(self._digits):
-                raise ValueError(f"pool must be 1 to {len(self._digits)}, the digits that there are, got {pool}")
-            self._digits = self._digits[:pool].copy()
+        self.root, self.train, self.pool = root, train, pool
+
+    @cached_property
+    def _digits(self) -> NDArray[np.uint8]:
+        """The pool of digits, read on first use: to name a collection in a configuration does not need its data."""
+        digits = read_idx_images(find_digits(self.root, self.train))
+        if self.pool is None:
+            return digits
+        if not 1 <= self.pool <= len(digits):
+            raise ValueError(f"pool must be 1 to {len(digits)}, the digits that there are, got {self.pool}")
+        return digits[: self.pool].copy()
 
     @property
     def channels(self) -> int:

@@ -6,7 +6,9 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -99,59 +101,63 @@ class PackedVideos(AbstractVideos):
     Args:
         root: a split of the prepared data, such as ``data/kth/train``.
 
-    Raises:
+    Raises (on first use):
         FileNotFoundError: if nothing is prepared there.
         VideoError: if a pack is damaged.
     """
 
     def __init__(self, root: str) -> None:
         self.root = Path(root)
+
+    @cached_property
+    def _found(self) -> SimpleNamespace:
+        """The packs, read on first use: to name a collection in a configuration does not need its data."""
+        root = self.root
         folders = sorted(path.parent for path in self.root.rglob(INDEX) if not path.parent.name.startswith("."))
         if not folders:
             raise FileNotFoundError(
                 f"no prepared data in {root}: run the recipe's prepare.py first, or name their place "
                 "(--data.train.init_args.root, --data.val.init_args.root)"
             )
-        self._folders = folders
-        self._names: list[str] = []
-        self._rates: list[float] = []
-        places = []
-        self._sizes = []
+        names: list[str] = []
+        rates: list[float] = []
+        places, sizes = [], []
         for number, folder in enumerate(folders):
             index = check_pack(folder, content=False)
             ends = np.cumsum(index["lengths"])
             places.append(np.stack([np.full(len(ends), number), ends - index["lengths"], index["lengths"]], 1))
-            self._names += [str(name) for name in index["names"]]
-            self._sizes.append(tuple(index["size"]))
-            self._rates.append(float(index["frame_rate_hz"]))
-        if len({size[2] for size in self._sizes}) > 1:
+            names += [str(name) for name in index["names"]]
+            sizes.append(tuple(index["size"]))
+            rates.append(float(index["frame_rate_hz"]))
+        if len({size[2] for size in sizes}) > 1:
             raise VideoError(f"{root}: holds grey and coloured packs; name one kind")
-        self._places = np.concatenate(places)  # (num_videos, 3): pack, first frame, number of frames
+        # places: (num_videos, 3), pack, first frame, number of frames
+        return SimpleNamespace(folders=folders, names=names, rates=rates, sizes=sizes, places=np.concatenate(places))
 
     @property
     def channels(self) -> int:
         """3 for colour, 1 for grey."""
-        return self._sizes[0][2]
+        return self._found.sizes[0][2]
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._found.names)
 
     def times_seconds(self, index: int) -> np.ndarray:
         """Evenly spaced times of the frames, float64 (num_frames,)."""
-        pack, _, length = self._places[index].tolist()
-        return np.arange(length) / self._rates[pack]
+        pack, _, length = self._found.places[index].tolist()
+        return np.arange(length) / self._found.rates[pack]
 
     def name(self, index: int) -> str:
         """What the video was prepared from."""
-        return self._names[index]
+        return self._found.names[index]
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
         """Some frames of one video, uint8 (T, C, H, W): as stored where that just covers, otherwise scaled."""
-        pack, first, length = self._places[index].tolist()
+        pack, first, length = self._found.places[index].tolist()
         check_request(index, frames, len(self), length)
-        height, width, channels = self._sizes[pack]
+        height, width, channels = self._found.sizes[pack]
         offset = first * height * width * channels
-        path = self._folders[pack] / FRAMES
+        path = self._found.folders[pack] / FRAMES
         stored = np.memmap(path, np.uint8, "r", offset, (length, height, width, channels))
         video = torch.from_numpy(stored[np.asarray(frames, int)]).permute(0, 3, 1, 2)
         return scaled(video, cover)
