@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -234,6 +235,8 @@ def prepare_packs(out: str | Path, packs: Sequence[Pack], frame_rate_hz: float) 
     missing = [pack for pack in packs if not (out / pack.name / INDEX).exists()]
     check_room(out, sum(pack.num_bytes for pack in missing))
     out.mkdir(parents=True, exist_ok=True)
+    for pack in missing:
+        _sweep(out / pack.name)
     for pack in tqdm(missing, f"Preparing {out}", disable=None):
         write_pack(out / pack.name, pack.videos(), frame_rate_hz)
     for pack in tqdm(packs, "Verifying", disable=None):
@@ -242,6 +245,13 @@ def prepare_packs(out: str | Path, packs: Sequence[Pack], frame_rate_hz: float) 
     with whole(out / RECORD) as part:
         part.write_text(json.dumps(record, indent=1) + "\n")
     return True
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes that were killed left of a pack."""
+    for part in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
+        if not Path(f"/proc/{part.name.split('.')[-2]}").exists() and Path("/proc/self").exists():
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def is_prepared(out: str | Path, names: Sequence[str] | None = None) -> bool:

@@ -231,6 +231,7 @@ def test_preparing_killed_in_the_middle_goes_on_and_gives_the_same(tmp_path):
     done = stamps(tmp_path / "out/train/-é 0")
     assert prepare_packs(tmp_path / "out", small_packs(), 10)
     assert stamps(tmp_path / "out/train/-é 0") == done
+    assert not list((tmp_path / "out").rglob("*.part"))
     videos = PackedVideos(str(tmp_path / "out/train"))
     assert [int(videos.read(index, [1], (8, 8)).float().mean()) for index in range(4)] == [0, 1, 2, 3]
     assert not prepare_packs(tmp_path / "out", small_packs(), 10)
