@@ -122,6 +122,7 @@ class StochasticMovingMNIST(AbstractVideos):
         return 1
 
     def __len__(self) -> int:
+        _ = self._digits  # that they are missing is told before training, not by its first clip
         return self.num_videos
 
     def times_seconds(self, index: int) -> np.ndarray:
