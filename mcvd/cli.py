@@ -25,6 +25,9 @@ EXAMPLES = {
   mcvd fvd test_videos made_videos --size 128
   mcvd fvd test_videos made_videos --size 128 --weights i3d_torchscript.pt --out fvd.json
   mcvd fvd test_videos made_videos --random-i3d 0       (no weights needed; not FVD, and not called so)""",
+    "data": """examples:
+  mcvd data check videos --preview preview.png
+  mcvd data check datasets/kth/data.yaml --num-frames 20""",
     "convert": """example:
   mcvd convert checkpoint_700000.pt --config config.yml --out smmnist""",
     "export": """example:
@@ -111,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_making(add)
     _add_scoring(add)
     _add_models(add)
+    _add_data(add)
     return parser
 
 
@@ -184,6 +188,22 @@ def _add_models(add: Add) -> None:
 
     command = add("demo", "train a small model on invented streets and show all it can do; no download, no GPU needed")
     command.add_argument("--out", metavar="DIR", help="a new folder for the result (default: demo, demo-2, ...)")
+
+
+def _add_data(add: Add) -> None:
+    command = add("data", "look at data before training on them")
+    action = command.add_subparsers(dest="action", required=True, metavar="ACTION").add_parser(
+        "check",
+        help="probe every file, read some clips; exit status 0: training can start",
+        description="Probe every file, read some clips and say whether training can start (exit status 0) or not (1).",
+    )
+    action.add_argument("path", metavar="PATH|data.yaml", help="a folder of videos, a video, or a data.yaml")
+    action.add_argument("--root", metavar="FOLDER", help="the folder of videos that a data.yaml leaves open")
+    action.add_argument("--num-frames", type=_positive, metavar="T", help="frames of a clip (default: 7)")
+    action.add_argument("--size", type=_positive, metavar="S", help="height and width of a clip (default: 64)")
+    action.add_argument("--batch-size", type=_positive, metavar="B", help="clips in a batch (default: 8)")
+    action.add_argument("--rate", type=float, metavar="HZ", help="read by time at this rate (default: every frame)")
+    action.add_argument("--preview", metavar="FILE.png", help="write a sheet of some training clips")
 
 
 def _model_and_out(command: argparse.ArgumentParser, out: str = "OUT") -> None:

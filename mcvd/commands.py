@@ -140,6 +140,31 @@ def fvd(
     print(format_distance(result))
 
 
+def data(
+    action: str, path: str, root: str | None = None, rate: float | None = None, preview: str | None = None, **facts: Any
+) -> None:
+    """``mcvd data check``."""
+    from mcvd.data.check import check_data, write_preview
+
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    is_recipe = Path(path).suffix.lower() in (".yaml", ".yml")
+    facts |= {"frame_rate_hz": rate} | ({"root": root} if is_recipe else {})
+    try:
+        found = _data(path if is_recipe else None, None if is_recipe else path, facts)
+    except FileNotFoundError as error:
+        raise VideoError(f"training cannot start: {error}") from None
+    report = check_data(found)
+    for line in report.lines:
+        print(line)
+    if preview and report.clips:
+        write_preview(preview, report.clips)
+        print(f"preview: {preview}")
+    if report.problem:
+        raise VideoError(f"training cannot start: {report.problem}")
+    print("training can start")
+
+
 def convert(checkpoint: str, config: str, out: str, raw: bool = False) -> None:
     """``mcvd convert``."""
     from mcvd.compat import read_published

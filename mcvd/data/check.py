@@ -1,0 +1,165 @@
+"""A look at data before training: what is there, what is wrong, what a batch costs."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+from tqdm import tqdm
+
+from mcvd.data.folder import find_videos
+from mcvd.data.module import NOMINAL_RATE_HZ, VideoData
+from mcvd.data.readers import VideoError, open_video
+from mcvd.data.strip import picture_strip
+from mcvd.whole import whole
+
+NUM_TIMED = 8
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What one video file is.
+
+    Args:
+        path: the file or folder of frames.
+        num_frames, frame_rate_hz, size: its length, average rate and (height, width).
+        is_grey: whether its first frame has no colour.
+        fault: why it cannot be read; the rest tells nothing then.
+    """
+
+    path: Path
+    num_frames: int = 0
+    frame_rate_hz: float = 0.0
+    size: tuple[int, int] = (0, 0)
+    is_grey: bool = False
+    fault: str = ""
+
+
+@dataclass
+class Report:
+    """What was found; training can start if ``problem`` is empty.
+
+    Args:
+        lines: the findings, a line each.
+        problem: what stops training, in one line.
+        clips: a few training clips, uint8 (T, C, H, W).
+    """
+
+    lines: list[str] = field(default_factory=list)
+    problem: str = ""
+    clips: list[Tensor] = field(default_factory=list)
+
+
+def probe(path: Path, engine: str = "pyav", frame_rate_hz: float = NOMINAL_RATE_HZ) -> Probe:
+    """Open one video and decode its first frame."""
+    try:
+        with open_video(path, engine, frame_rate_hz) as reader:
+            first = reader.read([0])[0].int()
+            is_grey = bool((first.amax(0) - first.amin(0)).max() <= 2)
+            return Probe(path, reader.num_frames, reader.frame_rate_hz, reader.size, is_grey)
+    except (VideoError, OSError) as error:
+        return Probe(path, fault=" ".join(str(error).split()))
+
+
+def probe_folder(root: str | Path, engine: str = "pyav", frame_rate_hz: float = NOMINAL_RATE_HZ) -> list[Probe]:
+    """`probe` every video at or below ``root``, in parallel, with a bar on a terminal."""
+    paths = list(find_videos(Path(root)))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(lambda path: probe(path, engine, frame_rate_hz), paths)
+        return list(tqdm(found, "Reading videos", len(paths), disable=None))
+
+
+def check_data(data: VideoData) -> Report:
+    """Look at the data of a training: probe its files, divide it into clips, read a few of them.
+
+    Nothing is raised for bad data: the report tells.
+    """
+    report = Report()
+    for root in dict.fromkeys(root for root in (data.root, data.val_root) if root is not None):
+        if Path(root).exists():
+            rate = data.spec.frame_rate_hz or NOMINAL_RATE_HZ
+            report.lines += describe_probes(probe_folder(root, data.engine, rate), data)
+    try:
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            data.setup("check")
+            _look_at_clips(data, report)
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        report.problem = " ".join(str(error).split())
+    report.lines += [f"warning: {message}" for message in dict.fromkeys(str(w.message) for w in told)]
+    return report
+
+
+def describe_probes(probes: list[Probe], data: VideoData) -> list[str]:
+    """The summary of files, and a line for each that is of no use."""
+    good = [one for one in probes if not one.fault]
+    lines = [f"files: {len(good)} readable, {len(probes) - len(good)} not"]
+    if good:
+        seconds = np.array([one.num_frames / one.frame_rate_hz for one in good])
+        frames = np.array([one.num_frames for one in good])
+        grey = sum(one.is_grey for one in good)
+        lines += [
+            f"frames: {frames.sum()} ({frames.min()} to {frames.max()} a video)",
+            f"durations: {seconds.min():.2f} to {seconds.max():.2f} s, median {np.median(seconds):.2f} s, "
+            f"{seconds.sum() / 3600:.2f} h in all",
+            "frame rates: " + _counts(f"{one.frame_rate_hz:.4g} Hz" for one in good),
+            "sizes: " + _counts(f"{one.size[1]}x{one.size[0]}" for one in good),
+            f"colour: {len(good) - grey} in colour, {grey} grey",
+        ]
+    unreadable = [f"unreadable: {one.fault}" for one in probes if one.fault]
+    short = [
+        f"too short for a clip of {data.spec}: {one.path} ({one.num_frames} frames)"
+        for one in good
+        if data.spec.count_slots(np.arange(one.num_frames) / one.frame_rate_hz) == 0
+    ]
+    return lines + _first(unreadable) + _first(short)
+
+
+def _look_at_clips(data: VideoData, report: Report) -> None:
+    train, val, spec = data.train_clips, data.val_clips, data.spec
+    rate = "of unknown rate" if data.frame_rate_hz is None else f"at {data.frame_rate_hz:g} Hz"
+    num_frames = sum(len(train.videos.times_seconds(index)) for index in range(len(train.videos)))
+    report.lines += [
+        f"training: {len(train)} clips of {spec.num_frames} frames {rate} "
+        f"from {len(train.videos)} videos of {num_frames} frames",
+        f"validation: {len(val)} clips from {len(val.videos)} videos",
+    ]
+    started = time.perf_counter()
+    report.clips = [train[draw]["video"] for draw in range(min(NUM_TIMED, len(train)))]
+    each = (time.perf_counter() - started) / len(report.clips)
+    val[0]  # training begins with a look at it
+    if train.failures.any():
+        report.lines.append(f"warning: clips of {int((train.failures > 0).sum())} videos could not be read")
+    batch = data.batch_size * report.clips[0].numel()
+    report.lines += [
+        f"memory: a batch of {data.batch_size} is {batch / 1e6:.2f} MB as bytes, {4 * batch / 1e6:.2f} MB as float32 "
+        "(weights and activations of the model come on top)",
+        f"reading: {1e3 * each:.1f} ms a clip in one process (mean of {len(report.clips)}, opening included), so about "
+        f"{1e3 * each * data.batch_size / max(1, data.num_workers):.0f} ms a batch with {data.num_workers} workers: "
+        "a training step cannot be shorter than that",
+    ]
+
+
+def write_preview(path: str | Path, clips: list[Tensor]) -> None:
+    """Write clips, uint8 (T, C, H, W) each, as rows of frames into a PNG."""
+    with whole(path) as part:
+        picture_strip(clips, min_height=64).save(part, format="PNG")
+
+
+def _counts(values: Iterable[str]) -> str:
+    counts = Counter(values).most_common()
+    shown = ", ".join(f"{value} ({count})" for value, count in counts[:6])
+    return shown + (f", {len(counts) - 6} others" if len(counts) > 6 else "")
+
+
+def _first(lines: list[str]) -> list[str]:
+    return lines[:_SHOWN] + ([f"... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else [])
