@@ -19,8 +19,10 @@ EXAMPLES = {
   mcvd interpolate street.mp4 --model drive --gap 40:45 --out mended.mp4""",
     "generate": """example:
   mcvd generate --model drive --num-frames 60 --num-samples 4 --seed 1 --out made/""",
-    "evaluate": """example:
-  mcvd evaluate --model drive --config datasets/driving_scenes/data.yaml --num-frames 10 --out result.json""",
+    "evaluate": """examples:
+  mcvd evaluate --model drive --config datasets/driving_scenes/data.yaml --num-frames 10 --out result.json
+  mcvd evaluate --model kth --root persons_21_to_25 --protocol mcvd-2022/kth-10-30 --out result.json
+  mcvd evaluate --compare a.json b.json""",
     "fvd": """examples:
   mcvd fvd test_videos made_videos --size 128
   mcvd fvd test_videos made_videos --size 128 --weights i3d_torchscript.pt --out fvd.json

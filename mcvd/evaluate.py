@@ -86,7 +86,8 @@ def evaluate(
           K. Published results are usually this one.
 
         the ``psnr`` in dB and the ``ssim``, each a mean over clips, with its 95% bootstrap interval over clips
-        (``psnr_interval``; None for a single clip), its value for each (``psnr_per_clip``) and its course over the made frames (``psnr_per_frame``).
+        (``psnr_interval``; None for a single clip), its value for each (``psnr_per_clip``) and
+        its course over the made frames (``psnr_per_frame``).
         For K > 1 ``diversity``: root mean square differences in grey levels ``between_samples`` and from sample
         ``to_truth``; they are equal for a model whose samples are spread as the truth is.
 
