@@ -3,13 +3,13 @@ import socket
 
 import pytest
 import torch
+from test_evaluate import CLIPS, tiny_model
 
 from mcvd.card import digest, distance_rows
 from mcvd.cli import main
 from mcvd.compare import differences
 from mcvd.evaluate import evaluate
 from mcvd.samplers import DDIM
-from tests.test_evaluate import CLIPS, tiny_model
 
 OPTIONS = {"num_frames": 3, "num_samples": 2, "batch_size": 2, "sampler": DDIM(num_steps=1)}
 CARD = {"protocol": {"name": "p", "seed": 0}, "data_digest": "1", "scores": {"num_samples": 10, "seed": 1}}
