@@ -19,8 +19,10 @@ EXAMPLES = {
   mcvd interpolate street.mp4 --model drive --gap 40:45 --out mended.mp4""",
     "generate": """example:
   mcvd generate --model drive --num-frames 60 --num-samples 4 --seed 1 --out made/""",
-    "evaluate": """example:
-  mcvd evaluate --model drive --config datasets/driving_scenes/data.yaml --num-frames 10 --out result.json""",
+    "evaluate": """examples:
+  mcvd evaluate --model drive --config datasets/driving_scenes/data.yaml --num-frames 10 --out result.json
+  mcvd evaluate --model kth --root persons_21_to_25 --protocol mcvd-2022/kth-10-30 --out result.json
+  mcvd evaluate --compare a.json b.json""",
     "fvd": """examples:
   mcvd fvd test_videos made_videos --size 128
   mcvd fvd test_videos made_videos --size 128 --weights i3d_torchscript.pt --out fvd.json
@@ -148,9 +150,18 @@ def _add_making(add: Add) -> None:
 
 def _add_scoring(add: Add) -> None:
     command = add("evaluate", "score a model against the truth and against copying frames")
-    _model_and_out(command, out="result.json")
+    _model_and_out(command, out="result.json", required=False)
     command.add_argument("--config", help="data.yaml of the data set")
-    command.add_argument("--root", metavar="FOLDER", help="a folder of videos, instead of --config")
+    text = "a folder of videos, instead of --config or of the folder in it"
+    command.add_argument("--root", "--data.root", dest="root", metavar="FOLDER", help=text)
+    command.add_argument(
+        "--protocol", metavar="P", help="such as mcvd-2022/kth-10-30: fixes clips, lengths, K and more"
+    )
+    command.add_argument("--weights", metavar="FILE", help="I3D weights for FVD (default: the cache, with --protocol)")
+    command.add_argument("--random-i3d", type=int, metavar="SEED", help="add the distance of a random network: not FVD")
+    command.add_argument(
+        "--compare", nargs=2, metavar=("A.json", "B.json"), help="only say if two cards may be compared"
+    )
     command.add_argument("--task", choices=["predict", "backward", "interpolate"], help="default: predict")
     command.add_argument("--num-frames", type=_positive, help="frames to make (default: one block)")
     command.add_argument("--num-clips", type=_positive, help="how many clips, evenly spread (default: 64)")
@@ -206,10 +217,12 @@ def _add_data(add: Add) -> None:
     action.add_argument("--preview", metavar="FILE.png", help="write a sheet of some training clips")
 
 
-def _model_and_out(command: argparse.ArgumentParser, out: str = "OUT") -> None:
-    command.add_argument("--model", required=True, help="exported folder, .ckpt, or user/name on the Hugging Face Hub")
+def _model_and_out(command: argparse.ArgumentParser, out: str = "OUT", required: bool = True) -> None:
+    command.add_argument(
+        "--model", required=required, help="exported folder, .ckpt, or user/name on the Hugging Face Hub"
+    )
     text = ".mp4, .gif, .png (a strip), or a folder (one file per sample)" if out == "OUT" else "where scores go"
-    command.add_argument("--out", required=True, metavar=out, help=text)
+    command.add_argument("--out", required=required, metavar=out, help=text)
 
 
 def _sampling(command: argparse.ArgumentParser) -> None:

@@ -22,6 +22,7 @@ from mcvd.data.readers import AbstractReader, VideoError, frames_at_rate, open_v
 from mcvd.data.video_in import read_frames
 from mcvd.data.writers import write_video
 from mcvd.module import DEFAULT_SAMPLER, MCVD
+from mcvd.protocols import Protocol
 from mcvd.samplers import AbstractSampler
 from mcvd.whole import whole
 
@@ -94,29 +95,88 @@ def generate(
 
 
 def evaluate(
-    model: str,
-    out: str,
+    model: str | None = None,
+    out: str | None = None,
     config: str | None = None,
     root: str | None = None,
-    task: str = "predict",
+    task: str | None = None,
     num_frames: int | None = None,
-    num_clips: int = 64,
-    num_samples: int = 10,
+    num_clips: int | None = None,
+    num_samples: int | None = None,
+    protocol: str | None = None,
+    weights: str | None = None,
+    random_i3d: int | None = None,
+    compare: list[str] | None = None,
     **sampling: Any,
 ) -> None:
     """``mcvd evaluate``."""
+    if compare:
+        return _compare(*compare)
+    if model is None or out is None:
+        raise ValueError("say what to score and where scores go: --model MODEL --out result.json")
+    from mcvd.card import distance_rows, make_card
+    from mcvd.card_page import card_page
     from mcvd.evaluate import collect_clips, format_table
     from mcvd.evaluate import evaluate as score
+    from mcvd.protocols import find_protocol
 
+    fixed = find_protocol(protocol) if protocol else None
+    if fixed and (task or num_frames or num_clips or num_samples):
+        raise ValueError("--protocol fixes --task, --num-frames, --num-clips and --num-samples: leave them out")
     net, options = _ready(model, sampling)
+    if fixed:
+        _check_protocol(fixed, net)
+        task, num_frames, num_clips, num_samples = fixed.task, fixed.num_frames, fixed.num_clips, fixed.num_samples
+    task, num_clips, num_samples = task or "predict", num_clips or 64, num_samples or 10
     num_frames = num_frames or net.block.current
     facts = {"size": net.size, "channels": net.channels, "frame_rate_hz": net.frame_rate_hz, "max_val_clips": num_clips}
-    length = net.block.past + num_frames + net.block.future
-    clips = collect_clips(_data(config, root, facts | {"num_frames": length}))
-    scores = score(net, clips, task, num_frames=num_frames, num_samples=num_samples, **options)
+    future = 0 if fixed and task == "predict" else net.block.future
+    data = _data(config, root, facts | {"num_frames": net.block.past + num_frames + future})
+    clips = collect_clips(data, dataset=fixed.clips(data) if fixed else None)
+    videos: list[tuple[Tensor, Tensor]] = []
+
+    def keep(past: Tensor, samples: Tensor, truth: Tensor, future: Tensor) -> None:
+        sides = [side[:, None].expand(-1, samples.shape[1], *side.shape[1:]) for side in (past, future)]
+        videos.append((torch.cat([past, truth, future], 1), torch.cat([sides[0], samples.cpu(), sides[1]], 2)))
+
+    binary = fixed is not None and fixed.binary_ssim
+    asked = {"num_frames": num_frames, "num_samples": num_samples, "binary_ssim": binary}
+    scores = score(net, clips, task, watch=keep, **asked, **options)
+    real, fake = (torch.cat(side) for side in zip(*videos, strict=True))
+    device = next(net.parameters()).device
+    rows = distance_rows(real, fake.flatten(0, 1), weights, random_i3d, fixed is not None, device)
+    names = {"model": model, "data": config or root}
+    card = make_card(scores, rows, net, clips, fixed, names, ["mcvd", *sys.argv[1:]])
+    order = torch.tensor(scores["rows"]["one_sample"]["psnr_per_clip"]).argsort(descending=True).tolist()
+    chosen = dict.fromkeys([*order[:2], *order[-2:]])
+    page = card_page(card, [(i, real[i], fake[i, 0]) for i in chosen], net.frame_rate_hz or DEFAULT_FPS)
     with whole(out) as part:
-        part.write_text(dumps({"model": model, "data": config or root, "scores": scores}, indent=2) + "\n")
+        part.write_text(dumps(card, indent=2) + "\n")
+    page.write(Path(out).with_suffix(".html"))
     print(format_table(scores))
+    for row in rows:
+        print(f"{row['name']}: {row['value'] if row['value'] is not None else 'none, ' + row['reason']}")
+
+
+def _compare(first: str, second: str) -> None:
+    """Say that two cards are comparable, or raise."""
+    from mcvd.compare import differences, read_card
+
+    found = differences(read_card(first), read_card(second))
+    if found:
+        settings = "; ".join(f"{name}: {a!r} and {b!r}" for name, (a, b) in found.items())
+        raise ValueError(f"{first} and {second} cannot be compared, they differ in {settings}")
+    print(f"{first} and {second} can be compared")
+
+
+def _check_protocol(protocol: Protocol, model: MCVD) -> None:
+    asked = {"past": protocol.past, "size": protocol.size}
+    has = {"past": model.block.past, "size": tuple(model.size)}
+    if protocol.task == "interpolate":
+        asked["future"], has["future"] = protocol.future, model.block.future
+    for name, value in asked.items():
+        if value is not None and value != has[name]:
+            raise ValueError(f"--protocol {protocol.name} asks for a model of {name} {value}, this one has {has[name]}")
 
 
 def fvd(
@@ -227,14 +287,16 @@ def _device(name: str | None) -> torch.device:
 
 def _data(config: str | None, root: str | None, facts: dict[str, Any]) -> VideoData:
     """The data of a data.yaml, or of a folder of videos, fitted to a model."""
-    if (config is None) == (root is None):
+    if config is None and root is None:
         raise ValueError("say what to score on: --config data.yaml or --root FOLDER")
     try:
-        content = {"data": {"root": root}} if config is None else yaml.safe_load(Path(config).read_text())
+        content = {"data": {}} if config is None else yaml.safe_load(Path(config).read_text())
     except yaml.YAMLError as error:
         raise ValueError(f"{config} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or not isinstance(content.get("data"), dict):
         raise ValueError(f"{config} has no section data:")
+    if root is not None:
+        facts = facts | {"root": root}
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(VideoData, "data")
     known = {name: value for name, value in facts.items() if value is not None}

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from mcvd.baselines import blend, copy_first, copy_last, extrapolate
+from mcvd.data.clips import ClipDataset
 from mcvd.data.module import VideoData
 from mcvd.metrics.frames import (
     mean_of_samples,
@@ -50,6 +51,8 @@ def evaluate(
     seed: int = 0,
     batch_size: int = 32,
     progress: bool = False,
+    binary_ssim: bool = False,
+    watch: Callable[[Tensor, Tensor, Tensor, Tensor], None] | None = None,
 ) -> dict[str, Any]:
     """Let a model make what is known, and score it and simple baselines against the truth.
 
@@ -66,6 +69,10 @@ def evaluate(
         seed: the same seed gives the same scores, whatever the batches.
         batch_size: videos made at once at most, to bound memory.
         progress: show a progress bar when the output is a terminal.
+        binary_ssim: make pixels black or white before SSIM, as the published code does for moving digits.
+        watch: called with each batch: given before, samples (B, K, T, C, H, W), truth, given after.
+
+    Where `torch.distributed` runs, each process scores its share of the batches, and all return the same result.
 
     Returns:
         What JSON can hold. The conditions: ``task``, ``num_clips``, ``num_past``, ``num_frames``, ``num_future``,
@@ -79,7 +86,8 @@ def evaluate(
           K. Published results are usually this one.
 
         the ``psnr`` in dB and the ``ssim``, each a mean over clips, with its 95% bootstrap interval over clips
-        (``psnr_interval``; None for a single clip) and its course over the made frames (``psnr_per_frame``).
+        (``psnr_interval``; None for a single clip), its value for each (``psnr_per_clip``) and
+        its course over the made frames (``psnr_per_frame``).
         For K > 1 ``diversity``: root mean square differences in grey levels ``between_samples`` and from sample
         ``to_truth``; they are equal for a model whose samples are spread as the truth is.
 
@@ -98,22 +106,31 @@ def evaluate(
     num_past, num_future = _num_given(model, task)
     options = {"num_samples": num_samples, "sampler": sampler, "guidance": guidance, "batch_size": batch_size}
     seeds = random.Random(seed)
-    parts: list[dict[str, _Errors]] = []
-    distances: list[Tensor] = []
+    found: list[tuple[int, dict[str, _Errors], Tensor | None]] = []
+    rank, num_processes = (
+        (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
+    )
     shape = None
-    for batch in _batches(clips, max(1, batch_size // num_samples), progress):
+    for number, batch in enumerate(_batches(clips, max(1, batch_size // num_samples), progress)):
         past, truth, future = _cut(batch, num_past, num_frames, num_future)
         if truth.shape[1:] != (shape or truth.shape[1:]):
             raise ValueError(f"all clips must have the same shape, got {tuple(truth.shape[1:])} after {tuple(shape)}")
         shape = truth.shape[1:]
-        samples = _make(model, past, future, shape[0], seed=[seeds.getrandbits(48) for _ in batch], **options)
+        own_seeds = [seeds.getrandbits(48) for _ in batch]
+        if number % num_processes != rank:
+            continue
+        samples = _make(model, past, future, shape[0], seed=own_seeds, **options)
+        if watch:
+            watch(past, samples, truth, future)
         videos = _baselines(past, future, shape[0]) | {"one_sample": samples}
         if num_samples > 1:
             videos["mean_of_K"] = mean_of_samples(samples)[:, None]
-            distances.append(squared_distance_of_samples(samples))
-        parts.append({name: _Errors.of(video, truth[:, None]) for name, video in videos.items()})
+        errors = {name: _Errors.of(video, truth[:, None], binary_ssim) for name, video in videos.items()}
+        found.append((number, errors, squared_distance_of_samples(samples) if num_samples > 1 else None))
     if shape is None:
         raise ValueError("there are no clips to evaluate on")
+    found = _of_all_processes(found)
+    parts = [part for _, part, _ in found]
     errors = {name: _Errors.joined([part[name] for part in parts]) for name in parts[0]}
     if num_samples > 1:
         errors["best_of_K"] = errors["one_sample"].best()
@@ -133,13 +150,13 @@ def evaluate(
     }
     if num_samples > 1:
         scores["diversity"] = {
-            "between_samples": _grey_levels(torch.cat(distances)),
+            "between_samples": _grey_levels(torch.cat([distance for *_, distance in found])),
             "to_truth": _grey_levels(errors["one_sample"].mse),
         }
     return scores
 
 
-def collect_clips(data: VideoData, num_clips: int | None = None) -> Tensor:
+def collect_clips(data: VideoData, num_clips: int | None = None, dataset: ClipDataset | None = None) -> Tensor:
     """Validation clips of a data module as one tensor, always the same, evenly spread over its videos.
 
     To predict further than a block, make the `VideoData` with as many ``num_frames`` as are given and made together.
@@ -147,14 +164,17 @@ def collect_clips(data: VideoData, num_clips: int | None = None) -> Tensor:
     Args:
         data: set up or not.
         num_clips: how many, at most; None takes all that ``data.max_val_clips`` allows.
+        dataset: clips of a protocol to take from instead; None takes the validation clips.
+        dataset: other clips, such as those of a protocol; None takes the validation clips.
 
     Returns:
         uint8 (N, T, C, H, W).
     """
     data.setup("validate")
-    num_there = len(data.val_clips)
+    dataset = dataset or data.val_clips
+    num_there = len(dataset)
     num_clips = num_there if num_clips is None else min(num_clips, num_there)
-    chosen = Subset(data.val_clips, [i * num_there // num_clips for i in range(num_clips)])
+    chosen = Subset(dataset, [i * num_there // num_clips for i in range(num_clips)])
     loader = DataLoader(chosen, data.batch_size, num_workers=data.num_workers)
     return torch.cat([batch["video"] for batch in loader])
 
@@ -212,8 +232,11 @@ class _Errors(NamedTuple):
     ssim: Tensor
 
     @classmethod
-    def of(cls, videos: Tensor, truth: Tensor) -> _Errors:
-        return cls(mean_squared_error(videos, truth), ssim_per_frame(videos, truth))
+    def of(cls, videos: Tensor, truth: Tensor, binary_ssim: bool = False) -> _Errors:
+        mse = mean_squared_error(videos, truth)
+        if binary_ssim:
+            videos, truth = ((video >= 128).to(torch.uint8) * 255 for video in (videos, truth))
+        return cls(mse, ssim_per_frame(videos, truth))
 
     @classmethod
     def joined(cls, parts: list[_Errors]) -> _Errors:
@@ -229,6 +252,15 @@ class _Errors(NamedTuple):
         return torch.stack([psnr_from_mse(self.mse.mean(-1)), self.ssim.mean(-1)], -1).mean(1)
 
 
+def _of_all_processes(found: list) -> list:
+    """What every process found, in the order of the batches."""
+    if not distributed.is_initialized():
+        return found
+    shares: list = [None] * distributed.get_world_size()
+    distributed.all_gather_object(shares, found)
+    return sorted((item for share in shares for item in share), key=lambda item: item[0])
+
+
 def _summaries(errors: dict[str, _Errors]) -> dict[str, dict[str, Any]]:
     per_clip = torch.stack([row.per_clip() for row in errors.values()], 1)  # (N, rows, 2)
     means = per_clip.mean(0).tolist()
@@ -237,9 +269,11 @@ def _summaries(errors: dict[str, _Errors]) -> dict[str, dict[str, Any]]:
         name: {
             "psnr": means[r][0],
             "psnr_interval": intervals[r][0],
+            "psnr_per_clip": per_clip[:, r, 0].tolist(),
             "psnr_per_frame": psnr_from_mse(row.mse).mean((0, 1)).tolist(),
             "ssim": means[r][1],
             "ssim_interval": intervals[r][1],
+            "ssim_per_clip": per_clip[:, r, 1].tolist(),
             "ssim_per_frame": row.ssim.mean((0, 1)).tolist(),
         }
         for r, (name, row) in enumerate(errors.items())

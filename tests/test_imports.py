@@ -18,7 +18,7 @@ FLOORS = [
     {"generation"},
     {"module"},
     {"api", "averaging", "checkpoints", "preview", "progress", "runs", "stopping"},
-    {"evaluate", "gallery", "fvd_folders", "info"},
+    {"evaluate", "gallery", "fvd_folders", "protocols", "card", "card_page", "compare", "info"},
     {"fit", "demo"},
     {"commands"},
     {"cli"},

@@ -1,0 +1,123 @@
+"""A result card: scores together with everything that fixes them."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shlex
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mcvd.metrics.fvd import MIN_FRAMES, FrechetVideoDistance, frechet_interval
+from mcvd.metrics.i3d import random_i3d
+from mcvd.metrics.i3d_weights import cached_i3d, identify, load_i3d
+from mcvd.metrics.kernel import kernel_distance
+from mcvd.protocols import Protocol
+
+
+def make_card(
+    scores: dict[str, Any],
+    distances: list[dict[str, Any]],
+    model: nn.Module,
+    clips: Tensor,
+    protocol: Protocol | None,
+    names: dict[str, str | None],
+    command: Sequence[str],
+) -> dict[str, Any]:
+    """All that a score needs to be repeated, as JSON holds it.
+
+    Args:
+        scores: of `mcvd.evaluate.evaluate`.
+        distances: of `distance_rows`.
+        model: whose weights are digested.
+        clips: uint8 (N, T, C, H, W), what was scored on.
+        protocol: None for a choice of one's own.
+        names: of the model and the data, as they were given.
+        command: the words of the command line.
+    """
+    return names | {
+        "protocol": protocol.describe() if protocol else None,
+        "scores": scores,
+        "distances": distances,
+        "model_digest": digest(model.state_dict()),
+        "data_digest": digest({"clips": clips}),
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in ("mcvd", "torch")},
+        "command": shlex.join(command),
+    }
+
+
+def digest(tensors: dict[str, Tensor]) -> str:
+    """SHA-256 of named tensors: of their names, dtypes, shapes and bytes."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
+
+
+def distance_rows(
+    real: Tensor, fake: Tensor, weights: str | None, seed: int | None, fetch: bool, device: torch.device | str = "cpu"
+) -> list[dict[str, Any]]:
+    """The distances between true and made videos: FVD, or why there is none, and `random_i3d_distance` if asked for.
+
+    Args:
+        real: uint8 (N, T, C, H, W), given and true frames.
+        fake: uint8 (M, T, C, H, W), given and made frames.
+        weights: file of I3D weights for FVD.
+        seed: of a random I3D; None leaves its distance out.
+        fetch: without ``weights``, whether to take those of the cache, or fetch them.
+        device: where the network runs.
+    """
+    rows = [_fvd(real, fake, weights, fetch, device)]
+    if seed is not None:
+        reason = _too_little(real, fake)
+        row = _missing("random_i3d_distance", reason) if reason else _measured(real, fake, random_i3d(seed), device)
+        row.pop("kernel_distance", None)
+        rows.append({"name": "random_i3d_distance"} | row | {"seed": seed})
+    return rows
+
+
+def _fvd(real: Tensor, fake: Tensor, weights: str | None, fetch: bool, device: torch.device | str) -> dict[str, Any]:
+    reason = _too_little(real, fake)
+    if reason is None and weights is None and not fetch:
+        reason = "not asked for: name a --protocol or the --weights of I3D"
+    if reason:
+        return _missing("FVD", reason)
+    try:
+        path = Path(weights) if weights else cached_i3d()
+        network, known = load_i3d(path), identify(path)
+    except (OSError, ValueError) as error:
+        return _missing("FVD", str(error))
+    row = {"name": "FVD", "weights": str(known), "weights_digest": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return row | _measured(real, fake, network, device)
+
+
+def _too_little(real: Tensor, fake: Tensor) -> str | None:
+    if real.shape[1] < MIN_FRAMES:
+        return f"needs {MIN_FRAMES} frames or more, given and made together, got {real.shape[1]}"
+    if min(len(real), len(fake)) < 2:
+        return f"needs 2 videos or more, got {len(real)} real and {len(fake)} made"
+    return None
+
+
+def _missing(name: str, reason: str) -> dict[str, Any]:
+    return {"name": name, "value": None, "reason": reason}
+
+
+def _measured(real: Tensor, fake: Tensor, network: nn.Module, device: torch.device | str) -> dict[str, Any]:
+    metric = FrechetVideoDistance(network).to(device)
+    metric.update(real, real=True)
+    metric.update(fake, real=False)
+    features = metric.features()
+    return {
+        "value": metric.compute().item(),
+        "interval_95": list(frechet_interval(*features)),
+        "kernel_distance": float(kernel_distance(*features)),
+        "num_real": len(real),
+        "num_fake": len(fake),
+    }

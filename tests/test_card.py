@@ -1,0 +1,64 @@
+import json
+import socket
+
+import pytest
+import torch
+from test_evaluate import CLIPS, tiny_model
+
+from mcvd.card import digest, distance_rows
+from mcvd.cli import main
+from mcvd.compare import differences
+from mcvd.evaluate import evaluate
+from mcvd.samplers import DDIM
+
+OPTIONS = {"num_frames": 3, "num_samples": 2, "batch_size": 2, "sampler": DDIM(num_steps=1)}
+CARD = {"protocol": {"name": "p", "seed": 0}, "data_digest": "1", "scores": {"num_samples": 10, "seed": 1}}
+
+
+def score(rank, port, folder):
+    address = f"tcp://127.0.0.1:{port}"
+    torch.distributed.init_process_group("gloo", init_method=address, rank=rank, world_size=2)
+    scores = evaluate(tiny_model(), CLIPS, **OPTIONS)
+    torch.distributed.destroy_process_group()
+    (folder / f"{rank}.json").write_text(json.dumps(scores))
+
+
+def test_two_processes_score_as_one(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(score, (port, tmp_path), nprocs=2)
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
+    assert first == second
+    alone = evaluate(tiny_model(), CLIPS, **OPTIONS)
+    for name, row in alone["rows"].items():
+        assert first["rows"][name]["psnr_per_clip"] == pytest.approx(row["psnr_per_clip"], rel=1e-6)
+        assert first["rows"][name]["ssim_interval"] == pytest.approx(row["ssim_interval"], rel=1e-6)
+
+
+def test_fvd_without_weights_is_null_with_a_reason(tmp_path):
+    videos = torch.randint(0, 256, (2, 10, 1, 16, 16), dtype=torch.uint8)
+    rows = distance_rows(videos, videos, str(tmp_path / "missing.pt"), None, fetch=False)
+    assert [row["name"] for row in rows] == ["FVD"]
+    assert rows[0]["value"] is None and "missing.pt" in rows[0]["reason"]
+
+
+def test_a_digest_changes_with_every_byte_and_shape():
+    a = torch.zeros(2, 3)
+    assert digest({"a": a}) == digest({"a": a.clone()})
+    assert len({digest({"a": a}), digest({"b": a}), digest({"a": a.T}), digest({"a": a + 1})}) == 4
+
+
+def test_cards_differ_by_what_was_measured_but_not_by_what_is_compared():
+    assert not differences(CARD, CARD | {"scores": {"num_samples": 10, "seed": 2}, "model_digest": "x"})
+    other = CARD | {"protocol": {"name": "q", "seed": 0}, "data_digest": "2"}
+    assert set(differences(CARD, other)) == {"protocol.name", "data_digest"}
+
+
+def test_compare_exits_with_an_error_that_names_the_setting(tmp_path, capsys):
+    a, b = tmp_path / "a.json", tmp_path / "b.json"
+    a.write_text(json.dumps(CARD))
+    b.write_text(json.dumps(CARD | {"data_digest": "2"}))
+    assert main(["evaluate", "--compare", str(a), str(a)]) == 0
+    assert main(["evaluate", "--compare", str(a), str(b)]) != 0
+    assert "data_digest" in capsys.readouterr().err
