@@ -20,7 +20,7 @@ def network(conditioning):
     net = UNet(
         block, width=16, multipliers=(1, 2, 2), attention_levels=(1, 2), head_channels=16, conditioning=conditioning
     )
-    for name, parameter in net.named_parameters():
+    for parameter in net.parameters():
         if parameter.ndim > 1 and parameter.abs().max() < 1e-3:  # those that start at almost nothing
             torch.nn.init.normal_(parameter, std=0.05)
     return net.eval()
