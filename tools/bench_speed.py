@@ -20,8 +20,8 @@ import torch
 from plain_path import plain_forward
 from torch import nn
 
-from mcvd.frames import Condition, FrameBlock
 from mcvd.denoiser import Denoiser
+from mcvd.frames import Condition, FrameBlock
 from mcvd.nets import SPATIN, Concat, UNet
 from mcvd.noise import LinearBeta
 
