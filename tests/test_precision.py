@@ -14,6 +14,7 @@ def psnr(a, b):
 @pytest.mark.parametrize("conditioning", ["Concat", "SPATIN"])
 def test_bf16_makes_the_video_of_float32(conditioning):
     model, past = tiny_model(conditioning=conditioning), pixels(2, 2, 1, 16, 16)
+    model.denoiser.predicts = "v"  # random weights that predict noise would be chaotic: 1 / alpha is 160 at first
     options = {"num_frames": 3, "seed": 3, "sampler": DDIM(num_steps=10)}
     exact, rough = (model.predict(past, precision=precision, **options) for precision in ("float32", "bf16"))
     other = model.predict(past, **(options | {"seed": 4}))
