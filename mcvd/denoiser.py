@@ -134,7 +134,8 @@ class Denoiser(nn.Module):
         prepared = self._prepare(condition.followed_by(null), True, claim_past_visible)
 
         def denoise(noisy: Tensor, t: Tensor) -> Tensor:
-            output = self._run(torch.cat([noisy, noisy]), torch.cat([t, t]), prepared)
+            twice = t[:1].expand(2 * len(t)) if t.stride(0) == 0 else torch.cat([t, t])
+            output = self._run(torch.cat([noisy, noisy]), twice, prepared)
             at = self.schedule(t).like(noisy)
             conditional, null = (self._clean(half, noisy, at) for half in output.chunk(2))
             return null + guidance * (conditional - null)
@@ -145,7 +146,8 @@ class Denoiser(nn.Module):
         return self.net.prepare(condition.frames, condition.keep, hold, claim_past_visible, condition.noise_level)
 
     def _run(self, noisy: Tensor, t: Tensor, prepared) -> Tensor:
-        label = label_from_time(t, self.schedule.num_steps)
+        # One time for all (a sampler's, expanded) becomes one label for all, which the network embeds once.
+        label = label_from_time(t[:1] if t.stride(0) == 0 else t, self.schedule.num_steps).expand(len(t))
         if self.predicts == "edm":
             seen = noisy / _size(self.schedule(t).like(noisy), SIGMA_DATA)
         elif not self.schedule.preserves_variance:

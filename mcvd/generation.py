@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,10 @@ from mcvd.frames import Condition, FrameBlock, model_from_pixels, pixels_from_mo
 from mcvd.rollout import plan, rollout
 from mcvd.samplers import AbstractSampler
 
+Precision = Literal["float32", "bf16", "fp16"]
+
 MAX_CACHE_BYTES = 8 << 30
+_AUTOCAST = {"float32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 _OF_CONTEXT = 1 << 20  # in the name of a draw: beyond the draws of any sampler
 
 
@@ -32,6 +35,7 @@ class SamplingOptions(TypedDict, total=False):
         context_noise: standard deviation of noise added to the context of every block that follows frames made before,
             in the model's range [-1, 1]; steadies long videos of models trained with ``MCVD.context_noise``.
         overlap: how many frames a block shares with what is known on each side; None is all that it has slots for.
+        precision: of the network: "float32", "bf16" or "fp16"; the sampler's state is float32 whatever it is.
         seed: same seed, same video; one number, or one per given video.
         batch_size: videos made at once at most, to bound memory; it does not change the result.
         progress: show a progress bar when the output is a terminal.
@@ -44,6 +48,7 @@ class SamplingOptions(TypedDict, total=False):
     guidance_drops: Dropped
     context_noise: float
     overlap: int | None
+    precision: Precision
     seed: int | Sequence[int]
     batch_size: int | None
     progress: bool
@@ -67,6 +72,7 @@ class Generation:
     guidance_drops: Dropped = "both"
     context_noise: float = 0.0
     overlap: int | None = None
+    precision: Precision = "float32"
     num_samples: int = 1
     seed: int | Sequence[int] = 0
     batch_size: int | None = None
@@ -75,6 +81,8 @@ class Generation:
     max_cache_bytes: int = MAX_CACHE_BYTES
 
     def __post_init__(self) -> None:
+        if self.precision not in _AUTOCAST:
+            raise ValueError(f"precision must be one of {', '.join(_AUTOCAST)}, got {self.precision!r}")
         if self.num_samples < 1:
             raise ValueError(f"num_samples must be at least 1, got {self.num_samples}")
         if self.batch_size is not None and self.batch_size < 1:
@@ -118,6 +126,11 @@ class Generation:
         end = self.denoiser.schedule(torch.ones((), dtype=torch.float64))
         return (end.alpha**2 + end.sigma**2).sqrt()
 
+    def _autocast(self) -> AbstractContextManager:
+        """The network computes in the precision asked for; as it comes (perhaps under autocast) for float32."""
+        dtype = _AUTOCAST[self.precision]
+        return nullcontext() if dtype is None else torch.autocast(self._device.type, dtype)
+
     def _keys(self, num_videos: int) -> list[list[tuple[int, int, int]]]:
         """(seed, video, sample) of each video to be made: what its noise depends on."""
         if isinstance(self.seed, int):
@@ -130,7 +143,8 @@ class Generation:
 
     def _parts(self, num_videos: int, size: Sequence[int]) -> Iterator[tuple[range, range]]:
         """Ranges of (videos, samples) made together: whole videos while they fit, else some samples of one."""
-        held = self.denoiser.net.held_bytes(*size) * (1 if self.guidance == 1 else 2)
+        dtype = _AUTOCAST[self.precision] or torch.float32
+        held = self.denoiser.net.held_bytes(*size, dtype) * (1 if self.guidance == 1 else 2)
         limit = max(1, min(self.batch_size or num_videos * self.num_samples, self.max_cache_bytes // max(held, 1)))
         videos, samples = max(1, limit // self.num_samples), min(limit, self.num_samples)
         for video in range(0, num_videos, videos):
@@ -148,7 +162,8 @@ class Generation:
                 condition = condition.noised(
                     level, RowNoise([(*key, number, _OF_CONTEXT) for key in keys])(condition.frames)
                 )
-            with torch.inference_mode(), evaluating(self.denoiser):
+            # Entered once a block: autocast keeps the weights that it has cast until it ends.
+            with torch.inference_mode(), evaluating(self.denoiser), self._autocast():
                 denoise = self.denoiser.bind(condition, self.guidance, self.guidance_drops, self.claim_past_visible)
 
                 def counted(noisy: Tensor, t: Tensor) -> Tensor:

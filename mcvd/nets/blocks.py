@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mcvd.nets.attention import Attention
 from mcvd.nets.conditioning import AbstractNorm
-from mcvd.nets.layers import TINY, conv, linear
+from mcvd.nets.layers import TINY, conv, linear, silu
 from mcvd.nets.resample import downsample, upsample
 
 
@@ -91,14 +90,14 @@ class ResBlock(nn.Module):
         self.skip = conv(in_channels, out_channels, size=1) if reshapes else nn.Identity()
 
     def forward(self, x: Tensor, embedding: Tensor, prepared: Prepared) -> Tensor:
-        """(B * K, in_channels, h, w) -> (B * K, out_channels, ...); embedding (B * K, E) is already activated."""
+        """(B * K, in_channels, h, w) -> (B * K, out_channels, ...); embedding (B * K or 1, E), activated."""
         scale, shift = self.embed0(embedding).chunk(2, dim=1)
-        h = F.silu(self.norm0(x, prepared.maps(self.norm0), scale, shift))
+        h = silu(self.norm0(x, prepared.maps(self.norm0), scale, shift))
         if self.resample is not None:
             h, x = self.resample(h), self.resample(x)
         h = self.conv0(h)
         scale, shift = self.embed1(embedding).chunk(2, dim=1)
-        h = F.silu(self.norm1(h, prepared.maps(self.norm1), scale, shift))
+        h = silu(self.norm1(h, prepared.maps(self.norm1), scale, shift))
         h = self.conv1(self.dropout(h))
         return (self.skip(x) + h).mul_(math.sqrt(0.5))
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mcvd.nets.layers import conv, group_norm
+from mcvd.nets.layers import conv, group_norm, silu
 
 
 class AbstractNorm(nn.Module, ABC):
@@ -37,7 +37,7 @@ class AbstractNorm(nn.Module, ABC):
     def forward(
         self, x: Tensor, maps: Tensor | None, scale: Tensor | None = None, shift: Tensor | None = None
     ) -> Tensor:
-        """Normalise x (B * K, C, h, w): maps are those of B conditions, scale and shift (B * K, C) of the time."""
+        """Normalise x (B * K, C, h, w): maps are those of B conditions, scale and shift (B * K or 1, C) of the time."""
 
 
 class AbstractConditioning(ABC):
@@ -143,7 +143,7 @@ class _SPATINNorm(AbstractNorm):
 
     def maps(self, planes: Tensor) -> Tensor:
         size = [side >> self.level for side in planes.shape[2:]]
-        hidden = F.silu(self.hidden(F.interpolate(planes, size, mode="nearest")))
+        hidden = silu(self.hidden(F.interpolate(planes, size, mode="nearest")))
         gamma, beta = self.gamma_beta.bias.chunk(2)
         # 1 + gamma, where the 1 costs nothing because it travels with the bias.
         return F.conv2d(hidden, self.gamma_beta.weight, torch.cat([1 + gamma, beta]), padding=1)
@@ -154,8 +154,10 @@ class _SPATINNorm(AbstractNorm):
         one_plus_gamma, beta = maps.unsqueeze(1).chunk(2, dim=2)  # (B, 1, C, h, w): shared by the K samples
         h = group_norm(x, 1e-6).unflatten(0, (len(maps), -1))  # (B, K, C, h, w)
         h = torch.addcmul(beta, h, one_plus_gamma).flatten(0, 1)  # (B * K, C, h, w)
-        # In place where autograd keeps nothing: fresh memory costs more than the sum.
-        return h if scale is None else (h * (1 + scale)[:, :, None, None]).add_(shift[:, :, None, None])
+        if scale is None:
+            return h
+        scale, shift = (each.to(h.dtype)[:, :, None, None] for each in (1 + scale, shift))
+        return torch.addcmul(shift, h, scale)
 
 
 def context_planes(context: Tensor, keep: Tensor, level: Tensor, told: AbstractConditioning) -> Tensor:

@@ -59,7 +59,7 @@ def group_norm(x: Tensor, eps: float, scale: Tensor | None = None, shift: Tensor
     Args:
         x: (B, C, H, W), any float dtype, also that of the result; the kernel keeps statistics in at least float32.
         eps: added to the variance.
-        scale: (B, C) or (C,), multiplies the normalised value; None leaves it alone.
+        scale: (B, C), (1, C) or (C,), multiplies the normalised value; None leaves it alone.
         shift: like ``scale``, added after it.
     """
     batch, channels, height, width = x.shape
@@ -68,7 +68,23 @@ def group_norm(x: Tensor, eps: float, scale: Tensor | None = None, shift: Tensor
     with torch.autocast(x.device.type, enabled=False):
         if scale is None or shift is None:
             return F.group_norm(x, groups, eps=eps)
+        channels_last = batch > 1 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+        if scale.ndim == 2 and len(scale) == 1:
+            scale, shift = scale[0], shift[0]
+        if scale.ndim == 1:
+            return F.group_norm(x, groups, scale.to(x.dtype), shift.to(x.dtype), eps)
+        scale, shift = scale.to(x.dtype), shift.to(x.dtype)
+        if channels_last:
+            return torch.addcmul(_plane(shift), F.group_norm(x, groups, eps=eps), _plane(scale))
         # B samples of G groups are one sample of B * G groups: a scale per sample then costs no pass of its own.
-        scale, shift = (each.to(x.dtype).expand(batch, channels).reshape(-1) for each in (scale, shift))
         one = x.reshape(1, batch * channels, height, width)
-        return F.group_norm(one, batch * groups, scale, shift, eps).view(batch, channels, height, width)
+        return F.group_norm(one, batch * groups, scale.reshape(-1), shift.reshape(-1), eps).view_as(x)
+
+
+def silu(x: Tensor) -> Tensor:
+    """SiLU, in the memory of ``x`` where autograd keeps nothing: fresh memory costs more than the arithmetic."""
+    return F.silu(x, inplace=not torch.is_grad_enabled())
+
+
+def _plane(x: Tensor) -> Tensor:
+    return x[:, :, None, None]

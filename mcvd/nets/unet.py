@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mcvd.frames import FrameBlock
 from mcvd.nets.blocks import Down, Level, Middle, Prepared, Recipe, ResBlock, Up
 from mcvd.nets.conditioning import AbstractConditioning, AbstractNorm, Concat, context_planes
-from mcvd.nets.layers import TINY, conv, linear
+from mcvd.nets.layers import TINY, conv, linear, silu
 
 
 class UNet(nn.Module):
@@ -140,7 +140,7 @@ class UNet(nn.Module):
         self.check_size(*context.shape[3:])
         keep_past = keep[:, : self.block.past] | claim_past_visible
         level = context.new_zeros(batch) if noise_level is None else noise_level
-        planes = context_planes(context, keep, level, self.conditioning)
+        planes = _laid_out(context_planes(context, keep, level, self.conditioning))
         noisy_planes = self.block.current * self.channels
         weight = self.first.weight[:, noisy_planes:]
         return Prepared(
@@ -168,8 +168,8 @@ class UNet(nn.Module):
                 f"noisy must be (a multiple of {batch}, {', '.join(map(str, expected))}) with one label each, "
                 f"got {tuple(noisy.shape)} and {tuple(label.shape)}"
             )
-        embedding = self._embed_label(label, prepared)  # (B * K, E)
-        x = noisy.flatten(1, 2)  # (B * K, N * C, H, W)
+        embedding = self._embed_label(label, prepared)  # (B * K, E), or (1, E) where all labels are one
+        x = _laid_out(noisy.flatten(1, 2))  # (B * K, N * C, H, W)
         h = F.conv2d(x, self.first.weight[:, : x.shape[1]], self.first.bias, padding=1)
         if prepared.first is not None:
             h = (h.unflatten(0, (batch, -1)) + prepared.first[:, None]).flatten(0, 1)
@@ -179,7 +179,7 @@ class UNet(nn.Module):
         h = self.middle(skips[-1], embedding, prepared)
         for up in reversed(self.up):
             h = up(h, embedding, prepared, skips)
-        h = F.silu(self.final_norm(h, prepared.maps(self.final_norm)))
+        h = silu(self.final_norm(h, prepared.maps(self.final_norm)))
         return self.last(h).unflatten(1, noisy.shape[1:3]).to(noisy.dtype)
 
     def _norms(self) -> list[AbstractNorm]:
@@ -189,6 +189,8 @@ class UNet(nn.Module):
 
     def _embed_label(self, label: Tensor, prepared: Prepared) -> Tensor:
         """Sines, then cosines, of the raw label through two layers, activated for the blocks; (B * K, E)."""
+        if label.stride(0) == 0 and prepared.embedding is None:
+            label = label[:1]  # a sampler's time, expanded: one embedding steers all
         weight = self.embed0.weight
         half = self.width // 2
         dtype = torch.promote_types(weight.dtype, torch.float32)  # labels near 1000 need more than bf16
@@ -208,6 +210,11 @@ class UNet(nn.Module):
         if not torch.equal(visible, keep.any(dim=1)):
             raise ValueError("past_embedding tells one bit per sample: its past must be visible or masked as a whole")
         return self.past_embedding(visible.long())
+
+
+def _laid_out(x: Tensor) -> Tensor:
+    """Channels last where nothing is trained: the convolutions of sampling are faster so, those of training are not."""
+    return x if torch.is_grad_enabled() else x.contiguous(memory_format=torch.channels_last)
 
 
 def _check_choices(
