@@ -131,7 +131,7 @@ def evaluate(
     num_frames = num_frames or net.block.current
     facts = {"size": net.size, "channels": net.channels, "frame_rate_hz": net.frame_rate_hz, "max_val_clips": num_clips}
     future = 0 if fixed and task == "predict" else net.block.future
-    data = _data(config, root, facts | {"num_frames": net.block.past + num_frames + future})
+    data = scoring_data(config, root, facts | {"num_frames": net.block.past + num_frames + future})
     clips = collect_clips(data, dataset=fixed.clips(data) if fixed else None)
     videos: list[tuple[Tensor, Tensor]] = []
 
@@ -211,7 +211,7 @@ def data(
     is_recipe = Path(path).suffix.lower() in (".yaml", ".yml")
     facts |= {"frame_rate_hz": rate} | ({"root": root} if is_recipe else {})
     try:
-        found = _data(path if is_recipe else None, None if is_recipe else path, facts)
+        found = scoring_data(path if is_recipe else None, None if is_recipe else path, facts)
     except FileNotFoundError as error:
         raise VideoError(f"training cannot start: {error}") from None
     report = check_data(found)
@@ -285,7 +285,7 @@ def _device(name: str | None) -> torch.device:
         raise ValueError(f"--device {name}: there is no such kind of device") from None
 
 
-def _data(config: str | None, root: str | None, facts: dict[str, Any]) -> VideoData:
+def scoring_data(config: str | None, root: str | None, facts: dict[str, Any]) -> VideoData:
     """The data of a data.yaml, or of a folder of videos, fitted to a model."""
     if config is None and root is None:
         raise ValueError("say what to score on: --config data.yaml or --root FOLDER")

@@ -97,15 +97,16 @@ def translate_config(choices: Mapping[str, Any]) -> dict[str, Any]:
             "p_past": data.number("prob_mask_cond", 0.0),
             "p_future": data.number("prob_mask_future", 0.0),
             "tied": data.flag("prob_mask_sync", False),
+            "p_partial": 0.0,
         },
     }
 
 
 def _conditioning(model: _Section) -> dict[str, Any]:
     if not model.flag("spade", False):
-        return {"class_path": "mcvd.nets.Concat", "init_args": {"tell_mask": False}}
+        return {"class_path": "mcvd.nets.Concat", "init_args": {"tell_mask": False, "tell_noise": False}}
     width = model.integer("spade_dim", 128)
-    return {"class_path": "mcvd.nets.SPATIN", "init_args": {"width": width, "tell_mask": False}}
+    return {"class_path": "mcvd.nets.SPATIN", "init_args": {"width": width, "tell_mask": False, "tell_noise": False}}
 
 
 def _schedule(model: _Section) -> dict[str, Any]:

@@ -21,10 +21,10 @@ from mcvd.masking import Masking
 from mcvd.nets import UNet
 from mcvd.noise import AbstractNoiseSchedule, LinearBeta
 from mcvd.rollout import check_task
-from mcvd.samplers import DDIM
+from mcvd.samplers import DDPM
 from mcvd.storage import write_folder
 
-DEFAULT_SAMPLER = DDIM(num_steps=50)
+DEFAULT_SAMPLER = DDPM(num_steps=20)  # chosen by measurement: docs/choosing-a-sampler.md
 
 
 class MCVD(LightningModule):

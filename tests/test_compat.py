@@ -62,10 +62,12 @@ def test_the_configuration_says_what_the_model_is():
     assert config["block"] == {"past": 2, "current": 2, "future": 1}
     assert config["net"]["init_args"] == {
         "width": 8, "multipliers": [1, 2], "num_blocks": 1, "attention_levels": [1], "head_channels": 8, "dropout": 0.1,
-        "conditioning": {"class_path": "mcvd.nets.SPATIN", "init_args": {"width": 8, "tell_mask": False}},
+        "conditioning": {
+            "class_path": "mcvd.nets.SPATIN", "init_args": {"width": 8, "tell_mask": False, "tell_noise": False},
+        },
         "past_embedding": True,
     }  # fmt: skip
-    assert config["masking"] == {"p_past": 0.5, "p_future": 0.5, "tied": True}
+    assert config["masking"] == {"p_past": 0.5, "p_future": 0.5, "tied": True, "p_partial": 0.0}
     assert config["schedule"]["init_args"] == {"num_steps": 100, "beta_min": 0.0001, "beta_max": 0.02}
     assert translate_config(choices(sigma_dist="cosine"))["schedule"] == {
         "class_path": "mcvd.noise.Cosine", "init_args": {"num_steps": 100},

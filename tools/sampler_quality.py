@@ -25,7 +25,7 @@ from torch import Tensor
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms_ssim
 
 import mcvd
-from mcvd.commands import _data
+from mcvd.commands import scoring_data
 from mcvd.evaluate import collect_clips
 from mcvd.metrics.frames import psnr_per_frame, squared_distance_of_samples, ssim_per_frame
 from mcvd.metrics.fvd import FrechetVideoDistance
@@ -100,7 +100,7 @@ def run(options: argparse.Namespace) -> None:
     facts = {"size": model.size, "channels": model.channels, "frame_rate_hz": model.frame_rate_hz}
     length = model.block.past + options.num_frames + model.block.future
     facts |= {"max_val_clips": options.num_clips, "num_frames": length}
-    clips = collect_clips(_data(options.config, options.root, facts))
+    clips = collect_clips(scoring_data(options.config, options.root, facts))
     lines = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
     known = {(line["task"], line["sampler"], line["steps"], line["seed"]) for line in lines}
     made: dict[tuple[str, str, int], list[Tensor]] = defaultdict(list)
