@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from mcvd.evaluate import row_title
 from mcvd.gallery import Column, Page
 
 
@@ -22,7 +23,7 @@ def card_page(card: dict[str, Any], shown: list[tuple[int, Tensor, Tensor]], fps
     page = Page(f"Scores of {card['model']}", f"Protocol: {protocol['name'] if protocol else 'none named'}.")
     page.section("Frame by frame").scores(scores)
     if scores["num_frames"] > 1:
-        lines = {name.replace("_", " "): row["ssim_per_frame"] for name, row in scores["rows"].items()}
+        lines = {row_title(name, scores): row["ssim_per_frame"] for name, row in scores["rows"].items()}
         page.curves(lines, "SSIM", "made frame")
     page.section("Distances between sets of videos")
     page.table(

@@ -165,6 +165,7 @@ def _add_scoring(add: Add) -> None:
     command.add_argument("--task", choices=["predict", "backward", "interpolate"], help="default: predict")
     command.add_argument("--num-frames", type=_positive, help="frames to make (default: one block)")
     command.add_argument("--num-clips", type=_positive, help="how many clips, evenly spread (default: 64)")
+    command.add_argument("--rate", type=float, metavar="HZ", help="read by time at this rate (default: the model's)")
     _sampling(command)
 
     command = add("fvd", "tell how far two folders of videos are apart (Frechet video distance)")

@@ -107,6 +107,7 @@ def evaluate(
     weights: str | None = None,
     random_i3d: int | None = None,
     compare: list[str] | None = None,
+    rate: float | None = None,
     **sampling: Any,
 ) -> None:
     """``mcvd evaluate``."""
@@ -129,7 +130,8 @@ def evaluate(
         task, num_frames, num_clips, num_samples = fixed.task, fixed.num_frames, fixed.num_clips, fixed.num_samples
     task, num_clips, num_samples = task or "predict", num_clips or 64, num_samples or 10
     num_frames = num_frames or net.block.current
-    facts = {"size": net.size, "channels": net.channels, "frame_rate_hz": net.frame_rate_hz, "max_val_clips": num_clips}
+    rate = rate or net.frame_rate_hz
+    facts = {"size": net.size, "channels": net.channels, "frame_rate_hz": rate, "max_val_clips": num_clips}
     future = 0 if fixed and task == "predict" else net.block.future
     data = scoring_data(config, root, facts | {"num_frames": net.block.past + num_frames + future})
     clips = collect_clips(data, dataset=fixed.clips(data) if fixed else None)
@@ -149,7 +151,7 @@ def evaluate(
     card = make_card(scores, rows, net, clips, fixed, names, ["mcvd", *sys.argv[1:]])
     order = torch.tensor(scores["rows"]["one_sample"]["psnr_per_clip"]).argsort(descending=True).tolist()
     chosen = dict.fromkeys([*order[:2], *order[-2:]])
-    page = card_page(card, [(i, real[i], fake[i, 0]) for i in chosen], net.frame_rate_hz or DEFAULT_FPS)
+    page = card_page(card, [(i, real[i], fake[i, 0]) for i in chosen], rate or DEFAULT_FPS)
     with whole(out) as part:
         part.write_text(dumps(card, indent=2) + "\n")
     page.write(Path(out).with_suffix(".html"))
