@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import fields
 from json import dumps
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from torch import Tensor
 
-from mcvd import samplers
 from mcvd.api import build, load, load_weights
 from mcvd.data.module import VideoData
 from mcvd.data.readers import AbstractReader, VideoError, frames_at_rate, open_video
@@ -24,6 +22,7 @@ from mcvd.data.writers import write_video
 from mcvd.module import DEFAULT_SAMPLER, MCVD
 from mcvd.protocols import Protocol
 from mcvd.samplers import AbstractSampler
+from mcvd.samplers.named import named_sampler
 from mcvd.whole import whole
 
 DEFAULT_FPS = 10.0
@@ -309,15 +308,9 @@ def scoring_data(config: str | None, root: str | None, facts: dict[str, Any]) ->
 
 
 def _sampler(name: str | None, num_steps: int | None) -> AbstractSampler:
-    kind = type(DEFAULT_SAMPLER) if name is None else vars(samplers).get(name)
-    if not (isinstance(kind, type) and issubclass(kind, AbstractSampler) and kind is not AbstractSampler):
-        known = ", ".join(sorted(set(samplers.__all__) - {"AbstractSampler"}))
-        raise ValueError(f"--sampler {name}: there is none of this name; there are {known}")
-    if num_steps is None:
-        return DEFAULT_SAMPLER if name is None else kind()
-    if "num_steps" not in {field.name for field in fields(kind)}:
-        raise ValueError(f"--steps: {name} chooses its steps itself, leave the number out")
-    return kind(num_steps=num_steps)
+    if name is None and num_steps is None:
+        return DEFAULT_SAMPLER
+    return named_sampler(name or type(DEFAULT_SAMPLER).__name__, num_steps)
 
 
 def _frames_around(reader: AbstractReader, at: int, rate: float | None, steps: range) -> list[int]:

@@ -16,9 +16,9 @@ from torch import Tensor
 from mcvd.chart import line_chart
 from mcvd.data.writers import write_video
 from mcvd.evaluate import CHOSEN_WITH_THE_TRUTH, describe_conditions, row_title
+from mcvd.page_style import GIVEN, GUEST_STYLE, MADE, PAGE_STYLE, PARTS_STYLE, TRUTH
 from mcvd.whole import whole
 
-GIVEN, MADE, TRUTH = "#2f7de1", "#f08a24", "#8b95a1"  # blue and orange: told apart by the colour-blind too
 _LEGEND = {
     "given": "given to the model",
     "made": "made by the model",
@@ -210,19 +210,27 @@ class Page:
 
     def html(self) -> str:
         """The page as text."""
-        marks = "".join(f'<span><i class="{kind}"></i>{words}</span>' for kind, words in _LEGEND.items())
-        legend = f'<p class="legend">{marks}</p>' if self._has_marks else ""
         return (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             # The browser itself is told that nothing is to be fetched and nothing to be run.
             '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; media-src data:; '
             "style-src 'unsafe-inline'\">\n"
-            f"<title>{escape(self._title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
-            f"<header><h1>{escape(self._title)}</h1>{_paragraph(self._intro, 'intro')}{legend}</header>\n"
+            f"<title>{escape(self._title)}</title>\n<style>{PAGE_STYLE}{PARTS_STYLE}</style>\n</head>\n"
+            '<body>\n<main class="mcvd">\n'
+            f"<header><h1>{escape(self._title)}</h1>{_paragraph(self._intro, 'intro')}{self._legend()}</header>\n"
             + "\n".join(self._parts)
             + "\n</main>\n</body>\n</html>\n"
         )
+
+    def fragment(self) -> str:
+        """What was added, without title and intro, as HTML to stand in another page: a notebook, a web application."""
+        style = f"<style>{PARTS_STYLE}{GUEST_STYLE}</style>"
+        return f'<div class="mcvd">{style}{self._legend()}{"".join(self._parts)}</div>'
+
+    def _legend(self) -> str:
+        marks = "".join(f'<span><i class="{kind}"></i>{words}</span>' for kind, words in _LEGEND.items())
+        return f'<p class="legend">{marks}</p>' if self._has_marks else ""
 
     def write(self, path: str | Path) -> Path:
         """Write the page, whole or not at all; a file of this name is replaced.
@@ -292,56 +300,3 @@ def _picture(frame: Tensor) -> str:
 
 def _paragraph(text: str, kind: str = "") -> str:
     return f"<p{f' class={kind}' if kind else ''}>{escape(text)}</p>" if text else ""
-
-
-_STYLE = f"""
-:root {{ color-scheme: light dark; --ink: #1b1f24; --soft: #5b6570; --line: #e1e5ea; --paper: #fbfbfa; --card: #fff; }}
-@media (prefers-color-scheme: dark) {{
-  :root {{ --ink: #e7eaee; --soft: #98a3af; --line: #2b3138; --paper: #121518; --card: #1a1e22; }}
-}}
-* {{ box-sizing: border-box; }}
-body {{ margin: 0; background: var(--paper); color: var(--ink);
-  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }}
-main {{ max-width: 1080px; margin: 0 auto; padding: clamp(20px, 5vw, 56px) clamp(16px, 4vw, 40px) 80px; }}
-h1 {{ font-size: clamp(1.7rem, 5vw, 2.5rem); line-height: 1.15; letter-spacing: -.02em; margin: 0 0 .4em; }}
-h2 {{ font-size: 1.35rem; letter-spacing: -.01em; margin: 2.2em 0 .3em; padding-top: 1.3em;
-  border-top: 1px solid var(--line); }}
-p {{ max-width: 44em; margin: .4em 0 1em; text-wrap: pretty; }}
-.intro {{ font-size: 1.1rem; color: var(--soft); }}
-.note {{ font-size: .86rem; color: var(--soft); }}
-.legend {{ display: flex; flex-wrap: wrap; gap: .3em 1.4em; max-width: none; font-size: .86rem; color: var(--soft); }}
-.legend span {{ display: inline-flex; align-items: center; gap: .5em; }}
-.legend i {{ width: .85em; height: .85em; border-radius: 3px; }}
-.legend .given {{ background: {GIVEN}; }}
-.legend .made {{ background: {MADE}; }}
-.legend .truth {{ background: {TRUTH}; }}
-figure {{ margin: 0; }}
-figcaption {{ font-size: .86rem; color: var(--soft); margin-top: .35em; }}
-.videos {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(44%, 180px), 1fr)); gap: 16px;
-  margin: 1.2em 0; }}
-.videos video, .videos img {{ display: block; width: 100%; border-radius: 6px; image-rendering: pixelated; }}
-.scroll {{ overflow-x: auto; margin: 1.2em 0; -webkit-overflow-scrolling: touch; }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
-.strip {{ border-spacing: 0; }}
-.strip td {{ padding: 2px; }}
-.strip img {{ display: block; width: clamp(58px, calc((min(100vw, 1080px) - 165px) / var(--frames) - 4px), 104px);
-  border: 3px solid; border-radius: 4px; image-rendering: pixelated; }}
-.strip .given {{ border-color: {GIVEN}; }}
-.strip .made {{ border-color: {MADE}; }}
-.strip .truth {{ border-color: {TRUTH}; }}
-.strip th {{ font-size: .78rem; font-weight: 500; color: var(--soft); padding: 2px;
-  white-space: nowrap; }}
-.strip th[scope] {{ position: sticky; left: 0; background: var(--paper); text-align: left; padding-right: 10px; }}
-.scores {{ background: var(--card); border: 1px solid var(--line); border-radius: 8px; font-size: .94rem; }}
-.scores th, .scores td {{ padding: .5em 1em; text-align: right; white-space: nowrap;
-  border-top: 1px solid var(--line); }}
-.scores thead th {{ border-top: 0; font-size: .8rem; font-weight: 600; color: var(--soft); }}
-.scores th[scope="row"] {{ text-align: left; font-weight: 500; }}
-@media (max-width: 600px) {{ .scores th, .scores td {{ padding: .45em .6em; }} }}
-.chart {{ max-width: 600px; margin: 1.6em 0; }}
-.chart svg {{ display: block; width: 100%; height: auto; }}
-.chart text {{ font-size: 11px; fill: var(--soft); }}
-.chart polyline {{ fill: none; stroke-width: 1.8; stroke-linejoin: round; }}
-.chart .grid {{ stroke: var(--line); }}
-.chart figcaption {{ margin: 0 0 .4em; font-weight: 600; }}
-"""

@@ -60,6 +60,14 @@ def test_the_page_opens_offline():
     assert "script" not in {tag for tag, _ in page.elements}
 
 
+def test_a_fragment_changes_nothing_in_the_page_that_it_stands_in():
+    fragment = full_page().fragment()
+    Reader(fragment)
+    style = re.search("<style>(.*?)</style>", fragment, re.DOTALL).group(1)
+    rules = re.sub(r"/\*.*?\*/|@media[^{]*{|{[^{}]*}", "", style).replace("}", "").split("\n")
+    assert all(part.strip().startswith(".mcvd") for rule in rules if rule.strip() for part in rule.split(","))
+
+
 def test_text_is_never_markup():
     nasty = '<script>alert("1")</script> & \'"'
     page = Page(nasty, nasty).section(nasty, nasty).text(nasty).videos([(nasty, GREY)]).strip([(nasty, NOISE)])
