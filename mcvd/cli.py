@@ -37,6 +37,9 @@ EXAMPLES = {
     "info": """examples:
   mcvd info runs/small/run-1
   mcvd info drive --json""",
+    "studio": """examples:
+  mcvd studio --model drive
+  mcvd studio --model drive --port 7860 --max-megabytes 50""",
     "demo": """example:
   mcvd demo --out demo""",
 }
@@ -197,6 +200,16 @@ def _add_models(add: Add) -> None:
     command = add("info", "tell what a model is and what it can do")
     command.add_argument("model", metavar="MODEL", help="exported folder, .ckpt, run folder, or Hub name")
     command.add_argument("--json", action="store_true", help="for scripts")
+
+    command = add("studio", "try a model in the browser: drop a video, mark frames, look at several futures")
+    command.add_argument("--model", required=True, help="exported folder, .ckpt, run folder, or Hub name")
+    text = "address to listen on (default 127.0.0.1: nobody from outside)"
+    command.add_argument("--host", help=text)
+    command.add_argument("--port", type=_positive, help="default: the first free one from 7860")
+    command.add_argument("--max-megabytes", type=_positive, metavar="N", help="largest upload (default 200)")
+    text = "longest video, given or made, at the model's rate (default 600)"
+    command.add_argument("--max-frames", type=_positive, metavar="N", help=text)
+    command.add_argument("--device", help="cpu, cuda, ... (default: the best there is)")
 
     command = add("demo", "train a small model on invented streets and show all it can do; no download, no GPU needed")
     command.add_argument("--out", metavar="DIR", help="a new folder for the result (default: demo, demo-2, ...)")

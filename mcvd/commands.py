@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from json import dumps
 from pathlib import Path
 from typing import Any
@@ -252,6 +253,25 @@ def info(model: str, json: bool = False) -> None:
 
     facts = model_facts(load(model))
     print(dumps(facts, indent=2) if json else format_facts(facts))
+
+
+def studio(
+    model: str,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    max_megabytes: int = 200,
+    max_frames: int = 600,
+    device: str | None = None,
+) -> None:
+    """``mcvd studio``."""
+    if find_spec("gradio") is None:
+        raise ModuleNotFoundError("mcvd studio needs Gradio: pip install 'mcvd[studio]'")
+    from mcvd.studio.clip import Limits
+    from mcvd.studio.page import serve
+    from mcvd.studio.service import Studio
+
+    net, _ = _ready(model, {"device": device})
+    serve(Studio(net, model, Limits(megabytes=max_megabytes, frames=max_frames)), host, port)
 
 
 def demo(out: str | None = None) -> None:

@@ -112,17 +112,18 @@ class Page:
         self._parts.append(f'<div class="videos">{"".join(figures)}</div>')
         return self
 
-    def strip(self, shown: Iterable[Shown | tuple], first: int = 0) -> Page:
+    def strip(self, shown: Iterable[Shown | tuple], numbers: Sequence[int] | None = None) -> Page:
         """Add videos as rows of pictures below each other, one column per frame.
 
         Args:
             shown: what to show, tensors only; see `Shown`.
-            first: number of the first column.
+            numbers: heads of the columns; None counts from 0.
         """
         rows = [_shown(item) for item in shown]
         num_frames = max(len(row.video) for row in rows)
         self._has_marks = True
-        cells = ["<tr><th></th>" + "".join(f"<th>{first + t}</th>" for t in range(num_frames)) + "</tr>"]
+        heads = range(num_frames) if numbers is None else numbers
+        cells = ["<tr><th></th>" + "".join(f"<th>{number}</th>" for number in heads) + "</tr>"]
         for row in rows:
             pictures = "".join(
                 f'<td><img class="{_kind(row, t)}" src="{_picture(frame)}" alt="{escape(row.caption)}, frame {t}"></td>'

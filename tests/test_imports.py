@@ -19,7 +19,7 @@ FLOORS = [
     {"module"},
     {"api", "averaging", "checkpoints", "preview", "progress", "runs", "stopping"},
     {"evaluate", "gallery", "fvd_folders", "protocols", "card", "card_page", "compare", "info"},
-    {"fit", "demo"},
+    {"fit", "demo", "studio"},
     {"commands"},
     {"cli"},
 ]
