@@ -271,7 +271,10 @@ def studio(
     from mcvd.studio.service import Studio
 
     net, _ = _ready(model, {"device": device})
-    serve(Studio(net, model, Limits(megabytes=max_megabytes, frames=max_frames)), host, port)
+    name = Path(model).resolve().name if Path(model).exists() else model
+    page, url = serve(Studio(net, name, Limits(megabytes=max_megabytes, frames=max_frames)), host, port)
+    print(f"mcvd studio: {url} (stop with Ctrl+C)", flush=True)
+    page.block_thread()
 
 
 def demo(out: str | None = None) -> None:

@@ -39,7 +39,13 @@ const draw = () => {
         return cell;
     }));
     colour();
-    film.querySelector('.given')?.scrollIntoView({block: 'nearest', inline: 'center'});
+};
+// Marks that the server has placed may lie outside of what is seen.
+const reveal = () => {
+    const cell = film.querySelector('.given') || film.querySelector('.made');
+    const left = cell ? cell.offsetLeft - film.offsetLeft : 0;
+    if (left < film.scrollLeft || left > film.scrollLeft + film.clientWidth - 200)
+        film.scrollLeft = left - film.clientWidth / 3;
 };
 const finish = () => {
     if (from === null) return;
@@ -82,7 +88,7 @@ film.addEventListener('keydown', (event) => {
     }
 });
 watch('frames', draw);
-watch('kinds', colour);
+watch('kinds', () => { colour(); reveal(); });
 draw();
 """
 
