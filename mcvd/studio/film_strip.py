@@ -44,7 +44,7 @@ const draw = () => {
 const reveal = () => {
     const cell = film.querySelector('.given') || film.querySelector('.made');
     const left = cell ? cell.offsetLeft - film.offsetLeft : 0;
-    if (left < film.scrollLeft || left > film.scrollLeft + film.clientWidth - 200)
+    if (left < film.scrollLeft || left > film.scrollLeft + film.clientWidth - 400)
         film.scrollLeft = left - film.clientWidth / 3;
 };
 const finish = () => {

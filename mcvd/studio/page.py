@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 _CSS = """
 .gradio-container { max-width: 1400px !important; margin: 0 auto; }
 #status { min-height: 44px; }
-#result .chart { display: inline-block; width: min(100%, 480px); margin: .6em 1em 0 0; }
+#result .chart { display: inline-block; width: calc(50% - 1.2em); min-width: 300px; margin: .6em 1em 0 0; }
 """
 _QUEUE_LENGTH = 16
 _KEPT_SECONDS = 3600  # after that, uploads and results of visitors are deleted
