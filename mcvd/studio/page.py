@@ -42,18 +42,27 @@ def build_page(studio: Studio) -> gr.Blocks:
         see = Controls.lay_out(studio)
 
         placing = {"inputs": [clip, see.task, see.length], "outputs": [see.strip, see.hint, stretch, see.length]}
-        marking = {"inputs": [clip, see.task, see.length, stretch], "outputs": [see.strip, see.hint]}
         gr.on(
             [see.upload.upload, see.upload.clear], answers.receive, see.upload, [clip, see.strip], concurrency_limit=1
         ).then(answers.place, **placing)
         see.invent.click(
             answers.invent, next_street, [clip, see.strip, see.upload, next_street], concurrency_limit=1
         ).then(answers.place, **placing)
-        see.task.change(answers.place, **placing)
-        see.strip.mark(answers.choose, None, stretch, show_progress="hidden").then(
-            answers.mark, **marking, show_progress="hidden"
+        see.task.change(answers.place, **placing, trigger_mode="always_last")
+        see.strip.mark(
+            answers.choose,
+            [clip, see.task, see.length],
+            [stretch, see.strip, see.hint],
+            show_progress="hidden",
+            trigger_mode="multiple",  # the others lose what is marked while an answer is awaited
         )
-        see.length.change(answers.mark, **marking, show_progress="hidden")
+        see.length.change(
+            answers.mark,
+            [clip, see.task, see.length, stretch],
+            [see.strip, see.hint],
+            show_progress="hidden",
+            trigger_mode="always_last",
+        )
         see.sampler.change(answers.show_steps, see.sampler, see.steps)
 
         buttons = [see.start, see.cancel]
@@ -125,8 +134,9 @@ class _Answers:
         stretch = (first.start, first.stop)
         return *self.mark(clip, task, length, stretch), stretch, gr.Number(visible=task != "interpolate")
 
-    def choose(self, event: gr.EventData) -> tuple[int, int]:
-        return int(event.start), int(event.stop)
+    def choose(self, clip: Clip, task: Task, length: int, event: gr.EventData) -> tuple[tuple[int, int], Any, str]:
+        stretch = int(event.start), int(event.stop)
+        return stretch, *self.mark(clip, task, length, stretch)
 
     def mark(self, clip: Clip, task: Task, length: int, stretch: tuple[int, int]) -> tuple[Any, str]:
         kinds, sentence = self._studio.marked(clip, task, length or 1, range(*stretch))
