@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from mcvd.evaluate import row_title
 from mcvd.gallery import Column, Page
+from mcvd.wording import row_title
 
 
 def card_page(card: dict[str, Any], shown: list[tuple[int, Tensor, Tensor]], fps: float = 10) -> Page:

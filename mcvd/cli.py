@@ -32,8 +32,9 @@ EXAMPLES = {
   mcvd data check datasets/kth/data.yaml --num-frames 20""",
     "convert": """example:
   mcvd convert checkpoint_700000.pt --config config.yml --out smmnist""",
-    "export": """example:
-  mcvd export runs/small/run-1/last.ckpt --out drive""",
+    "export": """examples:
+  mcvd export runs/small/run-1/last.ckpt --out drive
+  mcvd export runs/small/run-1/last.ckpt --out drive --license mit --data "our own drives" --scores result.json""",
     "info": """examples:
   mcvd info runs/small/run-1
   mcvd info drive --json""",
@@ -196,6 +197,10 @@ def _add_models(add: Add) -> None:
     command = add("export", "make a training checkpoint into a folder to share")
     command.add_argument("checkpoint", metavar="CHECKPOINT.ckpt")
     command.add_argument("--out", required=True, metavar="DIR", help="folder for the model")
+    command.add_argument("--data", metavar="TEXT", help="for the model card: what it was trained on")
+    command.add_argument("--license", metavar="ID", help="for the model card: licence of the weights, such as mit")
+    text = "for the model card: results of mcvd evaluate"
+    command.add_argument("--scores", nargs="+", metavar="result.json", help=text)
 
     command = add("info", "tell what a model is and what it can do")
     command.add_argument("model", metavar="MODEL", help="exported folder, .ckpt, run folder, or Hub name")

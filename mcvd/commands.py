@@ -238,12 +238,12 @@ def convert(checkpoint: str, config: str, out: str, raw: bool = False) -> None:
     print(f"{checkpoint} is now the model {out}: {describe(model)}")
 
 
-def export(checkpoint: str, out: str) -> None:
+def export(checkpoint: str, out: str, **about: Any) -> None:
     """``mcvd export``."""
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f"no checkpoint at {checkpoint}")
     model = load(checkpoint)
-    model.save_pretrained(out)
+    model.save_pretrained(out, **about)
     print(f"{checkpoint} is now the model {out}: {describe(model)}")
 
 

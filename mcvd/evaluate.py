@@ -23,20 +23,11 @@ from mcvd.metrics.frames import (
 )
 from mcvd.module import DEFAULT_SAMPLER, MCVD
 from mcvd.samplers import AbstractSampler
+from mcvd.wording import CHOSEN_WITH_THE_TRUTH, describe_conditions, row_title
 
 Task = Literal["predict", "backward", "interpolate"]
 
 NUM_RESAMPLES = 1000
-TITLES = {
-    "copy_last": "last frame repeated",
-    "copy_first": "first frame repeated",
-    "extrapolate": "linear extrapolation",
-    "blend": "cross-fade",
-    "one_sample": "model, one sample",
-    "mean_of_K": "model, mean of {num_samples}",
-    "best_of_K": "model, best of {num_samples}",
-}
-CHOSEN_WITH_THE_TRUTH = "best_of_K"
 
 
 def evaluate(
@@ -177,24 +168,6 @@ def collect_clips(data: VideoData, num_clips: int | None = None, dataset: ClipDa
     chosen = Subset(dataset, [i * num_there // num_clips for i in range(num_clips)])
     loader = DataLoader(chosen, data.batch_size, num_workers=data.num_workers)
     return torch.cat([batch["video"] for batch in loader])
-
-
-def row_title(name: str, scores: dict[str, Any]) -> str:
-    """What people call a row of `evaluate`'s result."""
-    return TITLES[name].format_map(scores)
-
-
-def describe_conditions(scores: dict[str, Any]) -> str:
-    """Under which conditions the scores hold, in one line."""
-    given = {"predict": "{num_past} before", "backward": "{num_future} after"}
-    given = given.get(scores["task"], "{num_past} before and {num_future} after")
-    height, width = scores["size"]
-    sampler = scores["sampler"].split("(")[0]
-    return (
-        f"{scores['num_frames']} frames made from {given.format_map(scores)}, {scores['num_clips']} clips of "
-        f"{width}x{height} pixels, {sampler} with {scores['num_calls']} network calls, "
-        f"guidance {scores['guidance']:g}, seed {scores['seed']}"
-    )
 
 
 def format_table(scores: dict[str, Any]) -> str:

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from mcvd.chart import line_chart
 from mcvd.data.writers import write_video
-from mcvd.evaluate import CHOSEN_WITH_THE_TRUTH, describe_conditions, row_title
 from mcvd.page_style import GIVEN, GUEST_STYLE, MADE, PAGE_STYLE, PARTS_STYLE, TRUTH
 from mcvd.whole import whole
+from mcvd.wording import CHOSEN_WITH_THE_TRUTH, describe_conditions, row_title
 
 _LEGEND = {
     "given": "given to the model",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mcvd.module import MCVD
 from mcvd.rollout import check_task
+
+if TYPE_CHECKING:
+    from mcvd.module import MCVD
 
 
 def model_facts(model: MCVD) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Unpack
 
 import torch
@@ -18,6 +19,7 @@ from mcvd.draws import TrainingDraws, keyed_seed
 from mcvd.frames import FrameBlock, model_from_pixels
 from mcvd.generation import Generation, SamplingOptions
 from mcvd.masking import Masking
+from mcvd.model_card import About, model_card
 from mcvd.nets import UNet
 from mcvd.noise import AbstractNoiseSchedule, LinearBeta
 from mcvd.rollout import check_task
@@ -219,17 +221,69 @@ class MCVD(LightningModule):
 
     # Keeping
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Export to a folder that `mcvd.load` opens: config.json and model.safetensors.
+    @classmethod
+    def from_pretrained(cls, source: str | Path, *, revision: str | None = None) -> MCVD:
+        """Open a folder that `save_pretrained` wrote, here or on the Hugging Face Hub; the same as `mcvd.load`."""
+        from mcvd.api import load
+
+        return load(source, revision)
+
+    def save_pretrained(self, folder: str | Path, **about: Unpack[About]) -> None:
+        """Export to a folder that `mcvd.load` opens: config.json, model.safetensors and a model card, README.md.
+
+        Args:
+            folder: a new one.
+            **about: data, license and scores for the model card; see `About`.
 
         Raises:
             FileExistsError: the folder holds something already.
         """
+        self._write(folder, Path(folder).name, about)
+
+    def push_to_hub(
+        self,
+        name: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        message: str = "Upload a model of mcvd",
+        token: str | None = None,
+        **about: Unpack[About],
+    ) -> str:
+        """Upload to the Hugging Face Hub what `save_pretrained` writes; others then open it by its name.
+
+        Args:
+            name: ``owner/name``; made if there is none.
+            private: whether a new one is only for its owner; None: as the owner has set.
+            revision: branch to write to; None is the main one.
+            message: of the commit.
+            token: of the Hub; None takes that of ``hf auth login``.
+            **about: data, license and scores for the model card; see `About`.
+
+        Returns:
+            The commit's identifier: ``mcvd.load(name, revision=...)`` with it always opens these weights.
+
+        Raises:
+            huggingface_hub.errors.HfHubHTTPError: the Hub refuses.
+        """
+        from huggingface_hub import HfApi
+
+        api = HfApi(token=token)
+        with TemporaryDirectory() as folder:
+            self._write(Path(folder) / "model", name, about)
+            full_name = api.create_repo(name, private=private, exist_ok=True).repo_id
+            commit = api.upload_folder(
+                repo_id=full_name, folder_path=Path(folder) / "model", revision=revision, commit_message=message
+            )
+        return commit.oid
+
+    def _write(self, folder: str | Path, name: str, about: About) -> None:
         if self.config is None:
             raise ValueError(
                 "this model was not made by mcvd.build, mcvd.load or `mcvd fit`: it does not know its config"
             )
-        write_folder(folder, self.config | {"frame_rate_hz": self.frame_rate_hz}, self.state_dict())
+        card = model_card(self, name, about)
+        write_folder(folder, self.config | {"frame_rate_hz": self.frame_rate_hz}, self.state_dict(), card)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put the config beside the weights: a checkpoint says how to build its model."""

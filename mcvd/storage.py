@@ -13,13 +13,13 @@ from torch import Tensor
 
 from mcvd.whole import whole
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 LAST = "last.ckpt"  # in the folder of a training run
 TRAINING_ONLY = ("optimizer", "warmup_steps", "seed")
 
 
-def write_folder(folder: str | Path, config: dict[str, Any], weights: dict[str, Tensor]) -> None:
-    """Write config.json and model.safetensors into a new folder: it is there whole or not at all.
+def write_folder(folder: str | Path, config: dict[str, Any], weights: dict[str, Tensor], card: str) -> None:
+    """Write config.json, model.safetensors and README.md into a new folder: it is there whole or not at all.
 
     Raises:
         FileExistsError: the folder holds something already.
@@ -31,6 +31,7 @@ def write_folder(folder: str | Path, config: dict[str, Any], weights: dict[str, 
     with whole(folder) as part:
         part.mkdir()
         (part / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+        (part / CARD).write_text(card, encoding="utf-8")
         save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, part / WEIGHTS)
 
 

@@ -49,7 +49,7 @@ def test_an_export_fills_an_empty_folder_and_leaves_nothing_beside(tmp_path):
     (tmp_path / "m").mkdir()
     tiny_model().save_pretrained(tmp_path / "m")
     assert os.listdir(tmp_path) == ["m"]
-    assert sorted(os.listdir(tmp_path / "m")) == ["config.json", "model.safetensors"]
+    assert sorted(os.listdir(tmp_path / "m")) == ["README.md", "config.json", "model.safetensors"]
 
 
 def test_there_is_no_such_model(tmp_path):

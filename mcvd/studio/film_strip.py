@@ -95,8 +95,9 @@ draw();
 TEMPLATE = '<div class="film" role="group" aria-label="film strip: drag over frames to mark them"></div>'
 
 STYLE = f"""
-.film {{ display: flex; gap: 3px; overflow-x: auto; padding: 8px 4px; min-height: {_PICTURE_PIXELS + 44}px;
-  touch-action: pan-x; user-select: none; border-radius: 8px; background: var(--background-fill-secondary); }}
+.film {{ display: flex; contain: inline-size; gap: 3px; overflow-x: auto; padding: 8px 4px;
+  min-height: {_PICTURE_PIXELS + 44}px; touch-action: pan-x; user-select: none;
+  border-radius: 8px; background: var(--background-fill-secondary); }}
 .film:empty::after {{ content: "The frames of the video will be here."; margin: auto;
   color: var(--body-text-color-subdued); }}
 .film button {{ flex: none; padding: 3px; border: 0; border-radius: 6px; background: transparent; cursor: col-resize;

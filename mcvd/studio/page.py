@@ -21,6 +21,7 @@ Result = TypeVar("Result")
 _CSS = """
 .gradio-container { max-width: 1400px !important; margin: 0 auto; }
 #status { min-height: 44px; }
+#result .scroll { contain: inline-size; }  /* a phone scrolls the pictures, not the page */
 #result .chart { display: inline-block; width: calc(50% - 1.2em); min-width: 300px; margin: .6em 1em 0 0; }
 """
 _QUEUE_LENGTH = 16
