@@ -78,6 +78,9 @@ class Visit(BaseHTTPRequestHandler):
             if name not in self.server.commits:
                 return self._send(404, {"error": "no repository"}, {"X-Error-Code": "RepoNotFound"})
             identifier, files = self.server.files(name, revision)
+            if parts[4:5] == ["tree"]:
+                sizes = [(path, len(content), hashlib.sha1(content).hexdigest()) for path, content in files.items()]
+                return self._send(200, [{"type": "file", "path": p, "size": n, "oid": oid} for p, n, oid in sizes])
             listed = [{"rfilename": path} for path in files]
             return self._send(200, {"id": name, "sha": identifier, "siblings": listed, "private": False, "tags": []})
         if parts[2:3] != ["resolve"]:
