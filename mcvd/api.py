@@ -13,7 +13,9 @@ from mcvd.data.writers import write_video
 from mcvd.module import MCVD
 from mcvd.storage import CONFIG, LAST, WEIGHTS, read_checkpoint, read_folder
 
-__all__ = ["build", "load", "read_video", "write_video"]
+__all__ = ["BOX", "build", "load", "read_video", "write_video"]
+
+BOX = Path(__file__).with_name("box")  # a small trained model that comes with the package; its README.md tells of it
 
 
 def build(config: dict[str, Any]) -> MCVD:
@@ -45,12 +47,12 @@ def build(config: dict[str, Any]) -> MCVD:
     return model
 
 
-def load(source: str | Path, revision: str | None = None) -> MCVD:
+def load(source: str | Path = BOX, revision: str | None = None) -> MCVD:
     """Open a trained model with its averaged (EMA) weights, ready to predict.
 
     Args:
         source: an exported folder, a training checkpoint (``.ckpt``), the folder of a training run, or the name of a
-            model on the Hugging Face Hub.
+            model on the Hugging Face Hub; by default the small model that comes with the package.
         revision: branch, tag or commit on the Hub.
 
     Raises:

@@ -42,7 +42,9 @@ EXAMPLES = {
   mcvd studio --model drive
   mcvd studio --model drive --port 7860 --max-megabytes 50""",
     "demo": """example:
-  mcvd demo --out demo""",
+  mcvd demo
+  mcvd demo --video mine.mp4
+  mcvd demo --train --out trained""",
 }
 
 
@@ -216,7 +218,9 @@ def _add_models(add: Add) -> None:
     command.add_argument("--max-frames", type=_positive, metavar="N", help=text)
     command.add_argument("--device", help="cpu, cuda, ... (default: the best there is)")
 
-    command = add("demo", "train a small model on invented streets and show all it can do; no download, no GPU needed")
+    command = add("demo", "show all that the model in the box can do; no download, no GPU needed")
+    command.add_argument("--video", metavar="VIDEO", help="a video or a folder to work on (default: invented streets)")
+    command.add_argument("--train", action="store_true", help="train a small model first, in some minutes")
     command.add_argument("--out", metavar="DIR", help="a new folder for the result (default: demo, demo-2, ...)")
 
 

@@ -277,12 +277,16 @@ def studio(
     page.block_thread()
 
 
-def demo(out: str | None = None) -> None:
+def demo(out: str | None = None, train: bool = False, video: str | None = None) -> None:
     """``mcvd demo``."""
-    from mcvd.demo import run_demo
+    from mcvd.demo import CONFIG, run_demo
     from mcvd.runs import unused_path
 
-    run_demo(Path(out) if out else unused_path(Path(), "demo", ""))
+    run_demo(
+        Path(out) if out else unused_path(Path(), "demo", ""),
+        train=CONFIG if train else None,
+        video=Path(video) if video else None,
+    )
 
 
 def describe(model: MCVD) -> str:

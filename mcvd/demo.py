@@ -1,4 +1,4 @@
-"""``mcvd demo``: the whole job in one command, from invented streets to a page of results."""
+"""``mcvd demo``: all that one model can do, in one command, from streets it never saw to a page of results."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mcvd.api import load
+from mcvd.api import BOX, load
 from mcvd.baselines import blend, copy_first, copy_last
 from mcvd.checkpoints import last_checkpoint
 from mcvd.data.driving import DrivingScenes
+from mcvd.data.folder import VideoFolder
+from mcvd.data.module import VideoData
 from mcvd.data.writers import write_video
-from mcvd.evaluate import evaluate, format_table
+from mcvd.evaluate import collect_clips, evaluate, format_table
 from mcvd.gallery import Page
 from mcvd.module import MCVD
 from mcvd.samplers import DDIM
@@ -33,33 +35,32 @@ FIRST = 20  # where the clips begin in their scenes
 HELD_OUT_SEED = 1
 
 
-def run_demo(out: Path, config: Path = CONFIG) -> dict[str, Any]:
-    """Train a small model, let it do all its tasks on scenes it never saw, score it and write a page.
+def run_demo(out: Path, train: Path | None = None, video: Path | None = None) -> dict[str, Any]:
+    """Let the model in the box do all its tasks on clips it never saw, score it and write a page.
 
     Args:
-        out: a new folder; it gets ``index.html``, videos and strips, ``result.json`` and the training run.
-        config: what to train.
+        out: a new folder; it gets ``index.html``, videos, strips and ``result.json``.
+        train: a config to train a small model from first, such as `CONFIG`; ``out`` then holds the run and the model.
+        video: a file or folder of videos to work on; None is invented streets.
 
     Returns:
         What ``result.json`` holds: for each task the scores of the model and of what it has to beat.
 
     Raises:
         FileExistsError: ``out`` holds something already.
+        VideoError: the video cannot be read, or is too short.
     """
-    from mcvd.fit import run_fit
-
     started = time.monotonic()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} is not empty: choose another folder with --out, nothing was written")
+    model = load(BOX) if train is None else None
+    clips = None if model is None else _clips(model, video)  # a fault of the video is told before anything is written
     out.mkdir(parents=True, exist_ok=True)
+    if model is None:
+        model = _train(train, out)
+        clips = _clips(model, video)
 
-    _say("1/3  training a small model on invented streets")
-    run_fit(["--config", str(config), "--trainer.default_root_dir", str(out / "training")])
-    model = load(last_checkpoint(out / "training"))
-    model.save_pretrained(out / "model")
-
-    _say("2/3  scoring it on held-out streets")
-    clips = held_out_clips(model, NUM_CLIPS, NUM_PREDICTED)
+    _say(f"scoring the model on {len(clips)} clips of {video or 'streets that it never saw'}")
     scores = {}
     for task, num_frames in (
         ("predict", NUM_PREDICTED),
@@ -71,7 +72,7 @@ def run_demo(out: Path, config: Path = CONFIG) -> dict[str, Any]:
         )
         print(format_table(scores[task]) + "\n")
 
-    _say("3/3  making videos")
+    _say("making videos")
     page = _page(model, clips, scores, out)
     result = {
         "scores": {task: _summary(each) for task, each in scores.items()},
@@ -90,6 +91,25 @@ def held_out_clips(model: MCVD, num_clips: int, num_frames: int) -> Tensor:
     scenes = DrivingScenes(num_clips, seed=HELD_OUT_SEED)
     length = model.block.past + num_frames + model.block.future
     return torch.stack([scenes.read(i, range(FIRST, FIRST + length), model.size) for i in range(num_clips)])
+
+
+def _clips(model: MCVD, video: Path | None) -> Tensor:
+    if video is None:
+        return held_out_clips(model, NUM_CLIPS, NUM_PREDICTED)
+    videos = VideoFolder(video)
+    length = model.block.past + NUM_PREDICTED + model.block.future
+    data = VideoData(train=videos, val=videos, num_frames=length, size=model.size, frame_rate_hz=model.frame_rate_hz)
+    return collect_clips(data, NUM_CLIPS)
+
+
+def _train(config: Path, out: Path) -> MCVD:
+    from mcvd.fit import run_fit
+
+    _say("training a small model on invented streets")
+    run_fit(["--config", str(config), "--trainer.default_root_dir", str(out / "training")])
+    model = load(last_checkpoint(out / "training"))
+    model.save_pretrained(out / "model")
+    return model
 
 
 def _summary(scores: dict[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,17 @@
-"""The demo from beginning to end, with a model that learns nothing in its few steps."""
+"""The demo from beginning to end: a model that learns nothing in its few steps, and the one in the box."""
 
 import json
 
 import pytest
+import torch
 import yaml
 from tiny import tiny_config
 
 import mcvd
 from mcvd import demo
+from mcvd.api import BOX
+from mcvd.data.driving import DrivingScenes
+from mcvd.evaluate import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +58,30 @@ def test_the_model_can_be_used_at_once(result):
 def test_a_folder_with_something_in_it_is_left_alone(result):
     with pytest.raises(FileExistsError, match="nothing was written"):
         demo.run_demo(result[0])
+
+
+def test_the_model_in_the_box_works_on_a_video_of_ones_own(tmp_path, monkeypatch):
+    scene = DrivingScenes(1, seed=5).read(0, range(50), (64, 64))
+    mcvd.write_video(tmp_path / "mine.mp4", scene, fps=10)
+    small = {"NUM_CLIPS": 2, "NUM_SHOWN": 1, "NUM_SAMPLES": 2, "NUM_LONG": 6, "SAMPLER": mcvd.samplers.DDIM(1)}
+    for name, value in small.items():
+        monkeypatch.setattr(demo, name, value)
+    made = demo.run_demo(tmp_path / "out", video=tmp_path / "mine.mp4")
+    assert made["details"]["predict"]["num_clips"] == 2
+    assert "</html>" in (tmp_path / "out" / "index.html").read_text()
+    assert not (tmp_path / "out" / "training").exists()
+
+
+def test_a_video_too_short_for_the_demo_is_told_before_anything_is_written(tmp_path):
+    mcvd.write_video(tmp_path / "short.mp4", torch.zeros(5, 3, 64, 64, dtype=torch.uint8), fps=10)
+    with pytest.raises(ValueError, match="short"):
+        demo.run_demo(tmp_path / "out", video=tmp_path / "short.mp4")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_model_in_the_box_is_small_and_predicts_better_than_chance():
+    assert sum(file.stat().st_size for file in BOX.iterdir()) < 16 * 2**20
+    model = mcvd.load()
+    clips = demo.held_out_clips(model, 4, model.block.current)
+    rows = evaluate(model, clips, "predict", num_frames=5, num_samples=4, sampler=mcvd.samplers.DDIM(4))["rows"]
+    assert rows["mean_of_K"]["psnr"] > rows["extrapolate"]["psnr"]

@@ -1,6 +1,6 @@
 """The picture of the README: held-out streets, what really followed, and what a model made of their first frames.
 
-python tools/picture.py --model demo/model --out docs/images/demo.png
+python tools/picture.py --model mcvd/box --out docs/images/demo.png
 """
 
 from __future__ import annotations
