@@ -155,7 +155,6 @@ def collect_clips(data: VideoData, num_clips: int | None = None, dataset: ClipDa
     Args:
         data: set up or not.
         num_clips: how many, at most; None takes all that ``data.max_val_clips`` allows.
-        dataset: clips of a protocol to take from instead; None takes the validation clips.
         dataset: other clips, such as those of a protocol; None takes the validation clips.
 
     Returns:
