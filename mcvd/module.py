@@ -45,6 +45,7 @@ class MCVD(LightningModule):
             deviation (range of the frames: [-1, 1]), which the network is told; its conditioning needs ``tell_noise``.
         optimizer: makes the optimiser from the parameters.
         warmup_steps: the learning rate rises linearly from 0 over so many steps, then stays.
+        cooldown_steps: it falls linearly towards 0 over the last so many steps of the training.
         frame_rate_hz: of the training clips; learned from the data when training starts.
         seed: of the random draws of training.
     """
@@ -62,6 +63,7 @@ class MCVD(LightningModule):
         context_noise: float = 0.0,
         optimizer: Callable[[Iterable], Optimizer] = lambda parameters: Adam(parameters, lr=2e-4),
         warmup_steps: int = 1000,
+        cooldown_steps: int = 0,
         frame_rate_hz: float | None = None,
         seed: int = 0,
     ):
@@ -73,6 +75,7 @@ class MCVD(LightningModule):
         self.context_noise = context_noise
         self.optimizer = optimizer
         self.warmup_steps = warmup_steps
+        self.cooldown_steps = cooldown_steps
         self.frame_rate_hz = frame_rate_hz
         self.seed = seed
         self.denoiser = Denoiser(net(block, channels), schedule, predicts, min_snr=min_snr)
@@ -127,10 +130,17 @@ class MCVD(LightningModule):
         self.log("val/loss", loss.mean(), prog_bar=True, sync_dist=True, batch_size=len(loss))
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Optimiser, and the published warm-up: update n (from 0) has ``lr * min(n / warmup_steps, 1)``."""
+        """Optimiser, and the published warm-up: update n (from 0) has ``lr * min(n / warmup_steps, 1)``; see also
+        ``cooldown_steps``, which the published training has not."""
         optimizer = self.optimizer(self.parameters())
-        warmup = LambdaLR(optimizer, lambda step: min(step / self.warmup_steps, 1.0) if self.warmup_steps else 1.0)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": warmup, "interval": "step"}}
+        last = self.trainer.estimated_stepping_batches if self.cooldown_steps else 0
+
+        def share(step: int) -> float:
+            rising = step / self.warmup_steps if self.warmup_steps else 1.0
+            falling = (last - step) / self.cooldown_steps if self.cooldown_steps else 1.0
+            return max(min(rising, falling, 1.0), 0.0)
+
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, share), "interval": "step"}}
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Move the video; the clip numbers stay here as a list, so that no step waits for the device."""

@@ -15,7 +15,7 @@ from mcvd.whole import whole
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 LAST = "last.ckpt"  # in the folder of a training run
-TRAINING_ONLY = ("optimizer", "warmup_steps", "seed")
+TRAINING_ONLY = ("optimizer", "warmup_steps", "cooldown_steps", "seed")
 
 
 def write_folder(folder: str | Path, config: dict[str, Any], weights: dict[str, Tensor], card: str) -> None:

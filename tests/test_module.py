@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from lightning import Trainer
 from tiny import pixels, tiny_config, tiny_model
 
 import mcvd
@@ -183,3 +184,16 @@ class TestTraining:
             optimizer.step()
             schedule.step()
         assert rates == pytest.approx([0, 0.5e-4, 1e-4, 1.5e-4, 2e-4, 2e-4])
+
+    def test_the_learning_rate_falls_at_the_end_when_asked(self):
+        model = tiny_model()
+        model.warmup_steps, model.cooldown_steps = 2, 4
+        model.trainer = Trainer(max_steps=8, accelerator="cpu", logger=False, enable_checkpointing=False)
+        configured = model.configure_optimizers()
+        optimizer, schedule = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
+        rates = []
+        for _ in range(9):
+            rates.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            schedule.step()
+        assert rates == pytest.approx([0, 1e-4, 2e-4, 2e-4, 2e-4, 1.5e-4, 1e-4, 0.5e-4, 0])
