@@ -15,23 +15,28 @@ from mcvd.data.videos import AbstractVideos
 class Joined(AbstractVideos):
     """Collections one after another, for training on all of them at once.
 
-    Every clip of every video is as likely as any other: a collection's share is its number of clips.
+    Every clip of every video is as likely as any other: a collection's share is its number of clips, times its repeats.
 
     Args:
         parts: collections of the same number of channels.
+        repeats: how many times each part is there, so that a small collection has its say beside a large one. Training
+            begins each of the copies of a clip at another frame, so they are not the same clip twice.
 
     Example::
 
-        Joined([VideoFolder("drives"), DrivingScenes(num_videos=100)])
+        Joined([VideoFolder("drives"), DrivingScenes(num_videos=100)], repeats=[10, 1])
     """
 
-    def __init__(self, parts: list[AbstractVideos]):
+    def __init__(self, parts: list[AbstractVideos], repeats: list[int] | None = None):
         if not parts or len({part.channels for part in parts}) > 1:
             raise ValueError(
                 f"parts must be one or more collections of equal channels, got channels {[p.channels for p in parts]}"
             )
-        self.parts = parts
-        self.ends = list(accumulate(len(part) for part in parts))
+        if repeats is not None and (len(repeats) != len(parts) or min(repeats) < 1):
+            raise ValueError(f"repeats must be one number of 1 or more for each of {len(parts)} parts, got {repeats}")
+        times = repeats or [1] * len(parts)
+        self.parts = [part for part, count in zip(parts, times, strict=True) for _ in range(count)]
+        self.ends = list(accumulate(len(part) for part in self.parts))
 
     @property
     def channels(self) -> int:
