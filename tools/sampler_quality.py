@@ -4,9 +4,10 @@
         --tasks predict interpolate generate --steps 5 10 20 50 --baseline-steps 1000 --out results.jsonl
     python tools/sampler_quality.py --table results.jsonl [--plot quality.svg]
 
-Each line of results.jsonl is one sampler, one number of steps, one task and one seed; lines that are there already are
-not measured again, so an interrupted run goes on. Scores are of single samples. `random_i3d_distance` is a Frechet
-distance in the features of a random network (seed 0): not FVD, and only comparable within one table.
+Each line of results.jsonl is one sampler, one number of steps (or tolerance), one task and one seed; lines that are
+there already are not measured again, so an interrupted run goes on. Scores are of single samples; `calls` were counted.
+`random_i3d_distance` is a Frechet distance in the features of a random network (seed 0): not FVD, and only comparable
+within one table.
 """
 
 import argparse
@@ -30,7 +31,7 @@ from mcvd.evaluate import collect_clips
 from mcvd.metrics.frames import psnr_per_frame, squared_distance_of_samples, ssim_per_frame
 from mcvd.metrics.fvd import FrechetVideoDistance
 from mcvd.metrics.i3d import random_i3d
-from mcvd.samplers import DDIM, DDPM, PNDM, AbstractSampler, DPMSolverPP, Heun, UniPC
+from mcvd.samplers import DDIM, DDPM, PNDM, AbstractSampler, AdaptiveSDE, DPMSolverPP, Heun, UniPC
 
 SAMPLERS = {
     "DDPM": lambda steps: DDPM(steps),
@@ -39,6 +40,7 @@ SAMPLERS = {
     "DPMSolverPP": lambda steps: DPMSolverPP(steps),
     "UniPC": lambda steps: UniPC(steps),
     "Heun": lambda steps: Heun((steps + 1) // 2),  # two calls a step, the last one has one
+    "AdaptiveSDE": lambda tolerance: AdaptiveSDE(tolerance),
 }
 SCORES = ("psnr", "ssim", "ms_ssim", "random_i3d_distance", "diversity")
 
@@ -84,12 +86,17 @@ def measure(model: mcvd.MCVD, clips: Tensor, task: str, num_frames: int, made: l
     return scores
 
 
-def jobs(options: argparse.Namespace) -> Iterator[tuple[str, str, int, int]]:
-    """(task, sampler, steps, seed), the cheap ones first."""
+def jobs(options: argparse.Namespace) -> Iterator[tuple[str, str, float, int]]:
+    """(task, sampler, steps or tolerance, seed), the cheap ones first."""
     for steps in sorted(options.steps):
         for task in options.tasks:
             for name in options.samplers:
-                yield from ((task, name, steps, seed) for seed in range(options.num_seeds))
+                if name != "AdaptiveSDE":
+                    yield from ((task, name, steps, seed) for seed in range(options.num_seeds))
+    if "AdaptiveSDE" in options.samplers:
+        for tolerance in sorted(options.tolerances, reverse=True):
+            for task in options.tasks:
+                yield from ((task, "AdaptiveSDE", tolerance, seed) for seed in range(options.num_seeds))
     for task in options.tasks:
         yield from ((task, "DDPM", options.baseline_steps, seed) for seed in range(options.num_seeds))
 
@@ -103,16 +110,24 @@ def run(options: argparse.Namespace) -> None:
     clips = collect_clips(scoring_data(options.config, options.root, facts))
     lines = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
     known = {(line["task"], line["sampler"], line["steps"], line["seed"]) for line in lines}
-    made: dict[tuple[str, str, int], list[Tensor]] = defaultdict(list)
+    made: dict[tuple[str, str, float], list[Tensor]] = defaultdict(list)
+    num_calls = 0
+
+    def count(*_: Any) -> None:
+        nonlocal num_calls
+        num_calls += 1
+
+    model.denoiser.net.register_forward_pre_hook(count)
     for task, name, steps, seed in jobs(options):
         if (task, name, steps, seed) in known:
             continue
         known.add((task, name, steps, seed))
         sampler = SAMPLERS[name](steps)
-        started = time.monotonic()
+        started, num_calls = time.monotonic(), 0
         made[task, name, steps].append(make(model, clips, task, options.num_frames, sampler, seed))
         seconds = time.monotonic() - started
-        line = {"task": task, "sampler": name, "steps": steps, "calls": sampler.num_calls, "seed": seed}
+        line = {"task": task, "sampler": name, "steps": steps, "seed": seed}
+        line |= {"calls": round(num_calls / math.ceil(options.num_frames / model.block.current))}
         line |= {"data": options.config or options.root, "num_clips": len(clips), "num_frames": options.num_frames}
         line |= {"seconds": round(seconds, 2)} | measure(
             model, clips, task, options.num_frames, made[task, name, steps]
@@ -126,13 +141,14 @@ def tables(lines: list[dict[str, Any]]) -> str:
     """Markdown: mean over seeds, and after the sign half a 95% interval (Student's t)."""
     groups = defaultdict(list)
     for line in lines:
-        groups[line["task"], line["sampler"], line["calls"]].append(line)
+        groups[line["task"], line["sampler"], line["steps"]].append(line)
     out = []
     for task in dict.fromkeys(line["task"] for line in lines):
         shown = [score for score in SCORES if any(score in line for line in lines if line["task"] == task)]
         out += [f"\n| {task} | calls | " + " | ".join(shown) + " |", "|---" * (len(shown) + 2) + "|"]
-        for (of, name, calls), found in sorted(groups.items(), key=lambda item: (item[0][1], item[0][2])):
+        for (of, name, _), found in sorted(groups.items(), key=lambda item: (item[0][1], item[1][0]["calls"])):
             if of == task:
+                calls = round(mean(line["calls"] for line in found))
                 cells = [_cell([line[score] for line in found if score in line]) for score in shown]
                 out.append(f"| `{name}` | {calls} | " + " | ".join(cells) + " |")
     return "\n".join(out)
@@ -171,10 +187,11 @@ def plot(lines: list[dict[str, Any]], out: Path) -> None:
                 values = defaultdict(list)
                 for line in found:
                     if line["sampler"] == name:
-                        values[line["calls"]].append(line[score])
-                calls = sorted(values)
-                spread = [stdev(values[c]) if len(values[c]) > 1 else 0.0 for c in calls]
-                axis.errorbar(calls, [mean(values[c]) for c in calls], spread, marker="o", ms=3, lw=1, label=name)
+                        values[line["steps"]].append((line["calls"], line[score]))
+                points = sorted(tuple(zip(*value, strict=True)) for value in values.values())
+                calls, scores = [mean(c) for c, _ in points], [mean(v) for _, v in points]
+                spread = [stdev(v) if len(v) > 1 else 0.0 for _, v in points]
+                axis.errorbar(calls, scores, spread, marker="o", ms=3, lw=1, label=name)
     axes[0][0].legend(fontsize=7)
     figure.savefig(out)
 
@@ -190,6 +207,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=["predict"], choices=["predict", "interpolate", "generate"])
     parser.add_argument("--samplers", nargs="+", default=list(SAMPLERS), choices=list(SAMPLERS))
     parser.add_argument("--steps", nargs="+", type=int, default=[5, 10, 20, 50])
+    parser.add_argument("--tolerances", nargs="+", type=float, default=[0.2, 0.1, 0.05], help="of AdaptiveSDE")
     parser.add_argument("--baseline-steps", type=int, default=1000, help="of DDPM")
     parser.add_argument("--num-frames", type=int, default=10)
     parser.add_argument("--num-clips", type=int, default=64)
