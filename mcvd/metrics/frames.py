@@ -94,7 +94,7 @@ def ssim_per_frame(video: Tensor, truth: Tensor) -> Tensor:
     if min(video.shape[-2:]) < _WINDOW_SIZE:
         size = "x".join(str(side) for side in video.shape[-2:])
         raise ValueError(f"SSIM needs frames of {_WINDOW_SIZE}x{_WINDOW_SIZE} pixels or more, got {size}")
-    pair = torch.broadcast_tensors(_luma(video), _luma(truth))
+    pair = torch.broadcast_tensors(luma(video), luma(truth))
     frames = pair[0].shape[:-2]
     a, b = (side.flatten(0, -3) for side in pair)
     num_frames = max(1, _CHUNK_PIXELS // a.shape[-2:].numel())
@@ -147,7 +147,7 @@ def _check(video: Tensor, truth: Tensor) -> None:
         raise ValueError(f"frames must have 1 or 3 channels, got {video.shape[-3]}")
 
 
-def _luma(video: Tensor) -> Tensor:
+def luma(video: Tensor) -> Tensor:
     """uint8 (..., C, H, W) -> grey pictures uint8 (..., H, W), to the last bit as Pillow converts "RGB" to "L"."""
     if video.shape[-3] == 1:
         return video[..., 0, :, :]

@@ -1,0 +1,89 @@
+"""LPIPS (Zhang et al. 2018, version 0.1, AlexNet) of frames, with the weights that it is defined by or not at all."""
+
+from __future__ import annotations
+
+import pickle
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mcvd.metrics.frame_metrics import FrameMetric
+from mcvd.metrics.weights_files import WeightsFile, cache_folder, fetch, has_digest
+
+ALEXNET = WeightsFile(
+    name="alexnet-owt-7be5be79.pth",
+    what="AlexNet of torchvision",
+    digest="sha256:7be5be79",
+    mirrors=("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",),
+)
+_CHUNK_FRAMES = 64
+
+
+def lpips(path: str | Path | None = None, size: int | None = None) -> FrameMetric:
+    """LPIPS as a metric of frames; lower is nearer to the truth. The network is that of torchmetrics.
+
+    Args:
+        path: of the weights of AlexNet; None fetches them once.
+        size: side of the square that frames are scaled to first (bilinear with antialiasing, 8 bits), in pixels, as in
+            the published evaluation, where it is 128; None leaves frames as they are, 32 pixels or more.
+
+    Raises:
+        FileNotFoundError: there is no such file, or it could not be fetched; says what to fetch.
+        ValueError: the file is another one.
+
+    Example:
+        >>> metric = lpips("alexnet-owt-7be5be79.pth")  # doctest: +SKIP
+        >>> metric.per_video(made, truth)  # doctest: +SKIP
+    """
+    path = fetch(ALEXNET, cache_folder()) if path is None else Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file of AlexNet weights at {path}")
+    if not has_digest(path, ALEXNET.digest):
+        raise ValueError(f"{path} is not {ALEXNET.name} ({ALEXNET.digest}), which LPIPS is defined by")
+    return FrameMetric(
+        "lpips", "LPIPS", 3, partial(lpips_per_frame, lpips_network(path), size=size), higher_is_better=False
+    )
+
+
+def lpips_network(path: Path) -> nn.Module:
+    """The network: pairs of float (N, 3, H, W) in [-1, 1] -> distances (N, 1, 1, 1)."""
+    from torchmetrics.functional.image.lpips import _LPIPS
+
+    # The backbone comes from the file: random until then, so that torchmetrics does not fetch it by itself.
+    network = _LPIPS(net="alex", pnet_rand=True)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        # "slice2.3.weight" is torchvision's "features.3.weight".
+        names = {name: f"features.{name.split('.', 1)[1]}" for name in network.net.state_dict()}
+        network.net.load_state_dict({name: state[published] for name, published in names.items()})
+    except (RuntimeError, KeyError, TypeError, AttributeError, pickle.UnpicklingError) as fault:
+        raise ValueError(f"{path} holds no weights of AlexNet: {str(fault).splitlines()[0]}") from fault
+    return network.eval()
+
+
+@torch.no_grad()
+def lpips_per_frame(network: nn.Module, video: Tensor, truth: Tensor, size: int | None = None) -> Tensor:
+    """The distances of frames, float64 (..., T).
+
+    Args:
+        network: of `lpips_network`.
+        video: uint8 (..., T, C, H, W), C 1 or 3; grey frames are taken three times.
+        truth: the same, leading axes broadcast.
+        size: see `lpips`.
+    """
+    pair = torch.broadcast_tensors(video, truth)
+    frames = pair[0].shape[:-3]
+    sides = (_pixels(side.flatten(0, -4), size).split(_CHUNK_FRAMES) for side in pair)
+    parts = [network(*(2 * (side / 255) - 1 for side in part)).flatten() for part in zip(*sides, strict=True)]
+    return torch.cat(parts).double().unflatten(0, frames)
+
+
+def _pixels(frames: Tensor, size: int | None) -> Tensor:
+    """uint8 (N, C, H, W) -> whole numbers 0 to 255, float32 (N, 3, size, size)."""
+    frames = frames.expand(-1, 3, -1, -1).float()
+    if size is not None and frames.shape[-2:] != (size, size):
+        scaled = nn.functional.interpolate(frames, (size, size), mode="bilinear", antialias=True)
+        frames = scaled.round().clamp(0, 255)
+    return frames

@@ -1,0 +1,67 @@
+import pytest
+import torch
+from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as reference
+
+from mcvd.metrics.frame_metrics import MS_SSIM, PSNR, SSIM, black_and_white, ms_ssim_per_frame, num_scales
+from mcvd.metrics.frames import psnr, ssim
+
+GENERATOR = torch.Generator().manual_seed(0)
+
+
+def videos(*shape, noise=30):
+    """A truth and something like it."""
+    truth = torch.randint(0, 256, shape, dtype=torch.uint8, generator=GENERATOR)
+    off = noise * torch.randn(shape, generator=GENERATOR)
+    return (truth + off).round().clamp(0, 255).to(torch.uint8), truth
+
+
+@pytest.mark.parametrize(("metric", "function"), [(PSNR, psnr), (SSIM, ssim)])
+def test_entries_of_the_table_are_the_scores_of_their_name(metric, function):
+    video, truth = videos(2, 3, 4, 1, 16, 16)
+    assert torch.equal(metric.per_video(video, truth[:, :1]), function(video, truth[:, :1]))
+
+
+def test_the_best_is_the_highest_or_the_lowest():
+    scores = torch.tensor([[1.0, 3.0, 2.0]])
+    assert PSNR.best(scores, 1).tolist() == [1]
+    assert type(PSNR)("d", "d", 1, PSNR.per_frame, higher_is_better=False).best(scores, 1).tolist() == [0]
+
+
+def test_ms_ssim_on_five_scales_is_that_of_torchmetrics():
+    video, truth = videos(1, 2, 1, 180, 200)
+    expected = [reference(video[:, t].float(), truth[:, t].float(), data_range=255.0).item() for t in range(2)]
+    assert ms_ssim_per_frame(video, truth)[0].tolist() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("size", "scales"), [((21, 64), 0), ((22, 30), 2), ((64, 64), 3), ((88, 88), 3), ((128, 128), 4)]
+)
+def test_smaller_frames_have_fewer_scales(size, scales):
+    assert num_scales(*size) == scales
+    video, truth = videos(2, 3, 3, *size)
+    if not scales:
+        with pytest.raises(ValueError, match="22x22 pixels or more, got 21x64"):
+            ms_ssim_per_frame(video, truth)
+        return
+    scores = ms_ssim_per_frame(video, truth)
+    assert scores.shape == (2, 3) and scores.dtype == torch.float64
+    assert ((scores > 0) & (scores < 1)).all()
+    assert MS_SSIM.per_video(truth, truth).tolist() == pytest.approx([1, 1])
+
+
+def test_ms_ssim_falls_with_noise():
+    truth = videos(1, 2, 3, 64, 64)[1]
+    torch.manual_seed(0)
+    scores = [
+        MS_SSIM.per_video((truth + s * torch.randn(truth.shape)).clamp(0, 255).to(torch.uint8), truth).item()
+        for s in (2, 10, 50)
+    ]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_black_and_white_frames_are_scored_after_the_threshold():
+    video, truth = videos(1, 2, 1, 16, 16)
+    sharp = [(side >= 128).to(torch.uint8) * 255 for side in (video, truth)]
+    metric = black_and_white(SSIM)
+    assert torch.equal(metric.per_video(video, truth), SSIM.per_video(*sharp))
+    assert metric.name == "ssim" and metric.describe() == SSIM.describe()
