@@ -13,16 +13,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mcvd.metrics.frame_metrics import MS_SSIM, PSNR, SSIM, FrameMetric, black_and_white, num_scales
 from mcvd.metrics.fvd import MIN_FRAMES, FrechetVideoDistance, frechet_interval
 from mcvd.metrics.i3d import random_i3d
 from mcvd.metrics.i3d_weights import cached_i3d, identify, load_i3d
 from mcvd.metrics.kernel import kernel_distance
+from mcvd.metrics.lpips import MIN_SIZE, lpips
+from mcvd.metrics.preprocessing import Preprocessing
 from mcvd.protocols import Protocol
 
 
 def make_card(
     scores: dict[str, Any],
     distances: list[dict[str, Any]],
+    missing: dict[str, str],
     model: nn.Module,
     clips: Tensor,
     protocol: Protocol | None,
@@ -34,6 +38,7 @@ def make_card(
     Args:
         scores: of `mcvd.evaluate.evaluate`.
         distances: of `distance_rows`.
+        missing: scores of frames that there are not, each with the reason; of `frame_metrics`.
         model: whose weights are digested.
         clips: uint8 (N, T, C, H, W), what was scored on.
         protocol: None for a choice of one's own.
@@ -44,6 +49,7 @@ def make_card(
         "protocol": protocol.describe() if protocol else None,
         "scores": scores,
         "distances": distances,
+        "missing": missing,
         "model_digest": digest(model.state_dict()),
         "data_digest": digest({"clips": clips}),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in ("mcvd", "torch")},
@@ -60,8 +66,42 @@ def digest(tensors: dict[str, Tensor]) -> str:
     return found.hexdigest()
 
 
+def frame_metrics(
+    height: int, width: int, protocol: Protocol | None, lpips_weights: str | None
+) -> tuple[list[FrameMetric], dict[str, str]]:
+    """The scores of frames of a size, and the reason of each that cannot be had, by its title.
+
+    Args:
+        height, width: in pixels.
+        protocol: may change what a metric sees. With one, the weights of LPIPS are fetched if need be.
+        lpips_weights: file of the weights of AlexNet.
+    """
+    binary = protocol is not None and protocol.binary_ssim
+    metrics, missing = [PSNR, black_and_white(SSIM) if binary else SSIM], {}
+    if num_scales(height, width):
+        metrics.append(MS_SSIM)
+    else:
+        missing["MS-SSIM"] = f"frames of {width}x{height} pixels are too small for two scales"
+    size = protocol.lpips_size if protocol else None
+    if protocol is None and lpips_weights is None:
+        missing["LPIPS"] = "not asked for: name a --protocol or the --lpips-weights"
+    elif size is None and min(height, width) < MIN_SIZE:
+        missing["LPIPS"] = f"needs frames of {MIN_SIZE}x{MIN_SIZE} pixels or more, got {width}x{height}"
+    else:
+        try:
+            metrics.append(lpips(lpips_weights, size))
+        except (OSError, ValueError) as error:
+            missing["LPIPS"] = str(error)
+    return metrics, missing
+
+
 def distance_rows(
-    real: Tensor, fake: Tensor, weights: str | None, seed: int | None, fetch: bool, device: torch.device | str = "cpu"
+    real: Tensor,
+    fake: Tensor,
+    weights: str | None,
+    seed: int | None,
+    protocol: Protocol | None = None,
+    device: torch.device | str = "cpu",
 ) -> list[dict[str, Any]]:
     """The distances between true and made videos: FVD, or why there is none, and `random_i3d_distance` if asked for.
 
@@ -70,19 +110,31 @@ def distance_rows(
         fake: uint8 (M, T, C, H, W), given and made frames.
         weights: file of I3D weights for FVD.
         seed: of a random I3D; None leaves its distance out.
-        fetch: without ``weights``, whether to take those of the cache, or fetch them.
+        protocol: says how frames are prepared. With one and no ``weights``, those of the cache are taken, or fetched.
         device: where the network runs.
     """
-    rows = [_fvd(real, fake, weights, fetch, device)]
+    preprocessing = protocol.preprocessing if protocol else "mcvd"
+    rows = [_fvd(real, fake, weights, protocol is not None, preprocessing, device)]
     if seed is not None:
         reason = _too_little(real, fake)
-        row = _missing("random_i3d_distance", reason) if reason else _measured(real, fake, random_i3d(seed), device)
+        row = (
+            _missing("random_i3d_distance", reason)
+            if reason
+            else _measured(real, fake, random_i3d(seed), preprocessing, device)
+        )
         row.pop("kernel_distance", None)
         rows.append({"name": "random_i3d_distance"} | row | {"seed": seed})
     return rows
 
 
-def _fvd(real: Tensor, fake: Tensor, weights: str | None, fetch: bool, device: torch.device | str) -> dict[str, Any]:
+def _fvd(
+    real: Tensor,
+    fake: Tensor,
+    weights: str | None,
+    fetch: bool,
+    preprocessing: Preprocessing,
+    device: torch.device | str,
+) -> dict[str, Any]:
     reason = _too_little(real, fake)
     if reason is None and weights is None and not fetch:
         reason = "not asked for: name a --protocol or the --weights of I3D"
@@ -93,8 +145,10 @@ def _fvd(real: Tensor, fake: Tensor, weights: str | None, fetch: bool, device: t
         network, known = load_i3d(path), identify(path)
     except (OSError, ValueError) as error:
         return _missing("FVD", str(error))
-    row = {"name": "FVD", "weights": str(known), "weights_digest": hashlib.sha256(path.read_bytes()).hexdigest()}
-    return row | _measured(real, fake, network, device)
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    row = {"name": "FVD", "weights": f"{known.name}, {known.what}", "weights_digest": sha256}
+    return row | _measured(real, fake, network, preprocessing, device)
 
 
 def _too_little(real: Tensor, fake: Tensor) -> str | None:
@@ -109,8 +163,10 @@ def _missing(name: str, reason: str) -> dict[str, Any]:
     return {"name": name, "value": None, "reason": reason}
 
 
-def _measured(real: Tensor, fake: Tensor, network: nn.Module, device: torch.device | str) -> dict[str, Any]:
-    metric = FrechetVideoDistance(network).to(device)
+def _measured(
+    real: Tensor, fake: Tensor, network: nn.Module, preprocessing: Preprocessing, device: torch.device | str
+) -> dict[str, Any]:
+    metric = FrechetVideoDistance(network, preprocessing).to(device)
     metric.update(real, real=True)
     metric.update(fake, real=False)
     features = metric.features()
@@ -118,6 +174,7 @@ def _measured(real: Tensor, fake: Tensor, network: nn.Module, device: torch.devi
         "value": metric.compute().item(),
         "interval_95": list(frechet_interval(*features)),
         "kernel_distance": float(kernel_distance(*features)),
+        "preprocessing": preprocessing,
         "num_real": len(real),
         "num_fake": len(fake),
     }

@@ -8,7 +8,6 @@ from typing import Any
 from torch import Tensor
 
 from mcvd.gallery import Column, Page
-from mcvd.wording import row_title
 
 
 def card_page(card: dict[str, Any], shown: list[tuple[int, Tensor, Tensor]], fps: float = 10) -> Page:
@@ -22,9 +21,8 @@ def card_page(card: dict[str, Any], shown: list[tuple[int, Tensor, Tensor]], fps
     scores, protocol = card["scores"], card["protocol"]
     page = Page(f"Scores of {card['model']}", f"Protocol: {protocol['name'] if protocol else 'none named'}.")
     page.section("Frame by frame").scores(scores)
-    if scores["num_frames"] > 1:
-        lines = {row_title(name, scores): row["ssim_per_frame"] for name, row in scores["rows"].items()}
-        page.curves(lines, "SSIM", "made frame")
+    for name, reason in card["missing"].items():
+        page.text(f"{name} has no value: {reason}.")
     page.section("Distances between sets of videos")
     page.table(
         [Column("value", None), Column("95% interval", None)],

@@ -164,6 +164,7 @@ def _add_scoring(add: Add) -> None:
         "--protocol", metavar="P", help="such as mcvd-2022/kth-10-30: fixes clips, lengths, K and more"
     )
     command.add_argument("--weights", metavar="FILE", help="I3D weights for FVD (default: the cache, with --protocol)")
+    command.add_argument("--lpips-weights", metavar="FILE", help="AlexNet weights for LPIPS (default: as --weights)")
     command.add_argument("--random-i3d", type=int, metavar="SEED", help="add the distance of a random network: not FVD")
     command.add_argument(
         "--compare", nargs=2, metavar=("A.json", "B.json"), help="only say if two cards may be compared"

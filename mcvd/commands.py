@@ -105,6 +105,7 @@ def evaluate(
     num_samples: int | None = None,
     protocol: str | None = None,
     weights: str | None = None,
+    lpips_weights: str | None = None,
     random_i3d: int | None = None,
     compare: list[str] | None = None,
     rate: float | None = None,
@@ -115,7 +116,7 @@ def evaluate(
         return _compare(*compare)
     if model is None or out is None:
         raise ValueError("say what to score and where scores go: --model MODEL --out result.json")
-    from mcvd.card import distance_rows, make_card
+    from mcvd.card import distance_rows, frame_metrics, make_card
     from mcvd.card_page import card_page
     from mcvd.evaluate import collect_clips, format_table
     from mcvd.evaluate import evaluate as score
@@ -141,14 +142,14 @@ def evaluate(
         sides = [side[:, None].expand(-1, samples.shape[1], *side.shape[1:]) for side in (past, future)]
         videos.append((torch.cat([past, truth, future], 1), torch.cat([sides[0], samples.cpu(), sides[1]], 2)))
 
-    binary = fixed is not None and fixed.binary_ssim
-    asked = {"num_frames": num_frames, "num_samples": num_samples, "binary_ssim": binary}
+    metrics, missing = frame_metrics(*net.size, fixed, lpips_weights)
+    asked = {"num_frames": num_frames, "num_samples": num_samples, "metrics": metrics}
     scores = score(net, clips, task, watch=keep, **asked, **options)
     real, fake = (torch.cat(side) for side in zip(*videos, strict=True))
     device = next(net.parameters()).device
-    rows = distance_rows(real, fake.flatten(0, 1), weights, random_i3d, fixed is not None, device)
+    rows = distance_rows(real, fake.flatten(0, 1), weights, random_i3d, fixed, device)
     names = {"model": model, "data": config or root}
-    card = make_card(scores, rows, net, clips, fixed, names, ["mcvd", *sys.argv[1:]])
+    card = make_card(scores, rows, missing, net, clips, fixed, names, ["mcvd", *sys.argv[1:]])
     order = torch.tensor(scores["rows"]["one_sample"]["psnr_per_clip"]).argsort(descending=True).tolist()
     chosen = dict.fromkeys([*order[:2], *order[-2:]])
     page = card_page(card, [(i, real[i], fake[i, 0]) for i in chosen], rate or DEFAULT_FPS)
@@ -156,6 +157,8 @@ def evaluate(
         part.write_text(dumps(card, indent=2) + "\n")
     page.write(Path(out).with_suffix(".html"))
     print(format_table(scores))
+    for title, reason in missing.items():
+        print(f"{title}: none, {reason}")
     for row in rows:
         print(f"{row['name']}: {row['value'] if row['value'] is not None else 'none, ' + row['reason']}")
 

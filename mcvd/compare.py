@@ -45,6 +45,6 @@ def _conditions(card: dict[str, Any]) -> dict[str, Any]:
     found |= {name: card["scores"].get(name) for name in _SCORES}
     found["data_digest"] = card["data_digest"]
     for row in card.get("distances", []):
-        found[f"{row['name']}.weights_digest"] = row.get("weights_digest")
-        found[f"{row['name']}.seed"] = row.get("seed")
+        for setting in ("weights_digest", "seed", "preprocessing"):
+            found[f"{row['name']}.{setting}"] = row.get(setting)
     return found

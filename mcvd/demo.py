@@ -114,7 +114,7 @@ def _train(config: Path, out: Path) -> MCVD:
 
 def _summary(scores: dict[str, Any]) -> dict[str, Any]:
     """Scores by row; ``model`` is the mean of all samples, the model's best guess of what will be seen."""
-    rows = {name: {"psnr": row["psnr"], "ssim": row["ssim"]} for name, row in scores["rows"].items()}
+    rows = {name: {key: row[key] for key in scores["metrics"]} for name, row in scores["rows"].items()}
     return {"model": rows.pop("mean_of_K"), **rows}
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, distributed
@@ -14,13 +14,8 @@ from tqdm import tqdm
 from mcvd.baselines import blend, copy_first, copy_last, extrapolate
 from mcvd.data.clips import ClipDataset
 from mcvd.data.module import VideoData
-from mcvd.metrics.frames import (
-    mean_of_samples,
-    mean_squared_error,
-    psnr_from_mse,
-    squared_distance_of_samples,
-    ssim_per_frame,
-)
+from mcvd.metrics.frame_metrics import PSNR, SSIM, FrameMetric
+from mcvd.metrics.frames import mean_of_samples, mean_squared_error, squared_distance_of_samples
 from mcvd.module import DEFAULT_SAMPLER, MCVD
 from mcvd.samplers import AbstractSampler
 from mcvd.wording import CHOSEN_WITH_THE_TRUTH, describe_conditions, row_title
@@ -42,7 +37,7 @@ def evaluate(
     seed: int = 0,
     batch_size: int = 32,
     progress: bool = False,
-    binary_ssim: bool = False,
+    metrics: Sequence[FrameMetric] = (PSNR, SSIM),
     watch: Callable[[Tensor, Tensor, Tensor, Tensor], None] | None = None,
 ) -> dict[str, Any]:
     """Let a model make what is known, and score it and simple baselines against the truth.
@@ -60,7 +55,7 @@ def evaluate(
         seed: the same seed gives the same scores, whatever the batches.
         batch_size: videos made at once at most, to bound memory.
         progress: show a progress bar when the output is a terminal.
-        binary_ssim: make pixels black or white before SSIM, as the published code does for moving digits.
+        metrics: of `mcvd.metrics.frame_metrics`, and `mcvd.metrics.lpips.lpips`.
         watch: called with each batch: given before, samples (B, K, T, C, H, W), truth, given after.
 
     Where `torch.distributed` runs, each process scores its share of the batches, and all return the same result.
@@ -68,6 +63,7 @@ def evaluate(
     Returns:
         What JSON can hold. The conditions: ``task``, ``num_clips``, ``num_past``, ``num_frames``, ``num_future``,
         ``size``, ``num_samples``, ``sampler``, ``num_calls`` (of the network, for each block), ``guidance``, ``seed``.
+        ``metrics``: what a reader has to know of each, `FrameMetric.describe`.
         ``rows``: for each of the baselines of the task (``copy_last``, ``copy_first``, ``extrapolate``, ``blend``) and
         of the model
 
@@ -76,7 +72,7 @@ def evaluate(
         - ``best_of_K``: of the best of the K, chosen for each clip and metric with the truth in hand, so it rises with
           K. Published results are usually this one.
 
-        the ``psnr`` in dB and the ``ssim``, each a mean over clips, with its 95% bootstrap interval over clips
+        each metric by its name, such as ``psnr``, a mean over clips, with its 95% bootstrap interval over clips
         (``psnr_interval``; None for a single clip), its value for each (``psnr_per_clip``) and
         its course over the made frames (``psnr_per_frame``).
         For K > 1 ``diversity``: root mean square differences in grey levels ``between_samples`` and from sample
@@ -97,7 +93,7 @@ def evaluate(
     num_past, num_future = _num_given(model, task)
     options = {"num_samples": num_samples, "sampler": sampler, "guidance": guidance, "batch_size": batch_size}
     seeds = random.Random(seed)
-    found: list[tuple[int, dict[str, _Errors], Tensor | None]] = []
+    found: list[tuple[int, dict[str, dict[str, Tensor]], dict[str, Tensor]]] = []
     rank, num_processes = (
         (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
     )
@@ -116,18 +112,26 @@ def evaluate(
         videos = _baselines(past, future, shape[0]) | {"one_sample": samples}
         if num_samples > 1:
             videos["mean_of_K"] = mean_of_samples(samples)[:, None]
-        errors = {name: _Errors.of(video, truth[:, None], binary_ssim) for name, video in videos.items()}
-        found.append((number, errors, squared_distance_of_samples(samples) if num_samples > 1 else None))
+        parts = {
+            name: {metric.name: metric.per_frame(video, truth[:, None]) for metric in metrics}
+            for name, video in videos.items()
+        }
+        spread = {"to_truth": mean_squared_error(samples, truth[:, None]).mean((1, 2))}
+        if num_samples > 1:
+            spread["between_samples"] = squared_distance_of_samples(samples)
+        found.append((number, parts, spread))
     if shape is None:
         raise ValueError("there are no clips to evaluate on")
     found = _of_all_processes(found)
-    parts = [part for _, part, _ in found]
-    errors = {name: _Errors.joined([part[name] for part in parts]) for name in parts[0]}
+    rows = {
+        name: {metric.name: torch.cat([parts[name][metric.name] for _, parts, _ in found]) for metric in metrics}
+        for name in found[0][1]
+    }
     if num_samples > 1:
-        errors["best_of_K"] = errors["one_sample"].best()
+        rows["best_of_K"] = {metric.name: _best(metric, rows["one_sample"][metric.name]) for metric in metrics}
     scores = {
         "task": task,
-        "num_clips": len(errors["one_sample"].mse),
+        "num_clips": sum(len(spread["to_truth"]) for *_, spread in found),
         "num_past": num_past,
         "num_frames": shape[0],
         "num_future": num_future,
@@ -137,13 +141,12 @@ def evaluate(
         "num_calls": sampler.num_calls,
         "guidance": guidance,
         "seed": seed,
-        "rows": _summaries(errors),
+        "metrics": {metric.name: metric.describe() for metric in metrics},
+        "rows": _summaries(rows, metrics),
     }
     if num_samples > 1:
-        scores["diversity"] = {
-            "between_samples": _grey_levels(torch.cat([distance for *_, distance in found])),
-            "to_truth": _grey_levels(errors["one_sample"].mse),
-        }
+        names = ("between_samples", "to_truth")
+        scores["diversity"] = {name: _grey_levels([spread[name] for *_, spread in found]) for name in names}
     return scores
 
 
@@ -178,16 +181,15 @@ def format_table(scores: dict[str, Any]) -> str:
     """
     titles = {name: row_title(name, scores) for name in scores["rows"]}
     width = max(map(len, titles.values()))
-    metrics = (("psnr", "PSNR dB", 2), ("ssim", "SSIM", 4))
-    heads = "".join(f"  {head:>8}  {'95% interval':>16}" for _, head, _ in metrics)
+    heads = "".join(f"  {metric['title']:>8}  {'95% interval':>16}" for metric in scores["metrics"].values())
     lines = [f"{scores['task']}: {describe_conditions(scores)}", " " * width + heads]
+    best = {name: best_score(scores, name) for name in scores["metrics"]}
     for name, row in scores["rows"].items():
         line = f"{titles[name]:{width}}"
-        for metric, _, digits in metrics:
-            best = max(other[metric] for key, other in scores["rows"].items() if key != CHOSEN_WITH_THE_TRUTH)
-            star = "*" if row[metric] == best and name != CHOSEN_WITH_THE_TRUTH else ""
-            ends = row[f"{metric}_interval"] or ()
-            line += f"  {row[metric]:8.{digits}f}{star:1} {' .. '.join(f'{end:.{digits}f}' for end in ends):>16}"
+        for key, metric in scores["metrics"].items():
+            star = "*" if row[key] == best[key] and name != CHOSEN_WITH_THE_TRUTH else ""
+            digits, ends = metric["digits"], row[f"{key}_interval"] or ()
+            line += f"  {row[key]:8.{digits}f}{star:1} {' .. '.join(f'{end:.{digits}f}' for end in ends):>16}"
         lines.append(line.rstrip())
     if "diversity" in scores:
         lines.append(
@@ -197,31 +199,16 @@ def format_table(scores: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-class _Errors(NamedTuple):
-    """Scores of K videos of each clip, frame by frame: float64 (B, K, T) both."""
+def best_score(scores: dict[str, Any], metric: str) -> float:
+    """The best value of a metric among the rows that can be compared."""
+    better = max if scores["metrics"][metric]["higher_is_better"] else min
+    return better(row[metric] for name, row in scores["rows"].items() if name != CHOSEN_WITH_THE_TRUTH)
 
-    mse: Tensor
-    ssim: Tensor
 
-    @classmethod
-    def of(cls, videos: Tensor, truth: Tensor, binary_ssim: bool = False) -> _Errors:
-        mse = mean_squared_error(videos, truth)
-        if binary_ssim:
-            videos, truth = ((video >= 128).to(torch.uint8) * 255 for video in (videos, truth))
-        return cls(mse, ssim_per_frame(videos, truth))
-
-    @classmethod
-    def joined(cls, parts: list[_Errors]) -> _Errors:
-        return cls(*(torch.cat(scores) for scores in zip(*parts, strict=True)))
-
-    def best(self) -> _Errors:
-        """Of the K videos of each clip the best one, for each metric its own."""
-        chosen = self.mse.mean(-1).argmin(1), self.ssim.mean(-1).argmax(1)
-        return _Errors(*(scores[torch.arange(len(k)), k][:, None] for scores, k in zip(self, chosen, strict=True)))
-
-    def per_clip(self) -> Tensor:
-        """PSNR and SSIM of each clip, (B, 2)."""
-        return torch.stack([psnr_from_mse(self.mse.mean(-1)), self.ssim.mean(-1)], -1).mean(1)
+def _best(metric: FrameMetric, per_frame: Tensor) -> Tensor:
+    """Of the K videos of each clip the best one, (B, K, T) -> (B, 1, T)."""
+    chosen = metric.best(metric.finish(per_frame.mean(-1)), 1)
+    return per_frame[torch.arange(len(per_frame)), chosen][:, None]
 
 
 def _of_all_processes(found: list) -> list:
@@ -233,30 +220,35 @@ def _of_all_processes(found: list) -> list:
     return sorted((item for share in shares for item in share), key=lambda item: item[0])
 
 
-def _summaries(errors: dict[str, _Errors]) -> dict[str, dict[str, Any]]:
-    per_clip = torch.stack([row.per_clip() for row in errors.values()], 1)  # (N, rows, 2)
-    means = per_clip.mean(0).tolist()
-    intervals = _intervals(per_clip)
-    return {
-        name: {
-            "psnr": means[r][0],
-            "psnr_interval": intervals[r][0],
-            "psnr_per_clip": per_clip[:, r, 0].tolist(),
-            "psnr_per_frame": psnr_from_mse(row.mse).mean((0, 1)).tolist(),
-            "ssim": means[r][1],
-            "ssim_interval": intervals[r][1],
-            "ssim_per_clip": per_clip[:, r, 1].tolist(),
-            "ssim_per_frame": row.ssim.mean((0, 1)).tolist(),
-        }
-        for r, (name, row) in enumerate(errors.items())
-    }
+def _summaries(
+    rows: dict[str, dict[str, Tensor]], metrics: Sequence[FrameMetric]
+) -> dict[str, dict[str, float | list[float] | None]]:
+    """Scores (B, K, T) of each row and metric -> what is told of them."""
+    per_clip = torch.stack(
+        [
+            torch.stack([metric.finish(row[metric.name].mean(-1)).mean(1) for metric in metrics], -1)
+            for row in rows.values()
+        ],
+        1,
+    )  # (N, rows, metrics)
+    means, intervals = per_clip.mean(0).tolist(), _intervals(per_clip)
+    summaries: dict[str, dict[str, Any]] = {name: {} for name in rows}
+    for r, (name, row) in enumerate(rows.items()):
+        for m, metric in enumerate(metrics):
+            summaries[name] |= {
+                metric.name: means[r][m],
+                f"{metric.name}_interval": intervals[r][m],
+                f"{metric.name}_per_clip": per_clip[:, r, m].tolist(),
+                f"{metric.name}_per_frame": metric.finish(row[metric.name]).mean((0, 1)).tolist(),
+            }
+    return summaries
 
 
 def _intervals(per_clip: Tensor) -> list[list[list[float] | None]]:
     """95% bootstrap intervals of the means over clips: (N, rows, 2) -> for each row and metric [low, high]."""
     num_clips = len(per_clip)
     if num_clips < 2:
-        return [[None, None] for _ in per_clip[0]]
+        return [[None] * per_clip.shape[2] for _ in per_clip[0]]
     generator = torch.Generator().manual_seed(0)
     draws = (torch.randint(num_clips, (num_clips,), generator=generator) for _ in range(NUM_RESAMPLES))
     means = torch.stack([per_clip[draw].mean(0) for draw in draws])
@@ -264,8 +256,8 @@ def _intervals(per_clip: Tensor) -> list[list[list[float] | None]]:
     return ends.permute(1, 2, 0).tolist()
 
 
-def _grey_levels(mse: Tensor) -> float:
-    return 255 * mse.mean().sqrt().item()
+def _grey_levels(mse: list[Tensor]) -> float:
+    return 255 * torch.cat(mse).mean().sqrt().item()
 
 
 def _num_given(model: MCVD, task: Task) -> tuple[int, int]:

@@ -184,15 +184,14 @@ class Page:
 
     def scores(self, scores: dict[str, Any]) -> Page:
         """Add what `mcvd.evaluate.evaluate` returned: a table with its conditions, and the course over the frames."""
-        rows, lines = [], {}
+        rows, titles = [], {name: row_title(name, scores) for name in scores["rows"]}
         for name, row in scores["rows"].items():
-            title = row_title(name, scores)
             intervals = [
-                "" if row[key] is None else f"{row[key][0]:.{digits}f} \N{EN DASH} {row[key][1]:.{digits}f}"
-                for key, digits in (("psnr_interval", 2), ("ssim_interval", 3))
+                "" if ends is None else " \N{EN DASH} ".join(f"{end:.{metric['digits']}f}" for end in ends)
+                for key, metric in scores["metrics"].items()
+                for ends in [row[f"{key}_interval"]]
             ]
-            rows.append((title, [row["psnr"], row["ssim"], *intervals]))
-            lines[title] = row["psnr_per_frame"]
+            rows.append((titles[name], [*(row[key] for key in scores["metrics"]), *intervals]))
         caption = f"Means over clips, the best in bold. {describe_conditions(scores)}."
         if CHOSEN_WITH_THE_TRUTH in scores["rows"]:
             caption += " The best of several samples was chosen by its score, with the truth in hand: it cannot win."
@@ -201,11 +200,14 @@ class Page:
                 " Two samples differ by {between_samples:.1f} grey levels, a sample and the truth by {to_truth:.1f}; "
                 "equal numbers would mean that the samples vary as much as they should."
             ).format_map(scores["diversity"])
-        columns = [Column("PSNR dB", 2, max), Column("SSIM", 3, max)]
-        columns += [Column(f"{metric}, 95% interval", None) for metric in ("PSNR", "SSIM")]
+        metrics = scores["metrics"].values()
+        columns = [Column(m["title"], m["digits"], max if m["higher_is_better"] else min) for m in metrics]
+        columns += [Column(f"{m['title'].split()[0]}, 95% interval", None) for m in metrics]
         self.table(columns, rows, out_of_contest=[row_title(CHOSEN_WITH_THE_TRUTH, scores)])
         if scores["num_frames"] > 1:
-            self.curves(lines, "PSNR in dB", "made frame")
+            for key, metric in scores["metrics"].items():
+                lines = {titles[name]: row[f"{key}_per_frame"] for name, row in scores["rows"].items()}
+                self.curves(lines, metric["title"], "made frame")
         self._parts.append(_paragraph(caption, "note"))
         return self
 

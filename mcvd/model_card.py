@@ -117,11 +117,11 @@ def _scores(source: dict[str, Any] | str | Path) -> list[str]:
             + (f"; protocol {protocol['name']}" if protocol else "")
             + ".",
             "",
-            "| | PSNR dB | 95% interval | SSIM | 95% interval |",
-            "|---|---|---|---|---|",
+            "| | " + " | ".join(f"{metric['title']} | 95% interval" for metric in scores["metrics"].values()) + " |",
+            "|---" * (1 + 2 * len(scores["metrics"])) + "|",
         ]
         for name, row in scores["rows"].items():
-            cells = [f"{row['psnr']:.2f}", _interval(row, "psnr", 2), f"{row['ssim']:.4f}", _interval(row, "ssim", 4)]
+            cells = [_value(row, key, metric["digits"]) for key, metric in scores["metrics"].items()]
             lines.append(f"| {row_title(name, scores)} | {' | '.join(cells)} |")
         for row in card["distances"]:
             if row["value"] is not None:
@@ -132,6 +132,8 @@ def _scores(source: dict[str, Any] | str | Path) -> list[str]:
         raise ValueError(f"{where} is no result of `mcvd evaluate`: {type(error).__name__} {error}") from error
 
 
-def _interval(row: dict[str, Any], metric: str, digits: int) -> str:
+def _value(row: dict[str, Any], metric: str, digits: int) -> str:
+    """A value and its interval, as two cells."""
     ends = row[f"{metric}_interval"]
-    return " to ".join(f"{end:.{digits}f}" for end in ends) if ends else ""
+    interval = " to ".join(f"{end:.{digits}f}" for end in ends) if ends else ""
+    return f"{row[metric]:.{digits}f} | {interval}"

@@ -30,6 +30,7 @@ class Protocol:
         distance: what enters the Frechet distance.
         preprocessing: of the frames that enter it.
         binary_ssim: black and white frames for SSIM: each pixel becomes 0 or 255 first.
+        lpips_size: side of the square, in pixels, that frames are scaled to for LPIPS; None leaves them as they are.
         rounding: how frames became 8 bits.
 
     Example:
@@ -52,6 +53,7 @@ class Protocol:
     distance: str = "real: given and true frames, once a clip; fake: given and made frames, all K; 10 frames or more"
     preprocessing: Preprocessing = "mcvd"
     binary_ssim: bool = False
+    lpips_size: int | None = None
     rounding: str = "frames are rounded to 8 bits before every score"
 
     def describe(self) -> dict[str, Any]:
@@ -111,6 +113,9 @@ def find_protocol(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
+PUBLISHED_LPIPS_SIZE = 128
+
+
 def _published() -> list[Protocol]:
     """The test settings of Voleti et al. 2022 and their code; clips are fixed here, where theirs are not seeded."""
     kinds = {
@@ -132,7 +137,8 @@ def _published() -> list[Protocol]:
         binary = kind == "smmnist"
         for past, num_frames in lengths[kind]:
             name = f"mcvd-2022/{kind}-{past}-{num_frames}"
-            made.append(Protocol(name, data, "predict", size, past, num_frames, binary_ssim=binary))
+            choices = {"binary_ssim": binary, "lpips_size": PUBLISHED_LPIPS_SIZE}
+            made.append(Protocol(name, data, "predict", size, past, num_frames, **choices))
     return made
 
 

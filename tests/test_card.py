@@ -1,14 +1,18 @@
 import json
 import socket
+import warnings
+from dataclasses import replace
 
 import pytest
 import torch
 from test_evaluate import CLIPS, tiny_model
 
-from mcvd.card import digest, distance_rows
+from mcvd.card import digest, distance_rows, frame_metrics
 from mcvd.cli import main
 from mcvd.compare import differences
 from mcvd.evaluate import evaluate
+from mcvd.metrics.frame_metrics import SSIM
+from mcvd.protocols import find_protocol
 from mcvd.samplers import DDIM
 
 OPTIONS = {"num_frames": 3, "num_samples": 2, "batch_size": 2, "sampler": DDIM(num_steps=1)}
@@ -38,9 +42,32 @@ def test_two_processes_score_as_one(tmp_path):
 
 def test_fvd_without_weights_is_null_with_a_reason(tmp_path):
     videos = torch.randint(0, 256, (2, 10, 1, 16, 16), dtype=torch.uint8)
-    rows = distance_rows(videos, videos, str(tmp_path / "missing.pt"), None, fetch=False)
+    rows = distance_rows(videos, videos, str(tmp_path / "missing.pt"), None)
     assert [row["name"] for row in rows] == ["FVD"]
     assert rows[0]["value"] is None and "missing.pt" in rows[0]["reason"]
+
+
+def test_the_preprocessing_of_a_protocol_reaches_the_distance():
+    generator = torch.Generator().manual_seed(0)
+    real, fake = (torch.randint(0, 256, (2, 10, 1, 16, 32), dtype=torch.uint8, generator=generator) for _ in range(2))
+    cropped = find_protocol("mcvd-2022/kth-10-30")
+    squashed = replace(cropped, preprocessing="stylegan-v")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        rows = [distance_rows(real, fake, "none.pt", 0, protocol)[1] for protocol in (None, cropped, squashed)]
+    assert [row["preprocessing"] for row in rows] == ["mcvd", "mcvd", "stylegan-v"]
+    assert rows[0]["value"] == rows[1]["value"] != rows[2]["value"]
+
+
+def test_metrics_that_cannot_be_had_are_told_with_the_reason():
+    metrics, missing = frame_metrics(16, 20, None, None)
+    assert [metric.name for metric in metrics] == ["psnr", "ssim"]
+    assert "20x16 pixels are too small" in missing["MS-SSIM"] and "--lpips-weights" in missing["LPIPS"]
+    metrics, missing = frame_metrics(64, 64, find_protocol("mcvd-2022/smmnist-5-10"), "nowhere.pth")
+    assert [metric.name for metric in metrics] == ["psnr", "ssim", "ms_ssim"]
+    assert "nowhere.pth" in missing["LPIPS"]
+    pair = torch.randint(0, 256, (2, 1, 1, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    assert metrics[1].per_video(*pair) != SSIM.per_video(*pair), "moving digits are black and white for SSIM"
 
 
 def test_a_digest_changes_with_every_byte_and_shape():

@@ -9,10 +9,11 @@ import torch
 from mcvd.baselines import copy_last
 from mcvd.data.module import VideoData
 from mcvd.data.videos import AbstractVideos
-from mcvd.evaluate import _intervals, collect_clips, evaluate, format_table
+from mcvd.evaluate import _intervals, best_score, collect_clips, evaluate, format_table
 from mcvd.frames import FrameBlock
 from mcvd.masking import Masking
-from mcvd.metrics.frames import MAX_PSNR_DB, psnr, ssim
+from mcvd.metrics.frame_metrics import FrameMetric
+from mcvd.metrics.frames import MAX_PSNR_DB, mean_squared_error, psnr, ssim
 from mcvd.module import MCVD
 from mcvd.nets import UNet
 from mcvd.samplers import DDIM
@@ -93,6 +94,14 @@ def test_the_best_sample_is_found_and_one_sample_is_their_average():
     alone = evaluate(Oracle((30,)), CLIPS, num_samples=1)["rows"]["one_sample"]["psnr"]
     assert rows["one_sample"]["psnr"] > alone  # 100 dB is one of the three
     assert rows["one_sample"]["psnr"] < rows["best_of_K"]["psnr"]
+
+
+def test_a_metric_of_which_less_is_better_has_its_best_row_and_sample():
+    error = FrameMetric("error", "error", 3, mean_squared_error, higher_is_better=False)
+    scores = evaluate(Oracle((30, 0)), CLIPS, num_samples=2, metrics=[error])
+    assert list(scores["metrics"]) == ["error"] and not scores["metrics"]["error"]["higher_is_better"]
+    assert scores["rows"]["best_of_K"]["error"] == 0 < scores["rows"]["mean_of_K"]["error"]
+    assert best_score(scores, "error") == scores["rows"]["mean_of_K"]["error"]
 
 
 def test_averaging_samples_lowers_their_error():

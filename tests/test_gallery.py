@@ -9,6 +9,7 @@ import torch
 
 from mcvd.chart import line_chart
 from mcvd.gallery import GIVEN, MADE, TRUTH, Column, Page
+from mcvd.metrics.frame_metrics import PSNR, SSIM
 
 GREY = torch.full((6, 1, 16, 16), 128, dtype=torch.uint8)
 NOISE = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -124,12 +125,13 @@ def test_scores_of_an_evaluation_become_a_table_and_a_chart():
     better = row | {"psnr": 22.5, "ssim": 0.75}
     scores = {"task": "predict", "num_clips": 7, "num_past": 2, "num_frames": 2, "num_future": 0, "size": [16, 24]}
     scores |= {"num_samples": 5, "sampler": "DDIM(num_steps=3)", "num_calls": 3, "guidance": 1.0, "seed": 0}
+    scores |= {"metrics": {"psnr": PSNR.describe(), "ssim": SSIM.describe()}}
     scores |= {"rows": {"copy_last": row, "one_sample": better, "best_of_K": better | {"psnr": 30.0}}}
     html = Page("t").scores(scores).html()
     assert re.findall("<b>(.*?)</b>", html) == ["22.50", "0.750"]
     text = Reader(html).text
     assert "model, best of 5" in text and "7 clips of 24x16 pixels" in text and "DDIM with 3 network calls" in text
-    assert html.count("<polyline") == 3
+    assert html.count("<polyline") == 6  # a chart for each metric, a line for each row
 
 
 def test_a_chart_survives_a_flat_line_and_a_single_point():

@@ -17,7 +17,9 @@ ALEXNET = WeightsFile(
     what="AlexNet of torchvision",
     digest="sha256:7be5be79",
     mirrors=("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",),
+    option="--lpips-weights",
 )
+MIN_SIZE = 32  # pixels of a side; the network leaves nothing of smaller frames
 _CHUNK_FRAMES = 64
 
 
@@ -27,7 +29,7 @@ def lpips(path: str | Path | None = None, size: int | None = None) -> FrameMetri
     Args:
         path: of the weights of AlexNet; None fetches them once.
         size: side of the square that frames are scaled to first (bilinear with antialiasing, 8 bits), in pixels, as in
-            the published evaluation, where it is 128; None leaves frames as they are, 32 pixels or more.
+            the published evaluation, where it is 128; None leaves frames as they are, `MIN_SIZE` or more.
 
     Raises:
         FileNotFoundError: there is no such file, or it could not be fetched; says what to fetch.

@@ -27,6 +27,7 @@ class WeightsFile:
             its first digits are enough.
         size_bytes: exact size, where it is known.
         mirrors: addresses to fetch it from, in this order.
+        option: of the command line, that names the file.
         is_for_fvd: whether published FVDs are made with it.
     """
 
@@ -35,6 +36,7 @@ class WeightsFile:
     digest: str
     size_bytes: int | None = None
     mirrors: tuple[str, ...] = ()
+    option: str = "--weights"
     is_for_fvd: bool = True
 
 
@@ -73,7 +75,7 @@ def fetch(file: WeightsFile, folder: str | Path) -> Path:
     size = "" if file.size_bytes is None else f"{file.size_bytes:,} bytes, "
     raise FileNotFoundError(
         f"the weights ({file.what}) could not be fetched: {'; '.join(faults)}\n"
-        f"Fetch {file.name} ({size}{file.digest}) elsewhere, then put it at {path} or name it (--weights FILE)"
+        f"Fetch {file.name} ({size}{file.digest}) elsewhere, then put it at {path} or name it ({file.option} FILE)"
     )
 
 
