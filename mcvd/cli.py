@@ -93,9 +93,9 @@ def _show_warning(message: Warning | str, *_: object) -> None:
 
 
 def _command(name: str) -> Callable[..., None]:
-    from mcvd import commands
+    from mcvd import commands, scoring_commands
 
-    return getattr(commands, name)
+    return getattr(scoring_commands if name in ("evaluate", "fvd") else commands, name)
 
 
 def _message(error: Exception) -> str:

@@ -16,8 +16,9 @@ from mcvd.data.clips import ClipDataset
 from mcvd.data.module import VideoData
 from mcvd.metrics.frame_metrics import PSNR, SSIM, FrameMetric
 from mcvd.metrics.frames import mean_of_samples, mean_squared_error, squared_distance_of_samples
-from mcvd.module import DEFAULT_SAMPLER, MCVD
+from mcvd.module import MCVD
 from mcvd.samplers import AbstractSampler
+from mcvd.samplers.default import default_sampler
 from mcvd.wording import CHOSEN_WITH_THE_TRUTH, describe_conditions, row_title
 
 Task = Literal["predict", "backward", "interpolate"]
@@ -50,7 +51,7 @@ def evaluate(
         task: "predict" (from the past), "backward" (from the future) or "interpolate" (from both).
         num_frames: how many frames to make; None is as many as the clips hold.
         num_samples: K videos made for each clip.
-        sampler: of `mcvd.samplers`; None is `mcvd.module.DEFAULT_SAMPLER`.
+        sampler: of `mcvd.samplers`; None is `mcvd.samplers.default.default_sampler`'s.
         guidance: see `Denoiser.bind`.
         seed: the same seed gives the same scores, whatever the batches.
         batch_size: videos made at once at most, to bound memory.
@@ -89,7 +90,7 @@ def evaluate(
     """
     if min(num_samples, batch_size) < 1:
         raise ValueError(f"num_samples and batch_size must be 1 or more, got {num_samples} and {batch_size}")
-    sampler = sampler or DEFAULT_SAMPLER
+    sampler = sampler or default_sampler()
     num_past, num_future = _num_given(model, task)
     options = {"num_samples": num_samples, "sampler": sampler, "guidance": guidance, "batch_size": batch_size}
     seeds = random.Random(seed)

@@ -30,7 +30,7 @@ class SamplingOptions(TypedDict, total=False):
 
     Args:
         num_samples: K different videos for each given one.
-        sampler: of `mcvd.samplers`; None or absent is `mcvd.module.DEFAULT_SAMPLER`.
+        sampler: of `mcvd.samplers`; None or absent is `mcvd.samplers.default.default_sampler`'s.
         guidance: 1 is the model as trained; above 1 follows the context more strongly (see `Denoiser.bind`).
         guidance_drops: "both", "past" or "future": the side that guidance makes the result follow.
         context_noise: standard deviation of noise added to the context of every block that follows frames made before,

@@ -23,10 +23,8 @@ from mcvd.model_card import About, model_card
 from mcvd.nets import UNet
 from mcvd.noise import AbstractNoiseSchedule, LinearBeta
 from mcvd.rollout import check_task
-from mcvd.samplers import DDPM
+from mcvd.samplers.default import default_sampler
 from mcvd.storage import write_folder
-
-DEFAULT_SAMPLER = DDPM(num_steps=20)  # chosen by measurement: docs/choosing-a-sampler.md
 
 
 class MCVD(LightningModule):
@@ -199,8 +197,9 @@ class MCVD(LightningModule):
         if len(past) != len(future):
             raise ValueError(f"past and future must hold equally many videos, got {len(past)} and {len(future)}")
         self._check_options(past.shape[1], future.shape[1], num_frames, options)
-        options = {"sampler": DEFAULT_SAMPLER} | {name: value for name, value in options.items() if value is not None}
-        return Generation(self.denoiser, self.block, **options).stream(past, future, num_frames)
+        chosen = {name: value for name, value in options.items() if value is not None}
+        chosen.setdefault("sampler", default_sampler(from_nothing=not past.shape[1] + future.shape[1]))
+        return Generation(self.denoiser, self.block, **chosen).stream(past, future, num_frames)
 
     def _check_options(self, num_past: int, num_future: int, num_frames: int, options: SamplingOptions) -> None:
         """Refuse, before any work, what the model was not trained for."""

@@ -20,7 +20,8 @@ FLOORS = [
     {"averaging", "checkpoints", "preview", "progress", "runs", "stopping"},
     {"evaluate", "gallery", "made", "fvd_folders", "protocols", "card", "card_page", "compare"},
     {"fit", "demo", "studio"},
-    {"commands"},
+    {"opening"},
+    {"commands", "scoring_commands"},
     {"cli"},
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

@@ -7,6 +7,7 @@ from tiny import pixels, tiny_config, tiny_model
 
 import mcvd
 from mcvd.samplers import DDIM, DDPM
+from mcvd.samplers.default import default_sampler
 
 FAST = DDPM(num_steps=2)
 PAST, FUTURE = pixels(2, 4, 1, 16, 16), pixels(2, 3, 1, 16, 16, seed=1)
@@ -197,3 +198,10 @@ class TestTraining:
             optimizer.step()
             schedule.step()
         assert rates == pytest.approx([0, 1e-4, 2e-4, 2e-4, 2e-4, 1.5e-4, 1e-4, 0.5e-4, 0])
+
+
+def test_the_default_is_what_samples_where_none_is_chosen(model):
+    made = model.generate(num_frames=2, seed=1)
+    assert torch.equal(made, model.generate(num_frames=2, seed=1, sampler=default_sampler(from_nothing=True)))
+    past = torch.zeros(2, 1, 16, 16, dtype=torch.uint8)
+    assert torch.equal(model.predict(past, 2), model.predict(past, 2, sampler=default_sampler()))

@@ -26,15 +26,17 @@ from torch import Tensor
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms_ssim
 
 import mcvd
-from mcvd.commands import scoring_data
 from mcvd.evaluate import collect_clips
 from mcvd.metrics.frames import psnr_per_frame, squared_distance_of_samples, ssim_per_frame
 from mcvd.metrics.fvd import FrechetVideoDistance
 from mcvd.metrics.i3d import random_i3d
+from mcvd.opening import scoring_data
 from mcvd.samplers import DDIM, DDPM, PNDM, AbstractSampler, AdaptiveSDE, DPMSolverPP, Heun, UniPC
+from mcvd.samplers.spacing import LogSNR
 
 SAMPLERS = {
     "DDPM": lambda steps: DDPM(steps),
+    "DDPM_LogSNR": lambda steps: DDPM(steps, spacing=LogSNR()),
     "DDIM": lambda steps: DDIM(steps),
     "PNDM": lambda steps: PNDM(steps),
     "DPMSolverPP": lambda steps: DPMSolverPP(steps),
@@ -180,6 +182,9 @@ def plot(lines: list[dict[str, Any]], out: Path) -> None:
     for row, task in zip(axes, tasks, strict=True):
         for axis, score in zip(row, shown, strict=True):
             found = [line for line in lines if line["task"] == task and score in line]
+            if not found:
+                axis.set_axis_off()
+                continue
             axis.set_title(f"{task}: {score}", fontsize=9)
             axis.set_xscale("log")
             axis.set_xlabel("network calls per block", fontsize=8)

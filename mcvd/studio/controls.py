@@ -9,7 +9,7 @@ import gradio as gr
 
 from mcvd.data.readers import VIDEO_SUFFIXES
 from mcvd.info import model_facts
-from mcvd.module import DEFAULT_SAMPLER
+from mcvd.samplers.default import default_sampler
 from mcvd.samplers.named import sampler_names
 from mcvd.studio import film_strip
 from mcvd.studio.marks import Task
@@ -22,6 +22,8 @@ _TASKS: dict[str, Task] = {
     "fill a gap": "interpolate",
     "generate": "generate",
 }
+
+DEFAULT = "the default"  # of the samplers: chosen by measurement, for each task
 
 
 @dataclass(frozen=True)
@@ -90,12 +92,12 @@ def _task(studio: Studio) -> dict[str, gr.blocks.Block]:
 
 
 def _sampling(studio: Studio) -> dict[str, gr.blocks.Block]:
-    default, facts = type(DEFAULT_SAMPLER).__name__, model_facts(studio.model)
+    facts = model_facts(studio.model)
     with gr.Accordion("Sampling", open=False, elem_id="sampling"):
         return {
-            "sampler": gr.Dropdown(sampler_names(), value=default, label="Sampler", elem_id="sampler"),
+            "sampler": gr.Dropdown([DEFAULT, *sampler_names()], value=DEFAULT, label="Sampler", elem_id="sampler"),
             "steps": gr.Number(
-                DEFAULT_SAMPLER.num_steps,
+                default_sampler().num_steps,
                 minimum=1,
                 maximum=studio.limits.steps,
                 precision=0,

@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
+from mcvd.samplers.default import default_sampler
 from mcvd.samplers.named import named_sampler, takes_steps
 from mcvd.studio import film_strip
 from mcvd.studio.clip import Clip, invented_clip, no_clip, read_clip
-from mcvd.studio.controls import Controls
+from mcvd.studio.controls import DEFAULT, Controls
 from mcvd.studio.making import Wish
 from mcvd.studio.marks import Task, first_marked
 from mcvd.studio.service import Studio
@@ -144,7 +145,7 @@ class _Answers:
         return gr.HTML(kinds=kinds), sentence
 
     def show_steps(self, sampler: str) -> Any:
-        return gr.Number(visible=takes_steps(sampler))
+        return gr.Number(visible=sampler == DEFAULT or takes_steps(sampler))
 
     def begin(self, request: gr.Request) -> tuple[Any, Any]:
         self._studio.begin(request.session_hash)
@@ -164,7 +165,10 @@ class _Answers:
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),
     ) -> Iterator[tuple[str, str, dict, Any]]:
-        method = _told(named_sampler, sampler, steps if takes_steps(sampler) else None)
+        if sampler == DEFAULT:
+            method = _told(default_sampler, task == "generate", steps)
+        else:
+            method = _told(named_sampler, sampler, steps if takes_steps(sampler) else None)
         wish = Wish(task, method, int(num_samples), guidance, seed or 0)
 
         def tell(part: float) -> None:

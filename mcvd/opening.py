@@ -1,0 +1,61 @@
+"""What commands open before they work: the model on its device, its sampler, the data to score on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+
+from mcvd.api import BOX, load
+from mcvd.data.module import VideoData
+from mcvd.module import MCVD
+from mcvd.samplers.default import default_sampler
+from mcvd.samplers.named import named_sampler
+
+
+def say_if_box(model: str | Path) -> None:
+    """Tell whoever named no model which one works."""
+    if model is BOX:
+        print("mcvd: no model was named: taking the small one in the box", file=sys.stderr)
+
+
+def ready(model: str | Path, sampling: dict[str, Any], from_nothing: bool = False) -> tuple[MCVD, dict[str, Any]]:
+    """The model on its device, and the options of its verbs."""
+    say_if_box(model)
+    device = device_of(sampling.pop("device", None))
+    name, num_steps = sampling.pop("sampler", None), sampling.pop("steps", None)
+    sampler = named_sampler(name, num_steps) if name else default_sampler(from_nothing, num_steps)
+    return load(model).to(device), {**sampling, "sampler": sampler}
+
+
+def device_of(name: str | None) -> torch.device:
+    """The device of a name; without one, the GPU where there is one."""
+    try:
+        return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError:
+        raise ValueError(f"--device {name}: there is no such kind of device") from None
+
+
+def scoring_data(config: str | None, root: str | None, facts: dict[str, Any]) -> VideoData:
+    """The data of a data.yaml, or of a folder of videos, fitted to a model."""
+    if config is None and root is None:
+        raise ValueError("say what to score on: --config data.yaml or --root FOLDER")
+    try:
+        content = {"data": {}} if config is None else yaml.safe_load(Path(config).read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{config} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("data"), dict):
+        raise ValueError(f"{config} has no section data:")
+    if root is not None:
+        facts = facts | {"root": root}
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(VideoData, "data")
+    known = {name: value for name, value in facts.items() if value is not None}
+    try:
+        return parser.instantiate(parser.parse_object({"data": content["data"] | known})).data
+    except ArgumentError as error:
+        raise ValueError(f"{config}: {' '.join(str(error).split())}") from error
