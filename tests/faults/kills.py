@@ -21,11 +21,11 @@ from random import Random
 
 import torch
 import yaml
+from tiny_fit import TINY, assert_same_run
 
 from mcvd.checkpoints import LAST, WholeFiles
 from mcvd.fit import run_fit
 from mcvd.module import MCVD
-from tiny_fit import TINY, assert_same_run
 
 NUM_STEPS = 30
 CHECKPOINT_STEPS = 2
