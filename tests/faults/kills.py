@@ -105,11 +105,11 @@ def _train_until(config: Path, root: Path, random: Random, aim: tuple[bytes, int
             assert ended(process), told(root)
             return None
         event, count, delay_seconds = aim
-        said = _listen(pipe, lambda said: said.count(event) >= count) if event else b""
+        said = listen(pipe, lambda said: said.count(event) >= count) if event else b""
         time.sleep(delay_seconds)
         os.kill(process, signal.SIGKILL)
         _, status = os.waitpid(process, 0)
-        said += _listen(pipe, lambda _: False)
+        said += listen(pipe, lambda _: False)
     if not os.WIFSIGNALED(status):
         assert status == 0, told(root)
         return None
@@ -123,7 +123,7 @@ def _moment(said: bytes) -> str:
     return SAYS.get(said[-1:], BETWEEN)
 
 
-def _listen(pipe: int, enough: Callable[[bytes], bool]) -> bytes:
+def listen(pipe: int, enough: Callable[[bytes], bool]) -> bytes:
     """All that a training says, until it is enough or the training has ended."""
     said, deadline = b"", time.monotonic() + LIMIT_SECONDS
     while not enough(said):
@@ -152,7 +152,7 @@ def training(config: Path, root: Path, options: list[str]) -> Iterator[tuple[int
 
 
 def _be_a_training(mouth: int, root: Path, argv: list[str]) -> None:
-    os.set_inheritable(mouth, False)
+    os.setpgrp()  # a group of its own, for signals that reach its data workers too
     log = os.open(root / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -167,6 +167,8 @@ def _be_a_training(mouth: int, root: Path, argv: list[str]) -> None:
     try:
         run_fit(argv)
         status = 0
+    except SystemExit as leaving:
+        status = leaving.code
     except BaseException:
         traceback.print_exc()
     finally:
