@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -148,9 +149,26 @@ class WholeFiles(TorchCheckpointIO):
     """Writes a checkpoint beside its place, then renames: a crash or a full disk leaves the previous one whole."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """See `mcvd.whole`."""
-        with whole(path) as part:
-            torch.save(checkpoint, part)
+        """See `mcvd.whole`.
+
+        Raises:
+            OSError: it cannot be written; what was there is as it was.
+        """
+        try:
+            with whole(path) as part:
+                torch.save(checkpoint, part)
+        except (OSError, RuntimeError) as error:  # torch hides a full disk in a RuntimeError
+            raise OSError(_cannot_write(Path(path), error)) from error
+
+
+def _cannot_write(path: Path, error: Exception) -> str:
+    left = f"the previous checkpoint, {path}, is whole" if path.exists() else "no checkpoint is there yet"
+    reason = (isinstance(error, OSError) and error.strerror) or str(error).strip().split("\n")[0]
+    free = f"{shutil.disk_usage(path.parent).free / 1e6:.1f} MB are free there" if path.parent.exists() else "no folder"
+    return (
+        f"cannot write the checkpoint {path}: {reason} ({free}); {left}. "
+        "Make room, or allow larger files, and continue with --ckpt_path last"
+    )
 
 
 def last_checkpoint(root: str | Path) -> Path:

@@ -23,8 +23,9 @@ import torch
 import yaml
 from tiny_fit import TINY, assert_same_run
 
+import mcvd.fit  # noqa: F401, slow: before any fork
 from mcvd.checkpoints import LAST, WholeFiles
-from mcvd.fit import run_fit
+from mcvd.cli import main
 from mcvd.module import MCVD
 
 NUM_STEPS = 30
@@ -137,13 +138,18 @@ def listen(pipe: int, enough: Callable[[bytes], bool]) -> bytes:
 
 
 @contextmanager
-def training(config: Path, root: Path, options: list[str]) -> Iterator[tuple[int, int]]:
-    """A training in a process of its own, inside the ``with``: its number, and the pipe that it speaks to."""
+def training(
+    config: Path, root: Path, options: list[str], prepare: Callable[[], object] = lambda: None
+) -> Iterator[tuple[int, int]]:
+    """A training in a process of its own, inside the ``with``: its number, and the pipe that it speaks to.
+
+    ``prepare`` is called in that process first.
+    """
     root.mkdir(parents=True, exist_ok=True)
     pipe, mouth = os.pipe()
     process = os.fork()
     if process == 0:
-        _be_a_training(mouth, root, ["--config", str(config), f"--trainer.default_root_dir={root}", *options])
+        _be_a_training(mouth, root, ["--config", str(config), f"--trainer.default_root_dir={root}", *options], prepare)
     os.close(mouth)
     try:
         yield process, pipe
@@ -151,7 +157,7 @@ def training(config: Path, root: Path, options: list[str]) -> Iterator[tuple[int
         os.close(pipe)
 
 
-def _be_a_training(mouth: int, root: Path, argv: list[str]) -> None:
+def _be_a_training(mouth: int, root: Path, argv: list[str], prepare: Callable[[], object]) -> None:
     os.setpgrp()  # a group of its own, for signals that reach its data workers too
     log = os.open(root / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
@@ -165,8 +171,8 @@ def _be_a_training(mouth: int, root: Path, argv: list[str]) -> None:
         setattr(owner, method, _speaking(getattr(owner, method), mouth, begin, end))
     status = 1
     try:
-        run_fit(argv)
-        status = 0
+        prepare()
+        status = main(["fit", *argv])
     except SystemExit as leaving:
         status = leaving.code
     except BaseException:
