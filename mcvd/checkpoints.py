@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,19 +13,22 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from torch import Tensor
 from torch.nn.utils import get_total_norm
 
+from mcvd.skipping import SkippedSteps
 from mcvd.stopping import Stopped
 from mcvd.storage import LAST
 from mcvd.whole import whole
+
+MAX_SKIPPED_IN_A_ROW = 20
 
 
 class Checkpoints(Checkpoint):
     """Writes ``last.ckpt`` in the run's folder: every so many steps, at the end, and when training is interrupted.
 
-    Nothing is written between two optimiser steps' halves, and nothing once the loss or a weight is NaN or infinite:
-    training stops there and the last good checkpoint stays.
+    Nothing is written between two optimiser steps' halves. A step whose gradients are NaN or infinite is skipped and
+    counted (see `SkippedSteps`); after `MAX_SKIPPED_IN_A_ROW` of them in a row, or with a weight that is not finite,
+    training stops and the last good checkpoint stays.
 
     Args:
         every_n_steps: steps between two checkpoints; what a crash can cost.
@@ -43,7 +48,9 @@ class Checkpoints(Checkpoint):
         self.folder = Path()
         self._step = self._saved_step = 0
         self._whole = False  # no step is half done and no gradient half accumulated
-        self._bad_step: Tensor | None = None  # the first whose loss was not finite, on the device; -1 for none
+        self._skipped: SkippedSteps | None = None
+        self._skipped_state: dict[str, int] = {}
+        self._told = 0  # how many skipped steps the user was told of
 
     @property
     def path(self) -> Path:
@@ -58,21 +65,30 @@ class Checkpoints(Checkpoint):
         """Begin at the step that a resumed training has reached."""
         self._step = self._saved_step = trainer.global_step
         self._whole = True
-        self._bad_step = torch.full((), -1, device=pl_module.device)
+        self._skipped = SkippedSteps(pl_module.device)
+        if self._skipped_state:
+            self._skipped.load_state_dict(self._skipped_state)
+            self._told = self._skipped.total
+
+    def state_dict(self) -> dict[str, int]:
+        """How many steps were skipped."""
+        return self._skipped.state_dict() if self._skipped else {}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Count on from there when training starts."""
+        self._skipped_state = dict(state_dict)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
-        """From here to the end of the batch the state is half old, half new."""
+        """Skip the step if it must be; from here to the end of the batch the state is half old, half new."""
         self._whole = False
+        self._skipped.skip_if_bad(optimizer, pl_module.parameters())
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Remember whether the loss was finite; save when it is time."""
+        """Save when it is time."""
         step = trainer.global_step
         self._whole, self._step = step != self._step, step
-        # Not `if`: that would wait for the device in every step.
-        bad = ~torch.isfinite(outputs["loss"].detach()) & (self._bad_step < 0)
-        self._bad_step = torch.where(bad, max(step, 1), self._bad_step)
         is_time = self._whole and (step % self.every_n_steps == 0 or step == trainer.max_steps)
         if is_time or (batch_idx + 1) % trainer.log_every_n_steps == 0:
             self._check_finite(trainer, pl_module)
@@ -107,15 +123,21 @@ class Checkpoints(Checkpoint):
             os.link(self.path, kept)
 
     def _check_finite(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        bad_step = int(self._bad_step)
+        total, longest = self._skipped.total, self._skipped.longest
+        if total > self._told and trainer.is_global_zero:
+            warnings.warn(
+                f"{total} training steps skipped up to step {self._step}: their gradients were not finite numbers",
+                stacklevel=2,
+            )
+        self._told = total
         norm = get_total_norm([weight.detach() for weight in pl_module.parameters()])
-        ruined = bad_step >= 0 or not bool(torch.isfinite(norm))
-        if trainer.strategy.reduce_boolean_decision(ruined, all=False):
-            what = f"the loss of step {bad_step} is" if bad_step >= 0 else f"weights after step {self._step} are"
+        stuck = longest >= MAX_SKIPPED_IN_A_ROW
+        if trainer.strategy.reduce_boolean_decision(stuck or not bool(torch.isfinite(norm)), all=False):
+            what = f"the gradients of {longest} steps in a row" if stuck else "weights"
             good = f"{self.path} of step {self._saved_step} is untouched" if self._saved_step else "none was saved yet"
             raise NotFiniteError(
-                f"training stopped: {what} not a finite number; the last good checkpoint: {good}. "
-                "Try a lower learning rate, a longer warm-up or gradient clipping"
+                f"training stopped after step {self._step}: {what} were not finite numbers; the last good checkpoint: "
+                f"{good}. Try a lower learning rate, a longer warm-up or gradient clipping"
             )
 
 
@@ -127,9 +149,26 @@ class WholeFiles(TorchCheckpointIO):
     """Writes a checkpoint beside its place, then renames: a crash or a full disk leaves the previous one whole."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """See `mcvd.whole`."""
-        with whole(path) as part:
-            torch.save(checkpoint, part)
+        """See `mcvd.whole`.
+
+        Raises:
+            OSError: it cannot be written; what was there is as it was.
+        """
+        try:
+            with whole(path) as part:
+                torch.save(checkpoint, part)
+        except (OSError, RuntimeError) as error:  # torch hides a full disk in a RuntimeError
+            raise OSError(_cannot_write(Path(path), error)) from error
+
+
+def _cannot_write(path: Path, error: Exception) -> str:
+    left = f"the previous checkpoint, {path}, is whole" if path.exists() else "no checkpoint is there yet"
+    reason = (isinstance(error, OSError) and error.strerror) or str(error).strip().split("\n")[0]
+    free = f"{shutil.disk_usage(path.parent).free / 1e6:.1f} MB are free there" if path.parent.exists() else "no folder"
+    return (
+        f"cannot write the checkpoint {path}: {reason} ({free}); {left}. "
+        "Make room, or allow larger files, and continue with --ckpt_path last"
+    )
 
 
 def last_checkpoint(root: str | Path) -> Path:

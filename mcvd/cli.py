@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 DESCRIPTION = "Masked conditional video diffusion: predict, interpolate and generate video with one model."
 FIT_HELP = "train a model (mcvd fit --help lists every option of model, data and trainer)"
 MODEL_HELP = "exported folder, .ckpt, run folder, or user/name on the Hugging Face Hub (default: the model in the box)"
+SMALLER = "make less at once: --data.batch_size for training, --batch-size for making videos"
 EXAMPLES = {
     "predict": """examples:
   mcvd predict street.mp4 --num-frames 30 --out future.mp4
@@ -100,6 +101,8 @@ def _command(name: str) -> Callable[..., None]:
 
 def _message(error: Exception) -> str:
     text = str(error).strip()
+    if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text:
+        return f"out of memory: {text.splitlines()[0]}; {SMALLER}"
     if isinstance(error, (ValueError, OSError, FloatingPointError)) and text:
         return text
     return f"{type(error).__name__}: {text} (--debug shows where)"

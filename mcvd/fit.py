@@ -13,6 +13,7 @@ from typing import Any
 from jsonargparse import ArgumentError
 from lightning import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from mcvd.api import load
 from mcvd.averaging import EMA
@@ -169,7 +170,10 @@ def run_fit(argv: list[str]) -> None:
     with warnings.catch_warnings():
         for remark in _REMARKS:
             warnings.filterwarnings("ignore", remark)
-        cli = FitCLI(argv)
+        try:
+            cli = FitCLI(argv)
+        except MisconfigurationException as error:  # such as a device that is not there
+            raise ConfigError(_one_line(error)) from error
         cli.model.config = cli.model_config()
         if cli.config.init_from:
             _start_from(cli.model, cli.config.init_from)

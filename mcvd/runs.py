@@ -35,6 +35,9 @@ class RunFolder(Callback):
         if folder is None and trainer.is_global_zero:
             folder = new_folder(self.root)
         folder = trainer.strategy.broadcast(folder)
+        if trainer.is_global_zero:
+            for part in folder.glob(".*.part"):  # of a process that was killed while it wrote
+                part.unlink()
         trainer.loggers = [MetricsTable(folder), *_tensorboard(folder), *trainer.loggers]
         if trainer.is_global_zero:
             self.save_config(unused_path(folder, "config", ".yaml"))

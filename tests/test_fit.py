@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from tiny_fit import TINY, assert_same_run
 
 import mcvd
 from mcvd.checkpoints import LAST, WholeFiles, last_checkpoint
@@ -18,36 +19,6 @@ from mcvd.module import MCVD
 from mcvd.runs import new_folder
 
 ROOT = Path(__file__).parents[1]
-SCENES = {"num_videos": 4, "num_frames": 12}
-TINY = {
-    "model": {
-        "block": {"past": 1, "current": 2, "future": 1},
-        "size": [16, 16],
-        "net": {
-            "class_path": "mcvd.nets.UNet",
-            "init_args": {
-                "width": 8,
-                "multipliers": [1, 2],
-                "attention_levels": [],
-                "head_channels": 8,
-                "num_blocks": 1,
-                "dropout": 0.1,
-            },
-        },
-        "masking": {"p_past": 0.5, "p_future": 0.5},
-        "warmup_steps": 5,
-    },
-    "data": {
-        "train": {"class_path": "mcvd.data.driving.DrivingScenes", "init_args": SCENES},
-        "val": {"class_path": "mcvd.data.driving.DrivingScenes", "init_args": SCENES | {"seed": 1}},
-        "max_val_clips": 4,
-        "batch_size": 2,
-        "num_workers": 0,
-    },
-    "trainer": {"accelerator": "cpu", "max_steps": 11, "val_check_interval": 4, "log_every_n_steps": 1},
-    "checkpoints": {"every_n_steps": 3},
-    "preview": {"every_n_steps": None},
-}
 
 
 @pytest.fixture(scope="module")
@@ -86,17 +57,6 @@ class recorded_clips:
 
     def __exit__(self, *_):
         MCVD.training_step = self.step
-
-
-def assert_same_run(resumed, whole):
-    """Weights, averages, optimiser, schedule, steps and clips agree bit for bit."""
-    for part in ("state_dict", "current_model_state", "averaging_state"):
-        assert resumed[part].keys() == whole[part].keys()
-        assert all(torch.equal(value, whole[part][name]) for name, value in resumed[part].items()), part
-    states = [checkpoint["optimizer_states"][0]["state"] for checkpoint in (resumed, whole)]
-    assert all(torch.equal(states[0][i][key], states[1][i][key]) for i in states[1] for key in states[1][i])
-    for part in ("global_step", "lr_schedulers", "VideoData", "config"):
-        assert resumed[part] == whole[part]
 
 
 def rows(folder):
@@ -216,15 +176,43 @@ def test_an_older_checkpoint_is_continued_in_a_new_folder(config, whole, tmp_pat
     assert last_checkpoint(tmp_path) == tmp_path / "run-2" / LAST
 
 
-def test_a_loss_that_is_not_finite_stops_the_training_and_spares_the_last_checkpoint(config, tmp_path, monkeypatch):
+def poison(monkeypatch, clips):
+    """Videos whose loss is NaN."""
     honest = MCVD.loss
-    monkeypatch.setattr(
-        MCVD, "loss", lambda self, batch: honest(self, batch) * (float("nan") if 8 in batch["index"] else 1.0)
-    )
-    with pytest.raises(FloatingPointError, match="loss of step 5 is not a finite number"):
-        fit(config, tmp_path)
+
+    def loss(model, batch):
+        poisoned = model.trainer.training and not clips.isdisjoint(batch["index"])
+        return honest(model, batch) * (float("nan") if poisoned else 1.0)
+
+    monkeypatch.setattr(MCVD, "loss", loss)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_step_whose_loss_is_not_finite_changes_nothing_and_is_counted(config, tmp_path, monkeypatch, fused):
+    poison(monkeypatch, {8})
+    optimizer = f"{{class_path: torch.optim.Adam, init_args: {{lr: 0.0002, fused: {str(fused).lower()}}}}}"
+    with pytest.warns(UserWarning, match="1 training steps skipped up to step 5"):
+        options = [
+            "--model.optimizer",
+            optimizer,
+            "--checkpoints.every_n_steps=1",
+            "--checkpoints.keep_every_n_steps=1",
+        ]
+        end = fit(config, tmp_path, *options)
+    before, after = (torch.load(tmp_path / f"run-1/step-00000{n}.ckpt", weights_only=True) for n in (4, 5))
+    assert all(torch.equal(v, after["current_model_state"][k]) for k, v in before["current_model_state"].items())
+    moments = [checkpoint["optimizer_states"][0]["state"] for checkpoint in (before, after)]
+    assert all(torch.equal(moments[0][i][k], moments[1][i][k]) for i in moments[0] for k in moments[0][i])
+    assert end["global_step"] == 11 and all(v.isfinite().all() for v in end["state_dict"].values())
+    assert end["callbacks"]["Checkpoints"] == {"in_a_row": 0, "longest": 1, "total": 1}
+
+
+def test_losses_that_stay_not_finite_stop_the_training_and_name_the_good_checkpoint(config, tmp_path, monkeypatch):
+    poison(monkeypatch, set(range(8, 100)))
+    named = "step 24: the gradients of 20 steps in a row were not finite.*last.ckpt of step 21 is untouched"
+    with pytest.warns(UserWarning, match="skipped"), pytest.raises(FloatingPointError, match=named):
+        fit(config, tmp_path, "--trainer.max_steps", "40")
     checkpoint = torch.load(tmp_path / "run-1" / LAST, weights_only=True)
-    assert checkpoint["global_step"] == 3
     assert all(value.isfinite().all() for value in checkpoint["current_model_state"].values())
 
 

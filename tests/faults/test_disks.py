@@ -1,0 +1,110 @@
+"""Disks that are full, files that may not grow, folders that may not be written: by the means of the system."""
+
+import os
+import resource
+import subprocess
+
+import pytest
+import torch
+import yaml
+from tiny_fit import TINY, assert_same_run
+
+from faults.kills import ended, told, training
+from mcvd.checkpoints import LAST
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk or to become somebody else")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 16 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(place)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted here: {mounted.stderr}")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(TINY))
+    return path
+
+
+def train(config, root, *options, prepare=lambda: None):
+    with training(config, root, list(options), prepare) as (process, _):
+        return ended(process)
+
+
+def checkpoint(root):
+    return torch.load(root / "run-1" / LAST, weights_only=True)
+
+
+def assert_stopped_in_good_order(root):
+    """One line says what and what to do; the checkpoint of step 3 is whole and nothing half is left."""
+    last_line = told(root).splitlines()[-1]
+    assert last_line.startswith(f"mcvd: cannot write the checkpoint {root}/run-1/last.ckpt"), told(root)
+    assert "previous checkpoint" in last_line and "MB are free" in last_line and "--ckpt_path last" in last_line
+    assert checkpoint(root)["global_step"] == 3
+    assert not list((root / "run-1").glob(".*.part"))
+
+
+@AS_ROOT
+def test_a_full_disk_leaves_the_previous_checkpoint_whole_and_the_training_goes_on_later(config, small_disk, tmp_path):
+    assert train(config, tmp_path / "undisturbed")
+    assert train(config, small_disk, "--trainer.max_steps=3"), told(small_disk)
+    ballast = small_disk / "ballast"
+    free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
+    ballast.write_bytes(bytes(free - 200_000))
+    assert not train(config, small_disk, "--ckpt_path=last")
+    assert_stopped_in_good_order(small_disk)
+    ballast.unlink()
+    assert train(config, small_disk, "--ckpt_path=last"), told(small_disk)
+    assert_same_run(checkpoint(small_disk), checkpoint(tmp_path / "undisturbed"))
+
+
+def test_a_limit_on_the_size_of_files_is_as_a_full_disk(config, tmp_path):
+    assert train(config, tmp_path, "--trainer.max_steps=3"), told(tmp_path)
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+
+    assert not train(config, tmp_path, "--ckpt_path=last", prepare=limit)
+    assert_stopped_in_good_order(tmp_path)
+
+
+@AS_ROOT
+def test_a_read_only_disk_is_refused_before_any_step(config, small_disk, tmp_path):
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    assert not train(config, tmp_path / "logs", f"--trainer.default_root_dir={small_disk}/runs")
+    (line,) = told(tmp_path / "logs").splitlines()
+    assert line.startswith("mcvd: ") and "Read-only file system" in line and str(small_disk) in line
+
+
+@AS_ROOT
+def test_a_folder_of_somebody_else_is_refused_before_any_step(config, tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o555)
+
+    def become_nobody():
+        os.chdir("/")
+        for folder in (tmp_path, *tmp_path.parents[:3]):
+            if folder.stat().st_uid == os.getuid() and folder != folder.parent:
+                folder.chmod(folder.stat().st_mode | 0o055)
+        os.setuid(65534)
+
+    assert not train(config, tmp_path / "logs", f"--trainer.default_root_dir={locked}", prepare=become_nobody)
+    (line,) = told(tmp_path / "logs").splitlines()
+    assert line.startswith("mcvd: ") and "Permission denied" in line and str(locked) in line
+
+
+def test_a_device_that_is_not_there_is_refused_before_any_step(config, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    assert not train(config, tmp_path, "--trainer.accelerator=cuda")
+    (line,) = told(tmp_path).splitlines()
+    assert line.startswith("mcvd: ") and "CUDA" in line and "--debug" not in line
