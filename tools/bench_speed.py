@@ -2,6 +2,7 @@
 
     python tools/bench_speed.py                     # concat and spatin, network call and training step
     python tools/bench_speed.py --case spatin --rounds 9 --threads 2 --out speed.json
+    python tools/bench_speed.py --what call --threads 1 --cpu-time      # on a busy machine
 
 Each ratio is the median over rounds of plain time / fast time, both taken in the same round: a busy minute hits both.
 """
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, help="default: torch's")
+    parser.add_argument("--cpu-time", action="store_true", help="CPU seconds, with --threads 1: for a busy machine")
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")
     options = parser.parse_args()
     if options.threads:
@@ -47,7 +49,8 @@ def main() -> None:
     rows = []
     for case in [options.case] if options.case else GOALS:
         for what in [options.what] if options.what else ("call", "train"):
-            seconds = measure(runs(case, what, device), options.rounds, device)
+            clock = time.process_time if options.cpu_time else time.perf_counter
+            seconds = measure(runs(case, what, device), options.rounds, device, clock)
             for dtype, goal in zip(("float32", "bf16"), GOALS[case][what], strict=True):
                 ratios = [plain / fast for plain, fast in zip(seconds["plain"], seconds[dtype], strict=True)]
                 row = {
@@ -131,19 +134,21 @@ def runs(case: str, what: str, device: torch.device) -> dict[str, Case]:
     }
 
 
-def measure(cases: dict[str, Case], rounds: int, device: torch.device) -> dict[str, list[float]]:
+def measure(
+    cases: dict[str, Case], rounds: int, device: torch.device, clock: Callable[[], float]
+) -> dict[str, list[float]]:
     """Seconds of each case in each round, after one round to warm up."""
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     for number in range(rounds + 1):
         for name, (run, num_calls) in cases.items():
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
-            start = time.perf_counter()
+            start = clock()
             run()
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
             if number:
-                seconds[name].append((time.perf_counter() - start) / num_calls)
+                seconds[name].append((clock() - start) / num_calls)
     return seconds
 
 

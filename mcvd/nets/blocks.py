@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from mcvd.nets.attention import Attention
-from mcvd.nets.conditioning import AbstractNorm
+from mcvd.nets.conditioning import AbstractNorm, Maps
 from mcvd.nets.layers import TINY, conv, linear, silu
+from mcvd.nets.packed import PackedConvolutions
 from mcvd.nets.resample import downsample, upsample
 
 
@@ -24,16 +25,22 @@ class Prepared:
         first: (B, width, H, W), the conditioning half of the first convolution, or None.
         embedding: (B, E), what is joined to the time embedding, or None.
         held: maps kept for norms; those of other norms are computed when asked for and not kept.
+        packed: runs the convolutions with weights laid out once, or None: as they are.
     """
 
     planes: Tensor
     first: Tensor | None
     embedding: Tensor | None
-    held: Mapping[AbstractNorm, Tensor | None]
+    held: Mapping[AbstractNorm, Maps | None]
+    packed: PackedConvolutions | None
 
-    def maps(self, norm: AbstractNorm) -> Tensor | None:
+    def maps(self, norm: AbstractNorm) -> Maps | None:
         """The maps of a norm for these conditions."""
         return self.held[norm] if norm in self.held else norm.maps(self.planes)
+
+    def convolve(self, layer: nn.Module, x: Tensor) -> Tensor:
+        """``layer(x)``, where the layer is a convolution or nothing."""
+        return layer(x) if self.packed is None or not isinstance(layer, nn.Conv2d) else self.packed(layer, x)
 
 
 @dataclass(frozen=True)
@@ -95,11 +102,11 @@ class ResBlock(nn.Module):
         h = silu(self.norm0(x, prepared.maps(self.norm0), scale, shift))
         if self.resample is not None:
             h, x = self.resample(h), self.resample(x)
-        h = self.conv0(h)
+        h = prepared.convolve(self.conv0, h)
         scale, shift = self.embed1(embedding).chunk(2, dim=1)
         h = silu(self.norm1(h, prepared.maps(self.norm1), scale, shift))
-        h = self.conv1(self.dropout(h))
-        return (self.skip(x) + h).mul_(math.sqrt(0.5))
+        h = prepared.convolve(self.conv1, self.dropout(h))
+        return h.add_(prepared.convolve(self.skip, x)).mul_(math.sqrt(0.5))
 
 
 class Down(nn.Module):

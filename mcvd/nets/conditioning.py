@@ -14,7 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mcvd.nets.layers import conv, group_norm, silu
+from mcvd.nets.layers import conv, group_norm, scaled, silu
+
+Maps = tuple[Tensor, Tensor]
+"""What the context makes of a norm: (1 + gamma, beta), each (B, C, h, w)."""
 
 
 class AbstractNorm(nn.Module, ABC):
@@ -30,13 +33,11 @@ class AbstractNorm(nn.Module, ABC):
         self.level, self.map_channels = level, map_channels
 
     @abstractmethod
-    def maps(self, planes: Tensor) -> Tensor | None:
-        """What the context alone determines: planes (B, Q, H, W) -> (B, map_channels, H / 2**level, W / 2**level)."""
+    def maps(self, planes: Tensor) -> Maps | None:
+        """What the context alone determines, from planes (B, Q, H, W); h = H / 2**level, w = W / 2**level."""
 
     @abstractmethod
-    def forward(
-        self, x: Tensor, maps: Tensor | None, scale: Tensor | None = None, shift: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, x: Tensor, maps: Maps | None, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
         """Normalise x (B * K, C, h, w): maps are those of B conditions, scale and shift (B * K or 1, C) of the time."""
 
 
@@ -125,9 +126,7 @@ class _GroupNorm(AbstractNorm):
     def maps(self, planes: Tensor) -> None:
         return None
 
-    def forward(
-        self, x: Tensor, maps: Tensor | None, scale: Tensor | None = None, shift: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, x: Tensor, maps: Maps | None, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
         if scale is None:
             return group_norm(x, 1e-5, self.weight, self.bias)
         return group_norm(x, 1e-5, 1 + scale, shift)
@@ -141,23 +140,26 @@ class _SPATINNorm(AbstractNorm):
         self.hidden = conv(num_planes, width)
         self.gamma_beta = conv(width, 2 * channels, parts=2)
 
-    def maps(self, planes: Tensor) -> Tensor:
+    def maps(self, planes: Tensor) -> Maps:
         size = [side >> self.level for side in planes.shape[2:]]
         hidden = silu(self.hidden(F.interpolate(planes, size, mode="nearest")))
         gamma, beta = self.gamma_beta.bias.chunk(2)
         # 1 + gamma, where the 1 costs nothing because it travels with the bias.
-        return F.conv2d(hidden, self.gamma_beta.weight, torch.cat([1 + gamma, beta]), padding=1)
+        both = F.conv2d(hidden, self.gamma_beta.weight, torch.cat([1 + gamma, beta]), padding=1)
+        return both.chunk(2, dim=1)
 
-    def forward(
-        self, x: Tensor, maps: Tensor | None, scale: Tensor | None = None, shift: Tensor | None = None
-    ) -> Tensor:
-        one_plus_gamma, beta = maps.unsqueeze(1).chunk(2, dim=2)  # (B, 1, C, h, w): shared by the K samples
-        h = group_norm(x, 1e-6).unflatten(0, (len(maps), -1))  # (B, K, C, h, w)
-        h = torch.addcmul(beta, h, one_plus_gamma).flatten(0, 1)  # (B * K, C, h, w)
+    def forward(self, x: Tensor, maps: Maps | None, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
+        one_plus_gamma, beta = maps
+        h = group_norm(x, 1e-6)
+        if len(beta) == len(x):
+            h = scaled(h, one_plus_gamma, beta)
+        else:  # K samples share the maps of their condition
+            h = h.unflatten(0, (len(beta), -1))  # (B, K, C, h, w)
+            h = scaled(h, one_plus_gamma[:, None], beta[:, None]).flatten(0, 1)
         if scale is None:
             return h
         scale, shift = (each.to(h.dtype)[:, :, None, None] for each in (1 + scale, shift))
-        return torch.addcmul(shift, h, scale)
+        return scaled(h, scale, shift)
 
 
 def context_planes(context: Tensor, keep: Tensor, level: Tensor, told: AbstractConditioning) -> Tensor:

@@ -75,7 +75,7 @@ def group_norm(x: Tensor, eps: float, scale: Tensor | None = None, shift: Tensor
             return F.group_norm(x, groups, scale.to(x.dtype), shift.to(x.dtype), eps)
         scale, shift = scale.to(x.dtype), shift.to(x.dtype)
         if channels_last:
-            return torch.addcmul(_plane(shift), F.group_norm(x, groups, eps=eps), _plane(scale))
+            return scaled(F.group_norm(x, groups, eps=eps), _plane(scale), _plane(shift))
         # B samples of G groups are one sample of B * G groups: a scale per sample then costs no pass of its own.
         one = x.reshape(1, batch * channels, height, width)
         return F.group_norm(one, batch * groups, scale.reshape(-1), shift.reshape(-1), eps).view_as(x)
@@ -84,6 +84,13 @@ def group_norm(x: Tensor, eps: float, scale: Tensor | None = None, shift: Tensor
 def silu(x: Tensor) -> Tensor:
     """SiLU, in the memory of ``x`` where autograd keeps nothing: fresh memory costs more than the arithmetic."""
     return F.silu(x, inplace=not torch.is_grad_enabled())
+
+
+def scaled(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """``x * scale + shift``, in the memory of ``x`` where autograd keeps nothing, for the same reason as in `silu`."""
+    if torch.is_grad_enabled():
+        return torch.addcmul(shift, x, scale)
+    return torch.addcmul(shift, x, scale, out=x)
 
 
 def _plane(x: Tensor) -> Tensor:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from mcvd.frames import FrameBlock
 from mcvd.nets.blocks import Down, Level, Middle, Prepared, Recipe, ResBlock, Up
-from mcvd.nets.conditioning import AbstractConditioning, AbstractNorm, Concat, context_planes
+from mcvd.nets.conditioning import AbstractConditioning, AbstractNorm, Concat, Maps, context_planes
 from mcvd.nets.layers import TINY, conv, linear, silu
+from mcvd.nets.packed import PackedConvolutions
 
 
 class UNet(nn.Module):
@@ -147,7 +148,8 @@ class UNet(nn.Module):
             planes=planes,
             first=F.conv2d(planes, weight, padding=1) if weight.shape[1] else None,
             embedding=None if self.past_embedding is None else self._embed_past(keep_past),
-            held={norm: norm.maps(planes) for norm in self._norms()} if hold else {},
+            held={norm: _held(norm.maps(planes)) for norm in self._norms()} if hold else {},
+            packed=self._packed() if hold else None,
         )
 
     def forward(self, noisy: Tensor, label: Tensor, prepared: Prepared) -> Tensor:
@@ -180,7 +182,14 @@ class UNet(nn.Module):
         for up in reversed(self.up):
             h = up(h, embedding, prepared, skips)
         h = silu(self.final_norm(h, prepared.maps(self.final_norm)))
-        return self.last(h).unflatten(1, noisy.shape[1:3]).to(noisy.dtype)
+        return prepared.convolve(self.last, h).unflatten(1, noisy.shape[1:3]).to(noisy.dtype)
+
+    def _packed(self) -> PackedConvolutions | None:
+        weight = self.last.weight
+        device = weight.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+        usable = PackedConvolutions.can_run(weight.device, dtype) and not torch.is_grad_enabled()
+        return PackedConvolutions() if usable else None
 
     def _norms(self) -> list[AbstractNorm]:
         """Every norm that the context may steer."""
@@ -210,6 +219,11 @@ class UNet(nn.Module):
         if not torch.equal(visible, keep.any(dim=1)):
             raise ValueError("past_embedding tells one bit per sample: its past must be visible or masked as a whole")
         return self.past_embedding(visible.long())
+
+
+def _held(maps: Maps | None) -> Maps | None:
+    """Maps to keep, each in memory of its own: halves of one tensor are slower to read, in every step."""
+    return maps if maps is None else (_laid_out(maps[0].clone()), _laid_out(maps[1].clone()))
 
 
 def _laid_out(x: Tensor) -> Tensor:
