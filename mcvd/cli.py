@@ -186,7 +186,7 @@ def _add_scoring(add: Add) -> None:
     command.add_argument("--task", choices=["predict", "backward", "interpolate", "generate"], help="default: predict")
     command.add_argument("--num-frames", type=_positive, help="frames to make (default: one block)")
     command.add_argument("--num-clips", type=_positive, help="how many clips, evenly spread (default: 64)")
-    text = "share the clips out among N processes; the result is the same (also under torchrun)"
+    text = "share the batches out among N processes; the result is the same (also under torchrun)"
     command.add_argument("--processes", type=_positive, metavar="N", help=text)
     command.add_argument("--rate", type=float, metavar="HZ", help="read by time at this rate (default: the model's)")
     command.add_argument("--json", action="store_true", help="print the card, for scripts")

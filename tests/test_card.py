@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 from test_evaluate import CLIPS, tiny_model
+from tiny import tiny_config
 
+import mcvd
 from mcvd.card import digest, distance_rows, frame_metrics
 from mcvd.cli import main
 from mcvd.compare import differences
@@ -52,9 +54,9 @@ def test_the_command_in_two_processes_writes_the_card_of_one(tmp_path, task, cap
     videos, model, cards = tmp_path / "videos", tmp_path / "model", []
     videos.mkdir()
     write_ramps(videos)
-    tiny_model().save_pretrained(model)
+    mcvd.build(tiny_config(channels=3)).save_pretrained(model)
     options = ["--root", str(videos), "--task", task, "--num-samples", "2", "--steps", "1", "--random-i3d", "0"]
-    options += ["--num-frames", "10" if task == "generate" else "6", "--num-clips", "5"]
+    options += ["--batch-size", "4", "--num-frames", "10" if task == "generate" else "6", "--num-clips", "5"]
     for processes in ("1", "2"):
         out = tmp_path / f"{processes}.json"
         command = ["evaluate", "--model", str(model), "--out", str(out), "--processes", processes, *options]
