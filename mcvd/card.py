@@ -20,6 +20,7 @@ from mcvd.metrics.i3d_weights import cached_i3d, identify, load_i3d
 from mcvd.metrics.kernel import kernel_distance
 from mcvd.metrics.lpips import MIN_SIZE, lpips
 from mcvd.metrics.preprocessing import Preprocessing
+from mcvd.processes import from_all
 from mcvd.protocols import Protocol
 
 
@@ -96,8 +97,7 @@ def frame_metrics(
 
 
 def distance_rows(
-    real: Tensor,
-    fake: Tensor,
+    videos: dict[int, tuple[Tensor, Tensor]],
     weights: str | None,
     seed: int | None,
     protocol: Protocol | None = None,
@@ -106,21 +106,21 @@ def distance_rows(
     """The distances between true and made videos: FVD, or why there is none, and `random_i3d_distance` if asked for.
 
     Args:
-        real: uint8 (N, T, C, H, W), given and true frames.
-        fake: uint8 (M, T, C, H, W), given and made frames.
+        videos: those of this process, by the number of the clip: uint8 (T, C, H, W), given and true frames, and
+            (K, T, C, H, W), given and made ones. Where `torch.distributed` runs, all processes return the same rows.
         weights: file of I3D weights for FVD.
         seed: of a random I3D; None leaves its distance out.
         protocol: says how frames are prepared. With one and no ``weights``, those of the cache are taken, or fetched.
         device: where the network runs.
     """
     preprocessing = protocol.preprocessing if protocol else "mcvd"
-    rows = [_fvd(real, fake, weights, protocol is not None, preprocessing, device)]
+    reason = _too_little(videos)
+    rows = [_missing("FVD", reason) if reason else _fvd(videos, weights, protocol is not None, preprocessing, device)]
     if seed is not None:
-        reason = _too_little(real, fake)
         row = (
             _missing("random_i3d_distance", reason)
             if reason
-            else _measured(real, fake, random_i3d(seed), preprocessing, device)
+            else _measured(videos, random_i3d(seed), preprocessing, device)
         )
         row.pop("kernel_distance", None)
         rows.append({"name": "random_i3d_distance"} | row | {"seed": seed})
@@ -128,18 +128,14 @@ def distance_rows(
 
 
 def _fvd(
-    real: Tensor,
-    fake: Tensor,
+    videos: dict[int, tuple[Tensor, Tensor]],
     weights: str | None,
     fetch: bool,
     preprocessing: Preprocessing,
     device: torch.device | str,
 ) -> dict[str, Any]:
-    reason = _too_little(real, fake)
-    if reason is None and weights is None and not fetch:
-        reason = "not asked for: name a --protocol or the --weights of I3D"
-    if reason:
-        return _missing("FVD", reason)
+    if weights is None and not fetch:
+        return _missing("FVD", "not asked for: name a --protocol or the --weights of I3D")
     try:
         path = Path(weights) if weights else cached_i3d()
         network, known = load_i3d(path), identify(path)
@@ -148,14 +144,16 @@ def _fvd(
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     row = {"name": "FVD", "weights": f"{known.name}, {known.what}", "weights_digest": sha256}
-    return row | _measured(real, fake, network, preprocessing, device)
+    return row | _measured(videos, network, preprocessing, device)
 
 
-def _too_little(real: Tensor, fake: Tensor) -> str | None:
-    if real.shape[1] < MIN_FRAMES:
-        return f"needs {MIN_FRAMES} frames or more, given and made together, got {real.shape[1]}"
-    if min(len(real), len(fake)) < 2:
-        return f"needs 2 videos or more, got {len(real)} real and {len(fake)} made"
+def _too_little(videos: dict[int, tuple[Tensor, Tensor]]) -> str | None:
+    shapes = [shape for share in from_all([fake.shape for _, fake in videos.values()]) for shape in share]
+    num_fake, num_frames = sum(shape[0] for shape in shapes), shapes[0][1]
+    if num_frames < MIN_FRAMES:
+        return f"needs {MIN_FRAMES} frames or more, given and made together, got {num_frames}"
+    if min(len(shapes), num_fake) < 2:
+        return f"needs 2 videos or more, got {len(shapes)} real and {num_fake} made"
     return None
 
 
@@ -164,17 +162,21 @@ def _missing(name: str, reason: str) -> dict[str, Any]:
 
 
 def _measured(
-    real: Tensor, fake: Tensor, network: nn.Module, preprocessing: Preprocessing, device: torch.device | str
+    videos: dict[int, tuple[Tensor, Tensor]],
+    network: nn.Module,
+    preprocessing: Preprocessing,
+    device: torch.device | str,
 ) -> dict[str, Any]:
     metric = FrechetVideoDistance(network, preprocessing).to(device)
-    metric.update(real, real=True)
-    metric.update(fake, real=False)
+    for number, (real, fake) in videos.items():
+        metric.update(real[None], real=True, indices=[number])
+        metric.update(fake, real=False, indices=[number * len(fake) + k for k in range(len(fake))])
     features = metric.features()
     return {
         "value": metric.compute().item(),
         "interval_95": list(frechet_interval(*features)),
         "kernel_distance": float(kernel_distance(*features)),
         "preprocessing": preprocessing,
-        "num_real": len(real),
-        "num_fake": len(fake),
+        "num_real": len(features[0]),
+        "num_fake": len(features[1]),
     }

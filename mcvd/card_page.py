@@ -15,7 +15,8 @@ def card_page(card: dict[str, Any], shown: list[tuple[int, Tensor, Tensor]], fps
 
     Args:
         card: of `mcvd.card.make_card`.
-        shown: (number of the clip, true video, made video), both uint8 (T, C, H, W) with the given frames, best first.
+        shown: (number of the clip, true video, made video), both uint8 (T, C, H, W) with the given frames, best first
+            where frames have a truth.
         fps: at which they play.
     """
     scores, protocol = card["scores"], card["protocol"]
@@ -31,7 +32,10 @@ def card_page(card: dict[str, Any], shown: list[tuple[int, Tensor, Tensor]], fps
     for row in card["distances"]:
         if row["value"] is None:
             page.text(f"{row['name']} has no value: {row['reason']}.")
-    page.section("Best and worst clips", "By the PSNR of the first sample; the truth and what the model made of it.")
+    if scores["rows"]:
+        page.section("Best and worst clips", "By the PSNR of one sample; the truth and what the model made of it.")
+    else:
+        page.section("Some clips", "A true one, and one that the model made of nothing.")
     past, end = scores["num_past"], scores["num_past"] + scores["num_frames"]
     for number, truth, made in shown:
         given = [t for t in range(len(truth)) if not past <= t < end]

@@ -94,9 +94,13 @@ def _show_warning(message: Warning | str, *_: object) -> None:
 
 
 def _command(name: str) -> Callable[..., None]:
-    from mcvd import commands, scoring_commands
+    if name == "evaluate":
+        from mcvd.scoring import evaluate
 
-    return getattr(scoring_commands if name in ("evaluate", "fvd") else commands, name)
+        return evaluate
+    from mcvd import commands
+
+    return getattr(commands, name)
 
 
 def _message(error: Exception) -> str:
@@ -182,9 +186,11 @@ def _add_scoring(add: Add) -> None:
     command.add_argument(
         "--compare", nargs=2, metavar=("A.json", "B.json"), help="only say if two cards may be compared"
     )
-    command.add_argument("--task", choices=["predict", "backward", "interpolate"], help="default: predict")
+    command.add_argument("--task", choices=["predict", "backward", "interpolate", "generate"], help="default: predict")
     command.add_argument("--num-frames", type=_positive, help="frames to make (default: one block)")
     command.add_argument("--num-clips", type=_positive, help="how many clips, evenly spread (default: 64)")
+    text = "share the batches out among N processes; the result is the same (also under torchrun)"
+    command.add_argument("--processes", type=_positive, metavar="N", help=text)
     command.add_argument("--rate", type=float, metavar="HZ", help="read by time at this rate (default: the model's)")
     command.add_argument("--json", action="store_true", help="print the card, for scripts")
     _sampling(command)

@@ -17,7 +17,8 @@ from mcvd.data.readers import AbstractReader, VideoError, frames_at_rate, open_v
 from mcvd.data.video_in import read_frames
 from mcvd.made import DEFAULT_FPS, check_out, made_page, page_path, write_made
 from mcvd.module import MCVD
-from mcvd.opening import ready, say_if_box, scoring_data
+from mcvd.opening import device_of, ready, say_if_box, scoring_data
+from mcvd.whole import whole
 
 
 def predict(
@@ -104,6 +105,28 @@ def generate(
     made = net.generate(num_frames, num_samples=num_samples, **options)
     page = _Gallery("Made from nothing", net, options, None)
     _write(out, made, made[0, :0], made[0, :0], fps or net.frame_rate_hz, page if gallery else None)
+
+
+def fvd(
+    real: str,
+    fake: str,
+    rate: float | None = None,
+    random_i3d: int | None = None,
+    device: str | None = None,
+    out: str | None = None,
+    json: bool = False,
+    **choices: Any,
+) -> None:
+    """``mcvd fvd``."""
+    from mcvd.fvd_folders import folder_distance, format_distance
+
+    result = folder_distance(
+        real, fake, frame_rate_hz=rate, random_seed=random_i3d, device=device_of(device), **choices
+    )  # fmt: skip
+    if out:
+        with whole(out) as part:
+            part.write_text(dumps(result, indent=2) + "\n")
+    print(dumps(result, indent=2) if json else format_distance(result))
 
 
 def data(

@@ -17,11 +17,12 @@ from mcvd.data.module import VideoData
 from mcvd.metrics.frame_metrics import PSNR, SSIM, FrameMetric
 from mcvd.metrics.frames import mean_of_samples, mean_squared_error, squared_distance_of_samples
 from mcvd.module import MCVD
+from mcvd.processes import from_all, rank
 from mcvd.samplers import AbstractSampler
 from mcvd.samplers.default import default_sampler
 from mcvd.wording import CHOSEN_WITH_THE_TRUTH, describe_conditions, row_title
 
-Task = Literal["predict", "backward", "interpolate"]
+Task = Literal["predict", "backward", "interpolate", "generate"]
 
 NUM_RESAMPLES = 1000
 
@@ -39,7 +40,7 @@ def evaluate(
     batch_size: int = 32,
     progress: bool = False,
     metrics: Sequence[FrameMetric] = (PSNR, SSIM),
-    watch: Callable[[Tensor, Tensor, Tensor, Tensor], None] | None = None,
+    watch: Callable[[Tensor, Tensor, Tensor, Tensor, int], None] | None = None,
 ) -> dict[str, Any]:
     """Let a model make what is known, and score it and simple baselines against the truth.
 
@@ -48,7 +49,8 @@ def evaluate(
         clips: uint8 (N, T, C, H, W), or batches of them; `collect_clips` takes them from a `VideoData`. Each
             begins with ``block.past`` given frames (none for "backward"), then come those to be made, then
             ``block.future`` given frames (none for "predict"); what follows is not used.
-        task: "predict" (from the past), "backward" (from the future) or "interpolate" (from both).
+        task: "predict" (from the past), "backward" (from the future), "interpolate" (from both) or "generate" (from
+            nothing: no frame has a truth then, ``metrics`` and ``rows`` are empty).
         num_frames: how many frames to make; None is as many as the clips hold.
         num_samples: K videos made for each clip.
         sampler: of `mcvd.samplers`; None is `mcvd.samplers.default.default_sampler`'s.
@@ -57,7 +59,8 @@ def evaluate(
         batch_size: videos made at once at most, to bound memory.
         progress: show a progress bar on a terminal or in a notebook.
         metrics: of `mcvd.metrics.frame_metrics`, and `mcvd.metrics.lpips.lpips`.
-        watch: called with each batch: given before, samples (B, K, T, C, H, W), truth, given after.
+        watch: called with each batch: given before, samples (B, K, T, C, H, W), truth, given after, and the number of
+            its first clip.
 
     Where `torch.distributed` runs, each process scores its share of the batches, and all return the same result.
 
@@ -77,7 +80,8 @@ def evaluate(
         (``psnr_interval``; None for a single clip), its value for each (``psnr_per_clip``) and
         its course over the made frames (``psnr_per_frame``).
         For K > 1 ``diversity``: root mean square differences in grey levels ``between_samples`` and from sample
-        ``to_truth``; they are equal for a model whose samples are spread as the truth is.
+        ``to_truth`` (for "generate", some true video); they are equal for a model whose samples are spread as the
+        truth is.
 
     Raises:
         ValueError: the clips are too short or not videos, or the model cannot do the task.
@@ -90,28 +94,28 @@ def evaluate(
     """
     if min(num_samples, batch_size) < 1:
         raise ValueError(f"num_samples and batch_size must be 1 or more, got {num_samples} and {batch_size}")
-    sampler = sampler or default_sampler()
+    sampler = sampler or default_sampler(from_nothing=task == "generate")
     num_past, num_future = _num_given(model, task)
+    has_truth = task != "generate"
+    metrics = metrics if has_truth else ()
     options = {"num_samples": num_samples, "sampler": sampler, "guidance": guidance, "batch_size": batch_size}
     seeds = random.Random(seed)
     found: list[tuple[int, dict[str, dict[str, Tensor]], dict[str, Tensor]]] = []
-    rank, num_processes = (
-        (distributed.get_rank(), distributed.get_world_size()) if distributed.is_initialized() else (0, 1)
-    )
-    shape = None
+    num_processes = distributed.get_world_size() if distributed.is_initialized() else 1
+    shape, num_seen = None, 0
     for number, batch in enumerate(_batches(clips, max(1, batch_size // num_samples), progress)):
         past, truth, future = _cut(batch, num_past, num_frames, num_future)
         if truth.shape[1:] != (shape or truth.shape[1:]):
             raise ValueError(f"all clips must have the same shape, got {tuple(truth.shape[1:])} after {tuple(shape)}")
-        shape = truth.shape[1:]
+        shape, num_seen = truth.shape[1:], num_seen + len(batch)
         own_seeds = [seeds.getrandbits(48) for _ in batch]
-        if number % num_processes != rank:
+        if number % num_processes != rank():
             continue
         samples = _make(model, past, future, shape[0], seed=own_seeds, progress=False, **options)
         if watch:
-            watch(past, samples, truth, future)
-        videos = _baselines(past, future, shape[0]) | {"one_sample": samples}
-        if num_samples > 1:
+            watch(past, samples, truth, future, num_seen - len(batch))
+        videos = _baselines(past, future, shape[0]) | {"one_sample": samples} if has_truth else {}
+        if has_truth and num_samples > 1:
             videos["mean_of_K"] = mean_of_samples(samples)[:, None]
         parts = {
             name: {metric.name: metric.per_frame(video, truth[:, None]) for metric in metrics}
@@ -123,12 +127,12 @@ def evaluate(
         found.append((number, parts, spread))
     if shape is None:
         raise ValueError("there are no clips to evaluate on")
-    found = _of_all_processes(found)
+    found = sorted((batch for share in from_all(found) for batch in share), key=lambda batch: batch[0])
     rows = {
         name: {metric.name: torch.cat([parts[name][metric.name] for _, parts, _ in found]) for metric in metrics}
         for name in found[0][1]
     }
-    if num_samples > 1:
+    if has_truth and num_samples > 1:
         rows["best_of_K"] = {metric.name: _best(metric, rows["one_sample"][metric.name]) for metric in metrics}
     scores = {
         "task": task,
@@ -143,7 +147,7 @@ def evaluate(
         "guidance": guidance,
         "seed": seed,
         "metrics": {metric.name: metric.describe() for metric in metrics},
-        "rows": _summaries(rows, metrics),
+        "rows": _summaries(rows, metrics) if has_truth else {},
     }
     if num_samples > 1:
         names = ("between_samples", "to_truth")
@@ -180,6 +184,8 @@ def format_table(scores: dict[str, Any]) -> str:
 
         print(format_table(evaluate(model, clips)))
     """
+    if not scores["rows"]:
+        return f"{scores['task']}: {describe_conditions(scores)}"
     titles = {name: row_title(name, scores) for name in scores["rows"]}
     width = max(map(len, titles.values()))
     heads = "".join(f"  {metric['title']:>8}  {'95% interval':>16}" for metric in scores["metrics"].values())
@@ -210,15 +216,6 @@ def _best(metric: FrameMetric, per_frame: Tensor) -> Tensor:
     """Of the K videos of each clip the best one, (B, K, T) -> (B, 1, T)."""
     chosen = metric.best(metric.finish(per_frame.mean(-1)), 1)
     return per_frame[torch.arange(len(per_frame)), chosen][:, None]
-
-
-def _of_all_processes(found: list) -> list:
-    """What every process found, in the order of the batches."""
-    if not distributed.is_initialized():
-        return found
-    shares: list = [None] * distributed.get_world_size()
-    distributed.all_gather_object(shares, found)
-    return sorted((item for share in shares for item in share), key=lambda item: item[0])
 
 
 def _summaries(
@@ -264,7 +261,12 @@ def _grey_levels(mse: list[Tensor]) -> float:
 def _num_given(model: MCVD, task: Task) -> tuple[int, int]:
     """How many frames before and after are given."""
     past, future = model.block.past, model.block.future
-    tasks = {"predict": (past, None), "backward": (None, future), "interpolate": (past, future)}
+    tasks = {
+        "predict": (past, None),
+        "backward": (None, future),
+        "interpolate": (past, future),
+        "generate": (None, None),
+    }
     if task not in tasks:
         raise ValueError(f"task must be one of {', '.join(tasks)}, got {task!r}")
     if 0 in tasks[task]:

@@ -192,7 +192,7 @@ class Page:
                 for ends in [row[f"{key}_interval"]]
             ]
             rows.append((titles[name], [*(row[key] for key in scores["metrics"]), *intervals]))
-        caption = f"Means over clips, the best in bold. {describe_conditions(scores)}."
+        caption = f"{'Means over clips, the best in bold. ' if rows else ''}{describe_conditions(scores)}."
         if CHOSEN_WITH_THE_TRUTH in scores["rows"]:
             caption += " The best of several samples was chosen by its score, with the truth in hand: it cannot win."
         if "diversity" in scores:
@@ -203,7 +203,8 @@ class Page:
         metrics = scores["metrics"].values()
         columns = [Column(m["title"], m["digits"], max if m["higher_is_better"] else min) for m in metrics]
         columns += [Column(f"{m['title'].split()[0]}, 95% interval", None) for m in metrics]
-        self.table(columns, rows, out_of_contest=[row_title(CHOSEN_WITH_THE_TRUTH, scores)])
+        if rows:
+            self.table(columns, rows, out_of_contest=[row_title(CHOSEN_WITH_THE_TRUTH, scores)])
         if scores["num_frames"] > 1:
             for key, metric in scores["metrics"].items():
                 lines = {titles[name]: row[f"{key}_per_frame"] for name, row in scores["rows"].items()}

@@ -127,9 +127,10 @@ def _scores(source: dict[str, Any] | str | Path) -> list[str]:
             + (f"; protocol {protocol['name']}" if protocol else "")
             + ".",
             "",
-            "| | " + " | ".join(f"{metric['title']} | 95% interval" for metric in scores["metrics"].values()) + " |",
-            "|---" * (1 + 2 * len(scores["metrics"])) + "|",
         ]
+        if scores["metrics"]:
+            heads = " | ".join(f"{metric['title']} | 95% interval" for metric in scores["metrics"].values())
+            lines += [f"| | {heads} |", "|---" * (1 + 2 * len(scores["metrics"])) + "|"]
         for name, row in scores["rows"].items():
             cells = [_value(row, key, metric["digits"]) for key, metric in scores["metrics"].items()]
             lines.append(f"| {row_title(name, scores)} | {' | '.join(cells)} |")

@@ -19,7 +19,7 @@ class Protocol:
     Args:
         name: as it is cited; changing anything below needs another name.
         data: the data set and its test split, in words.
-        task: "predict" or "interpolate".
+        task: "predict", "interpolate", or "generate", where nothing is given and distances alone are told.
         size: (height, width) in pixels; None takes the model's.
         past, num_frames, future: frames given before, made, and given after; None takes the model's.
         num_clips: clips of the split.
@@ -40,7 +40,7 @@ class Protocol:
 
     name: str
     data: str
-    task: Literal["predict", "interpolate"]
+    task: Literal["predict", "interpolate", "generate"]
     size: tuple[int, int] | None
     past: int | None
     num_frames: int | None
@@ -125,20 +125,32 @@ def _published() -> list[Protocol]:
         "cityscapes": ("Cityscapes sequences, test", (128, 128)),
         "ucf101": ("UCF-101, test of split 3, every 10th video", (64, 64)),
     }
-    lengths = {
+    predicted = {
         "smmnist": [(5, 10)],
         "kth": [(10, 30)],
         "bair": [(1, 15), (2, 14), (2, 28)],
         "cityscapes": [(2, 28)],
         "ucf101": [(4, 16)],
     }
+    interpolated = {
+        "smmnist": [(5, 5, 5), (5, 10, 5)],
+        "kth": [(5, 5, 5), (10, 10, 5)],
+        "bair": [(1, 5, 2), (2, 5, 2)],
+    }
+    # As many frames as prediction gives and makes together.
+    generated = {"smmnist": [15], "kth": [35], "bair": [16, 30], "cityscapes": [30], "ucf101": [20]}
     made = []
     for kind, (data, size) in kinds.items():
-        binary = kind == "smmnist"
-        for past, num_frames in lengths[kind]:
+        common = {"binary_ssim": kind == "smmnist", "lpips_size": PUBLISHED_LPIPS_SIZE}
+        for past, num_frames in predicted[kind]:
             name = f"mcvd-2022/{kind}-{past}-{num_frames}"
-            choices = {"binary_ssim": binary, "lpips_size": PUBLISHED_LPIPS_SIZE}
-            made.append(Protocol(name, data, "predict", size, past, num_frames, **choices))
+            made.append(Protocol(name, data, "predict", size, past, num_frames, **common))
+        for past, num_frames, future in interpolated.get(kind, []):
+            name = f"mcvd-2022/{kind}-interpolate-{past}-{num_frames}-{future}"
+            made.append(Protocol(name, data, "interpolate", size, past, num_frames, future, **common))
+        for num_frames in generated[kind]:
+            name = f"mcvd-2022/{kind}-generate-{num_frames}"
+            made.append(Protocol(name, data, "generate", size, 0, num_frames, **common))
     return made
 
 
@@ -149,5 +161,6 @@ PROTOCOLS = {
         *_published(),
         Protocol("mcvd/predict-v1", _OWN, "predict", None, None, None, None, 64, starts="even"),
         Protocol("mcvd/interpolate-v1", _OWN, "interpolate", None, None, None, None, 64, starts="even"),
+        Protocol("mcvd/generate-v1", _OWN, "generate", None, 0, 16, 0, 64, starts="even"),
     ]
 }

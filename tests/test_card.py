@@ -6,10 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 from test_evaluate import CLIPS, tiny_model
+from tiny import tiny_config
 
+import mcvd
 from mcvd.card import digest, distance_rows, frame_metrics
 from mcvd.cli import main
 from mcvd.compare import differences
+from mcvd.data.writers import write_video
 from mcvd.evaluate import evaluate
 from mcvd.metrics.frame_metrics import SSIM
 from mcvd.protocols import find_protocol
@@ -40,9 +43,46 @@ def test_two_processes_score_as_one(tmp_path):
         assert first["rows"][name]["ssim_interval"] == pytest.approx(row["ssim_interval"], rel=1e-6)
 
 
+def write_ramps(folder):
+    for number in range(5):
+        ramp = (torch.arange(10)[:, None, None, None] * 9 + number * 20 + torch.arange(16)).to(torch.uint8)
+        write_video(folder / f"{number}.mp4", ramp.expand(10, 3, 16, 16), fps=10)
+
+
+@pytest.mark.parametrize("task", ["predict", "generate"])
+def test_the_command_in_two_processes_writes_the_card_of_one(tmp_path, task, capsys):
+    videos, model, cards = tmp_path / "videos", tmp_path / "model", []
+    videos.mkdir()
+    write_ramps(videos)
+    mcvd.build(tiny_config(channels=3)).save_pretrained(model)
+    options = ["--root", str(videos), "--task", task, "--num-samples", "2", "--steps", "1", "--random-i3d", "0"]
+    options += ["--batch-size", "4", "--num-frames", "10" if task == "generate" else "6", "--num-clips", "5"]
+    for processes in ("1", "2"):
+        out = tmp_path / f"{processes}.json"
+        command = ["evaluate", "--model", str(model), "--out", str(out), "--processes", processes, *options]
+        assert main(command) == 0, capsys.readouterr().err
+        assert out.with_suffix(".html").is_file()
+        cards.append(json.loads(out.read_text()))
+    alone, shared = cards
+    assert alone["data_digest"] == shared["data_digest"]
+    assert shared["scores"]["rows"].keys() == alone["scores"]["rows"].keys()
+    for name, row in alone["scores"]["rows"].items():
+        assert shared["scores"]["rows"][name]["psnr_per_clip"] == pytest.approx(row["psnr_per_clip"], rel=1e-6)
+    (_, first), (_, second) = (card["distances"] for card in cards)
+    assert first["name"] == "random_i3d_distance" and (first["num_real"], first["num_fake"]) == (5, 10)
+    for key in ("value", "interval_95", "num_real", "num_fake"):
+        assert second[key] == pytest.approx(first[key], rel=1e-6)
+
+
+def test_an_error_in_one_of_several_processes_is_the_error_of_the_command(tmp_path, capsys):
+    out = str(tmp_path / "a.json")
+    assert main(["evaluate", "--protocol", "nonsense", "--out", out, "--processes", "2"]) == 2
+    assert capsys.readouterr().err.startswith("mcvd: --protocol nonsense: there is none of this name")
+
+
 def test_fvd_without_weights_is_null_with_a_reason(tmp_path):
     videos = torch.randint(0, 256, (2, 10, 1, 16, 16), dtype=torch.uint8)
-    rows = distance_rows(videos, videos, str(tmp_path / "missing.pt"), None)
+    rows = distance_rows(dict(enumerate(zip(videos, videos[:, None], strict=True))), str(tmp_path / "missing.pt"), None)
     assert [row["name"] for row in rows] == ["FVD"]
     assert rows[0]["value"] is None and "missing.pt" in rows[0]["reason"]
 
@@ -52,9 +92,10 @@ def test_the_preprocessing_of_a_protocol_reaches_the_distance():
     real, fake = (torch.randint(0, 256, (2, 10, 1, 16, 32), dtype=torch.uint8, generator=generator) for _ in range(2))
     cropped = find_protocol("mcvd-2022/kth-10-30")
     squashed = replace(cropped, preprocessing="stylegan-v")
+    videos = dict(enumerate(zip(real, fake[:, None], strict=True)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        rows = [distance_rows(real, fake, "none.pt", 0, protocol)[1] for protocol in (None, cropped, squashed)]
+        rows = [distance_rows(videos, "none.pt", 0, protocol)[1] for protocol in (None, cropped, squashed)]
     assert [row["preprocessing"] for row in rows] == ["mcvd", "mcvd", "stylegan-v"]
     assert rows[0]["value"] == rows[1]["value"] != rows[2]["value"]
 

@@ -125,6 +125,19 @@ def test_scores_do_not_depend_on_batches_but_on_the_seed():
     assert evaluate(model, CLIPS, seed=2, **options)["rows"]["one_sample"] != whole["rows"]["one_sample"]
 
 
+def test_videos_from_nothing_have_no_scores_of_frames():
+    seen = []
+    options = {"num_samples": 2, "sampler": DDIM(num_steps=1), "watch": lambda *batch: seen.append(batch)}
+    scores = evaluate(tiny_model(), CLIPS, "generate", num_frames=6, **options)
+    assert json.loads(json.dumps(scores, allow_nan=False)) == scores
+    assert scores["rows"] == scores["metrics"] == {} and scores["num_past"] == scores["num_future"] == 0
+    ((past, samples, truth, future),) = seen
+    assert samples.shape == (3, 2, 6, 1, 16, 16) and torch.equal(truth, CLIPS[:, :6])
+    assert not past.numel() and not future.numel()
+    assert scores["diversity"]["between_samples"] > 0
+    assert "6 frames made from nothing, 3 clips" in format_table(scores)
+
+
 @pytest.mark.parametrize("task", ["predict", "backward", "interpolate"])
 def test_a_real_model_is_scored_on_every_task_in_what_json_holds(task):
     scores = evaluate(tiny_model(), CLIPS, task, num_frames=4, num_samples=2, sampler=DDIM(num_steps=1))

@@ -18,10 +18,11 @@ FLOORS = [
     {"generation"},
     {"module", "info", "model_card", "api"},
     {"averaging", "checkpoints", "preview", "progress", "runs", "skipping", "stopping"},
+    {"processes"},
     {"evaluate", "gallery", "made", "fvd_folders", "protocols", "card", "card_page", "compare"},
     {"fit", "demo", "studio"},
     {"opening"},
-    {"commands", "scoring_commands"},
+    {"commands", "scoring"},
     {"cli"},
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

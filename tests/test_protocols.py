@@ -23,6 +23,20 @@ def test_published_protocols_say_their_lengths_in_their_names(name):
     assert (protocol.num_clips, protocol.num_samples) == (256, 10)
 
 
+@pytest.mark.parametrize(
+    ("name", "task", "past", "made", "future"),
+    [
+        ("smmnist-interpolate-5-10-5", "interpolate", 5, 10, 5),
+        ("bair-interpolate-1-5-2", "interpolate", 1, 5, 2),
+        ("ucf101-generate-20", "generate", 0, 20, 0),
+    ],
+)
+def test_published_interpolation_and_generation_have_protocols(name, task, past, made, future):
+    protocol = find_protocol(f"mcvd-2022/{name}")
+    found = (protocol.task, protocol.past, protocol.num_frames, protocol.future)
+    assert found == (task, past, made, future) and protocol.num_samples == 10
+
+
 def test_an_unknown_protocol_is_answered_with_those_there_are():
     with pytest.raises(ValueError, match="mcvd-2022/cityscapes-2-28"):
         find_protocol("kth")

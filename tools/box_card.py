@@ -64,7 +64,7 @@ def score(model: mcvd.MCVD, clips: Tensor, task: str, num_frames: int, num_sampl
     """`evaluate`'s scores, each row with its measures of sharpness, in the order of the clips."""
     sharpness: dict[str, list[np.ndarray]] = {}
 
-    def watch(past: Tensor, samples: Tensor, truth: Tensor, future: Tensor) -> None:
+    def watch(past: Tensor, samples: Tensor, truth: Tensor, future: Tensor, first: int) -> None:
         videos = {"one_sample": samples, "mean_of_K": samples.float().mean(1, keepdim=True)}
         if past.shape[1]:
             videos["copy_last"] = copy_last(past, num_frames)[:, None]

@@ -27,10 +27,11 @@ class FrechetVideoDistance(Metric):
     With the trained I3D (`mcvd.metrics.i3d_weights.load_i3d`) it is FVD (Unterthiner et al. 2018). With any other
     network it is another quantity, and must be called otherwise.
 
-    Videos pass through the network one by one, in float32 without TF32, and their features are kept (1.6 kB a video)
-    rather than summed up. So the value is the same whatever the batches and the number of processes, videos that a
-    distributed sampler repeats count once, and `features` gives them for what else is of interest
-    (`frechet_interval`, `mcvd.metrics.kernel.kernel_distance`).
+    Videos pass through the network one by one, in float32 without TF32, so the value is the same whatever the batches
+    and the number of processes. Their features are kept (1.6 kB a video): videos that a distributed sampler repeats
+    count once, and `features` gives them for what else is of interest (`frechet_interval`,
+    `mcvd.metrics.kernel.kernel_distance`). Where the distance alone is asked for, their sums are enough
+    (``keep_features=False``), whose size does not depend on the number of videos.
 
     Args:
         extractor: float32 (1, 3, T, size, size) in [-1, 1] -> (1, num_features). A module is moved to the metric's
@@ -38,6 +39,7 @@ class FrechetVideoDistance(Metric):
         preprocessing: how pixels become what the extractor takes, see `mcvd.metrics.preprocessing.prepare`.
         size: side of the frames that the extractor sees, in pixels. FVD has 224.
         num_features: how many features the extractor gives.
+        keep_features: False keeps their number, sum and sum of outer products alone, in float64.
         options: of `torchmetrics.Metric`.
 
     Example:
@@ -58,6 +60,8 @@ class FrechetVideoDistance(Metric):
     real_indices: list[Tensor]
     fake_features: list[Tensor]
     fake_indices: list[Tensor]
+    real_sums: Tensor
+    fake_sums: Tensor
     brightest: Tensor
 
     def __init__(
@@ -66,6 +70,7 @@ class FrechetVideoDistance(Metric):
         preprocessing: Preprocessing = "mcvd",
         size: int = INPUT_SIZE,
         num_features: int = NUM_LOGITS,
+        keep_features: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -75,9 +80,14 @@ class FrechetVideoDistance(Metric):
         self.preprocessing = preprocessing
         self.size = size
         self.num_features = num_features
+        self.keep_features = keep_features
         for side in ("real", "fake"):
-            self.add_state(f"{side}_features", [], dist_reduce_fx="cat")
-            self.add_state(f"{side}_indices", [], dist_reduce_fx="cat")
+            if keep_features:
+                self.add_state(f"{side}_features", [], dist_reduce_fx="cat")
+                self.add_state(f"{side}_indices", [], dist_reduce_fx="cat")
+            else:
+                blank = torch.zeros(num_features + 1, num_features + 1, dtype=torch.float64)
+                self.add_state(f"{side}_sums", blank, dist_reduce_fx="sum")
         self.add_state("brightest", torch.tensor(0), dist_reduce_fx="max")
         self.reset()
 
@@ -86,7 +96,7 @@ class FrechetVideoDistance(Metric):
         super().reset()
         self._num_frames: int | None = None
         # A process that has seen no video must have something of the right shape to give to the others.
-        for side in ("real", "fake"):
+        for side in ("real", "fake") if self.keep_features else ():
             getattr(self, f"{side}_features").append(torch.empty(0, self.num_features, device=self.device))
             getattr(self, f"{side}_indices").append(torch.empty(0, dtype=torch.int64, device=self.device))
 
@@ -102,9 +112,12 @@ class FrechetVideoDistance(Metric):
                 once. None: every video counts.
 
         Raises:
-            ValueError: dtype, shape or number of frames; the message says what is expected.
+            ValueError: dtype, shape or number of frames, or indices without features; the message says what is
+                expected.
         """
         self._check(videos)
+        if indices is not None and not self.keep_features:
+            raise ValueError("sums cannot tell which videos came twice: indices need keep_features=True")
         self._num_frames = videos.shape[1]
         if indices is None:
             numbers = torch.full((len(videos),), -1, device=self.device)
@@ -118,8 +131,13 @@ class FrechetVideoDistance(Metric):
             return
         features = torch.cat([self._extract(video) for video in videos])
         side = "real" if real else "fake"
-        getattr(self, f"{side}_features").append(features)
-        getattr(self, f"{side}_indices").append(numbers)
+        if self.keep_features:
+            getattr(self, f"{side}_features").append(features)
+            getattr(self, f"{side}_indices").append(numbers)
+        else:
+            # With a one before the features, one product holds their number, their sum and that of outer products.
+            rows = nn.functional.pad(features.double(), (1, 0), value=1.0)
+            getattr(self, f"{side}_sums").add_(rows.T @ rows)
         self.brightest = torch.maximum(self.brightest, videos.max().to(self.brightest))
 
     def compute(self) -> Tensor:
@@ -128,21 +146,33 @@ class FrechetVideoDistance(Metric):
         Raises:
             ValueError: fewer than 2 real or fake videos, in all processes together.
         """
-        real, fake = self._collect()
-        for name, found in (("real", real), ("fake", fake)):
-            if len(found) < FEW_VIDEOS:
+        if self.keep_features:
+            real, fake = self._collect()
+            numbers, value = (len(real), len(fake)), distance_of_features(real, fake)
+        else:
+            sums = self.real_sums.cpu(), self.fake_sums.cpu()
+            numbers = tuple(int(side[0, 0]) for side in sums)
+            self._check_seen(*numbers)
+            value = frechet_distance(*_moments(sums[0]), *_moments(sums[1]))
+        for name, number in zip(("real", "fake"), numbers, strict=True):
+            if number < FEW_VIDEOS:
                 warnings.warn(
-                    f"only {len(found)} {name} videos: a Frechet distance of fewer than {FEW_VIDEOS} depends more on "
+                    f"only {number} {name} videos: a Frechet distance of fewer than {FEW_VIDEOS} depends more on "
                     "their number than on their quality; compare it with values of the same numbers alone",
                     stacklevel=3,  # past torchmetrics' wrapper
                 )
-        return distance_of_features(real, fake)
+        return value
 
     def features(self) -> tuple[Tensor, Tensor]:
         """The features of the real and of the fake videos of all processes: float32 (N, D) and (M, D) on the CPU.
 
         In the order of their indices, or as they came where none were given.
+
+        Raises:
+            ValueError: they were not kept, or there are fewer than 2 of a side.
         """
+        if not self.keep_features:
+            raise ValueError("this metric keeps sums alone: features need keep_features=True")
         with self.sync_context(should_sync=self._to_sync and not self._is_synced):
             return self._collect()
 
@@ -183,15 +213,18 @@ class FrechetVideoDistance(Metric):
     def _collect(self) -> tuple[Tensor, Tensor]:
         real = _in_order(dim_zero_cat(self.real_features), dim_zero_cat(self.real_indices), "real")
         fake = _in_order(dim_zero_cat(self.fake_features), dim_zero_cat(self.fake_indices), "fake")
-        for name, found in (("real", real), ("fake", fake)):
-            if len(found) < 2:
-                raise ValueError(f"a Frechet distance needs 2 or more {name} videos, got {len(found)}")
+        self._check_seen(len(real), len(fake))
+        return real, fake
+
+    def _check_seen(self, num_real: int, num_fake: int) -> None:
+        for name, found in (("real", num_real), ("fake", num_fake)):
+            if found < 2:
+                raise ValueError(f"a Frechet distance needs 2 or more {name} videos, got {found}")
         if self.brightest <= 1:
             raise ValueError(
                 "no pixel of any video is brighter than 1 of 255: were frames in [0, 1] made uint8 without being "
                 "multiplied by 255?"
             )
-        return real, fake
 
 
 def random_i3d_distance(
@@ -211,7 +244,7 @@ def random_i3d_distance(
     Returns:
         float64 scalar.
     """
-    metric = FrechetVideoDistance(random_i3d(seed), preprocessing, size)
+    metric = FrechetVideoDistance(random_i3d(seed), preprocessing, size, keep_features=False)
     metric.update(real, real=True)
     metric.update(fake, real=False)
     return metric.compute()
@@ -277,6 +310,13 @@ def _centred(features: Tensor) -> tuple[Tensor, Tensor]:
     """Mean (D,), and what lies around it (N, D), scaled so that x'x is the covariance."""
     mean = features.mean(0)
     return mean, (features - mean) / (len(features) - 1) ** 0.5
+
+
+def _moments(sums: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (D,) and covariance (D, D) from the sum of outer products of (1, features), (D + 1, D + 1)."""
+    number = sums[0, 0]
+    mean = sums[0, 1:] / number
+    return mean, (sums[1:, 1:] - number * mean.outer(mean)) / (number - 1)
 
 
 def _in_order(features: Tensor, indices: Tensor, name: str) -> Tensor:

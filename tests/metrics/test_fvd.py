@@ -45,8 +45,8 @@ def small(**options):
     return FrechetVideoDistance(SmallExtractor(), size=8, num_features=NUM_FEATURES, **options)
 
 
-def filled(real, fake, batch_size=1000, indexed=False):
-    metric = small()
+def filled(real, fake, batch_size=1000, indexed=False, **options):
+    metric = small(**options)
     for side, is_real in ((real, True), (fake, False)):
         numbers = torch.arange(len(side)).split(batch_size)
         for batch, indices in zip(side.split(batch_size), numbers, strict=True):
@@ -64,6 +64,25 @@ def test_batches_do_not_matter(indexed):
         assert torch.equal(filled(REAL, FAKE, batch_size, indexed).compute(), whole)
 
 
+@pytest.mark.parametrize("num_videos", [64, 8])
+@pytest.mark.parametrize("batch_size", [64, 1])
+def test_sums_alone_give_the_distance_of_the_features(num_videos, batch_size):
+    sides = REAL[:num_videos], FAKE[:num_videos]
+    summed = filled(*sides, batch_size, keep_features=False)
+    assert summed.compute().item() == pytest.approx(filled(*sides).compute().item(), rel=1e-6)
+    assert sum(value.numel() for value in summed.metric_state.values()) == 2 * (NUM_FEATURES + 1) ** 2 + 1
+
+
+def test_sums_refuse_what_needs_features():
+    summed = filled(REAL[:4], FAKE[:1], keep_features=False)
+    with pytest.raises(ValueError, match="2 or more fake videos, got 1"):
+        summed.compute()
+    with pytest.raises(ValueError, match="keep_features=True"):
+        summed.features()
+    with pytest.raises(ValueError, match="keep_features=True"):
+        summed.update(REAL[:4], real=True, indices=range(4))
+
+
 def process(rank, world, port, folder):
     where = f"tcp://127.0.0.1:{port}"
     distributed.init_process_group("gloo", where, timedelta(seconds=120), rank=rank, world_size=world)
@@ -79,7 +98,10 @@ def process(rank, world, port, folder):
         if rank == 0:  # the other process sees nothing at all
             lonely.update(REAL, real=True)
             lonely.update(FAKE, real=False)
-        values = [metric.compute(), unnumbered.compute(), lonely.compute(), *metric.features()]
+        summed = small(keep_features=False)
+        summed.update(REAL[rank::world], real=True)
+        summed.update(FAKE[rank::world], real=False)
+        values = [metric.compute(), unnumbered.compute(), lonely.compute(), summed.compute(), *metric.features()]
         metric.update(REAL[mine], real=True, indices=mine)  # goes on after computing
         torch.save([*values, metric.compute()], Path(folder) / f"{rank}.pt")
     finally:
@@ -99,10 +121,11 @@ def test_processes_do_not_matter(tmp_path):
     other.join()
     numbered, all_of_them = filled(REAL[:63], FAKE[:63], indexed=True), filled(REAL, FAKE).compute()
     for rank in range(2):
-        value, unnumbered, lonely, real, fake, later = torch.load(tmp_path / f"{rank}.pt")
+        value, unnumbered, lonely, summed, real, fake, later = torch.load(tmp_path / f"{rank}.pt")
         assert torch.equal(value, numbered.compute()) and torch.equal(later, value)
         assert unnumbered.item() == pytest.approx(all_of_them.item(), rel=1e-12)
         assert torch.equal(lonely, all_of_them)
+        assert summed.item() == pytest.approx(all_of_them.item(), rel=1e-6)
         assert all(map(torch.equal, (real, fake), numbered.features()))
 
 
@@ -314,4 +337,4 @@ def test_random_i3d_distance_is_its_metric_with_a_random_network():
     metric = FrechetVideoDistance(random_i3d(4), size=32)
     metric.update(real, real=True)
     metric.update(fake, real=False)
-    assert torch.equal(random_i3d_distance(real, fake, seed=4, size=32), metric.compute())
+    assert random_i3d_distance(real, fake, seed=4, size=32).item() == pytest.approx(metric.compute().item(), rel=1e-6)

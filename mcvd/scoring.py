@@ -1,4 +1,4 @@
-"""The commands that score: ``mcvd evaluate`` and ``mcvd fvd``."""
+"""What ``mcvd evaluate`` does: clips, videos made of them, their scores, and the card that holds them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,34 @@ import torch
 from torch import Tensor
 
 from mcvd.api import BOX
+from mcvd.card import distance_rows, frame_metrics, make_card
+from mcvd.card_page import card_page
+from mcvd.compare import differences, read_card
+from mcvd.evaluate import collect_clips, format_table
+from mcvd.evaluate import evaluate as score
 from mcvd.made import DEFAULT_FPS
 from mcvd.module import MCVD
-from mcvd.opening import device_of, ready, scoring_data
-from mcvd.protocols import Protocol
+from mcvd.opening import ready, scoring_data
+from mcvd.processes import from_all, launched_processes, rank, run_in_processes
+from mcvd.protocols import Protocol, find_protocol
 from mcvd.whole import whole
 
 
-def evaluate(
+def evaluate(compare: list[str] | None = None, processes: int = 1, **options: Any) -> None:
+    """``mcvd evaluate``, in one process, several new ones, or those that torchrun started."""
+    if compare:
+        return _compare(*compare)
+    if options.get("out") is None:
+        raise ValueError("say where the scores go: --out result.json")
+    if processes > 1:
+        return run_in_processes(_evaluate, processes, **options)
+    with launched_processes():
+        _evaluate(**options)
+
+
+def _evaluate(
+    out: str,
     model: str | Path = BOX,
-    out: str | None = None,
     config: str | None = None,
     root: str | None = None,
     task: str | None = None,
@@ -31,26 +49,15 @@ def evaluate(
     weights: str | None = None,
     lpips_weights: str | None = None,
     random_i3d: int | None = None,
-    compare: list[str] | None = None,
     rate: float | None = None,
     json: bool = False,
     **sampling: Any,
 ) -> None:
-    """``mcvd evaluate``."""
-    if compare:
-        return _compare(*compare)
-    if out is None:
-        raise ValueError("say where the scores go: --out result.json")
-    from mcvd.card import distance_rows, frame_metrics, make_card
-    from mcvd.card_page import card_page
-    from mcvd.evaluate import collect_clips, format_table
-    from mcvd.evaluate import evaluate as score
-    from mcvd.protocols import find_protocol
-
+    """Score the share of this process, and in the first one write the card of all."""
     fixed = find_protocol(protocol) if protocol else None
     if fixed and (task or num_frames or num_clips or num_samples):
         raise ValueError("--protocol fixes --task, --num-frames, --num-clips and --num-samples: leave them out")
-    net, options = ready(model, sampling)
+    net, options = ready(model, sampling, from_nothing=(fixed.task if fixed else task) == "generate")
     if fixed:
         _check_protocol(fixed, net)
         task, num_frames, num_clips, num_samples = fixed.task, fixed.num_frames, fixed.num_clips, fixed.num_samples
@@ -58,26 +65,30 @@ def evaluate(
     num_frames = num_frames or net.block.current
     rate = rate or net.frame_rate_hz
     facts = {"size": net.size, "channels": net.channels, "frame_rate_hz": rate, "max_val_clips": num_clips}
-    future = 0 if fixed and task == "predict" else net.block.future
-    data = scoring_data(config, root, facts | {"num_frames": net.block.past + num_frames + future})
+    num_past = 0 if task == "generate" else net.block.past
+    num_future = 0 if task == "generate" or (fixed and task == "predict") else net.block.future
+    data = scoring_data(config, root, facts | {"num_frames": num_past + num_frames + num_future})
     clips = collect_clips(data, dataset=fixed.clips(data) if fixed else None)
-    videos: list[tuple[Tensor, Tensor]] = []
+    videos: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def keep(past: Tensor, samples: Tensor, truth: Tensor, future: Tensor) -> None:
+    def keep(past: Tensor, samples: Tensor, truth: Tensor, future: Tensor, first: int) -> None:
         sides = [side[:, None].expand(-1, samples.shape[1], *side.shape[1:]) for side in (past, future)]
-        videos.append((torch.cat([past, truth, future], 1), torch.cat([sides[0], samples.cpu(), sides[1]], 2)))
+        real, fake = torch.cat([past, truth, future], 1), torch.cat([sides[0], samples.cpu(), sides[1]], 2)
+        videos.update(enumerate(zip(real, fake, strict=True), first))
 
-    metrics, missing = frame_metrics(*net.size, fixed, lpips_weights)
+    metrics, missing = ([], {}) if task == "generate" else frame_metrics(*net.size, fixed, lpips_weights)
     asked = {"num_frames": num_frames, "num_samples": num_samples, "metrics": metrics}
-    scores = score(net, clips, task, watch=keep, **asked, **options)
-    real, fake = (torch.cat(side) for side in zip(*videos, strict=True))
+    scores = score(net, clips, task, watch=keep, **asked, **options | {"progress": rank() == 0})
     device = next(net.parameters()).device
-    rows = distance_rows(real, fake.flatten(0, 1), weights, random_i3d, fixed, device)
+    rows = distance_rows(videos, weights, random_i3d, fixed, device)
+    chosen = _shown(scores)
+    own = {number: videos[number] for number in chosen if number in videos}
+    shown = {number: pair for share in from_all(own) for number, pair in share.items()}
+    if rank() != 0:
+        return
     names = {"model": "the model in the box" if model is BOX else str(model), "data": config or root}
     card = make_card(scores, rows, missing, net, clips, fixed, names, ["mcvd", *sys.argv[1:]])
-    order = torch.tensor(scores["rows"]["one_sample"]["psnr_per_clip"]).argsort(descending=True).tolist()
-    chosen = dict.fromkeys([*order[:2], *order[-2:]])
-    page = card_page(card, [(i, real[i], fake[i, 0]) for i in chosen], rate or DEFAULT_FPS)
+    page = card_page(card, [(i, shown[i][0], shown[i][1][0]) for i in chosen], rate or DEFAULT_FPS)
     with whole(out) as part:
         part.write_text(dumps(card, indent=2) + "\n")
     page.write(Path(out).with_suffix(".html"))
@@ -90,10 +101,16 @@ def evaluate(
         print(f"{row['name']}: {row['value'] if row['value'] is not None else 'none, ' + row['reason']}")
 
 
+def _shown(scores: dict[str, Any]) -> list[int]:
+    """Numbers of the clips that the page shows: the best and the worst, or some, where frames have no truth."""
+    if not scores["rows"]:
+        return list(range(min(4, scores["num_clips"])))
+    order = torch.tensor(scores["rows"]["one_sample"]["psnr_per_clip"]).argsort(descending=True).tolist()
+    return list(dict.fromkeys([*order[:2], *order[-2:]]))
+
+
 def _compare(first: str, second: str) -> None:
     """Say that two cards are comparable, or raise."""
-    from mcvd.compare import differences, read_card
-
     found = differences(read_card(first), read_card(second))
     if found:
         settings = "; ".join(f"{name}: {a!r} and {b!r}" for name, (a, b) in found.items())
@@ -102,32 +119,12 @@ def _compare(first: str, second: str) -> None:
 
 
 def _check_protocol(protocol: Protocol, model: MCVD) -> None:
-    asked = {"past": protocol.past, "size": protocol.size}
-    has = {"past": model.block.past, "size": tuple(model.size)}
+    asked = {"size": protocol.size}
+    has = {"size": tuple(model.size), "past": model.block.past, "future": model.block.future}
+    if protocol.task != "generate":
+        asked["past"] = protocol.past
     if protocol.task == "interpolate":
-        asked["future"], has["future"] = protocol.future, model.block.future
+        asked["future"] = protocol.future
     for name, value in asked.items():
         if value is not None and value != has[name]:
             raise ValueError(f"--protocol {protocol.name} asks for a model of {name} {value}, this one has {has[name]}")
-
-
-def fvd(
-    real: str,
-    fake: str,
-    rate: float | None = None,
-    random_i3d: int | None = None,
-    device: str | None = None,
-    out: str | None = None,
-    json: bool = False,
-    **choices: Any,
-) -> None:
-    """``mcvd fvd``."""
-    from mcvd.fvd_folders import folder_distance, format_distance
-
-    result = folder_distance(
-        real, fake, frame_rate_hz=rate, random_seed=random_i3d, device=device_of(device), **choices
-    )  # fmt: skip
-    if out:
-        with whole(out) as part:
-            part.write_text(dumps(result, indent=2) + "\n")
-    print(dumps(result, indent=2) if json else format_distance(result))

@@ -1,0 +1,82 @@
+"""The same work in several processes that know each other through `torch.distributed`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import distributed, multiprocessing
+
+
+def run_in_processes(work: Callable[..., None], num_processes: int, **options: Any) -> None:
+    """Do the work in some new processes of this machine, on the CPU, and wait for all of them.
+
+    Args:
+        work: a function of a module; asks `torch.distributed` which share is its own.
+        num_processes: how many.
+        options: what the work is called with, in each.
+
+    Raises:
+        Exception: the first that any of them raised; the others are ended.
+    """
+    errors = multiprocessing.get_context("spawn").SimpleQueue()
+    num_threads = max(1, torch.get_num_threads() // num_processes)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = (num_processes, num_threads, f"file://{folder}/meeting", errors, work, options)
+        try:
+            multiprocessing.spawn(_process, settings, nprocs=num_processes)
+        except multiprocessing.ProcessRaisedException as fault:
+            raise fault if errors.empty() else errors.get() from None
+
+
+@contextmanager
+def launched_processes() -> Iterator[None]:
+    """Where ``torchrun`` started this process: joined to the others. Otherwise nothing."""
+    if not distributed.is_torchelastic_launched():
+        yield
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def rank() -> int:
+    """The number of this process, 0 where it is alone."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def from_all(mine: Any) -> list[Any]:
+    """What each process has, in the order of their ranks."""
+    if not distributed.is_initialized():
+        return [mine]
+    found: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(found, mine)
+    return found
+
+
+def _process(
+    number: int,
+    num_processes: int,
+    num_threads: int,
+    meeting: str,
+    errors: multiprocessing.SimpleQueue,
+    work: Callable[..., None],
+    options: dict[str, Any],
+) -> None:
+    torch.set_num_threads(num_threads)
+    distributed.init_process_group("gloo", init_method=meeting, rank=number, world_size=num_processes)
+    try:
+        work(**options)
+    except Exception as error:
+        errors.put(error)
+        raise
+    finally:
+        distributed.destroy_process_group()
