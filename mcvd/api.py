@@ -53,8 +53,9 @@ def load(source: str | Path = BOX, revision: str | None = None) -> MCVD:
 
     Args:
         source: an exported folder, a training checkpoint (``.ckpt``), the folder of a training run, or the name of a
-            model on the Hugging Face Hub; by default the small model that comes with the package.
-        revision: branch, tag or commit on the Hub.
+            model on the Hugging Face Hub, ``user/name`` or ``user/name@revision``; by default the small model that
+            comes with the package.
+        revision: branch, tag or commit on the Hub; a commit always gives the same weights.
 
     Raises:
         FileNotFoundError: there is no such model.
@@ -68,7 +69,10 @@ def load(source: str | Path = BOX, revision: str | None = None) -> MCVD:
     elif path.suffix == ".ckpt" or path.is_file():
         config, weights = read_checkpoint(path)
     elif str(source).count("/") == 1 and not str(source).startswith((".", "/", "~")):
-        config, weights = read_folder(_download(str(source), revision))
+        name, _, pinned = str(source).partition("@")
+        if revision and pinned:
+            raise ValueError(f"{source} names a revision already: leave {revision!r} out, or the part from @ on")
+        config, weights = read_folder(_download(name, revision or pinned or None))
     else:
         raise FileNotFoundError(
             f"no model at {source}: expected an exported folder, a .ckpt file or user/name on the Hub"

@@ -206,11 +206,11 @@ def _add_models(add: Add) -> None:
     command.add_argument("--scores", nargs="+", metavar="result.json", help=text)
 
     command = add("info", "tell what a model is and what it can do")
-    command.add_argument("model", metavar="MODEL", help="exported folder, .ckpt, run folder, or Hub name")
+    command.add_argument("model", metavar="MODEL", help="exported folder, .ckpt, run folder, or Hub name[@revision]")
     command.add_argument("--json", action="store_true", help="for scripts")
 
     command = add("studio", "try a model in the browser: drop a video, mark frames, look at several futures")
-    command.add_argument("--model", required=True, help="exported folder, .ckpt, run folder, or Hub name")
+    command.add_argument("--model", required=True, help="exported folder, .ckpt, run folder, or Hub name[@revision]")
     text = "address to listen on (default 127.0.0.1: nobody from outside)"
     command.add_argument("--host", help=text)
     command.add_argument("--port", type=_positive, help="default: the first free one from 7860")
@@ -243,7 +243,7 @@ def _add_data(add: Add) -> None:
 
 def _model_and_out(command: argparse.ArgumentParser, out: str = "OUT", required: bool = True) -> None:
     command.add_argument(
-        "--model", required=required, help="exported folder, .ckpt, or user/name on the Hugging Face Hub"
+        "--model", required=required, help="exported folder, .ckpt, or user/name[@revision] on the Hugging Face Hub"
     )
     text = ".mp4, .gif, .png (a strip), or a folder (one file per sample)" if out == "OUT" else "where scores go"
     command.add_argument("--out", required=required, metavar=out, help=text)
