@@ -56,7 +56,7 @@ def hang(folder, name):
 
 
 def work(folder, name):
-    end = time.process_time() + 1.2
+    end = time.process_time() + 0.2
     while time.process_time() < end:
         pass
 
@@ -73,7 +73,7 @@ def work(folder, name):
     ],
 )
 def test_the_fuzzer_sees_a_failure_and_goes_on(fuzz, fault, said, tmp_path, monkeypatch):
-    monkeypatch.setattr(fuzz, "MAX_SECONDS", 1.0)
+    monkeypatch.setattr(fuzz, "MAX_SECONDS", 0.1)
     monkeypatch.setattr(fuzz, "MAX_WAIT_SECONDS", 5.0)
     (tmp_path / "whole").mkdir()
     (tmp_path / "whole" / "a.json").write_text("{}")
