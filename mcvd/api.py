@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 
@@ -52,8 +53,9 @@ def load(source: str | Path = BOX, revision: str | None = None) -> MCVD:
 
     Args:
         source: an exported folder, a training checkpoint (``.ckpt``), the folder of a training run, or the name of a
-            model on the Hugging Face Hub; by default the small model that comes with the package.
-        revision: branch, tag or commit on the Hub.
+            model on the Hugging Face Hub, ``user/name`` or ``user/name@revision``; by default the small model that
+            comes with the package.
+        revision: branch, tag or commit on the Hub; a commit always gives the same weights.
 
     Raises:
         FileNotFoundError: there is no such model.
@@ -67,18 +69,34 @@ def load(source: str | Path = BOX, revision: str | None = None) -> MCVD:
     elif path.suffix == ".ckpt" or path.is_file():
         config, weights = read_checkpoint(path)
     elif str(source).count("/") == 1 and not str(source).startswith((".", "/", "~")):
-        config, weights = read_folder(_download(str(source), revision))
+        name, _, pinned = str(source).partition("@")
+        if revision and pinned:
+            raise ValueError(f"{source} names a revision already: leave {revision!r} out, or the part from @ on")
+        config, weights = read_folder(_download(name, revision or pinned or None))
     else:
         raise FileNotFoundError(
             f"no model at {source}: expected an exported folder, a .ckpt file or user/name on the Hub"
         )
-    model = build(config)
+    try:
+        with torch.device(
+            "meta"
+        ):  # shapes without memory: a config that asks for more than the weights fill is refused
+            check_weights(build(config), weights, source)
+        model = build(config)
+    except ValueError as error:
+        raise error if str(source) in str(error) else ValueError(f"{source}: {error}") from error
     load_weights(model, weights, source)
     return model.eval().requires_grad_(False)
 
 
 def load_weights(module: nn.Module, weights: dict[str, Tensor], source: str | Path) -> None:
-    """Copy weights into a module that they fit exactly.
+    """Copy weights into a module that they fit exactly; see `check_weights`."""
+    check_weights(module, weights, source)
+    module.load_state_dict(weights)
+
+
+def check_weights(module: nn.Module, weights: dict[str, Tensor], source: str | Path) -> None:
+    """Compare names and shapes; the module may be on the meta device.
 
     Raises:
         ValueError: one is missing, left over or of another shape; the message names ``source`` and the weight.
@@ -91,7 +109,6 @@ def load_weights(module: nn.Module, weights: dict[str, Tensor], source: str | Pa
     if wrong:
         shapes = f"{tuple(weights[wrong[0]].shape)}, the config asks for {tuple(expected[wrong[0]].shape)}"
         raise ValueError(f"{source}: {len(wrong)} weights of another shape, such as {wrong[0]}: {shapes}")
-    module.load_state_dict(weights)
 
 
 def _refuse_foreign_classes(value: Any, where: str) -> None:

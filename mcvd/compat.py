@@ -16,6 +16,7 @@ from mcvd.compat_config import read_config, translate_config
 from mcvd.compat_keys import BUFFERS, translate
 from mcvd.frames import FrameBlock
 from mcvd.nets import SPATIN, Concat, UNet
+from mcvd.storage import refuse_compressed
 
 
 @dataclass(frozen=True)
@@ -84,22 +85,28 @@ def check_schedule(schedule: Mapping[str, Any], state: Mapping[str, Tensor]) -> 
     if "alphas" not in state:
         return
     arguments = schedule["init_args"]
+    num_steps, given = arguments["num_steps"], state["alphas"].double()
+    same = given.shape == (num_steps,)  # before memory is taken: the configuration may claim any number
+    if same:  # up to what float32 products of a thousand factors lose on their side
+        same = torch.allclose(given, _published_alphas(schedule), rtol=1e-3, atol=1e-6)
+    if not same:
+        raise ValueError(
+            f"its noise schedule is not the one of the configuration, {schedule['class_path']} with {dict(arguments)}; "
+            "is this the right config.yml?"
+        )
+
+
+def _published_alphas(schedule: Mapping[str, Any]) -> Tensor:
+    """Cumulative alphas as the published code has them, float64 (num_steps,)."""
+    arguments = schedule["init_args"]
     num_steps = arguments["num_steps"]
     # The published order: index 0 is the noisiest.
     if schedule["class_path"] == "mcvd.noise.Cosine":
         time = torch.linspace(1, 0, num_steps + 1, dtype=torch.float64)
         squared = torch.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
-        alphas = squared[:-1] / squared[-1]
-    else:
-        betas = torch.linspace(arguments["beta_min"], arguments["beta_max"], num_steps, dtype=torch.float64)
-        alphas = torch.cumprod(1 - betas, dim=0).flip(0)
-    given = state["alphas"].double()
-    # float32 products of a thousand factors on their side
-    if given.shape != alphas.shape or not torch.allclose(given, alphas, rtol=1e-3, atol=1e-6):
-        raise ValueError(
-            f"its noise schedule is not the one of the configuration, {schedule['class_path']} with {dict(arguments)}; "
-            "is this the right config.yml?"
-        )
+        return squared[:-1] / squared[-1]
+    betas = torch.linspace(arguments["beta_min"], arguments["beta_max"], num_steps, dtype=torch.float64)
+    return torch.cumprod(1 - betas, dim=0).flip(0)
 
 
 def _read_state(path: Path, use_ema: bool) -> dict[str, Tensor]:
@@ -124,6 +131,7 @@ def _load(path: Path) -> Any:
     with path.open("rb"):
         pass  # a file that cannot be opened is another error than one that cannot be read
     try:
+        refuse_compressed(path)
         # Mapped, so that the optimiser's state, twice the size of the model, is never read.
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except MemoryError:

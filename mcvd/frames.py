@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+MAX_FRAMES = 1 << 16  # of a block: sizes made of it are whole numbers of 64 bits, whatever a file claims
+
 
 @dataclass(frozen=True)
 class FrameBlock:
@@ -29,6 +31,8 @@ class FrameBlock:
     def __post_init__(self) -> None:
         if self.past < 0 or self.future < 0 or self.current < 1:
             raise ValueError(f"a block needs past >= 0, current >= 1 and future >= 0, got {self}")
+        if self.num_frames > MAX_FRAMES:
+            raise ValueError(f"a block has at most {MAX_FRAMES} frames, got {self}")
 
     @property
     def num_frames(self) -> int:

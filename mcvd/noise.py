@@ -15,6 +15,8 @@ from math import log, pi
 import torch
 from torch import Tensor
 
+MAX_STEPS = 1_000_000  # of a schedule, which may come from a file that is not trusted: it is a table in memory
+
 
 @dataclass(frozen=True)
 class Coefficients:
@@ -71,8 +73,8 @@ class LinearBeta(AbstractNoiseSchedule):
     beta_max: float = 0.02
 
     def __post_init__(self) -> None:
-        if self.num_steps < 2 or not 0 < self.beta_min <= self.beta_max < 1:
-            raise ValueError(f"needs num_steps >= 2 and 0 < beta_min <= beta_max < 1, got {self}")
+        if not 2 <= self.num_steps <= MAX_STEPS or not 0 < self.beta_min <= self.beta_max < 1:
+            raise ValueError(f"needs num_steps 2 to {MAX_STEPS} and 0 < beta_min <= beta_max < 1, got {self}")
 
     @cached_property
     def _log_snr(self) -> Tensor:
@@ -112,8 +114,8 @@ class Cosine(AbstractNoiseSchedule):
     offset: float = 0.008
 
     def __post_init__(self) -> None:
-        if self.num_steps < 2 or self.offset < 0:
-            raise ValueError(f"needs num_steps >= 2 and offset >= 0, got {self}")
+        if not 2 <= self.num_steps <= MAX_STEPS or self.offset < 0:
+            raise ValueError(f"needs num_steps 2 to {MAX_STEPS} and offset >= 0, got {self}")
 
     def __call__(self, t: Tensor) -> Coefficients:
         """See `AbstractNoiseSchedule`."""
@@ -149,8 +151,8 @@ class Geometric(AbstractNoiseSchedule):
     preserves_variance: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        if self.num_steps < 2 or not 0 < self.sigma_min < self.sigma_max:
-            raise ValueError(f"needs num_steps >= 2 and 0 < sigma_min < sigma_max, got {self}")
+        if not 2 <= self.num_steps <= MAX_STEPS or not 0 < self.sigma_min < self.sigma_max:
+            raise ValueError(f"needs num_steps 2 to {MAX_STEPS} and 0 < sigma_min < sigma_max, got {self}")
 
     def __call__(self, t: Tensor) -> Coefficients:
         """See `AbstractNoiseSchedule`."""

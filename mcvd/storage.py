@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 from mcvd.whole import whole
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+MAX_CONFIG_BYTES = 1 << 20
 LAST = "last.ckpt"  # in the folder of a training run
 TRAINING_ONLY = ("optimizer", "warmup_steps", "cooldown_steps", "seed")
 
@@ -41,9 +43,11 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if missing:
         raise FileNotFoundError(f"{folder} is not an exported model: {' and '.join(missing)} missing")
     try:
+        if (folder / CONFIG).stat().st_size > MAX_CONFIG_BYTES:
+            raise ValueError(f"{folder / CONFIG} has more than {MAX_CONFIG_BYTES} bytes: it is no configuration")
         config = json.loads((folder / CONFIG).read_text())
         weights = load_file(folder / WEIGHTS)
-    except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, RecursionError) as error:
         raise ValueError(f"{folder} is damaged: {error}") from error
     if not isinstance(config, dict):
         raise ValueError(f"{folder / CONFIG} must hold a dictionary, got {type(config).__name__}")
@@ -53,8 +57,9 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Config and averaged weights of a training checkpoint (``.ckpt``)."""
     try:
+        refuse_compressed(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
+    except OSError:
         raise
     except Exception as error:  # torch raises a zoo of types for damaged and for hostile files
         raise ValueError(
@@ -64,7 +69,26 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise ValueError(
             f"{path} is not a checkpoint of `mcvd fit` (for a published MCVD checkpoint use `mcvd convert`)"
         )
-    return checkpoint["config"], checkpoint["state_dict"]
+    config, weights = checkpoint["config"], checkpoint["state_dict"]
+    if not isinstance(config, dict) or not is_state_dict(weights):
+        raise ValueError(f"{path} is damaged: config and state_dict (of tensors) must be dictionaries")
+    return config, weights
+
+
+def refuse_compressed(path: Path) -> None:
+    """Raise ValueError for an archive with compressed members: torch writes none, and they unpack to any size."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise ValueError("its members are compressed, which PyTorch never does")
+
+
+def is_state_dict(value: Any) -> bool:
+    """Whether it is a dictionary of plain tensors by name."""
+    return isinstance(value, dict) and all(
+        isinstance(name, str) and isinstance(each, Tensor) and each.layout is torch.strided
+        for name, each in value.items()
+    )
 
 
 def _first_line(error: Exception) -> str:

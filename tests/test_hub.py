@@ -64,6 +64,9 @@ def test_a_revision_pins_the_weights(client, pushed):
     code = "import mcvd; print(mcvd.load('me/tiny', revision={!r}).channels)"
     assert client(code.format(None)) == "1"
     assert client(code.format(pushed)) == "3"
+    code = "import mcvd; print(mcvd.load('me/tiny@{}', revision={!r}).channels)"
+    assert client(code.format(pushed, None)) == "3"
+    assert "names a revision already" in client(code.format(pushed, "main"), ok=False)
 
 
 def test_a_branch_is_written_to_and_read_from(client, pushed):

@@ -241,16 +241,20 @@ def _check_choices(
     dropout: float,
 ) -> None:
     """Refuse what cannot be built, naming the argument."""
-    for name, value, least in (
-        ("channels", channels, 1),
-        ("width", width, 4),
-        ("num_blocks", num_blocks, 1),
-        ("head_channels", head_channels, 1),
-        ("the number of multipliers", len(multipliers), 1),
-        ("the smallest multiplier", min(multipliers, default=1), 1),
+    # The upper bounds keep a config that is not trusted from asking for a network without end.
+    for name, value, least, most in (
+        ("channels", channels, 1, 1 << 10),
+        ("width", width, 4, 1 << 16),
+        ("num_blocks", num_blocks, 1, 100),
+        ("head_channels", head_channels, 1, 1 << 26),
+        ("the number of multipliers", len(multipliers), 1, 16),
+        ("the smallest multiplier", min(multipliers, default=1), 1, 1 << 10),
+        ("the largest multiplier", max(multipliers, default=1), 1, 1 << 10),
     ):
         if value < least:
             raise ValueError(f"{name} must be at least {least}, got {value}")
+        if value > most:
+            raise ValueError(f"{name} must be at most {most}, got {value}")
     if not set(attention_levels) <= set(range(len(multipliers))):
         raise ValueError(
             f"attention_levels must lie in 0 ... {len(multipliers) - 1} (one level per multiplier), "

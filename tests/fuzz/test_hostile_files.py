@@ -1,0 +1,119 @@
+"""Damaged files end in an error of ours: no crash, no hang, no memory without end; and the fuzzer sees each of them."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import tiny_config, tiny_model
+
+import mcvd
+
+ROOT = Path(__file__).parents[2]
+FUZZ = ROOT / "tools" / "fuzz.py"
+
+
+@pytest.fixture(scope="module")
+def fuzz():
+    specification = importlib.util.spec_from_file_location("fuzz", FUZZ)
+    module = importlib.util.module_from_spec(specification)
+    sys.modules["fuzz"] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_500_damaged_files_are_read_or_refused():
+    command = [sys.executable, str(FUZZ), "--num-inputs", "500", "--videos", str(ROOT / "../shared/data/odd")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def crash(folder, name):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def take_memory(folder, name):
+    return bytearray(2 << 30)
+
+
+def wrong_type(folder, name):
+    raise KeyError("x")
+
+
+def say_nothing(folder, name):
+    raise ValueError
+
+
+def hang(folder, name):
+    time.sleep(60)
+
+
+def work(folder, name):
+    end = time.process_time() + 0.2
+    while time.process_time() < end:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (crash, "the process ended, status 9"),
+        (take_memory, "MemoryError"),
+        (wrong_type, "KeyError"),
+        (say_nothing, "has 0 characters"),
+        (hang, "no answer in"),
+        (work, "s of work"),
+    ],
+)
+def test_the_fuzzer_sees_a_failure_and_goes_on(fuzz, fault, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(fuzz, "MAX_SECONDS", 0.1)
+    monkeypatch.setattr(fuzz, "MAX_WAIT_SECONDS", 5.0)
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "whole" / "a.json").write_text("{}")
+    rows = [fuzz.Target(each.__name__, tmp_path / "whole", ("a.json",), each) for each in (fault, lambda *_: None)]
+    cases = [fuzz.Case(row, "a.json", "0/0") for row in rows]
+    first, second = fuzz.fates(cases, tmp_path)
+    assert first.startswith("FAILED") and said in first
+    assert second == "read"
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [("width", 1 << 40), ("width", 1 << 15), ("num_blocks", 10**9), ("multipliers", [1] * 1000), ("channels", 10**9)],
+)
+def test_a_config_that_asks_for_more_than_the_weights_is_refused_before_memory_is_taken(tmp_path, place, value):
+    tiny_model().save_pretrained(tmp_path / "model")
+    path = tmp_path / "model" / "config.json"
+    config = json.loads(path.read_text())
+    (config if place == "channels" else config["net"]["init_args"])[place] = value
+    path.write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="model"):
+        mcvd.load(tmp_path / "model")
+
+
+def test_a_compressed_archive_is_refused(tmp_path):
+    torch.save({"config": tiny_config(), "state_dict": {"weight": torch.zeros(1 << 20)}}, tmp_path / "whole.ckpt")
+    with (
+        zipfile.ZipFile(tmp_path / "whole.ckpt") as whole,
+        zipfile.ZipFile(tmp_path / "bomb.ckpt", "w", zipfile.ZIP_DEFLATED) as bomb,
+    ):
+        for name in whole.namelist():
+            bomb.writestr(name, whole.read(name))
+    with pytest.raises(ValueError, match="compressed"):
+        mcvd.load(tmp_path / "bomb.ckpt")
+
+
+@pytest.mark.parametrize(
+    "content", [[], {"config": []}, {"config": {}, "state_dict": []}, {"config": {}, "state_dict": {"a": 1}}]
+)
+def test_a_checkpoint_that_holds_other_things_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "last.ckpt")
+    with pytest.raises(ValueError, match=r"last\.ckpt"):
+        mcvd.load(tmp_path / "last.ckpt")

@@ -1,0 +1,365 @@
+"""Feeds damaged and hostile files to everything in mcvd that opens a file, each in a process of its own.
+
+    python tools/fuzz.py --num-inputs 500 [--seed 0] [--videos FOLDER] [--keep FOLDER]
+
+A failure is: a crash, more than 10 seconds of work (or 100 of silence), more than 1 GiB of memory beyond what the
+process began with, or an exception that is neither a ValueError nor an OSError, or whose message is empty or longer
+than a screen. Exits with 1 if there was one. The same seed makes the same inputs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import random
+import re
+import resource
+import select
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+import h5py
+import numpy as np
+import torch
+import yaml
+
+import mcvd
+from mcvd.compare import read_card
+from mcvd.compat import build_net, read_published
+from mcvd.compat_config import translate_config
+from mcvd.compat_keys import translations
+from mcvd.data.hdf5 import Hdf5Videos
+from mcvd.data.readers import open_video
+
+MAX_SECONDS = 10.0  # of work, which other programs on the machine do not lengthen
+MAX_WAIT_SECONDS = 100.0  # for a process that does not even work
+MAX_BYTES = 1 << 30
+MAX_MESSAGE = 2000
+PER_PROCESS = 25
+NUMBER = re.compile(rb"(?<![\w.])-?\d+(\.\d+)?(e-?\d+)?")
+NUMBERS = (b"0", b"-1", b"3", b"1e308", b"1000000000", b"2147483648", b"9223372036854775808", b"NaN", b"1e-320")
+VALUES = (*NUMBERS, b"null", b'"x"', b"[]", b"{}", b"true", b'"mcvd.cli.main"', b'"os.system"', b"[[1, 2], 3]")
+
+PUBLISHED = {
+    "data": {"image_size": 16, "channels": 1, "num_frames": 2, "num_frames_cond": 2, "num_frames_future": 1},
+    "model": {
+        "arch": "unetmore", "version": "DDPM", "ngf": 8, "ch_mult": [1, 2], "num_res_blocks": 1,
+        "attn_resolutions": [8], "n_head_channels": 8, "spade": True, "spade_dim": 8, "cond_emb": True,
+        "sigma_dist": "linear", "sigma_begin": 0.02, "sigma_end": 0.0001, "num_classes": 100, "dropout": 0.1,
+    },
+}  # fmt: skip
+OURS = {
+    "block": {"past": 2, "current": 2, "future": 1},
+    "size": [16, 16],
+    "channels": 1,
+    "masking": {"p_past": 0.5, "p_future": 0.5},
+    "schedule": {"class_path": "mcvd.noise.Cosine", "init_args": {"num_steps": 100}},
+    "net": {
+        "class_path": "mcvd.nets.UNet",
+        "init_args": {"width": 8, "multipliers": [1, 2], "num_blocks": 1, "attention_levels": [1], "head_channels": 8},
+    },
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """Files that are whole, the one of them that is damaged, and what opens them.
+
+    Args:
+        name: of the row in the report.
+        files: folder of whole files, copied before each damage.
+        victims: names of the files in it, of which one is damaged.
+        read: opens the folder's copy; gets the folder and the victim's name.
+        weight: its share of the inputs.
+    """
+
+    name: str
+    files: Path
+    victims: tuple[str, ...]
+    read: Callable[[Path, str], object]
+    weight: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One input: a target, the file of it that is damaged, and the key of the draw that damages it."""
+
+    target: Target
+    victim: str
+    key: str
+
+
+def targets(folder: Path, videos: Path | None) -> list[Target]:
+    """Everything that opens a file, with small whole files written into ``folder``."""
+    made = {
+        name: folder / name for name in ("video", "checkpoint", "exported", "published", "shard", "card", "pictures")
+    }
+    for path in made.values():
+        path.mkdir()
+    if videos is None or not videos.is_dir():
+        videos = made["video"]
+        _write_videos(videos)
+    model = mcvd.build(OURS)
+    torch.save({"config": OURS, "state_dict": model.state_dict()}, made["checkpoint"] / "last.ckpt")
+    model.save_pretrained(made["exported"] / "model")
+    net = build_net(translate_config(PUBLISHED))
+    torch.save([_published_state(net), {}, 3, 70, _published_state(net)], made["published"] / "checkpoint.pt")
+    (made["published"] / "config.yml").write_text(yaml.safe_dump(PUBLISHED))
+    with h5py.File(made["shard"] / "shard.hdf5", "w") as file:
+        for video in range(3):
+            file[f"len/{video}"] = 4
+            for frame in range(4):
+                file.create_dataset(f"{video}/{frame}", data=np.full((8, 8, 3), frame, np.uint8), compression="gzip")
+    card = {"protocol": None, "data_digest": "12", "scores": {"num_samples": 10}, "distances": [{"name": "fvd"}]}
+    (made["card"] / "card.json").write_text(json.dumps(card, indent=1))
+    for suffix in ("png", "jpg", "bmp", "webp"):
+        with av.open(str(videos / "white.mp4") if (videos / "white.mp4").exists() else _any_video(videos)) as source:
+            next(source.decode(video=0)).to_image().resize((32, 24)).save(made["pictures"] / f"0.{suffix}")
+    names = tuple(sorted(path.name for path in videos.iterdir() if 0 < path.stat().st_size < 4 << 20))
+    pictures = tuple(path.name for path in made["pictures"].iterdir())
+    return [
+        Target("video", videos, names, lambda at, name: _read_video(at / name), 6),
+        Target("pictures", made["pictures"], pictures, lambda at, name: _read_video(at)),
+        Target("training checkpoint", made["checkpoint"], ("last.ckpt",), lambda at, name: mcvd.load(at / name)),
+        Target(
+            "exported folder", made["exported"] / "model", ("config.json", "model.safetensors"),
+            lambda at, name: mcvd.load(at), 2,
+        ),
+        Target(
+            "published checkpoint", made["published"], ("checkpoint.pt", "config.yml"),
+            lambda at, name: read_published(at / "checkpoint.pt", at / "config.yml"), 2,
+        ),
+        Target("HDF5 shard", made["shard"], ("shard.hdf5",), lambda at, name: _read_shard(at)),
+        Target("result card", made["card"], ("card.json",), lambda at, name: read_card(at / name), 0.5),
+    ]  # fmt: skip
+
+
+def _write_videos(folder: Path) -> None:
+    """A few frames in the commonest formats."""
+    for name, codec in (("a.mp4", "libx264"), ("b.mkv", "mpeg4"), ("c.webm", "libvpx"), ("d.gif", "gif")):
+        with av.open(str(folder / name), "w") as container:
+            stream = container.add_stream(codec, rate=25, width=64, height=48)
+            stream.pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
+            for number in range(8):
+                frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 30 * number, np.uint8), format="rgb24")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+
+
+def _any_video(folder: Path) -> str:
+    return str(sorted(folder.iterdir())[0])
+
+
+def _published_state(net: torch.nn.Module) -> dict[str, torch.Tensor]:
+    state, ours = {}, {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
+    for each in translations(net):
+        size, *rest = ours[each.ours]
+        shape = (size // len(each.published), *rest)
+        state |= {f"module.{name}": torch.ones(shape[::-1] if each.transposed else shape) for name in each.published}
+    return state
+
+
+def _read_video(path: Path) -> None:
+    with open_video(path) as reader:
+        reader.read(sorted({0, min(reader.num_frames - 1, 12)}), cover=(32, 32))
+
+
+def _read_shard(folder: Path) -> None:
+    videos = Hdf5Videos(str(folder))
+    for index in range(min(3, len(videos))):
+        videos.read(index, [0, 3], (8, 8))
+
+
+def damaged(data: bytes, name: str, draw: random.Random) -> bytes:
+    """A file's bytes with one to eight changes; values of text and members of archives are changed as such too."""
+    if name.endswith((".json", ".yml")) and draw.random() < 0.8:
+        return _with_other_values(data, draw)
+    if name.endswith((".ckpt", ".pt")) and draw.random() < 0.7:
+        return _with_other_member(data, draw)
+    return _with_other_bytes(data, draw)
+
+
+def _with_other_bytes(data: bytes, draw: random.Random) -> bytes:
+    out = bytearray(data)
+    for _ in range(draw.choice((1, 1, 2, 3, 5, 8))):
+        size = len(out)
+        if not size:
+            break
+        head, tail = min(4096, size), max(0, size - 4096)
+        at = draw.choice((draw.randrange(size), draw.randrange(head), draw.randrange(tail, size)))
+        kind = draw.randrange(6)
+        if kind == 0:
+            out[at] ^= 1 << draw.randrange(8)
+        elif kind == 1:
+            out[at] = draw.choice((0, 1, 127, 128, 255, draw.randrange(256)))
+        elif kind == 2:
+            number = draw.choice((0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, draw.getrandbits(32)))
+            out[at : at + 4] = number.to_bytes(4, draw.choice(("big", "little")))
+        elif kind == 3:
+            del out[at : at + draw.choice((1, 4, 64, 1024))]
+        elif kind == 4:
+            chunk = out[at : at + draw.choice((1, 4, 64, 1024))]
+            out[at:at] = chunk * draw.choice((1, 1, 16))
+        elif draw.random() < 0.3:
+            del out[at:]
+    return bytes(out)
+
+
+def _with_other_values(data: bytes, draw: random.Random) -> bytes:
+    for _ in range(draw.choice((1, 1, 2, 4))):
+        found = list(NUMBER.finditer(data))
+        if draw.random() < 0.7 and found:
+            place = draw.choice(found)
+            data = data[: place.start()] + draw.choice(VALUES) + data[place.end() :]
+        else:
+            lines = data.split(b"\n")
+            at = draw.randrange(len(lines))
+            lines[at : at + 1] = draw.choice(
+                ([], [lines[at]] * 2, [lines[at].replace(b"mcvd", b"os")], [b"!!python/x"])
+            )
+            data = b"\n".join(lines)
+    return data
+
+
+def _with_other_member(data: bytes, draw: random.Random) -> bytes:
+    """An archive whose directory and checksums are right, and whose pickle (mostly) or tensors are not."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as sink:
+        members = {name: source.read(name) for name in source.namelist()}
+        pickles = [name for name in members if name.endswith("data.pkl")]
+        victim = draw.choice(pickles) if draw.random() < 0.8 else draw.choice(sorted(members))
+        squeezed = draw.random() < 0.1
+        for name, content in members.items():
+            changed = _with_other_bytes(content, draw) if name == victim else content
+            sink.writestr(name, changed, zipfile.ZIP_DEFLATED if squeezed else zipfile.ZIP_STORED)
+    return out.getvalue()
+
+
+def fates(cases: list[Case], scratch: Path) -> Iterator[str]:
+    """What becomes of each damaged file, in turn: "read", "refused: ..." or, a failure, "FAILED: ..."."""
+    done = 0
+    while done < len(cases):
+        receiver, sender = os.pipe()
+        child = os.fork()
+        if not child:
+            with contextlib.suppress(BaseException):
+                _serve(cases[done : done + PER_PROCESS], scratch, sender)
+            os._exit(0)
+        os.close(sender)
+        fault = ""
+        with os.fdopen(receiver, "rb", buffering=0) as lines:
+            for _ in cases[done : done + PER_PROCESS]:
+                ready, _, _ = select.select([lines], [], [], MAX_WAIT_SECONDS)
+                said = lines.readline().decode() if ready else ""
+                if not said:
+                    fault = "the process ended" if ready else f"no answer in {MAX_WAIT_SECONDS:.0f} s"
+                    break
+                done += 1
+                yield said.strip()
+        if fault:
+            os.kill(child, signal.SIGKILL)
+        _, status, _ = os.wait4(child, 0)
+        if fault:
+            done += 1
+            yield f"FAILED: {fault}, status {status}"
+
+
+def _serve(cases: list[Case], scratch: Path, sender: int) -> None:
+    """In a process of its own, whose memory is limited: one line for each case."""
+    for number in (1, 2):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+    begin = _status_bytes("VmRSS")
+    limit = _status_bytes("VmSize") + MAX_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    for case in cases:
+        folder, began = _write(case, scratch), time.process_time()
+        said = _outcome(case, folder)
+        worked = time.process_time() - began
+        if worked > MAX_SECONDS:
+            said = f"FAILED: {worked:.0f} s of work"
+        taken = _status_bytes("VmHWM") - begin
+        if taken > MAX_BYTES:
+            said = f"FAILED: {taken >> 20} MiB of memory"
+        os.write(sender, " ".join(said.split()).encode(errors="replace") + b"\n")
+
+
+def _outcome(case: Case, folder: Path) -> str:
+    try:
+        case.target.read(folder, case.victim)
+    except (ValueError, OSError) as error:
+        text = str(error).strip()
+        if not text or len(text) > MAX_MESSAGE:
+            return f"FAILED: message of {type(error).__name__} has {len(text)} characters: {text[:200]}"
+        return f"refused: {type(error).__name__}"
+    except BaseException as error:
+        return f"FAILED: {type(error).__name__}: {str(error)[:300]}"
+    return "read"
+
+
+def _write(case: Case, scratch: Path) -> Path:
+    """The folder of the case, its victim damaged."""
+    folder = scratch / "input"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    files = case.target.files
+    for name in [case.victim] if case.target.name == "video" else [path.name for path in files.iterdir()]:
+        shutil.copyfile(files / name, folder / name)
+    draw = random.Random(case.key)
+    (folder / case.victim).write_bytes(damaged((files / case.victim).read_bytes(), case.victim, draw))
+    return folder
+
+
+def _status_bytes(entry: str) -> int:
+    return int(re.search(rf"{entry}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) << 10
+
+
+def cases_of(rows: list[Target], num_inputs: int, seed: int) -> list[Case]:
+    """Which file of which target is damaged, and the key of the draw that damages it."""
+    found = []
+    for number in range(num_inputs):
+        draw = random.Random(f"{seed}/{number}/which")
+        target = draw.choices(rows, [row.weight for row in rows])[0]
+        found.append(Case(target, draw.choice(target.victims), f"{seed}/{number}"))
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--num-inputs", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--videos", type=Path, help="whole and odd videos to damage; a few are made otherwise")
+    parser.add_argument("--keep", type=Path, help="folder for the inputs that failed")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        cases = cases_of(targets(scratch, options.videos), options.num_inputs, options.seed)
+        for case, said in zip(cases, fates(cases, scratch), strict=True):
+            counts[case.target.name][said.split(":")[0]] += 1
+            if said.startswith("FAILED"):
+                print(f"input {case.key}, {case.target.name}, {case.victim}: {said}", flush=True)
+                if options.keep:
+                    _write(case, options.keep / case.key.replace("/", "-"))
+    print("\n| what is opened | inputs | read | refused | failed |\n|---|---|---|---|---|")
+    for name, count in counts.items():
+        print(f"| {name} | {count.total()} | {count['read']} | {count['refused']} | {count['FAILED']} |")
+    print(f"{time.monotonic() - began:.0f} s, seed {options.seed}")
+    return int(any(count["FAILED"] for count in counts.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
