@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mcvd.data.readers import VideoError
     from mcvd.denoiser import Denoiser
     from mcvd.frames import Condition, FrameBlock
+    from mcvd.gallery import show
     from mcvd.masking import Masking
     from mcvd.module import MCVD
 
@@ -26,6 +27,7 @@ _HOMES = {
     "VideoError": "mcvd.data.readers",
     "build": "mcvd.api",
     "load": "mcvd.api",
+    "show": "mcvd.gallery",
     "read_video": "mcvd.data.video_in",
     "write_video": "mcvd.data.writers",
 }
@@ -46,6 +48,7 @@ __all__ = [
     "noise",
     "read_video",
     "samplers",
+    "show",
     "write_video",
 ]
 

@@ -10,14 +10,18 @@ from collections.abc import Callable, Sequence
 
 DESCRIPTION = "Masked conditional video diffusion: predict, interpolate and generate video with one model."
 FIT_HELP = "train a model (mcvd fit --help lists every option of model, data and trainer)"
+MODEL_HELP = "exported folder, .ckpt, run folder, or user/name on the Hugging Face Hub (default: the model in the box)"
 EXAMPLES = {
     "predict": """examples:
-  mcvd predict street.mp4 --model drive --num-frames 30 --out future.mp4
+  mcvd predict street.mp4 --num-frames 30 --out future.mp4
   mcvd predict street.mp4 --model drive --num-frames 30 --num-samples 4 --out futures/
+  mcvd predict street.mp4 --num-frames 30 --at 40 --out checked.mp4 --gallery
   mcvd predict street.mp4 --model drive --num-frames 30 --backward --out before.gif""",
-    "interpolate": """example:
+    "interpolate": """examples:
+  mcvd interpolate street.mp4 --gap 40:45 --out mended.mp4
   mcvd interpolate street.mp4 --model drive --gap 40:45 --out mended.mp4""",
-    "generate": """example:
+    "generate": """examples:
+  mcvd generate --num-frames 60 --out made.mp4
   mcvd generate --model drive --num-frames 60 --num-samples 4 --seed 1 --out made/""",
     "evaluate": """examples:
   mcvd evaluate --model drive --config datasets/driving_scenes/data.yaml --num-frames 10 --out result.json
@@ -36,12 +40,14 @@ EXAMPLES = {
   mcvd export runs/small/run-1/last.ckpt --out drive
   mcvd export runs/small/run-1/last.ckpt --out drive --license mit --data "our own drives" --scores result.json""",
     "info": """examples:
+  mcvd info
   mcvd info runs/small/run-1
   mcvd info drive --json""",
     "studio": """examples:
+  mcvd studio
   mcvd studio --model drive
   mcvd studio --model drive --port 7860 --max-megabytes 50""",
-    "demo": """example:
+    "demo": """examples:
   mcvd demo
   mcvd demo --video mine.mp4
   mcvd demo --train --out trained""",
@@ -106,7 +112,11 @@ def _status(error: Exception) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    import shtab
+
     parser = argparse.ArgumentParser(prog="mcvd", description=DESCRIPTION, epilog="With --debug, an error shows where.")
+    text = "print a script that completes commands and options: mcvd --print-completion bash"
+    shtab.add_argument_to(parser, "--print-completion", help=text)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("fit", help=FIT_HELP, add_help=False)
 
@@ -173,6 +183,7 @@ def _add_scoring(add: Add) -> None:
     command.add_argument("--num-frames", type=_positive, help="frames to make (default: one block)")
     command.add_argument("--num-clips", type=_positive, help="how many clips, evenly spread (default: 64)")
     command.add_argument("--rate", type=float, metavar="HZ", help="read by time at this rate (default: the model's)")
+    command.add_argument("--json", action="store_true", help="print the card, for scripts")
     _sampling(command)
 
     command = add("fvd", "tell how far two folders of videos are apart (Frechet video distance)")
@@ -188,6 +199,7 @@ def _add_scoring(add: Add) -> None:
     command.add_argument("--random-i3d", type=int, metavar="SEED", help="a random network instead: not FVD")
     command.add_argument("--device", help="cpu, cuda, ... (default: the best there is)")
     command.add_argument("--out", metavar="result.json", help="also write the number with its conditions")
+    command.add_argument("--json", action="store_true", help="print that instead of words, for scripts")
 
 
 def _add_models(add: Add) -> None:
@@ -206,11 +218,11 @@ def _add_models(add: Add) -> None:
     command.add_argument("--scores", nargs="+", metavar="result.json", help=text)
 
     command = add("info", "tell what a model is and what it can do")
-    command.add_argument("model", metavar="MODEL", help="exported folder, .ckpt, run folder, or Hub name")
+    command.add_argument("model", metavar="MODEL", nargs="?", help=MODEL_HELP)
     command.add_argument("--json", action="store_true", help="for scripts")
 
     command = add("studio", "try a model in the browser: drop a video, mark frames, look at several futures")
-    command.add_argument("--model", required=True, help="exported folder, .ckpt, run folder, or Hub name")
+    command.add_argument("--model", help=MODEL_HELP)
     text = "address to listen on (default 127.0.0.1: nobody from outside)"
     command.add_argument("--host", help=text)
     command.add_argument("--port", type=_positive, help="default: the first free one from 7860")
@@ -231,6 +243,8 @@ def _add_data(add: Add) -> None:
         "check",
         help="probe every file, read some clips; exit status 0: training can start",
         description="Probe every file, read some clips and say whether training can start (exit status 0) or not (1).",
+        epilog=EXAMPLES["data"],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     action.add_argument("path", metavar="PATH|data.yaml", help="a folder of videos, a video, or a data.yaml")
     action.add_argument("--root", metavar="FOLDER", help="the folder of videos that a data.yaml leaves open")
@@ -238,15 +252,17 @@ def _add_data(add: Add) -> None:
     action.add_argument("--size", type=_positive, metavar="S", help="height and width of a clip (default: 64)")
     action.add_argument("--batch-size", type=_positive, metavar="B", help="clips in a batch (default: 8)")
     action.add_argument("--rate", type=float, metavar="HZ", help="read by time at this rate (default: every frame)")
+    action.add_argument("--json", action="store_true", help="for scripts")
     action.add_argument("--preview", metavar="FILE.png", help="write a sheet of some training clips")
 
 
 def _model_and_out(command: argparse.ArgumentParser, out: str = "OUT", required: bool = True) -> None:
-    command.add_argument(
-        "--model", required=required, help="exported folder, .ckpt, or user/name on the Hugging Face Hub"
-    )
+    command.add_argument("--model", help=MODEL_HELP)
     text = ".mp4, .gif, .png (a strip), or a folder (one file per sample)" if out == "OUT" else "where scores go"
     command.add_argument("--out", required=required, metavar=out, help=text)
+    if out == "OUT":
+        text = "also a page that shows it, OUT's name with .html, or OUT/index.html"
+        command.add_argument("--gallery", action="store_true", help=text)
 
 
 def _sampling(command: argparse.ArgumentParser) -> None:

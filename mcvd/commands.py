@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib.util import find_spec
 from json import dumps
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,35 +14,34 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from torch import Tensor
 
-from mcvd.api import build, load, load_weights
+from mcvd.api import BOX, build, load, load_weights
 from mcvd.data.module import VideoData
 from mcvd.data.readers import AbstractReader, VideoError, frames_at_rate, open_video
 from mcvd.data.video_in import read_frames
-from mcvd.data.writers import write_video
+from mcvd.made import DEFAULT_FPS, check_out, made_page, page_path, write_made
 from mcvd.module import DEFAULT_SAMPLER, MCVD
 from mcvd.protocols import Protocol
 from mcvd.samplers import AbstractSampler
 from mcvd.samplers.named import named_sampler
 from mcvd.whole import whole
 
-DEFAULT_FPS = 10.0
-
 
 def predict(
     video: str,
-    model: str,
     out: str,
     num_frames: int,
+    model: str | Path = BOX,
     backward: bool = False,
     at: int | None = None,
     only_new: bool = False,
     every_frame: bool = False,
     fps: float | None = None,
+    gallery: bool = False,
     **sampling: Any,
 ) -> None:
     """``mcvd predict``."""
     net, options = _ready(model, sampling)
-    _check_out(out, video)
+    check_out(out, video)
     with open_video(video) as reader:
         if at is None:
             at = 0 if backward else reader.num_frames - 1
@@ -51,23 +49,36 @@ def predict(
             raise VideoError(f"--at {at}: {video} has frames 0 to {reader.num_frames - 1}")
         rate = None if every_frame else net.frame_rate_hz
         if backward:
-            numbers = _frames_around(reader, at, rate, range(net.block.future))
+            steps, unseen = range(net.block.future), range(-num_frames, 0)
         else:
-            numbers = _frames_around(reader, at, rate, range(1 - net.block.past, 1))
-        given = read_frames(reader, numbers, net.size, net.channels)
-    made = net.predict(given, num_frames, backward=backward, **options)
-    if not only_new:
-        shown = given.expand(*made.shape[:-4], *given.shape)
-        made = torch.cat([made, shown] if backward else [shown, made], dim=-4)
-    _write(out, made, fps or net.frame_rate_hz)
+            steps, unseen = range(1 - net.block.past, 1), range(1, num_frames + 1)
+        given, truth = (
+            read_frames(reader, numbers, net.size, net.channels) if numbers else None
+            for numbers in (
+                _frames_around(reader, at, rate, steps),
+                _frames_around(reader, at, rate, unseen) if gallery else [],
+            )
+        )
+    made = net.predict(given, num_frames, backward=backward, **options).flatten(0, -5)
+    past, future = (given[:0], given) if backward else (given, given[:0])
+    title = "What came before" if backward else "What comes next"
+    page = _Gallery(title, net, options, truth if truth is not None and len(truth) == num_frames else None)
+    _write(out, made, past, future, fps or net.frame_rate_hz, page if gallery else None, only_new)
 
 
 def interpolate(
-    video: str, model: str, out: str, gap: range, every_frame: bool = False, fps: float | None = None, **sampling: Any
+    video: str,
+    out: str,
+    gap: range,
+    model: str | Path = BOX,
+    every_frame: bool = False,
+    fps: float | None = None,
+    gallery: bool = False,
+    **sampling: Any,
 ) -> None:
     """``mcvd interpolate``."""
     net, options = _ready(model, sampling)
-    _check_out(out, video)
+    check_out(out, video)
     with open_video(video) as reader:
         if gap.stop > reader.num_frames:
             raise VideoError(f"--gap {gap.start}:{gap.stop}: {video} has {reader.num_frames} frames")
@@ -80,22 +91,29 @@ def interpolate(
     if low == 0 or high == len(whole):
         raise VideoError(f"--gap {gap.start}:{gap.stop} has nothing on one side: use mcvd predict")
     made = net.interpolate(whole[:low], whole[high:], high - low, **options)
-    sides = [side.expand(*made.shape[:-4], *side.shape) for side in (whole[:low], whole[high:])]
-    _write(out, torch.cat([sides[0], made, sides[1]], dim=-4), fps or net.frame_rate_hz)
+    page = _Gallery("A gap filled", net, options, whole[low:high])
+    _write(out, made.flatten(0, -5), whole[:low], whole[high:], fps or net.frame_rate_hz, page if gallery else None)
 
 
 def generate(
-    model: str, out: str, num_frames: int, num_samples: int = 1, fps: float | None = None, **sampling: Any
+    out: str,
+    num_frames: int,
+    model: str | Path = BOX,
+    num_samples: int = 1,
+    fps: float | None = None,
+    gallery: bool = False,
+    **sampling: Any,
 ) -> None:
     """``mcvd generate``."""
     net, options = _ready(model, sampling)
-    _check_out(out)
+    check_out(out)
     made = net.generate(num_frames, num_samples=num_samples, **options)
-    _write(out, made[None] if num_samples > 1 else made, fps or net.frame_rate_hz)
+    page = _Gallery("Made from nothing", net, options, None)
+    _write(out, made, made[0, :0], made[0, :0], fps or net.frame_rate_hz, page if gallery else None)
 
 
 def evaluate(
-    model: str | None = None,
+    model: str | Path = BOX,
     out: str | None = None,
     config: str | None = None,
     root: str | None = None,
@@ -109,13 +127,14 @@ def evaluate(
     random_i3d: int | None = None,
     compare: list[str] | None = None,
     rate: float | None = None,
+    json: bool = False,
     **sampling: Any,
 ) -> None:
     """``mcvd evaluate``."""
     if compare:
         return _compare(*compare)
-    if model is None or out is None:
-        raise ValueError("say what to score and where scores go: --model MODEL --out result.json")
+    if out is None:
+        raise ValueError("say where the scores go: --out result.json")
     from mcvd.card import distance_rows, frame_metrics, make_card
     from mcvd.card_page import card_page
     from mcvd.evaluate import collect_clips, format_table
@@ -148,7 +167,7 @@ def evaluate(
     real, fake = (torch.cat(side) for side in zip(*videos, strict=True))
     device = next(net.parameters()).device
     rows = distance_rows(real, fake.flatten(0, 1), weights, random_i3d, fixed, device)
-    names = {"model": model, "data": config or root}
+    names = {"model": "the model in the box" if model is BOX else str(model), "data": config or root}
     card = make_card(scores, rows, missing, net, clips, fixed, names, ["mcvd", *sys.argv[1:]])
     order = torch.tensor(scores["rows"]["one_sample"]["psnr_per_clip"]).argsort(descending=True).tolist()
     chosen = dict.fromkeys([*order[:2], *order[-2:]])
@@ -156,6 +175,8 @@ def evaluate(
     with whole(out) as part:
         part.write_text(dumps(card, indent=2) + "\n")
     page.write(Path(out).with_suffix(".html"))
+    if json:
+        return print(dumps(card, indent=2))
     print(format_table(scores))
     for title, reason in missing.items():
         print(f"{title}: none, {reason}")
@@ -191,6 +212,7 @@ def fvd(
     random_i3d: int | None = None,
     device: str | None = None,
     out: str | None = None,
+    json: bool = False,
     **choices: Any,
 ) -> None:
     """``mcvd fvd``."""
@@ -202,11 +224,17 @@ def fvd(
     if out:
         with whole(out) as part:
             part.write_text(dumps(result, indent=2) + "\n")
-    print(format_distance(result))
+    print(dumps(result, indent=2) if json else format_distance(result))
 
 
 def data(
-    action: str, path: str, root: str | None = None, rate: float | None = None, preview: str | None = None, **facts: Any
+    action: str,
+    path: str,
+    root: str | None = None,
+    rate: float | None = None,
+    preview: str | None = None,
+    json: bool = False,
+    **facts: Any,
 ) -> None:
     """``mcvd data check``."""
     from mcvd.data.check import check_data, write_preview
@@ -220,14 +248,17 @@ def data(
     except FileNotFoundError as error:
         raise VideoError(f"training cannot start: {error}") from None
     report = check_data(found)
-    for line in report.lines:
-        print(line)
+    if json:
+        print(dumps({"ready": not report.problem, "problem": report.problem, "lines": report.lines}, indent=2))
+    else:
+        print("\n".join(report.lines))
     if preview and report.clips:
         write_preview(preview, report.clips)
-        print(f"preview: {preview}")
+        print(f"preview: {preview}", file=sys.stderr)
     if report.problem:
         raise VideoError(f"training cannot start: {report.problem}")
-    print("training can start")
+    if not json:
+        print("training can start")
 
 
 def convert(checkpoint: str, config: str, out: str, raw: bool = False) -> None:
@@ -250,16 +281,18 @@ def export(checkpoint: str, out: str, **about: Any) -> None:
     print(f"{checkpoint} is now the model {out}: {describe(model)}")
 
 
-def info(model: str, json: bool = False) -> None:
+def info(model: str | Path = BOX, json: bool = False) -> None:
     """``mcvd info``."""
     from mcvd.info import format_facts, model_facts
+    from mcvd.model_card import told_data
 
-    facts = model_facts(load(model))
+    _say_if_box(model)
+    facts = model_facts(load(model)) | {"trained_on": told_data(model)}
     print(dumps(facts, indent=2) if json else format_facts(facts))
 
 
 def studio(
-    model: str,
+    model: str | Path = BOX,
     host: str = "127.0.0.1",
     port: int | None = None,
     max_megabytes: int = 200,
@@ -274,7 +307,7 @@ def studio(
     from mcvd.studio.service import Studio
 
     net, _ = _ready(model, {"device": device})
-    name = Path(model).resolve().name if Path(model).exists() else model
+    name = Path(model).resolve().name if Path(model).exists() else str(model)
     page, url = serve(Studio(net, name, Limits(megabytes=max_megabytes, frames=max_frames)), host, port)
     print(f"mcvd studio: {url} (stop with Ctrl+C)", flush=True)
     page.block_thread()
@@ -302,11 +335,17 @@ def describe(model: MCVD) -> str:
     )
 
 
-def _ready(model: str, sampling: dict[str, Any]) -> tuple[MCVD, dict[str, Any]]:
+def _say_if_box(model: str | Path) -> None:
+    if model is BOX:
+        print("mcvd: no model was named: taking the small one in the box", file=sys.stderr)
+
+
+def _ready(model: str | Path, sampling: dict[str, Any]) -> tuple[MCVD, dict[str, Any]]:
     """The model on its device, and the options of its verbs."""
+    _say_if_box(model)
     device = _device(sampling.pop("device", None))
     sampler = _sampler(sampling.pop("sampler", None), sampling.pop("steps", None))
-    return load(model).to(device), {**sampling, "sampler": sampler, "progress": True}
+    return load(model).to(device), {**sampling, "sampler": sampler}
 
 
 def _device(name: str | None) -> torch.device:
@@ -355,27 +394,34 @@ def _frames_around(reader: AbstractReader, at: int, rate: float | None, steps: r
     return [int(np.abs(times - time).argmin()) for time in inside]
 
 
-def _check_out(out: str, video: str | None = None) -> None:
-    """Refuse, before any work, an output that cannot be written or would replace its own input."""
-    path = Path(out)
-    if video is not None and path.exists() and os.path.samefile(path, video):
-        raise ValueError(f"--out {out} is the input itself: choose another name")
-    if path.suffix.lower() not in ("", ".mp4", ".gif", ".png"):
-        raise ValueError(f"--out {out}: the ending must be .mp4, .gif or .png, or none for a folder")
-    if not path.suffix and path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise FileExistsError(f"--out {out} is not empty: choose another folder, nothing was written")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"--out {out}: there is no folder {path.parent}")
+class _Gallery(NamedTuple):
+    """What the page of made videos tells beside them."""
+
+    title: str
+    model: MCVD
+    options: dict[str, Any]
+    truth: Tensor | None
+
+    @property
+    def note(self) -> str:
+        sampler, seed = self.options["sampler"], self.options.get("seed", 0)
+        return f"{describe(self.model)}. {sampler!r}, {sampler.num_calls} network calls a block, seed {seed}."
 
 
-def _write(out: str, video: Tensor, fps: float | None) -> None:
-    """Write uint8 (1, T, C, H, W) or (1, K, T, C, H, W): several samples side by side, or a file each in a folder."""
-    samples = video[0] if video.ndim == 6 else video
-    path, fps = Path(out), fps or DEFAULT_FPS
-    if path.suffix:
-        write_video(path, torch.cat(list(samples), dim=-2 if path.suffix.lower() == ".png" else -1), fps)
-    else:
-        path.mkdir(parents=True, exist_ok=True)
-        for number, sample in enumerate(samples):
-            write_video(path / f"sample-{number}.mp4", sample, fps)
-    print(f"{out}: {len(samples)} x {samples.shape[1]} frames at {fps:g} Hz", file=sys.stderr)
+def _write(
+    out: str,
+    samples: Tensor,
+    past: Tensor,
+    future: Tensor,
+    fps: float | None,
+    gallery: _Gallery | None,
+    only_new: bool = False,
+) -> None:
+    """Write uint8 (K, T, C, H, W) between the given frames (P, C, H, W) and (F, C, H, W), and say so."""
+    fps = fps or DEFAULT_FPS
+    sides = [side[:0] if only_new else side for side in (past, future)]
+    before, after = (side.expand(len(samples), *side.shape) for side in sides)
+    print(write_made(out, torch.cat([before, samples, after], 1), fps), file=sys.stderr)
+    if gallery:
+        page = made_page(gallery.title, gallery.note, samples, past, future, gallery.truth, fps)
+        print(f"{page.write(page_path(out))}: the same to look at", file=sys.stderr)

@@ -128,7 +128,7 @@ def _page(model: MCVD, clips: Tensor, scores: dict[str, Any], out: Path) -> Page
         "network predicts, looks back, fills gaps and invents.",
     )
     shown = clips[:NUM_SHOWN]
-    options: dict[str, Any] = {"sampler": SAMPLER, "seed": 7, "progress": True}
+    options: dict[str, Any] = {"sampler": SAMPLER, "seed": 7}
 
     past, truth = shown[:, : block.past], shown[:, block.past :][:, :NUM_PREDICTED]
     made = model.predict(past, NUM_PREDICTED, num_samples=2, **options)

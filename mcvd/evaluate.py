@@ -9,8 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Subset
-from tqdm import tqdm
 
+from mcvd.bars import progress_bar
 from mcvd.baselines import blend, copy_first, copy_last, extrapolate
 from mcvd.data.clips import ClipDataset
 from mcvd.data.module import VideoData
@@ -54,7 +54,7 @@ def evaluate(
         guidance: see `Denoiser.bind`.
         seed: the same seed gives the same scores, whatever the batches.
         batch_size: videos made at once at most, to bound memory.
-        progress: show a progress bar when the output is a terminal.
+        progress: show a progress bar on a terminal or in a notebook.
         metrics: of `mcvd.metrics.frame_metrics`, and `mcvd.metrics.lpips.lpips`.
         watch: called with each batch: given before, samples (B, K, T, C, H, W), truth, given after.
 
@@ -106,7 +106,7 @@ def evaluate(
         own_seeds = [seeds.getrandbits(48) for _ in batch]
         if number % num_processes != rank:
             continue
-        samples = _make(model, past, future, shape[0], seed=own_seeds, **options)
+        samples = _make(model, past, future, shape[0], seed=own_seeds, progress=False, **options)
         if watch:
             watch(past, samples, truth, future)
         videos = _baselines(past, future, shape[0]) | {"one_sample": samples}
@@ -274,7 +274,7 @@ def _num_given(model: MCVD, task: Task) -> tuple[int, int]:
 def _batches(clips: Tensor | Iterable[Tensor], size: int, progress: bool) -> Iterator[Tensor]:
     """The clips again, no more than ``size`` at a time."""
     total = len(clips) if isinstance(clips, Tensor) else None
-    with tqdm(total=total, unit="clip", disable=None if progress else True, leave=False) as bar:
+    with progress_bar(total, "clips", progress) as bar:
         for batch in [clips] if isinstance(clips, Tensor) else clips:
             if batch.ndim != 5 or batch.dtype != torch.uint8:
                 raise ValueError(f"clips must be uint8 (N, T, C, H, W), got {batch.dtype} {tuple(batch.shape)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -36,13 +36,13 @@ class Shown(NamedTuple):
         caption: what it is.
         video: uint8 (T, C, H, W), or the path of a .mp4, .gif, .png or .jpg file, which is shown as it is.
         given: numbers of the frames that the model was given; they get a blue border.
-        made: whether the others were made (orange border) or are the truth (grey border).
+        made: whether the others were made (orange border) or are the truth (grey border); None: no borders at all.
     """
 
     caption: str
     video: Tensor | Path | str
     given: Collection[int] = ()
-    made: bool = True
+    made: bool | None = True
 
 
 class Column(NamedTuple):
@@ -101,7 +101,7 @@ class Page:
         figures = []
         for item in map(_shown, shown):
             if isinstance(item.video, Tensor):
-                self._has_marks = True
+                self._has_marks |= item.made is not None
                 media = _video_element(_encode(_marked(item), fps), "video/mp4", item.caption)
             else:
                 path = Path(item.video)
@@ -231,6 +231,8 @@ class Page:
         style = f"<style>{PARTS_STYLE}{GUEST_STYLE}</style>"
         return f'<div class="mcvd">{style}{self._legend()}{"".join(self._parts)}</div>'
 
+    _repr_html_ = fragment  # as the last value of a notebook's cell a page shows itself
+
     def _legend(self) -> str:
         marks = "".join(f'<span><i class="{kind}"></i>{words}</span>' for kind, words in _LEGEND.items())
         return f'<p class="legend">{marks}</p>' if self._has_marks else ""
@@ -244,6 +246,26 @@ class Page:
         with whole(path) as part:
             part.write_text(self.html(), encoding="utf-8")
         return Path(path)
+
+
+def show(videos: Tensor | Mapping[str, Tensor], fps: float = 10) -> Page:
+    """Videos side by side, to be the last value of a notebook's cell: they play in it by themselves.
+
+    Args:
+        videos: uint8 (T, C, H, W), several as (B, T, C, H, W) or (B, K, T, C, H, W), or named ones, each (T, C, H, W).
+        fps: frames per second.
+
+    Returns:
+        A page, which a notebook shows and ``write`` saves.
+
+    Example::
+
+        mcvd.show({"filmed": video, "made": future[0]})
+    """
+    if isinstance(videos, Tensor):
+        several = videos.flatten(0, -5) if videos.ndim > 4 else videos[None]
+        videos = {str(number) if len(several) > 1 else "": video for number, video in enumerate(several)}
+    return Page("Videos").videos([Shown(name, video, made=None) for name, video in videos.items()], fps)
 
 
 def _shown(item: Shown | tuple) -> Shown:
@@ -261,10 +283,12 @@ def _kind(shown: Shown, frame: int) -> str:
 
 
 def _marked(shown: Shown) -> Tensor:
-    """The video enlarged, each frame with its border in colour, uint8 (T, 3, H', W')."""
+    """The video enlarged, each frame with its border in colour if it has one, uint8 (T, 3, H', W')."""
     video = shown.video.expand(-1, 3, -1, -1)
     scale = max(1, round(_SHOWN_PIXELS / min(video.shape[-2:])))
     video = video.repeat_interleave(scale, -2).repeat_interleave(scale, -1)
+    if shown.made is None:
+        return video
     colours = {"given": GIVEN, "made": MADE, "truth": TRUTH}
     borders = [list(bytes.fromhex(colours[_kind(shown, t)][1:])) for t in range(len(video))]
     height, width = (side + 2 * _BORDER_PIXELS for side in video.shape[-2:])

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from mcvd.bars import progress_bar
 from mcvd.denoiser import Denoiser, Dropped
 from mcvd.draws import RowNoise
 from mcvd.frames import Condition, FrameBlock, model_from_pixels, pixels_from_model
@@ -38,7 +39,7 @@ class SamplingOptions(TypedDict, total=False):
         precision: of the network: "float32", "bf16" or "fp16"; the sampler's state is float32 whatever it is.
         seed: same seed, same video; one number, or one per given video.
         batch_size: videos made at once at most, to bound memory; it does not change the result.
-        progress: show a progress bar when the output is a terminal.
+        progress: show a progress bar on a terminal or in a notebook (default True).
         claim_past_visible: only to repeat published numbers of models with ``past_embedding`` (see `Denoiser.bind`).
     """
 
@@ -76,7 +77,7 @@ class Generation:
     num_samples: int = 1
     seed: int | Sequence[int] = 0
     batch_size: int | None = None
-    progress: bool = False
+    progress: bool = True
     claim_past_visible: bool = False
     max_cache_bytes: int = MAX_CACHE_BYTES
 
@@ -94,12 +95,13 @@ class Generation:
         keys = self._keys(num_videos)
         num_steps = sum(1 for _ in plan(self.block, past.shape[1], future.shape[1], num_frames, self.overlap))
         parts = list(self._parts(num_videos, past.shape[-2:]))
-        total = num_steps * self.sampler.num_calls * len(parts)
-        with tqdm(total=total, unit="call", disable=None if self.progress else True, leave=False) as bar:
+        total = num_videos * samples * num_frames
+        frames_a_call = total / (num_steps * self.sampler.num_calls * len(parts))
+        with progress_bar(total, "frames", self.progress) as bar:
             # All parts advance together: each yields the same block of its own videos.
             parallel = [
                 rollout(
-                    self._maker([keys[v][s] for v in videos for s in chosen], bar),
+                    self._maker([keys[v][s] for v in videos for s in chosen], bar, frames_a_call),
                     self.block,
                     *(model_from_pixels(side[videos.start : videos.stop].to(self._device)) for side in (past, future)),
                     num_frames,
@@ -154,7 +156,9 @@ class Generation:
                     range(sample, min(sample + samples, self.num_samples)),
                 )
 
-    def _maker(self, keys: Sequence[tuple[int, ...]], bar: tqdm) -> Callable[[Condition, int, bool], Tensor]:
+    def _maker(
+        self, keys: Sequence[tuple[int, ...]], bar: tqdm, frames_a_call: float
+    ) -> Callable[[Condition, int, bool], Tensor]:
         def make(condition: Condition, number: int, sees_made: bool) -> Tensor:
             draw = RowNoise([(*key, number) for key in keys])
             if self.context_noise and sees_made:
@@ -167,7 +171,7 @@ class Generation:
                 denoise = self.denoiser.bind(condition, self.guidance, self.guidance_drops, self.claim_past_visible)
 
                 def counted(noisy: Tensor, t: Tensor) -> Tensor:
-                    bar.update()
+                    bar.update(frames_a_call)
                     return denoise(noisy, t)
 
                 blank = condition.past.new_empty(len(keys), self.block.current, *condition.past.shape[2:])

@@ -42,7 +42,7 @@ def model_facts(model: MCVD) -> dict[str, Any]:
 
 
 def format_facts(facts: dict[str, Any]) -> str:
-    """`model_facts` as lines for a terminal."""
+    """`model_facts`, and ``trained_on`` if that is known, as lines for a terminal."""
     block, (height, width) = facts["block"], facts["size"]
     rate = f" at {facts['frame_rate_hz']:g} Hz" if facts["frame_rate_hz"] else ""
     lines = [
@@ -53,6 +53,8 @@ def format_facts(facts: dict[str, Any]) -> str:
         f"guidance    {'yes' if facts['guidance'] else 'no: it was never trained with all context hidden'}",
         f"noise       context noise up to {facts['context_noise']:g}",
     ]
+    if facts.get("trained_on"):
+        lines.append(f"trained on  {facts['trained_on']}")
     for task, reason in facts["tasks"].items():
         lines.append(f"{task:<12}{'yes' if reason is None else f'no: {reason}'}")
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from mcvd.info import model_facts
+from mcvd.storage import CARD
 from mcvd.wording import describe_conditions, row_title
 
 if TYPE_CHECKING:
@@ -93,6 +94,15 @@ def model_card(model: MCVD, name: str, about: About) -> str:
     if not about.get("scores"):
         lines += ["Not measured. `mcvd evaluate` does it, beside copying the last frame.", ""]
     return "\n".join([*lines, "## Licence", "", about.get("license") or "Not told.", ""])
+
+
+def told_data(source: str | Path) -> str | None:
+    """What the card in an exported folder tells of the training data, or where the card is; None without one."""
+    card = Path(source) / CARD
+    if not card.is_file():
+        return None
+    _, _, after = card.read_text(encoding="utf-8").partition("\n## Training data\n")
+    return " ".join(after.partition("\n## ")[0].split()) or f"see {card}"
 
 
 def _use(facts: dict[str, Any]) -> list[str]:

@@ -98,7 +98,7 @@ def preview(model: MCVD, clips: Tensor, sampler: AbstractSampler) -> dict[str, t
         if (context and not (before if task == "predict" else after).shape[1]) or not _can(model, before, after):
             continue
         made = torch.empty_like(current)
-        for start, frames in model.stream(before, current.shape[1], future=after, sampler=sampler):
+        for start, frames in model.stream(before, current.shape[1], future=after, sampler=sampler, progress=False):
             made[:, start : start + frames.shape[1]] = frames
         truth, made = (torch.cat([before, middle, after], 1) for middle in (current.cpu(), made))
         given = [*range(before.shape[1]), *range(truth.shape[1] - after.shape[1], truth.shape[1])]

@@ -1,6 +1,7 @@
 """The commands, as a user types them: what they write, what they say, and with which status they leave."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -73,6 +74,16 @@ def test_only_new_leaves_the_given_frames_out(model, video, tmp_path):
     assert len(frames(out)) == 4
 
 
+def test_without_a_model_the_one_in_the_box_is_taken_and_named(tmp_path, capsys):
+    out = tmp_path / "out.png"
+    assert main(["generate", "--num-frames", "2", "--out", str(out), *FAST]) == 0
+    assert out.exists()
+    assert "the small one in the box" in capsys.readouterr().err
+    assert main(["info"]) == 0
+    said = capsys.readouterr()
+    assert "64x64, colour" in said.out and "in the box" in said.err
+
+
 def test_a_folder_gets_a_file_per_sample(model, tmp_path):
     out = tmp_path / "made"
     words = ["generate", "--model", model, "--num-frames", "4", "--num-samples", "3", "--out", str(out), *FAST]
@@ -94,6 +105,43 @@ def test_interpolate_remakes_the_gap_and_keeps_the_rest(model, video, tmp_path):
     made = greys(out)
     assert len(made) == 15
     assert made[:5] + made[8:] == pytest.approx([0, 2, 4, 6, 8, 16, 18, 20, 22, 24, 26, 28], abs=0.6)
+
+
+@pytest.mark.parametrize(
+    ("words", "page", "num_videos"),
+    [
+        (["predict", "VIDEO", "--num-frames", "4", "--at", "10", "--num-samples", "2", "--out", "o.mp4"], "o.html", 4),
+        (["predict", "VIDEO", "--num-frames", "4", "--out", "o"], "o/index.html", 2),
+        (["predict", "VIDEO", "--num-frames", "4", "--backward", "--out", "o.gif"], "o.html", 2),
+        (["interpolate", "VIDEO", "--gap", "10:16", "--out", "o.mp4"], "o.html", 3),
+        (["generate", "--num-frames", "4", "--num-samples", "3", "--out", "o"], "o/index.html", 3),
+    ],
+)
+def test_a_gallery_shows_what_was_made_beside_truth_and_rule(
+    words, page, num_videos, model, video, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    words = [video if word == "VIDEO" else word for word in words]
+    assert main([*words, "--model", model, "--gallery", *FAST]) == 0
+    html = (tmp_path / page).read_text()
+    assert html.count("<video") == num_videos
+    assert ("<polyline" in html) == ("--at" in words or "--gap" in words)
+
+
+def test_a_completion_script_is_printed(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["--print-completion", "bash"])
+    assert left.value.code == 0
+    assert "--num-frames" in capsys.readouterr().out
+
+
+def test_scripts_read_json(model, video, tmp_path, capsys):
+    root = Path(video).parent
+    words = ["evaluate", "--model", model, "--root", str(root), "--num-samples", "1", "--out", str(tmp_path / "r.json")]
+    assert main([*words, "--json", *FAST]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((tmp_path / "r.json").read_text())
+    assert main(["data", "check", str(root), "--num-frames", "3", "--json"]) in (0, 1)
+    assert {"ready", "problem", "lines"} == json.loads(capsys.readouterr().out).keys()
 
 
 def test_evaluate_scores_the_model_beside_copying(model, video, tmp_path, capsys):

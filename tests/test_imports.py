@@ -11,14 +11,14 @@ ROOT = Path(__file__).parents[1]
 
 # From the ground up; a module imports from its own floor and from those below.
 FLOORS = [
-    {"frames", "metrics", "draws", "whole", "storage", "baselines", "wording"},
+    {"bars", "frames", "metrics", "draws", "whole", "storage", "baselines", "wording"},
     {"masking", "noise", "nets", "data", "chart", "page_style"},
     {"denoiser", "samplers", "compat_config", "compat_keys", "compat"},
     {"rollout"},
     {"generation"},
     {"module", "info", "model_card", "api"},
     {"averaging", "checkpoints", "preview", "progress", "runs", "stopping"},
-    {"evaluate", "gallery", "fvd_folders", "protocols", "card", "card_page", "compare"},
+    {"evaluate", "gallery", "made", "fvd_folders", "protocols", "card", "card_page", "compare"},
     {"fit", "demo", "studio"},
     {"commands"},
     {"cli"},

@@ -81,7 +81,7 @@ def make(
         options["num_samples"] = wish.num_samples
     frames = torch.full((wish.num_samples, length, *clip.frames.shape[1:]), 128, dtype=torch.uint8)
     is_made = torch.zeros(length, dtype=torch.bool)
-    for start, block in model.stream(past, length, future=future, **options):
+    for start, block in model.stream(past, length, future=future, progress=False, **options):
         new = block.reshape(wish.num_samples, -1, *frames.shape[2:])
         frames[:, start : start + new.shape[1]] = new
         is_made[start : start + new.shape[1]] = True

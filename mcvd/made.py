@@ -1,0 +1,102 @@
+"""What a command made, on disk: videos, and a page that shows them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mcvd.baselines import blend, copy_first, copy_last
+from mcvd.data.writers import write_video
+from mcvd.gallery import Page
+from mcvd.metrics.frames import mean_squared_error, psnr_from_mse
+
+DEFAULT_FPS = 10.0
+_STRIP_COLUMNS = 24
+
+
+def check_out(out: str, video: str | None = None) -> None:
+    """Refuse, before any work, an output that cannot be written or would replace its own input.
+
+    Raises:
+        ValueError: it is the input, or its ending is none of ours.
+        FileExistsError: a folder that holds something already.
+        FileNotFoundError: there is no folder to write it to.
+    """
+    path = Path(out)
+    if video is not None and path.exists() and os.path.samefile(path, video):
+        raise ValueError(f"--out {out} is the input itself: choose another name")
+    if path.suffix.lower() not in ("", ".mp4", ".gif", ".png"):
+        raise ValueError(f"--out {out}: the ending must be .mp4, .gif or .png, or none for a folder")
+    if not path.suffix and path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(f"--out {out} is not empty: choose another folder, nothing was written")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"--out {out}: there is no folder {path.parent}")
+
+
+def write_made(out: str, samples: Tensor, fps: float) -> str:
+    """Write uint8 (K, T, C, H, W): samples side by side in one file, or a file each in a folder.
+
+    Returns:
+        What was written, in a line.
+    """
+    path = Path(out)
+    if path.suffix:
+        write_video(path, torch.cat(list(samples), dim=-2 if path.suffix.lower() == ".png" else -1), fps)
+    else:
+        path.mkdir(parents=True, exist_ok=True)
+        for number, sample in enumerate(samples):
+            write_video(path / f"sample-{number}.mp4", sample, fps)
+    return f"{out}: {len(samples)} x {samples.shape[1]} frames at {fps:g} Hz"
+
+
+def page_path(out: str) -> Path:
+    """Where the page of an output goes: into its folder, or beside its file."""
+    path = Path(out)
+    return path.with_suffix(".html") if path.suffix else path / "index.html"
+
+
+def made_page(
+    title: str,
+    note: str,
+    samples: Tensor,
+    past: Tensor,
+    future: Tensor,
+    truth: Tensor | None,
+    fps: float,
+) -> Page:
+    """A page of made videos beside the truth, where it is known, and a rule that needs no model.
+
+    Args:
+        title: of the page.
+        note: a paragraph below it.
+        samples: uint8 (K, T, C, H, W), the made frames alone.
+        past: uint8 (P, C, H, W), given before them; P may be 0.
+        future: uint8 (F, C, H, W), given after them; F may be 0.
+        truth: uint8 (T, C, H, W) or None.
+        fps: of the videos.
+    """
+    num_frames = samples.shape[1]
+    rows = {} if truth is None else {"truth": truth}
+    rows |= {f"sample {i + 1}" if len(samples) > 1 else "made": sample for i, sample in enumerate(samples)}
+    if len(past) and len(future):
+        rows["cross-fade"] = blend(past[None], future[None], num_frames)[0]
+    elif len(past):
+        rows["last frame repeated"] = copy_last(past[None], num_frames)[0]
+    elif len(future):
+        rows["first frame repeated"] = copy_first(future[None], num_frames)[0]
+    given = {*range(len(past)), *range(len(past) + num_frames, len(past) + num_frames + len(future))}
+    shown = [
+        (name, torch.cat([past, row, future]), given, name.startswith(("sample", "made"))) for name, row in rows.items()
+    ]
+    page = Page(title, note).videos(shown, fps)
+    numbers = range(0, len(shown[0][1]), -(-len(shown[0][1]) // _STRIP_COLUMNS))
+    places = {column for column, number in enumerate(numbers) if number in given}
+    page.strip([(name, video[list(numbers)], places, made) for name, video, _, made in shown], numbers)
+    if truth is not None and num_frames > 1:
+        scored = {name: row for name, row in rows.items() if name != "truth"}
+        errors = mean_squared_error(torch.stack([*scored.values()])[None], truth[None, None])
+        page.curves(dict(zip(scored, psnr_from_mse(errors)[0].tolist(), strict=True)), "PSNR in dB", "made frame")
+    return page
