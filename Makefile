@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv demo test lint types bench clean
+.PHONY: venv demo test lint types docs bench clean
 venv: .venv/installed
 
 .venv/installed: pyproject.toml
@@ -26,6 +26,9 @@ lint: venv
 
 types: venv
 	$(BIN)/mypy
+
+docs: venv
+	$(BIN)/mkdocs build --quiet --strict
 
 bench: venv
 	$(BIN)/python tools/bench.py

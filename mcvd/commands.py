@@ -6,17 +6,15 @@ import sys
 from importlib.util import find_spec
 from json import dumps
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mcvd.api import BOX, build, load, load_weights
 from mcvd.data.readers import AbstractReader, VideoError, frames_at_rate, open_video
 from mcvd.data.video_in import read_frames
-from mcvd.made import DEFAULT_FPS, check_out, made_page, page_path, write_made
-from mcvd.module import MCVD
+from mcvd.info import describe
+from mcvd.made import Gallery, check_out, write_made
 from mcvd.opening import device_of, ready, say_if_box, scoring_data
 from mcvd.whole import whole
 
@@ -57,8 +55,8 @@ def predict(
     made = net.predict(given, num_frames, backward=backward, **options).flatten(0, -5)
     past, future = (given[:0], given) if backward else (given, given[:0])
     title = "What came before" if backward else "What comes next"
-    page = _Gallery(title, net, options, truth if truth is not None and len(truth) == num_frames else None)
-    _write(out, made, past, future, fps or net.frame_rate_hz, page if gallery else None, only_new)
+    page = Gallery(title, net, options, truth if truth is not None and len(truth) == num_frames else None)
+    write_made(out, made, past, future, fps or net.frame_rate_hz, page if gallery else None, only_new)
 
 
 def interpolate(
@@ -86,8 +84,8 @@ def interpolate(
     if low == 0 or high == len(whole):
         raise VideoError(f"--gap {gap.start}:{gap.stop} has nothing on one side: use mcvd predict")
     made = net.interpolate(whole[:low], whole[high:], high - low, **options)
-    page = _Gallery("A gap filled", net, options, whole[low:high])
-    _write(out, made.flatten(0, -5), whole[:low], whole[high:], fps or net.frame_rate_hz, page if gallery else None)
+    page = Gallery("A gap filled", net, options, whole[low:high])
+    write_made(out, made.flatten(0, -5), whole[:low], whole[high:], fps or net.frame_rate_hz, page if gallery else None)
 
 
 def generate(
@@ -103,8 +101,8 @@ def generate(
     net, options = ready(model, sampling, from_nothing=True)
     check_out(out)
     made = net.generate(num_frames, num_samples=num_samples, **options)
-    page = _Gallery("Made from nothing", net, options, None)
-    _write(out, made, made[0, :0], made[0, :0], fps or net.frame_rate_hz, page if gallery else None)
+    page = Gallery("Made from nothing", net, options, None)
+    write_made(out, made, made[0, :0], made[0, :0], fps or net.frame_rate_hz, page if gallery else None)
 
 
 def fvd(
@@ -227,16 +225,6 @@ def demo(out: str | None = None, train: bool = False, video: str | None = None) 
     )
 
 
-def describe(model: MCVD) -> str:
-    """A model in half a line."""
-    block, (height, width) = model.block, model.size
-    millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-    return (
-        f"{millions:.1f} M parameters, {block.past} | {block.current} | {block.future} frames "
-        f"of {height}x{width}x{model.channels}"
-    )
-
-
 def _frames_around(reader: AbstractReader, at: int, rate: float | None, steps: range) -> list[int]:
     """Numbers of the frames shown ``step / rate`` seconds from frame ``at``, without those outside of the video."""
     if rate is None:
@@ -247,36 +235,3 @@ def _frames_around(reader: AbstractReader, at: int, rate: float | None, steps: r
     wanted = [times[at] + step / rate for step in steps]
     inside = [time for time in wanted if times[0] - half < time < times[-1] + 2 * half]
     return [int(np.abs(times - time).argmin()) for time in inside]
-
-
-class _Gallery(NamedTuple):
-    """What the page of made videos tells beside them."""
-
-    title: str
-    model: MCVD
-    options: dict[str, Any]
-    truth: Tensor | None
-
-    @property
-    def note(self) -> str:
-        sampler, seed = self.options["sampler"], self.options.get("seed", 0)
-        return f"{describe(self.model)}. {sampler!r}, {sampler.num_calls} network calls a block, seed {seed}."
-
-
-def _write(
-    out: str,
-    samples: Tensor,
-    past: Tensor,
-    future: Tensor,
-    fps: float | None,
-    gallery: _Gallery | None,
-    only_new: bool = False,
-) -> None:
-    """Write uint8 (K, T, C, H, W) between the given frames (P, C, H, W) and (F, C, H, W), and say so."""
-    fps = fps or DEFAULT_FPS
-    sides = [side[:0] if only_new else side for side in (past, future)]
-    before, after = (side.expand(len(samples), *side.shape) for side in sides)
-    print(write_made(out, torch.cat([before, samples, after], 1), fps), file=sys.stderr)
-    if gallery:
-        page = made_page(gallery.title, gallery.note, samples, past, future, gallery.truth, fps)
-        print(f"{page.write(page_path(out))}: the same to look at", file=sys.stderr)

@@ -171,7 +171,7 @@ class Generation:
                 denoise = self.denoiser.bind(condition, self.guidance, self.guidance_drops, self.claim_past_visible)
 
                 def counted(noisy: Tensor, t: Tensor) -> Tensor:
-                    bar.update(frames_a_call)
+                    bar.update(min(frames_a_call, bar.total - bar.n))
                     return denoise(noisy, t)
 
                 blank = condition.past.new_empty(len(keys), self.block.current, *condition.past.shape[2:])

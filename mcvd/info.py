@@ -41,6 +41,16 @@ def model_facts(model: MCVD) -> dict[str, Any]:
     }
 
 
+def describe(model: MCVD) -> str:
+    """A model in half a line."""
+    block, (height, width) = model.block, model.size
+    millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    return (
+        f"{millions:.1f} M parameters, {block.past} | {block.current} | {block.future} frames "
+        f"of {height}x{width}x{model.channels}"
+    )
+
+
 def format_facts(facts: dict[str, Any]) -> str:
     """`model_facts`, and ``trained_on`` if that is known, as lines for a terminal."""
     block, (height, width) = facts["block"], facts["size"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,7 +13,9 @@ from torch import Tensor
 from mcvd.baselines import blend, copy_first, copy_last
 from mcvd.data.writers import write_video
 from mcvd.gallery import Page
+from mcvd.info import describe
 from mcvd.metrics.frames import mean_squared_error, psnr_from_mse
+from mcvd.module import MCVD
 
 DEFAULT_FPS = 10.0
 _STRIP_COLUMNS = 24
@@ -36,26 +40,62 @@ def check_out(out: str, video: str | None = None) -> None:
         raise FileNotFoundError(f"--out {out}: there is no folder {path.parent}")
 
 
-def write_made(out: str, samples: Tensor, fps: float) -> str:
-    """Write uint8 (K, T, C, H, W): samples side by side in one file, or a file each in a folder.
+class Gallery(NamedTuple):
+    """What the page of made videos tells of them.
 
-    Returns:
-        What was written, in a line.
+    Args:
+        title: of the page.
+        model: that made them.
+        options: that they were made with.
+        truth: uint8 (T, C, H, W) where it is known.
     """
-    path = Path(out)
+
+    title: str
+    model: MCVD
+    options: dict[str, Any]
+    truth: Tensor | None
+
+    @property
+    def note(self) -> str:
+        """All that the videos depend on, in a line."""
+        sampler, seed = self.options["sampler"], self.options.get("seed", 0)
+        return f"{describe(self.model)}. {sampler!r}, {sampler.num_calls} network calls a block, seed {seed}."
+
+
+def write_made(
+    out: str,
+    samples: Tensor,
+    past: Tensor,
+    future: Tensor,
+    fps: float | None,
+    gallery: Gallery | None,
+    only_new: bool = False,
+) -> None:
+    """Write what a command made, with the given frames around it, and say so on the standard error.
+
+    Args:
+        out: a file, which gets the samples side by side, or a folder, which gets a file for each.
+        samples: uint8 (K, T, C, H, W).
+        past: uint8 (P, C, H, W), given before them; P may be 0.
+        future: uint8 (F, C, H, W), given after them; F may be 0.
+        fps: of the videos; None is 10.
+        gallery: for a page beside the file, or in the folder.
+        only_new: leave the given frames out.
+    """
+    path, fps = Path(out), fps or DEFAULT_FPS
+    before, after = (side[: 0 if only_new else None].expand(len(samples), -1, -1, -1, -1) for side in (past, future))
+    videos = torch.cat([before, samples, after], 1)
     if path.suffix:
-        write_video(path, torch.cat(list(samples), dim=-2 if path.suffix.lower() == ".png" else -1), fps)
+        write_video(path, torch.cat(list(videos), dim=-2 if path.suffix.lower() == ".png" else -1), fps)
     else:
         path.mkdir(parents=True, exist_ok=True)
-        for number, sample in enumerate(samples):
-            write_video(path / f"sample-{number}.mp4", sample, fps)
-    return f"{out}: {len(samples)} x {samples.shape[1]} frames at {fps:g} Hz"
-
-
-def page_path(out: str) -> Path:
-    """Where the page of an output goes: into its folder, or beside its file."""
-    path = Path(out)
-    return path.with_suffix(".html") if path.suffix else path / "index.html"
+        for number, video in enumerate(videos):
+            write_video(path / f"sample-{number}.mp4", video, fps)
+    print(f"{out}: {len(videos)} x {videos.shape[1]} frames at {fps:g} Hz", file=sys.stderr)
+    if gallery:
+        page = made_page(gallery.title, gallery.note, samples, past, future, gallery.truth, fps)
+        place = path.with_suffix(".html") if path.suffix else path / "index.html"
+        print(f"{page.write(place)}: the same to look at", file=sys.stderr)
 
 
 def made_page(

@@ -1,0 +1,83 @@
+"""Every command and every snippet of README.md and docs/ runs, with small settings; what cannot run here says why."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+import mcvd
+import mcvd.module
+from mcvd.cli import main
+from mcvd.data.driving import DrivingScenes
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"(?:<!-- not run: (.+?) -->\n)?^```(sh|python)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+SMALL = {  # later options win
+    "fit": "--trainer.max_steps 2 --trainer.accelerator cpu --data.batch_size 2 --data.num_workers 0",
+    "predict": "--steps 1 --device cpu",
+    "interpolate": "--steps 1 --device cpu",
+    "generate": "--steps 1 --device cpu",
+    "evaluate": "--steps 1 --device cpu --num-clips 2 --num-samples 2",
+}
+
+
+def blocks(page):
+    return [match.groups() for match in BLOCK.finditer(page.read_text())]
+
+
+def left_out():
+    return [(page.name, reason) for page in PAGES for reason, _, _ in blocks(page) if reason]
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """What a reader has at hand: the repository's recipes and some videos."""
+    for name in ("configs", "datasets"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    scenes = DrivingScenes(3, seed=3)
+    (tmp_path / "my_videos").mkdir()
+    for number, name in enumerate(("drive", "town", "hill")):
+        street = scenes.read(number, range(60), (64, 64))
+        mcvd.write_video(tmp_path / "my_videos" / f"{name}.mp4", street, fps=10)
+    for name in ("street.mp4", "clip.mp4"):
+        shutil.copy(tmp_path / "my_videos" / "drive.mp4", tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mcvd.module, "DEFAULT_SAMPLER", mcvd.samplers.DDIM(1))
+    return tmp_path
+
+
+def run_command(words, desk):
+    assert words[0] == "mcvd", (
+        f"{shlex.join(words)}: only commands of mcvd run here, mark others with <!-- not run: -->"
+    )
+    if "--compare" in words:
+        shutil.copy(desk / "result.json", desk / "other.json")
+    else:
+        words = [*words, *SMALL.get(words[1], "").split()]
+    assert main(words[1:]) == 0, shlex.join(words)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
+def test_what_a_page_says_works(page, desk):
+    names = {"__name__": "__docs__"}
+    for reason, kind, text in blocks(page):
+        if reason:
+            continue
+        if kind == "python":
+            exec(compile(text, page.name, "exec"), names)
+        else:
+            for line in text.replace("\\\n", " ").splitlines():
+                if words := shlex.split(line, comments=True):
+                    run_command(words, desk)
+
+
+@pytest.mark.parametrize(("page", "reason"), left_out())
+def test_what_does_not_run_here_says_why(page, reason):
+    pytest.skip(f"{page}: {reason}")
+
+
+def test_examples_of_extending_are_short():
+    assert all(len(text.splitlines()) < 40 for _, _, text in blocks(ROOT / "docs/extending.md"))
