@@ -48,7 +48,7 @@ class Checkpoints(Checkpoint):
         self.folder = Path()
         self._step = self._saved_step = 0
         self._whole = False  # no step is half done and no gradient half accumulated
-        self._skipped: SkippedSteps | None = None
+        self._skipped = SkippedSteps(torch.device("cpu"))
         self._skipped_state: dict[str, int] = {}
         self._told = 0  # how many skipped steps the user was told of
 
@@ -72,7 +72,7 @@ class Checkpoints(Checkpoint):
 
     def state_dict(self) -> dict[str, int]:
         """How many steps were skipped."""
-        return self._skipped.state_dict() if self._skipped else {}
+        return self._skipped.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Count on from there when training starts."""
@@ -162,12 +162,13 @@ class WholeFiles(TorchCheckpointIO):
 
 
 def _cannot_write(path: Path, error: Exception) -> str:
-    left = f"the previous checkpoint, {path}, is whole" if path.exists() else "no checkpoint is there yet"
+    left, again = "no checkpoint is there yet", "start anew"
+    if path.exists():
+        left, again = f"the previous checkpoint, {path}, is whole", "continue with --ckpt_path last"
     reason = (isinstance(error, OSError) and error.strerror) or str(error).strip().split("\n")[0]
     free = f"{shutil.disk_usage(path.parent).free / 1e6:.1f} MB are free there" if path.parent.exists() else "no folder"
     return (
-        f"cannot write the checkpoint {path}: {reason} ({free}); {left}. "
-        "Make room, or allow larger files, and continue with --ckpt_path last"
+        f"cannot write the checkpoint {path}: {reason} ({free}); {left}. Make room, or allow larger files, and {again}"
     )
 
 

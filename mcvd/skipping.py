@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
-from torch.optim import Optimizer
 
 
 class SkippedSteps:
@@ -25,11 +25,10 @@ class SkippedSteps:
         self._longest = self._in_a_row.clone()
         self._total = self._in_a_row.clone()
 
-    def skip_if_bad(self, optimizer: Optimizer, weights: Iterable[nn.Parameter]) -> None:
+    def skip_if_bad(self, optimizer: Any, weights: Iterable[nn.Parameter]) -> None:
         """To be called when all gradients are there, before they are clipped."""
         weights = [weight for weight in weights if weight.grad is not None]
-        bad = ~torch.isfinite(get_total_norm([weight.grad for weight in weights]))
-        bad = bad.to(self._total.device)
+        bad = ~torch.isfinite(get_total_norm([weight.grad for weight in weights])).to(self._total.device)
         self._total = self._total + bad
         self._in_a_row = torch.where(bad, self._in_a_row + 1, 0)
         self._longest = torch.maximum(self._longest, self._in_a_row)
