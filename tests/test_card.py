@@ -44,8 +44,8 @@ def test_two_processes_score_as_one(tmp_path):
 
 
 def write_ramps(folder):
-    for number in range(5):
-        ramp = (torch.arange(10)[:, None, None, None] * 9 + number * 20 + torch.arange(16)).to(torch.uint8)
+    for number in range(40):
+        ramp = (torch.arange(10)[:, None, None, None] * 9 + number * 3 + torch.arange(16)).to(torch.uint8)
         write_video(folder / f"{number}.mp4", ramp.expand(10, 3, 16, 16), fps=10)
 
 
@@ -56,7 +56,7 @@ def test_the_command_in_two_processes_writes_the_card_of_one(tmp_path, task, cap
     write_ramps(videos)
     mcvd.build(tiny_config(channels=3)).save_pretrained(model)
     options = ["--root", str(videos), "--task", task, "--num-samples", "2", "--steps", "1", "--random-i3d", "0"]
-    options += ["--batch-size", "4", "--num-frames", "10" if task == "generate" else "6", "--num-clips", "5"]
+    options += ["--batch-size", "4", "--num-frames", "10" if task == "generate" else "8", "--num-clips", "5"]
     for processes in ("1", "2"):
         out = tmp_path / f"{processes}.json"
         command = ["evaluate", "--model", str(model), "--out", str(out), "--processes", processes, *options]
@@ -69,7 +69,7 @@ def test_the_command_in_two_processes_writes_the_card_of_one(tmp_path, task, cap
     for name, row in alone["scores"]["rows"].items():
         assert shared["scores"]["rows"][name]["psnr_per_clip"] == pytest.approx(row["psnr_per_clip"], rel=1e-6)
     (_, first), (_, second) = (card["distances"] for card in cards)
-    assert first["name"] == "random_i3d_distance" and (first["num_real"], first["num_fake"]) == (5, 10)
+    assert first["name"] == "random_i3d_distance" and first["num_fake"] == 2 * first["num_real"] > 2
     for key in ("value", "interval_95", "num_real", "num_fake"):
         assert second[key] == pytest.approx(first[key], rel=1e-6)
 
