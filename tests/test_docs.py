@@ -50,9 +50,7 @@ def desk(tmp_path, monkeypatch):
 
 
 def run_command(words, desk):
-    assert words[0] == "mcvd", (
-        f"{shlex.join(words)}: only commands of mcvd run here, mark others with <!-- not run: -->"
-    )
+    assert words[0] == "mcvd", f"{shlex.join(words)}: only mcvd runs here, mark others with <!-- not run: why -->"
     if "--compare" in words:
         shutil.copy(desk / "result.json", desk / "other.json")
     else:
