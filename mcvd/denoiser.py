@@ -56,9 +56,9 @@ class Denoiser(nn.Module):
             raise ValueError(f"predicts must be 'eps', 'x0', 'v' or 'edm', got {predicts!r}")
         if distance not in ("squared", "absolute"):
             raise ValueError(f"distance must be 'squared' or 'absolute', got {distance!r}")
-        with torch.device("cpu"):  # also where a model is made on the meta device, for its shapes alone
-            end = schedule(torch.ones(1, dtype=torch.float64))
-        if predicts == "eps" and end.alpha.item() == 0:
+        with torch.device("cpu"):  # a model may be made on the meta device, which has no numbers
+            signal_at_end = schedule(torch.ones(1, dtype=torch.float64)).alpha.item()
+        if predicts == "eps" and signal_at_end == 0:
             raise ValueError(
                 "at t = 1 this schedule leaves no signal, so noise says nothing there: use 'v', 'x0' or 'edm'"
             )

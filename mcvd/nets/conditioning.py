@@ -19,6 +19,8 @@ from mcvd.nets.layers import conv, group_norm, scaled, silu
 Maps = tuple[Tensor, Tensor]
 """What the context makes of a norm: (1 + gamma, beta), each (B, C, h, w)."""
 
+MAX_WIDTH = 1 << 16  # of SPATIN; a config that is not trusted could ask for more than 64 bits count
+
 
 class AbstractNorm(nn.Module, ABC):
     """A group norm which may be steered by the context and by the time embedding.
@@ -101,8 +103,8 @@ class SPATIN(AbstractConditioning):
     tell_noise: bool = False
 
     def __post_init__(self) -> None:
-        if self.width < 1:
-            raise ValueError(f"SPATIN's width must be at least 1, got {self.width}")
+        if not 1 <= self.width <= MAX_WIDTH:
+            raise ValueError(f"SPATIN's width must be 1 to {MAX_WIDTH}, got {self.width}")
 
     def first_planes(self, num_planes: int) -> int:
         """None: the noisy frames enter alone."""

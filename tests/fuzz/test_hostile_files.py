@@ -29,6 +29,12 @@ def fuzz():
     return module
 
 
+def test_whole_files_are_read(fuzz, tmp_path):
+    for target in fuzz.targets(tmp_path, None):
+        for name in target.victims:
+            target.read(target.files, name)
+
+
 def test_500_damaged_files_are_read_or_refused():
     command = [sys.executable, str(FUZZ), "--num-inputs", "500", "--videos", str(ROOT / "../shared/data/odd")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
