@@ -131,4 +131,5 @@ def _download(name: str, revision: str | None) -> Path:
         return Path(snapshot_download(name, revision=revision, allow_patterns=[CONFIG, WEIGHTS]))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise FileNotFoundError(f"no folder {name} here, and the Hub has none that can be had: {reason}") from error
+        asked = f"{name}@{revision}" if revision else name
+        raise FileNotFoundError(f"no folder {asked} here, and the Hub has none that can be had: {reason}") from error
