@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import mcvd
-import mcvd.module
+import mcvd.samplers.default
 from mcvd.cli import main
 from mcvd.data.driving import DrivingScenes
 
@@ -45,7 +45,8 @@ def desk(tmp_path, monkeypatch):
     for name in ("street.mp4", "clip.mp4"):
         shutil.copy(tmp_path / "my_videos" / "drive.mp4", tmp_path / name)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(mcvd.module, "DEFAULT_SAMPLER", mcvd.samplers.DDIM(1))
+    for choice in ("_GIVEN_FRAMES", "_FROM_NOTHING"):
+        monkeypatch.setattr(mcvd.samplers.default, choice, mcvd.samplers.DDIM(1))
     return tmp_path
 
 

@@ -131,7 +131,7 @@ def test_videos_from_nothing_have_no_scores_of_frames():
     scores = evaluate(tiny_model(), CLIPS, "generate", num_frames=6, **options)
     assert json.loads(json.dumps(scores, allow_nan=False)) == scores
     assert scores["rows"] == scores["metrics"] == {} and scores["num_past"] == scores["num_future"] == 0
-    ((past, samples, truth, future),) = seen
+    ((past, samples, truth, future, _),) = seen
     assert samples.shape == (3, 2, 6, 1, 16, 16) and torch.equal(truth, CLIPS[:, :6])
     assert not past.numel() and not future.numel()
     assert scores["diversity"]["between_samples"] > 0
