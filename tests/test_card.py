@@ -45,8 +45,8 @@ def test_two_processes_score_as_one(tmp_path):
 
 def write_ramps(folder):
     for number in range(40):
-        ramp = (torch.arange(10)[:, None, None, None] * 9 + number * 3 + torch.arange(16)).to(torch.uint8)
-        write_video(folder / f"{number}.mp4", ramp.expand(10, 3, 16, 16), fps=10)
+        ramp = (torch.arange(12)[:, None, None, None] * 9 + number * 3 + torch.arange(16)).to(torch.uint8)
+        write_video(folder / f"{number}.mp4", ramp.expand(12, 3, 16, 16), fps=10)
 
 
 @pytest.mark.parametrize("task", ["predict", "generate"])
