@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.nn.utils import get_total_norm
 
+from mcvd.progress import MetricsTable
 from mcvd.skipping import SkippedSteps
 from mcvd.stopping import Stopped
 from mcvd.storage import LAST
@@ -93,6 +94,8 @@ class Checkpoints(Checkpoint):
         if is_time or (batch_idx + 1) % trainer.log_every_n_steps == 0:
             self._check_finite(trainer, pl_module)
         if is_time:
+            if step % trainer.log_every_n_steps == 0:
+                _write_row(trainer)  # Lightning writes it after this: a kill between them would lose it
             self._save(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -139,6 +142,14 @@ class Checkpoints(Checkpoint):
                 f"training stopped after step {self._step}: {what} were not finite numbers; the last good checkpoint: "
                 f"{good}. Try a lower learning rate, a longer warm-up or gradient clipping"
             )
+
+
+def _write_row(trainer: Trainer) -> None:
+    for logger in trainer.loggers:
+        if isinstance(logger, MetricsTable):
+            row = {name: value for name, value in trainer.logged_metrics.items() if name.startswith("train/")}
+            row["epoch"] = trainer.current_epoch
+            logger.log_metrics(row, trainer.global_step - 1)
 
 
 class NotFiniteError(FloatingPointError):

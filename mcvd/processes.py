@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ def run_in_processes(work: Callable[..., None], num_processes: int, **options: A
     Raises:
         Exception: the first that any of them raised; the others are ended.
     """
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)  # the error is told once, by who asked
     errors = multiprocessing.get_context("spawn").SimpleQueue()
     num_threads = max(1, torch.get_num_threads() // num_processes)
     with tempfile.TemporaryDirectory() as folder:

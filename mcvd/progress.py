@@ -58,7 +58,8 @@ class TrainingBar(ProgressBar):
 class MetricsTable(Logger):
     """``metrics.csv`` in the run's folder: a row per logged step, written at once, so that a crash loses none.
 
-    A resumed run continues the table: rows after the step that it resumes from are made again.
+    A resumed run continues the table: rows after the step that it resumes from are made again. A row that comes twice
+    in a row is written once.
 
     Args:
         folder: of the run.
@@ -68,6 +69,7 @@ class MetricsTable(Logger):
         super().__init__()
         self.path = Path(folder) / "metrics.csv"
         self._columns: list[str] | None = None
+        self._last: dict[str, float | None] = {}
 
     @property
     def name(self) -> str:
@@ -92,6 +94,9 @@ class MetricsTable(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Append one row."""
         row = {"step": step} | {name: float(value) for name, value in metrics.items()}
+        if row == self._last:
+            return
+        self._last = row
         new = [name for name in row if name not in (self._columns or ())]
         if self._columns is None or new:
             rows = self._read()
