@@ -31,6 +31,8 @@ class UNet(nn.Module):
         dropout: probability, inside residual blocks.
         conditioning: how the context enters, `Concat` or `SPATIN`.
         past_embedding: tell whether the past is visible through the time embedding, as some published models do.
+        linear_skip: add to the output, pixel by pixel, a linear map of the noisy frames and the context whose weights
+            follow from the time: what stands still need not pass through the ``width`` channels of the first level.
 
     Raises:
         ValueError: for a shape that cannot be built, naming the argument to change.
@@ -54,6 +56,7 @@ class UNet(nn.Module):
         dropout: float = 0.0,
         conditioning: AbstractConditioning = Concat(),
         past_embedding: bool = False,
+        linear_skip: bool = False,
     ) -> None:
         super().__init__()
         _check_choices(channels, width, multipliers, num_blocks, attention_levels, head_channels, dropout)
@@ -66,9 +69,10 @@ class UNet(nn.Module):
         self.embed1 = linear(4 * width, 4 * width)
         self.past_embedding = nn.Embedding(2, width // 2) if past_embedding else None
 
+        embedding_channels = 4 * width + (width // 2 if past_embedding else 0)
         recipe = Recipe(
             norm=partial(conditioning.norm, num_planes),
-            embedding_channels=4 * width + (width // 2 if past_embedding else 0),
+            embedding_channels=embedding_channels,
             dropout=dropout,
             head_channels=head_channels,
         )
@@ -90,6 +94,8 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(reversed(up))  # indexed by level, as the way down
         self.final_norm = conditioning.norm(num_planes, h, level=0, final=True)
         self.last = conv(h, noisy_planes, scale=TINY)
+        mixed = noisy_planes * (noisy_planes + num_planes)
+        self.linear_skip = linear(embedding_channels, mixed, scale=TINY) if linear_skip else None
 
     def check_size(self, height: int, width: int) -> None:
         """Raise ValueError if frames of this size cannot be halved as often as the network has levels."""
@@ -182,7 +188,17 @@ class UNet(nn.Module):
         for up in reversed(self.up):
             h = up(h, embedding, prepared, skips)
         h = silu(self.final_norm(h, prepared.maps(self.final_norm)))
-        return prepared.convolve(self.last, h).unflatten(1, noisy.shape[1:3]).to(noisy.dtype)
+        output = prepared.convolve(self.last, h).unflatten(1, noisy.shape[1:3]).to(noisy.dtype)
+        return output if self.linear_skip is None else output + self._skip_linearly(noisy, embedding, prepared.planes)
+
+    def _skip_linearly(self, noisy: Tensor, embedding: Tensor, planes: Tensor) -> Tensor:
+        """Each pixel of the output from the same pixel of all noisy and context frames."""
+        context = planes.to(noisy.dtype).repeat_interleave(len(noisy) // len(planes), dim=0)
+        seen = torch.cat([noisy.flatten(1, 2), context], dim=1)  # (B * K, N * C + Q, H, W)
+        with torch.autocast(noisy.device.type, enabled=False):  # bf16 would round a copied pixel by a grey level
+            weights = self.linear_skip(embedding.to(self.linear_skip.weight.dtype)).to(noisy.dtype)
+            weights = weights.unflatten(1, (-1, seen.shape[1])).expand(len(noisy), -1, -1)
+            return torch.einsum("boi,bihw->bohw", weights, seen).unflatten(1, noisy.shape[1:3])
 
     def _packed(self) -> PackedConvolutions | None:
         weight = self.last.weight
