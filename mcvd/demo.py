@@ -60,7 +60,8 @@ def run_demo(out: Path, train: Path | None = None, video: Path | None = None) ->
         model = _train(train, out)
         clips = _clips(model, video)
 
-    _say(f"scoring the model on {len(clips)} clips of {video or 'streets that it never saw'}")
+    origin = video or "streets that it never saw"
+    _say(f"scoring the model on {len(clips)} clips of {origin}")
     scores = {}
     for task, num_frames in (
         ("predict", NUM_PREDICTED),
@@ -73,7 +74,7 @@ def run_demo(out: Path, train: Path | None = None, video: Path | None = None) ->
         print(format_table(scores[task]) + "\n")
 
     _say("making videos")
-    page = _page(model, clips, scores, out)
+    page = _page(model, clips, scores, out, str(origin))
     result = {
         "scores": {task: _summary(each) for task, each in scores.items()},
         "details": scores,
@@ -118,14 +119,13 @@ def _summary(scores: dict[str, Any]) -> dict[str, Any]:
     return {"model": rows.pop("mean_of_K"), **rows}
 
 
-def _page(model: MCVD, clips: Tensor, scores: dict[str, Any], out: Path) -> Page:
+def _page(model: MCVD, clips: Tensor, scores: dict[str, Any], out: Path, origin: str) -> Page:
     block, fps = model.block, model.frame_rate_hz or 10.0
     page = Page(
         "mcvd: one model, every video task",
-        f"A small diffusion model ({sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters) was trained "
-        f"on invented streets for a few minutes. Here it works on streets that it never saw. It makes blocks of "
-        f"{block.current} frames and was trained with its past and its future frames hidden at random; so the same "
-        "network predicts, looks back, fills gaps and invents.",
+        f"A small diffusion model ({sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters) at work on "
+        f"{origin}. It makes blocks of {block.current} frames and was trained with its past and its future frames "
+        "hidden at random; so the same network predicts, looks back, fills gaps and invents.",
     )
     shown = clips[:NUM_SHOWN]
     options: dict[str, Any] = {"sampler": SAMPLER, "seed": 7}

@@ -90,9 +90,18 @@ def import_decoders() -> ModuleType:
     try:
         from torchcodec import decoders
     except (ImportError, RuntimeError, OSError) as error:
-        fault = (str(error).strip().splitlines() or ["no reason given"])[0]
-        raise ImportError(
-            'engine="torchcodec" needs the package torchcodec (pip install "mcvd[torchcodec]") and the FFmpeg '
-            f'libraries (apt install ffmpeg); engine="pyav" needs neither ({fault})'
-        ) from error
+        raise _cannot_load(error) from error
+    try:  # without the libraries the import succeeds and the first decoder fails
+        decoders.VideoDecoder(b"no video")
+    except (RuntimeError, ValueError) as error:
+        if "libtorchcodec" in str(error):
+            raise _cannot_load(error) from error
     return decoders
+
+
+def _cannot_load(error: Exception) -> ImportError:
+    fault = (str(error).strip().splitlines() or ["no reason given"])[0]
+    return ImportError(
+        'engine="torchcodec" needs the package torchcodec (pip install "mcvd[torchcodec]") and the FFmpeg '
+        f'libraries (apt install ffmpeg); engine="pyav" needs neither ({fault})'
+    )

@@ -89,9 +89,9 @@ def _aim(random: Random) -> tuple[bytes, int, float]:
     event = random.choice([b"c", b"c", b"v", b"s", b""])
     if not event:
         return event, 0, random.uniform(0, 2.5)
-    if event == b"v":
-        return event, random.randint(1, 3), random.uniform(0, 0.05)
-    return event, random.randint(1, 8), random.uniform(0, 0.03 if event == b"c" else 0.1)
+    longest = {b"v": 0.05, b"c": 0.03, b"s": 0.1}[event]
+    delay_seconds = random.choice([0, random.uniform(0, longest)])  # a busy machine adds its own
+    return event, random.randint(1, 3 if event == b"v" else 8), delay_seconds
 
 
 def _train_until(config: Path, root: Path, random: Random, aim: tuple[bytes, int, float] | None) -> str | None:
