@@ -58,12 +58,13 @@ def plain_forward(net: UNet, noisy: Tensor, label: Tensor, context: Tensor, keep
         if up.upsample is not None:
             h = _block(up.upsample, h, embedding, planes)
     h = F.silu(_norm(net.final_norm, h, planes))
-    output = net.last(h)
-    if net.linear_skip is not None:
-        seen = torch.cat([noisy.flatten(1, 2), planes], dim=1)
-        weights = net.linear_skip(embedding).unflatten(1, (-1, seen.shape[1]))
-        output = output + (weights @ seen.flatten(2)).unflatten(2, seen.shape[2:])
-    return output.unflatten(1, noisy.shape[1:3])
+    drawn = net.last(h).unflatten(1, noisy.shape[1:3])
+    if net.shares is None:
+        return drawn
+    shares = net.shares(h).unflatten(1, (noisy.shape[1], -1))
+    shares[:, :, 2:] = shares[:, :, 2:].masked_fill(~keep[:, None, :, None, None], -math.inf)
+    sources = [drawn, noisy, *(frame[:, None].expand_as(drawn) for frame in context.unbind(1))]
+    return torch.einsum("bnshw,bnschw->bnchw", shares.softmax(2), torch.stack(sources, 2))
 
 
 def _embed(net: UNet, label: Tensor) -> Tensor:

@@ -31,8 +31,9 @@ class UNet(nn.Module):
         dropout: probability, inside residual blocks.
         conditioning: how the context enters, `Concat` or `SPATIN`.
         past_embedding: tell whether the past is visible through the time embedding, as some published models do.
-        linear_skip: add to the output, pixel by pixel, a linear map of the noisy frames and the context whose weights
-            follow from the time: what stands still need not pass through the ``width`` channels of the first level.
+        compose: make each pixel a weighted mean of what the network draws, of the noisy frame and of the visible frames
+            of the context, with weights that it draws too (after Finn et al. 2016, arXiv 1605.07157): what stands
+            still is copied, not painted anew. For networks that predict clean frames.
 
     Raises:
         ValueError: for a shape that cannot be built, naming the argument to change.
@@ -56,7 +57,7 @@ class UNet(nn.Module):
         dropout: float = 0.0,
         conditioning: AbstractConditioning = Concat(),
         past_embedding: bool = False,
-        linear_skip: bool = False,
+        compose: bool = False,
     ) -> None:
         super().__init__()
         _check_choices(channels, width, multipliers, num_blocks, attention_levels, head_channels, dropout)
@@ -69,10 +70,9 @@ class UNet(nn.Module):
         self.embed1 = linear(4 * width, 4 * width)
         self.past_embedding = nn.Embedding(2, width // 2) if past_embedding else None
 
-        embedding_channels = 4 * width + (width // 2 if past_embedding else 0)
         recipe = Recipe(
             norm=partial(conditioning.norm, num_planes),
-            embedding_channels=embedding_channels,
+            embedding_channels=4 * width + (width // 2 if past_embedding else 0),
             dropout=dropout,
             head_channels=head_channels,
         )
@@ -94,8 +94,7 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(reversed(up))  # indexed by level, as the way down
         self.final_norm = conditioning.norm(num_planes, h, level=0, final=True)
         self.last = conv(h, noisy_planes, scale=TINY)
-        mixed = noisy_planes * (noisy_planes + num_planes)
-        self.linear_skip = linear(embedding_channels, mixed, scale=TINY) if linear_skip else None
+        self.shares = _shares(h, block) if compose else None
 
     def check_size(self, height: int, width: int) -> None:
         """Raise ValueError if frames of this size cannot be halved as often as the network has levels."""
@@ -152,6 +151,7 @@ class UNet(nn.Module):
         weight = self.first.weight[:, noisy_planes:]
         return Prepared(
             planes=planes,
+            keep=keep,
             first=F.conv2d(planes, weight, padding=1) if weight.shape[1] else None,
             embedding=None if self.past_embedding is None else self._embed_past(keep_past),
             held={norm: _held(norm.maps(planes)) for norm in self._norms()} if hold else {},
@@ -189,16 +189,23 @@ class UNet(nn.Module):
             h = up(h, embedding, prepared, skips)
         h = silu(self.final_norm(h, prepared.maps(self.final_norm)))
         output = prepared.convolve(self.last, h).unflatten(1, noisy.shape[1:3]).to(noisy.dtype)
-        return output if self.linear_skip is None else output + self._skip_linearly(noisy, embedding, prepared.planes)
+        return (
+            output if self.shares is None else self._compose(output, noisy, prepared.convolve(self.shares, h), prepared)
+        )
 
-    def _skip_linearly(self, noisy: Tensor, embedding: Tensor, planes: Tensor) -> Tensor:
-        """Each pixel of the output from the same pixel of all noisy and context frames."""
-        context = planes.to(noisy.dtype).repeat_interleave(len(noisy) // len(planes), dim=0)
-        seen = torch.cat([noisy.flatten(1, 2), context], dim=1)  # (B * K, N * C + Q, H, W)
-        with torch.autocast(noisy.device.type, enabled=False):  # bf16 would round a copied pixel by a grey level
-            weights = self.linear_skip(embedding.to(self.linear_skip.weight.dtype)).to(noisy.dtype)
-            weights = weights.unflatten(1, (-1, seen.shape[1])).expand(len(noisy), -1, -1)
-            return torch.einsum("boi,bihw->bohw", weights, seen).unflatten(1, noisy.shape[1:3])
+    def _compose(self, drawn: Tensor, noisy: Tensor, shares: Tensor, prepared: Prepared) -> Tensor:
+        """The weighted mean, as ``drawn`` (B * K, N, C, H, W); shares (B * K, N * (2 + P + F), H, W) before softmax."""
+        num_samples = len(noisy) // len(prepared.planes)
+        keep = prepared.keep.repeat_interleave(num_samples, dim=0)
+        frames = prepared.planes[:, : keep.shape[1] * self.channels].unflatten(1, (-1, self.channels))
+        frames = frames.to(noisy.dtype).repeat_interleave(num_samples, dim=0)  # (B * K, P + F, C, H, W)
+        shares = shares.to(noisy.dtype).unflatten(1, (self.block.current, -1))  # (B * K, N, 2 + P + F, H, W)
+        usable = F.pad(keep, (2, 0), value=True)[:, None, :, None, None]
+        shares = shares.masked_fill(~usable, -math.inf).softmax(dim=2)[:, :, :, None]
+        mean = shares[:, :, 0] * drawn + shares[:, :, 1] * noisy
+        for i in range(keep.shape[1]):
+            mean = mean + shares[:, :, 2 + i] * frames[:, i : i + 1]
+        return mean
 
     def _packed(self) -> PackedConvolutions | None:
         weight = self.last.weight
@@ -235,6 +242,14 @@ class UNet(nn.Module):
         if not torch.equal(visible, keep.any(dim=1)):
             raise ValueError("past_embedding tells one bit per sample: its past must be visible or masked as a whole")
         return self.past_embedding(visible.long())
+
+
+def _shares(channels: int, block: FrameBlock) -> nn.Conv2d:
+    """Draws how much of each pixel comes from where; at first nearly all from what is drawn."""
+    shares = conv(channels, block.current * (2 + block.num_context), scale=TINY)
+    with torch.no_grad():
+        shares.bias.view(block.current, -1)[:, 0] = 4
+    return shares
 
 
 def _held(maps: Maps | None) -> Maps | None:
