@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 
@@ -25,6 +26,7 @@ _WORTH_SEEKING_FRAMES = 8
 _PATIENCE_SECONDS = 15.0
 # Titles in a broken encoding are no reason to refuse a video; PyAV 19 takes them without being told.
 _TOLERANT = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
+_MAX_PIXEL_ASPECT = 32
 # Still pictures: one of these beside sound is the cover of a record, not a video.
 _PICTURE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "webp"})
 
@@ -87,7 +89,7 @@ class PyAVReader(AbstractReader):
             nominal_hz = self._stream.average_rate or self._stream.base_rate
             self.times_seconds = self._times(float(nominal_hz or 25))
             self.frame_rate_hz = average_rate(self.times_seconds, float(nominal_hz) if nominal_hz else None)
-            self.size = displayed_size(self._first, self._stream.sample_aspect_ratio)
+            self.size = displayed_size(self._first, self._pixel_aspect())
         except BaseException:
             self.close()
             raise
@@ -210,6 +212,13 @@ class PyAVReader(AbstractReader):
             fault = _fault(error)
         raise VideoError(f"{self.path}: {self._damage(fault, 0)}")
 
+    def _pixel_aspect(self) -> Fraction | None:
+        """Width of a stored pixel over its height; no camera's is far from 1, and a picture of it would fill memory."""
+        aspect = self._stream.sample_aspect_ratio
+        if aspect and not 1 / _MAX_PIXEL_ASPECT <= aspect <= _MAX_PIXEL_ASPECT:
+            raise VideoError(f"{self.path}: its pixels are said to be {aspect} times as wide as high, it is damaged")
+        return aspect
+
     def _times(self, rate_hz: float) -> np.ndarray:
         if self._index.labels is None:
             return np.arange(self._index.num_frames) / rate_hz
@@ -273,11 +282,11 @@ class PyAVReader(AbstractReader):
 
     def _packets_from(self, key: int) -> Iterator[av.Packet]:
         """Packets to decode, beginning exactly with that of the key frame ``key``."""
-        if self._index.labels is None:
+        label = None if self._index.labels is None else self._index.labels[key]
+        if label not in self._index.packets:  # a damaged file's first frame may have a time of its own
             self._reopen()
             yield from self._container.demux(self._stream)
             return
-        label = self._index.labels[key]
         begin, _ = self._index.packets[label]
         try:
             self._container.seek(label, stream=self._stream)
