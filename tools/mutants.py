@@ -4,11 +4,11 @@
     python tools/mutants.py --num-mutants 300 [--seed 0] [--out mutants.jsonl]
     python tools/mutants.py --again mutants.jsonl           (the survivors of a run, after new tests)
 
-The changes are those of cosmic-ray, drawn at random from all that it can make in the files of `TESTS`; the ones in
-annotations alone, which nothing ever runs, and what is no Python are passed over. cosmic-ray's own runner starts Python for each,
-which is seconds of imports: here each mutant is a fork of a process that has imported everything but mcvd, and the changed
-file never lies on the disk. A mutant is killed if a test fails, if it cannot be imported, or if its tests take more than
-`MAX_SECONDS` of work; it survives if all tests pass.
+The changes are those of cosmic-ray, drawn at random from all that it can make in the files of `TESTS`; those in
+annotations alone, which nothing ever runs, and those that are no Python are passed over. cosmic-ray's own runner starts
+Python for each, which is seconds of imports: here each mutant is a fork of a process that has imported everything but
+mcvd, and the changed file never lies on the disk. A mutant is killed if a test fails, if it cannot be imported, or if
+its tests take more than `MAX_SECONDS` of work; it survives if all tests pass.
 """
 
 from __future__ import annotations
