@@ -189,6 +189,8 @@ class PyAVReader(AbstractReader):
         # Nothing can be decoded before the first key frame (a recording that was cut).
         first = next((place for place, packet in enumerate(packets) if packet[2]), 0)
         labels = [pts for (pts, _, _), visible in zip(packets[first:], shown[first:], strict=True) if visible]
+        if not labels:
+            raise VideoError(f"{self.path}: none of its {len(packets)} frames is to be shown, it is damaged")
         if None in labels or len(set(labels)) < len(labels):
             return _Index(None, len(labels), (0,), {})
         places = {pts: (place, size) for place, (pts, size, _) in enumerate(packets)}
