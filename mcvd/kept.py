@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +55,10 @@ class KeptBlocks:
             self._write(part, old, pixels_from_model(seen))
 
     def _write(self, part: int, number: int, frames: Tensor) -> None:
-        with whole(self._path(part, number)) as beside, beside.open("wb") as file:
-            np.save(file, frames.contiguous().numpy(), allow_pickle=False)
+        content = BytesIO()  # written to a file, NumPy would not say why it cannot
+        np.save(content, frames.contiguous().numpy(), allow_pickle=False)
+        with whole(self._path(part, number)) as beside:
+            beside.write_bytes(content.getvalue())
 
     def _path(self, part: int, number: int) -> Path:
         return self._folder / f"block-{number:06d}-{part}.npy"

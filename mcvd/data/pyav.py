@@ -103,7 +103,11 @@ class PyAVReader(AbstractReader):
         for place, frame in enumerate(frames):
             places.setdefault(int(frame), []).append(place)
         for number in sorted(places):
-            rgb = rgb_from_frame(self._frame(number), (height, width), self._reformatter)
+            frame = self._frame(number)
+            try:
+                rgb = rgb_from_frame(frame, (height, width), self._reformatter)
+            except av.FFmpegError as error:
+                raise VideoError(f"{self.path}: frame {number} cannot be scaled ({_fault(error)})") from None
             pixels = torch.from_numpy(rgb.transpose(2, 0, 1).copy())
             for place in places[number]:
                 video[place] = pixels
