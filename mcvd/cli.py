@@ -12,6 +12,9 @@ DESCRIPTION = "Masked conditional video diffusion: predict, interpolate and gene
 FIT_HELP = "train a model (mcvd fit --help lists every option of model, data and trainer)"
 MODEL_HELP = "exported folder, .ckpt, run folder, or user/name on the Hugging Face Hub (default: the model in the box)"
 SMALLER = "make less at once: --data.batch_size for training, --batch-size for making videos"
+GO_ON = "a training goes on from its last checkpoint by the same command and --ckpt_path last"
+# What torch.distributed says when a process that it waits for is not there any more.
+_A_PROCESS_DIED = ("Connection closed by peer", "Connection reset by peer", "terminated with signal")
 EXAMPLES = {
     "predict": """examples:
   mcvd predict street.mp4 --num-frames 30 --out future.mp4
@@ -107,6 +110,8 @@ def _message(error: Exception) -> str:
     text = str(error).strip()
     if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in text:
         return f"out of memory: {text.splitlines()[0]}; {SMALLER}"
+    if any(word in text for word in _A_PROCESS_DIED):
+        return f"another process of this work has ended, its own last line says why ({text.splitlines()[0]}); {GO_ON}"
     if isinstance(error, (ValueError, OSError, FloatingPointError)) and text:
         return text
     return f"{type(error).__name__}: {text} (--debug shows where)"

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
 from importlib.util import find_spec
 from json import dumps
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from mcvd.api import BOX, build, load, load_weights
+from mcvd.card import digest
 from mcvd.data.readers import AbstractReader, VideoError, frames_at_rate, open_video
 from mcvd.data.video_in import read_frames
+from mcvd.frame_file import FrameFile
 from mcvd.info import describe
+from mcvd.kept import KeptBlocks
 from mcvd.made import Gallery, check_out, write_made
+from mcvd.module import MCVD
 from mcvd.opening import device_of, ready, say_if_box, scoring_data
 from mcvd.whole import whole
+from mcvd.work import kept_work, work_folder
 
 
 def predict(
@@ -52,11 +62,11 @@ def predict(
                 _frames_around(reader, at, rate, unseen) if gallery else [],
             )
         )
-    made = net.predict(given, num_frames, backward=backward, **options).flatten(0, -5)
     past, future = (given[:0], given) if backward else (given, given[:0])
     title = "What came before" if backward else "What comes next"
     page = Gallery(title, net, options, truth if truth is not None and len(truth) == num_frames else None)
-    write_made(out, made, past, future, fps or net.frame_rate_hz, page if gallery else None, only_new)
+    with _made(out, net, past[None], future[None], num_frames, options) as made:
+        write_made(out, made, past, future, fps or net.frame_rate_hz, page if gallery else None, only_new)
 
 
 def interpolate(
@@ -83,9 +93,10 @@ def interpolate(
         whole = read_frames(reader, numbers.tolist(), net.size, net.channels)
     if low == 0 or high == len(whole):
         raise VideoError(f"--gap {gap.start}:{gap.stop} has nothing on one side: use mcvd predict")
-    made = net.interpolate(whole[:low], whole[high:], high - low, **options)
+    past, future = whole[:low], whole[high:]
     page = Gallery("A gap filled", net, options, whole[low:high])
-    write_made(out, made.flatten(0, -5), whole[:low], whole[high:], fps or net.frame_rate_hz, page if gallery else None)
+    with _made(out, net, past[None], future[None], high - low, options) as made:
+        write_made(out, made, past, future, fps or net.frame_rate_hz, page if gallery else None)
 
 
 def generate(
@@ -100,9 +111,10 @@ def generate(
     """``mcvd generate``."""
     net, options = ready(model, sampling, from_nothing=True)
     check_out(out)
-    made = net.generate(num_frames, num_samples=num_samples, **options)
+    nothing = torch.empty(num_samples, 0, net.channels, *net.size, dtype=torch.uint8)
     page = Gallery("Made from nothing", net, options, None)
-    write_made(out, made, made[0, :0], made[0, :0], fps or net.frame_rate_hz, page if gallery else None)
+    with _made(out, net, nothing, nothing, num_frames, options) as made:
+        write_made(out, made, nothing[0], nothing[0], fps or net.frame_rate_hz, page if gallery else None)
 
 
 def fvd(
@@ -223,6 +235,31 @@ def demo(out: str | None = None, train: bool = False, video: str | None = None) 
         train=CONFIG if train else None,
         video=Path(video) if video else None,
     )
+
+
+@contextmanager
+def _made(
+    out: str, net: MCVD, past: Tensor, future: Tensor, num_frames: int, options: dict[str, Any]
+) -> Iterator[FrameFile]:
+    """The videos between past and future, uint8 (B, T, C, H, W) each; made block by block, which a second call with
+    the same arguments goes on with."""
+    settings = {
+        "versions": [version("mcvd"), torch.__version__],
+        "device": next(net.parameters()).device.type,
+        "model": digest(net.state_dict()),
+        "config": net.config,
+        "given": digest({"past": past, "future": future}),
+        "num_frames": num_frames,
+        "options": {name: repr(value) for name, value in options.items()},
+    }
+    kept = KeptBlocks(work_folder(out), net.block)
+    stream = net.stream(past, num_frames, future=future, kept=kept, **options)  # refuses what the model cannot do
+    with kept_work(out, settings) as folder:
+        shape = (len(past) * options.get("num_samples", 1), num_frames, net.channels, *net.size)
+        made = FrameFile(folder / "frames", shape)
+        for start, frames in stream:
+            made.write(start, frames.flatten(0, -5))
+        yield made
 
 
 def _frames_around(reader: AbstractReader, at: int, rate: float | None, steps: range) -> list[int]:

@@ -15,6 +15,7 @@ from mcvd.bars import progress_bar
 from mcvd.denoiser import Denoiser, Dropped
 from mcvd.draws import RowNoise
 from mcvd.frames import Condition, FrameBlock, model_from_pixels, pixels_from_model
+from mcvd.kept import KeptBlocks
 from mcvd.rollout import plan, rollout
 from mcvd.samplers import AbstractSampler
 
@@ -41,6 +42,7 @@ class SamplingOptions(TypedDict, total=False):
         batch_size: videos made at once at most, to bound memory; it does not change the result.
         progress: show a progress bar on a terminal or in a notebook (default True).
         claim_past_visible: only to repeat published numbers of models with ``past_embedding`` (see `Denoiser.bind`).
+        kept: where finished blocks are kept, and taken from when the same work is begun again.
     """
 
     num_samples: int
@@ -54,6 +56,7 @@ class SamplingOptions(TypedDict, total=False):
     batch_size: int | None
     progress: bool
     claim_past_visible: bool
+    kept: KeptBlocks | None
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ class Generation:
     batch_size: int | None = None
     progress: bool = True
     claim_past_visible: bool = False
+    kept: KeptBlocks | None = None
     max_cache_bytes: int = MAX_CACHE_BYTES
 
     def __post_init__(self) -> None:
@@ -101,14 +105,14 @@ class Generation:
             # All parts advance together: each yields the same block of its own videos.
             parallel = [
                 rollout(
-                    self._maker([keys[v][s] for v in videos for s in chosen], bar, frames_a_call),
+                    self._maker(part, [keys[v][s] for v in videos for s in chosen], bar, frames_a_call),
                     self.block,
                     *(model_from_pixels(side[videos.start : videos.stop].to(self._device)) for side in (past, future)),
                     num_frames,
                     len(chosen),
                     self.overlap,
                 )
-                for videos, chosen in parts
+                for part, (videos, chosen) in enumerate(parts)
             ]
             for pieces in zip(*parallel, strict=True):
                 start, length = pieces[0][0], pieces[0][1].shape[1]
@@ -157,9 +161,14 @@ class Generation:
                 )
 
     def _maker(
-        self, keys: Sequence[tuple[int, ...]], bar: tqdm, frames_a_call: float
+        self, part: int, keys: Sequence[tuple[int, ...]], bar: tqdm, frames_a_call: float
     ) -> Callable[[Condition, int, bool], Tensor]:
         def make(condition: Condition, number: int, sees_made: bool) -> Tensor:
+            blank = condition.past.new_empty(len(keys), self.block.current, *condition.past.shape[2:])
+            done = self.kept.load(part, number, blank.shape) if self.kept else None
+            if done is not None:
+                bar.update(min(frames_a_call * self.sampler.num_calls, bar.total - bar.n))
+                return done.to(blank.device)
             draw = RowNoise([(*key, number) for key in keys])
             if self.context_noise and sees_made:
                 level = condition.noise_level + self.context_noise
@@ -174,8 +183,10 @@ class Generation:
                     bar.update(min(frames_a_call, bar.total - bar.n))
                     return denoise(noisy, t)
 
-                blank = condition.past.new_empty(len(keys), self.block.current, *condition.past.shape[2:])
-                return self.sampler(counted, draw(blank) * self._start_scale, self.denoiser.schedule, draw)
+                made = self.sampler(counted, draw(blank) * self._start_scale, self.denoiser.schedule, draw)
+            if self.kept:
+                self.kept.save(part, number, made)
+            return made
 
         return make
 

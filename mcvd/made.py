@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +12,13 @@ import torch
 from torch import Tensor
 
 from mcvd.baselines import blend, copy_first, copy_last
-from mcvd.data.writers import write_video
+from mcvd.data.writers import write_pieces
+from mcvd.frame_file import FrameFile
 from mcvd.gallery import Page
 from mcvd.info import describe
 from mcvd.metrics.frames import mean_squared_error, psnr_from_mse
 from mcvd.module import MCVD
+from mcvd.whole import whole
 
 DEFAULT_FPS = 10.0
 _STRIP_COLUMNS = 24
@@ -64,7 +67,7 @@ class Gallery(NamedTuple):
 
 def write_made(
     out: str,
-    samples: Tensor,
+    made: FrameFile,
     past: Tensor,
     future: Tensor,
     fps: float | None,
@@ -75,7 +78,7 @@ def write_made(
 
     Args:
         out: a file, which gets the samples side by side, or a folder, which gets a file for each.
-        samples: uint8 (K, T, C, H, W).
+        made: the samples.
         past: uint8 (P, C, H, W), given before them; P may be 0.
         future: uint8 (F, C, H, W), given after them; F may be 0.
         fps: of the videos; None is 10.
@@ -83,19 +86,31 @@ def write_made(
         only_new: leave the given frames out.
     """
     path, fps = Path(out), fps or DEFAULT_FPS
-    before, after = (side[: 0 if only_new else None].expand(len(samples), -1, -1, -1, -1) for side in (past, future))
-    videos = torch.cat([before, samples, after], 1)
-    if path.suffix:
-        write_video(path, torch.cat(list(videos), dim=-2 if path.suffix.lower() == ".png" else -1), fps)
-    else:
-        path.mkdir(parents=True, exist_ok=True)
-        for number, video in enumerate(videos):
-            write_video(path / f"sample-{number}.mp4", video, fps)
-    print(f"{out}: {len(videos)} x {videos.shape[1]} frames at {fps:g} Hz", file=sys.stderr)
+    num_samples, num_made = made.shape[:2]
+    before, after = (past[:0], future[:0]) if only_new else (past, future)
+    num_frames = len(before) + num_made + len(after)
+
+    def pieces(number: int) -> Iterator[Tensor]:
+        yield from (piece for piece in (before, *made.pieces(number), after) if len(piece))
+
+    page = None
     if gallery:
-        page = made_page(gallery.title, gallery.note, samples, past, future, gallery.truth, fps)
+        page = made_page(gallery.title, gallery.note, made.all(), past, future, gallery.truth, fps)
+    if path.suffix:
+        side = -2 if path.suffix.lower() == ".png" else -1
+        rows = zip(*(pieces(number) for number in range(num_samples)), strict=True)
+        write_pieces(path, (torch.cat(row, side) for row in rows), num_frames, fps)
+    else:
+        with whole(path) as part:
+            part.mkdir()
+            for number in range(num_samples):
+                write_pieces(part / f"sample-{number}.mp4", pieces(number), num_frames, fps)
+            if page:
+                page.write(part / "index.html")
+    print(f"{out}: {num_samples} x {num_frames} frames at {fps:g} Hz", file=sys.stderr)
+    if page:
         place = path.with_suffix(".html") if path.suffix else path / "index.html"
-        print(f"{page.write(place)}: the same to look at", file=sys.stderr)
+        print(f"{page.write(place) if path.suffix else place}: the same to look at", file=sys.stderr)
 
 
 def made_page(

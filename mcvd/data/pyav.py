@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 
@@ -25,6 +26,7 @@ _WORTH_SEEKING_FRAMES = 8
 _PATIENCE_SECONDS = 15.0
 # Titles in a broken encoding are no reason to refuse a video; PyAV 19 takes them without being told.
 _TOLERANT = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
+_MAX_PIXEL_ASPECT = 32
 # Still pictures: one of these beside sound is the cover of a record, not a video.
 _PICTURE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "webp"})
 
@@ -87,7 +89,7 @@ class PyAVReader(AbstractReader):
             nominal_hz = self._stream.average_rate or self._stream.base_rate
             self.times_seconds = self._times(float(nominal_hz or 25))
             self.frame_rate_hz = average_rate(self.times_seconds, float(nominal_hz) if nominal_hz else None)
-            self.size = displayed_size(self._first, self._stream.sample_aspect_ratio)
+            self.size = displayed_size(self._first, self._pixel_aspect())
         except BaseException:
             self.close()
             raise
@@ -101,7 +103,11 @@ class PyAVReader(AbstractReader):
         for place, frame in enumerate(frames):
             places.setdefault(int(frame), []).append(place)
         for number in sorted(places):
-            rgb = rgb_from_frame(self._frame(number), (height, width), self._reformatter)
+            frame = self._frame(number)
+            try:
+                rgb = rgb_from_frame(frame, (height, width), self._reformatter)
+            except av.FFmpegError as error:
+                raise VideoError(f"{self.path}: frame {number} cannot be scaled ({_fault(error)})") from None
             pixels = torch.from_numpy(rgb.transpose(2, 0, 1).copy())
             for place in places[number]:
                 video[place] = pixels
@@ -187,6 +193,8 @@ class PyAVReader(AbstractReader):
         # Nothing can be decoded before the first key frame (a recording that was cut).
         first = next((place for place, packet in enumerate(packets) if packet[2]), 0)
         labels = [pts for (pts, _, _), visible in zip(packets[first:], shown[first:], strict=True) if visible]
+        if not labels:
+            raise VideoError(f"{self.path}: none of its {len(packets)} frames is to be shown, it is damaged")
         if None in labels or len(set(labels)) < len(labels):
             return _Index(None, len(labels), (0,), {})
         places = {pts: (place, size) for place, (pts, size, _) in enumerate(packets)}
@@ -209,6 +217,13 @@ class PyAVReader(AbstractReader):
         except (av.FFmpegError, OSError) as error:
             fault = _fault(error)
         raise VideoError(f"{self.path}: {self._damage(fault, 0)}")
+
+    def _pixel_aspect(self) -> Fraction | None:
+        """Width of a stored pixel over its height; no camera's is far from 1, and a picture of it would fill memory."""
+        aspect = self._stream.sample_aspect_ratio
+        if aspect and not 1 / _MAX_PIXEL_ASPECT <= aspect <= _MAX_PIXEL_ASPECT:
+            raise VideoError(f"{self.path}: its pixels are said to be {aspect} times as wide as high, it is damaged")
+        return aspect
 
     def _times(self, rate_hz: float) -> np.ndarray:
         if self._index.labels is None:
@@ -273,11 +288,11 @@ class PyAVReader(AbstractReader):
 
     def _packets_from(self, key: int) -> Iterator[av.Packet]:
         """Packets to decode, beginning exactly with that of the key frame ``key``."""
-        if self._index.labels is None:
+        label = None if self._index.labels is None else self._index.labels[key]
+        if label not in self._index.packets:  # a damaged file's first frame may have a time of its own
             self._reopen()
             yield from self._container.demux(self._stream)
             return
-        label = self._index.labels[key]
         begin, _ = self._index.packets[label]
         try:
             self._container.seek(label, stream=self._stream)

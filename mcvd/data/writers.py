@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -32,11 +32,26 @@ def write_video(path: str | Path, video: Tensor, fps: float = 10) -> None:
     Example:
         >>> write_video("grey.gif", torch.zeros(8, 1, 64, 64, dtype=torch.uint8), fps=5)  # doctest: +SKIP
     """
-    path = Path(path)
     _check(video)
+    write_pieces(path, [video], len(video), fps)
+
+
+def write_pieces(path: str | Path, pieces: Iterable[Tensor], num_frames: int, fps: float = 10) -> None:
+    """Write a video as `write_video` does, from its pieces in turn; .mp4 and a folder hold one of them at a time.
+
+    Args:
+        path: as in `write_video`.
+        pieces: each uint8 (n, C, H, W), C being 1 or 3.
+        num_frames: of all pieces together.
+        fps: as in `write_video`.
+
+    Raises:
+        ValueError: as in `write_video`.
+    """
+    path = Path(path)
     if not 0 < fps < np.inf:
         raise ValueError(f"fps must be more than 0 frames per second, got {fps}")
-    writers: dict[str, Callable[[Path, np.ndarray, float], None]] = {
+    writers: dict[str, Callable[[Path, Iterator[np.ndarray], int, float], None]] = {
         ".mp4": _write_mp4,
         ".gif": _write_gif,
         ".png": _write_strip,
@@ -49,9 +64,15 @@ def write_video(path: str | Path, video: Tensor, fps: float = 10) -> None:
         raise ValueError(f"cannot write {path}: it is a folder")
     if not suffix and path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise ValueError(f"cannot write frames into {path}: it exists and is not an empty folder; give a new name")
-    pixels = video.detach().cpu().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).contiguous().numpy()
     with whole(path) as part:
-        writers[suffix](part, pixels, float(fps))
+        writers[suffix](part, _frames(pieces), num_frames, float(fps))
+
+
+def _frames(pieces: Iterable[Tensor]) -> Iterator[np.ndarray]:
+    """One frame after the other, uint8 (H, W, 3)."""
+    for piece in pieces:
+        _check(piece)
+        yield from piece.detach().cpu().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def _check(video: Tensor) -> None:
@@ -73,24 +94,24 @@ def _check(video: Tensor) -> None:
         )
 
 
-def _write_mp4(path: Path, pixels: np.ndarray, fps: float) -> None:
+def _write_mp4(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: float) -> None:
     import av
 
     from mcvd.data.picture import ONE_THREAD
 
     av.logging.set_level(None)
-    num_frames, height, width, _ = pixels.shape
-    # Colours are stored at half size, so H.264 wants even numbers.
-    pixels = np.pad(pixels, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         # Colours are declared, as players guess differently for small and large pictures.
         colours = "colorprim=bt709:transfer=bt709:colormatrix=bt709:range=tv"
         stream = container.add_stream(
             "libx264", rate=Fraction(fps).limit_denominator(60060), options={"crf": "18", "x264-params": colours}
         )
-        stream.width, stream.height, stream.pix_fmt = pixels.shape[2], pixels.shape[1], "yuv420p"
-        for number in range(num_frames):
-            rgb = av.VideoFrame.from_ndarray(pixels[number], format="rgb24")
+        for number, pixels in enumerate(frames):
+            height, width, _ = pixels.shape
+            if number == 0:  # colours are stored at half size, so H.264 wants even numbers
+                stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
+            even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+            rgb = av.VideoFrame.from_ndarray(even, format="rgb24")
             frame = rgb.reformat(
                 format="yuv420p",
                 interpolation="BICUBIC",
@@ -105,25 +126,25 @@ def _write_mp4(path: Path, pixels: np.ndarray, fps: float) -> None:
         container.mux(stream.encode())
 
 
-def _write_gif(path: Path, pixels: np.ndarray, fps: float) -> None:
+def _write_gif(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: float) -> None:
     from PIL import Image
 
     # A gif counts in hundredths of a second: round the times, not the durations, so that the errors do not add up.
     # Browsers slow down what is faster than two hundredths.
-    times = np.round(np.arange(len(pixels) + 1) * 100 / fps)
+    times = np.round(np.arange(num_frames + 1) * 100 / fps)
     durations = np.maximum(2, np.diff(times)).astype(int) * 10
-    first, *others = (Image.fromarray(frame) for frame in pixels)
+    first, *others = (Image.fromarray(frame) for frame in frames)
     first.save(path, format="GIF", save_all=True, append_images=others, duration=durations.tolist(), loop=0)
 
 
-def _write_strip(path: Path, pixels: np.ndarray, fps: float) -> None:
-    picture_strip([torch.from_numpy(pixels).permute(0, 3, 1, 2)]).save(path, format="PNG")
+def _write_strip(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: float) -> None:
+    picture_strip([torch.from_numpy(np.stack([*frames])).permute(0, 3, 1, 2)]).save(path, format="PNG")
 
 
-def _write_folder(path: Path, pixels: np.ndarray, fps: float) -> None:
+def _write_folder(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: float) -> None:
     from PIL import Image
 
     path.mkdir()
-    digits = max(4, len(str(len(pixels) - 1)))
-    for number, frame in enumerate(pixels):
+    digits = max(4, len(str(num_frames - 1)))
+    for number, frame in enumerate(frames):
         Image.fromarray(frame).save(path / f"{number:0{digits}}.png", format="PNG")

@@ -122,3 +122,24 @@ def test_decord_is_quiet_and_raises_video_errors(name, capfd):
         read_video(ODD / name, size=32, engine="decord")
     assert "\n" not in str(fault.value)
     assert capfd.readouterr().err == ""
+
+
+# What tools/fuzz.py found: file -> byte -> value, and what is said.
+FOUND = {
+    "h264_white_frame_sar_16_9.mp4": ({1421: 16}, "pixels are"),  # pixels 268435472 times as wide as high
+    "white.mp4": ({2569: 0, 11730: 128}, ""),  # the first frame decoded has a time that no packet has
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_the_fuzzer_found_is_read_or_refused(name, tmp_path):
+    changes, said = FOUND[name]
+    content = bytearray((ODD / name).read_bytes())
+    for place, value in changes.items():
+        content[place] = value
+    (tmp_path / name).write_bytes(content)
+    try:
+        with open_video(tmp_path / name) as reader:
+            assert not said and len(reader.read([0, 12], cover=(32, 32))) == 2
+    except VideoError as error:
+        assert name in str(error) and said in str(error)

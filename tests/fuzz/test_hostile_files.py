@@ -61,6 +61,11 @@ def hang(folder, name):
     time.sleep(60)
 
 
+def toil(folder, name):
+    while True:
+        pass
+
+
 def work(folder, name):
     end = time.process_time() + 0.2
     while time.process_time() < end:
@@ -74,13 +79,15 @@ def work(folder, name):
         (take_memory, "MemoryError"),
         (wrong_type, "KeyError"),
         (say_nothing, "has 0 characters"),
-        (hang, "no answer in"),
+        (hang, "no answer"),
+        (toil, "no answer"),
         (work, "s of work"),
     ],
 )
 def test_the_fuzzer_sees_a_failure_and_goes_on(fuzz, fault, said, tmp_path, monkeypatch):
     monkeypatch.setattr(fuzz, "MAX_SECONDS", 0.1)
-    monkeypatch.setattr(fuzz, "MAX_WAIT_SECONDS", 5.0)
+    monkeypatch.setattr(fuzz, "MAX_WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(fuzz, "WORKS_SECONDS", 0.02)
     (tmp_path / "whole").mkdir()
     (tmp_path / "whole" / "a.json").write_text("{}")
     rows = [fuzz.Target(each.__name__, tmp_path / "whole", ("a.json",), each) for each in (fault, lambda *_: None)]
