@@ -252,8 +252,9 @@ def _add_models(add: Add) -> None:
 
 
 def _add_data(add: Add) -> None:
-    command = add("data", "look at data before training on them")
-    action = command.add_subparsers(dest="action", required=True, metavar="ACTION").add_parser(
+    command = add("data", "look at data before training on them, or pack them into shards")
+    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    action = actions.add_parser(
         "check",
         help="probe every file, read some clips; exit status 0: training can start",
         description="Probe every file, read some clips and say whether training can start (exit status 0) or not (1).",
@@ -268,6 +269,18 @@ def _add_data(add: Add) -> None:
     action.add_argument("--rate", type=float, metavar="HZ", help="read by time at this rate (default: every frame)")
     action.add_argument("--json", action="store_true", help="for scripts")
     action.add_argument("--preview", metavar="FILE.png", help="write a sheet of some training clips")
+    action = actions.add_parser(
+        "pack",
+        help="pack videos into shards that training streams from a disk or an object store",
+        description="Pack videos into shards that training streams; run again to go on after an interruption.",
+    )
+    action.add_argument("path", metavar="PATH|data.yaml", help="a folder of videos, a video, or a data.yaml")
+    action.add_argument("--out", required=True, metavar="FOLDER", help="a new folder: train, val and a data.yaml")
+    action.add_argument("--root", metavar="FOLDER", help="the folder of videos that a data.yaml leaves open")
+    action.add_argument("--size", type=_positive, metavar="S", help="height and width of the frames (default: 64)")
+    action.add_argument("--channels", type=int, choices=[1, 3], help="1 for grey (default: 3)")
+    action.add_argument("--rate", type=float, metavar="HZ", help="read by time at this rate (default: every frame)")
+    action.add_argument("--num-workers", type=_positive, metavar="N", help="decoding processes (default: one a core)")
 
 
 def _model_and_out(command: argparse.ArgumentParser, out: str = "OUT", required: bool = True) -> None:

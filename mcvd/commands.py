@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 from json import dumps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ from mcvd.module import MCVD
 from mcvd.opening import device_of, ready, say_if_box, scoring_data
 from mcvd.whole import whole
 from mcvd.work import kept_work, work_folder
+
+if TYPE_CHECKING:
+    from mcvd.data.module import VideoData
 
 
 def predict(
@@ -139,26 +142,24 @@ def fvd(
     print(dumps(result, indent=2) if json else format_distance(result))
 
 
-def data(
-    action: str,
-    path: str,
-    root: str | None = None,
-    rate: float | None = None,
-    preview: str | None = None,
-    json: bool = False,
-    **facts: Any,
-) -> None:
-    """``mcvd data check``."""
-    from mcvd.data.check import check_data, write_preview
-
+def data(action: str, path: str, root: str | None = None, rate: float | None = None, **options: Any) -> None:
+    """``mcvd data check`` and ``mcvd data pack``."""
     if not Path(path).exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     is_recipe = Path(path).suffix.lower() in (".yaml", ".yml")
-    facts |= {"frame_rate_hz": rate} | ({"root": root} if is_recipe else {})
+    facts = {"frame_rate_hz": rate} | ({"root": root} if is_recipe else {})
+    facts |= {name: options.pop(name, None) for name in ("num_frames", "size", "channels", "batch_size")}
     try:
         found = scoring_data(path if is_recipe else None, None if is_recipe else path, facts)
     except FileNotFoundError as error:
         raise VideoError(f"training cannot start: {error}") from None
+    work: Callable[..., None] = {"check": _check_data, "pack": _pack_data}[action]
+    work(found, **options)
+
+
+def _check_data(found: VideoData, preview: str | None = None, json: bool = False) -> None:
+    from mcvd.data.check import check_data, write_preview
+
     report = check_data(found)
     if json:
         print(dumps({"ready": not report.problem, "problem": report.problem, "lines": report.lines}, indent=2))
@@ -171,6 +172,12 @@ def data(
         raise VideoError(f"training cannot start: {report.problem}")
     if not json:
         print("training can start")
+
+
+def _pack_data(found: VideoData, out: str, num_workers: int | None = None) -> None:
+    from mcvd.data.shard_writer import pack_data
+
+    print(pack_data(found, out, num_workers))
 
 
 def convert(checkpoint: str, config: str, out: str, raw: bool = False) -> None:

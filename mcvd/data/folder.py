@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from mcvd.data.patience import Patience
+from mcvd.data.patience import Patience, may_stall
 from mcvd.data.readers import FRAME_SUFFIXES, VIDEO_SUFFIXES, AbstractReader, VideoError, open_video
 from mcvd.data.videos import AbstractVideos
 
@@ -80,7 +80,7 @@ class VideoFolder(AbstractVideos):
 
     def open(self, path: Path) -> AbstractReader:
         """A reader of one of the videos, for the caller to close."""
-        return open_video(path, self.engine, self.frame_rate_hz)
+        return open_video(path, self.engine, self.frame_rate_hz, self.timeout_seconds)
 
     def _probe(self, paths: list[Path]) -> list[np.ndarray]:
         def times(path: Path) -> np.ndarray:
@@ -125,18 +125,24 @@ class VideoFolder(AbstractVideos):
         path = self.paths[index]
         if path in self._stuck:
             raise VideoError(f"{path}: reading it got stuck before")
+        ends_by_itself = False
         try:
-            return self._patience.call(self._read, path, frames, cover, seconds=self.timeout_seconds)
+            reader = self._readers.get(path, self._open_in_time)
+            ends_by_itself = reader.checks_time and not may_stall(path)
+            if ends_by_itself:
+                return reader.read(frames, cover)
+            return self._patience.call(reader.read, frames, cover, seconds=self.timeout_seconds)
         except TimeoutError as fault:
             self._stuck.add(path)
-            self._readers.forget(path)
+            let_go = self._readers.discard if ends_by_itself else self._readers.forget
+            let_go(path)
             raise VideoError(f"{path}: reading {len(frames)} frames {fault}") from None
         except (VideoError, OSError):
             self._readers.discard(path)
             raise
 
-    def _read(self, path: Path, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
-        return self._readers.get(path, self.open).read(frames, cover)
+    def _open_in_time(self, path: Path) -> AbstractReader:
+        return self._patience.call(self.open, path, seconds=self.timeout_seconds)
 
     def name(self, index: int) -> str:
         """The path of video ``index`` below the root."""

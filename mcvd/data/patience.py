@@ -3,10 +3,44 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
+
+# File systems on disks of this machine: one that stops answering there has stopped the machine.
+_LOCAL = frozenset(["ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "overlay", "tmpfs", "ramfs", "squashfs"])
+
+
+def may_stall(path: str | Path) -> bool:
+    """Whether reading what lies at ``path`` may never end: it is no regular file, or not on a disk of this machine.
+
+    What is not known to be such a disk (a network file system, one in user space, anything but Linux) may stall.
+    """
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return True
+    return not stat.S_ISREG(facts.st_mode) or facts.st_dev not in _local_devices()
+
+
+@lru_cache(maxsize=1)
+def _local_devices() -> frozenset[int]:
+    """Numbers of the devices that hold local file systems; read once, a later mount may stall."""
+    devices: dict[int, bool] = {}
+    try:
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return frozenset()
+    for line in lines:
+        place, _, kind = line.partition(" - ")
+        major, minor = place.split()[2].split(":")
+        device = os.makedev(int(major), int(minor))
+        devices[device] = devices.get(device, True) and kind.split()[0] in _LOCAL
+    return frozenset(device for device, is_local in devices.items() if is_local)
 
 
 class Patience:

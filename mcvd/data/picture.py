@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
+from typing import Any
 
 import av
 import numpy as np
@@ -41,14 +43,18 @@ class Upright:
         return pixels[:: -1 if self.mirror_y else 1, :: -1 if self.mirror_x else 1]
 
 
+UNTURNED = Upright()
+
+
 def upright(frame: av.VideoFrame) -> Upright:
     """How a frame is to be turned, from the display matrix that phones write; other angles than quarters are ignored.
 
     The matrix has rows (a b u), (c d v), (x y w) and sends a point to (a x + c y, b x + d y), y pointing down.
     """
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    side_data = frame.side_data
+    matrix = side_data.get("DISPLAYMATRIX") if side_data else None  # asking for what is not there costs most
     if matrix is None:
-        return Upright()
+        return UNTURNED
     a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), dtype=np.int32).tolist()
     if a == d == 0 and b and c:
         return Upright(swap=True, mirror_x=c < 0, mirror_y=b < 0)
@@ -75,31 +81,34 @@ def rgb_from_frame(
 
     The colour matrix and range are those the frame declares. Transparent pixels are laid on black.
     Making swscale's filters takes ten times as long as using them: frames of one video share a ``reformatter``.
+    What is returned may be a view of the scaled frame.
     """
     turn = upright(frame)
     height, width = size[::-1] if turn.swap else size
-    has_alpha = any(component.is_alpha for component in frame.format.components)
-    is_rgb = frame.format.is_rgb
-    is_full = (
-        is_rgb or frame.color_range == _FULL or frame.format.name.startswith(("yuvj", "gray", "ya", "pal", "mono"))
-    )
-    matrix = _MATRIX.get(int(frame.colorspace), _BT601)
-    matrix = matrix if matrix in _KNOWN_MATRICES else _BT709
+    colours = _colours(frame.format.name, int(frame.colorspace), int(frame.color_range))
     scaled = (reformatter or VideoReformatter()).reformat(
-        frame,
-        width=width,
-        height=height,
-        format="rgba" if has_alpha else "rgb24",
-        interpolation=SCALING,
-        src_colorspace=matrix,
-        # RGB has no matrix; another number than the source's makes every PyAV hand the source's to swscale.
-        dst_colorspace=_BT601 if matrix == _BT709 else _BT709,
-        src_color_range=_FULL if is_full else _LIMITED,
-        dst_color_range=_FULL,
-        **ONE_THREAD,
+        frame, width=width, height=height, interpolation=SCALING, **colours, **ONE_THREAD
     )
-    pixels = scaled.to_ndarray()
-    if has_alpha:
+    plane, channels = scaled.planes[0], len(colours["format"].removesuffix("24"))
+    pixels = np.ndarray((height, width, channels), np.uint8, plane, strides=(plane.line_size, channels, 1))
+    if channels == 4:
         opacity = pixels[..., 3:].astype(np.uint16)
         pixels = ((pixels[..., :3] * opacity + 127) // 255).astype(np.uint8)
-    return turn(pixels)
+    return pixels if turn is UNTURNED else turn(pixels)
+
+
+@lru_cache(maxsize=256)
+def _colours(name: str, colorspace: int, color_range: int) -> dict[str, Any]:
+    """How swscale is to turn pixels of the format ``name``, of the matrix and range that a frame declares, into RGB."""
+    stored = av.VideoFormat(name)
+    is_full = stored.is_rgb or color_range == _FULL or name.startswith(("yuvj", "gray", "ya", "pal", "mono"))
+    matrix = _MATRIX.get(colorspace, _BT601)
+    matrix = matrix if matrix in _KNOWN_MATRICES else _BT709
+    return {
+        "format": "rgba" if any(component.is_alpha for component in stored.components) else "rgb24",
+        "src_colorspace": matrix,
+        # RGB has no matrix; another number than the source's makes every PyAV hand the source's to swscale.
+        "dst_colorspace": _BT601 if matrix == _BT709 else _BT709,
+        "src_color_range": _FULL if is_full else _LIMITED,
+        "dst_color_range": _FULL,
+    }

@@ -236,7 +236,7 @@ def prepare_packs(out: str | Path, packs: Sequence[Pack], frame_rate_hz: float) 
     check_room(out, sum(pack.num_bytes for pack in missing))
     out.mkdir(parents=True, exist_ok=True)
     for pack in missing:
-        _sweep(out / pack.name)
+        sweep(out / pack.name)
     for pack in tqdm(missing, f"Preparing {out}", disable=None):
         write_pack(out / pack.name, pack.videos(), frame_rate_hz)
     for pack in tqdm(packs, "Verifying", disable=None):
@@ -247,8 +247,8 @@ def prepare_packs(out: str | Path, packs: Sequence[Pack], frame_rate_hz: float) 
     return True
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what processes that were killed left of a pack."""
+def sweep(folder: Path) -> None:
+    """Remove what processes that were killed left of a folder that was to appear whole."""
     for part in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
         if not Path(f"/proc/{part.name.split('.')[-2]}").exists() and Path("/proc/self").exists():
             shutil.rmtree(part, ignore_errors=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from time import monotonic
 
 import av
 import numpy as np
@@ -33,6 +35,10 @@ _PICTURE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "webp"})
 
 class _OutOfStepError(Exception):
     """The decoder did not return the frame which the index promised next."""
+
+
+class _TooLongError(Exception):
+    """The time that a read may take is over; not an OSError, so that nobody takes it for a damaged file."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +76,18 @@ class PyAVReader(AbstractReader):
     list; otherwise the reader decodes from the start. Where the frames do not come in the order of their times
     (broken time stamps), the decoder's order counts and the sorted times are dealt out to it.
     Frames that the decoder marks as damaged are refused.
+
+    Args:
+        path: the file.
+        timeout_seconds: how long one `read` may decode; looked at after each packet.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    checks_time = True
+
+    def __init__(self, path: str | Path, timeout_seconds: float = math.inf) -> None:
         self.path = Path(path)
         check_exists(self.path)
+        self._timeout_seconds, self._deadline = timeout_seconds, math.inf
         self._run: Iterator[tuple[int, av.VideoFrame]] | None = None
         self._next = 0
         self._index_is_decoded = False
@@ -98,20 +111,28 @@ class PyAVReader(AbstractReader):
         """Exactly these frames, uint8 (T, 3, H, W); see `AbstractReader.read`."""
         check_frames(self.path, frames, self.num_frames)
         height, width = covering_size(self.size, cover)
-        video = torch.empty(len(frames), 3, height, width, dtype=torch.uint8)
         places: dict[int, list[int]] = {}
         for place, frame in enumerate(frames):
             places.setdefault(int(frame), []).append(place)
-        for number in sorted(places):
-            frame = self._frame(number)
-            try:
-                rgb = rgb_from_frame(frame, (height, width), self._reformatter)
-            except av.FFmpegError as error:
-                raise VideoError(f"{self.path}: frame {number} cannot be scaled ({_fault(error)})") from None
-            pixels = torch.from_numpy(rgb.transpose(2, 0, 1).copy())
-            for place in places[number]:
-                video[place] = pixels
-        return video
+        # Channels last, as they are decoded: whoever cuts a window out of it copies less.
+        video = np.empty((len(frames), height, width, 3), np.uint8)
+        self._deadline = monotonic() + self._timeout_seconds
+        try:
+            for number in sorted(places):
+                first, *others = places[number]
+                frame = self._frame(number)
+                try:
+                    video[first] = rgb_from_frame(frame, (height, width), self._reformatter)
+                except av.FFmpegError as error:
+                    raise VideoError(f"{self.path}: frame {number} cannot be scaled ({_fault(error)})") from None
+                for place in others:
+                    video[place] = video[first]
+        except _TooLongError:
+            self._run = None
+            raise TimeoutError(f"took longer than {self._timeout_seconds:g} s") from None
+        finally:
+            self._deadline = math.inf
+        return torch.from_numpy(video).permute(0, 3, 1, 2)
 
     @property
     def start_seconds(self) -> float:
@@ -291,7 +312,9 @@ class PyAVReader(AbstractReader):
         label = None if self._index.labels is None else self._index.labels[key]
         if label not in self._index.packets:  # a damaged file's first frame may have a time of its own
             self._reopen()
-            yield from self._container.demux(self._stream)
+            for packet in self._container.demux(self._stream):
+                self._check_time()
+                yield packet
             return
         begin, _ = self._index.packets[label]
         try:
@@ -308,7 +331,13 @@ class PyAVReader(AbstractReader):
             if packet is None:
                 raise _OutOfStepError("it does not come where the index has it")
         yield packet
-        yield from packets
+        for packet in packets:
+            self._check_time()
+            yield packet
+
+    def _check_time(self) -> None:
+        if monotonic() > self._deadline:
+            raise _TooLongError
 
     def _skip_to(self, packets: Iterator[av.Packet], begin: int) -> av.Packet | None:
         """The packet at place ``begin`` of the file; None if the stream is already past it."""

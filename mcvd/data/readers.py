@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -53,8 +54,10 @@ class AbstractReader(ABC):
         times_seconds: float64 (num_frames,), when each frame is shown, rising, the first at 0.
         frame_rate_hz: the average rate, frames per second.
         size: (height, width) as displayed: upright and with square pixels.
+        checks_time: whether `read` ends by itself, with a TimeoutError, after the ``timeout_seconds`` of `open_video`.
     """
 
+    checks_time = False
     path: Path
     times_seconds: np.ndarray
     frame_rate_hz: float
@@ -67,7 +70,7 @@ class AbstractReader(ABC):
 
     @abstractmethod
     def read(self, frames: Sequence[int], cover: tuple[int, int] | None = None) -> Tensor:
-        """Exactly these frames, uint8 (T, 3, H, W), RGB.
+        """Exactly these frames, uint8 (T, 3, H, W), RGB, in memory perhaps with the channels last.
 
         Args:
             frames: frame numbers, 0 <= number < num_frames, in any order, repeats allowed.
@@ -91,7 +94,9 @@ class AbstractReader(ABC):
         self.close()
 
 
-def open_video(path: str | Path, engine: str = "pyav", frame_rate_hz: float = 25.0) -> AbstractReader:
+def open_video(
+    path: str | Path, engine: str = "pyav", frame_rate_hz: float = 25.0, timeout_seconds: float = math.inf
+) -> AbstractReader:
     """Open a video file, or a folder of numbered pictures, for reading any of its frames.
 
     Args:
@@ -99,6 +104,7 @@ def open_video(path: str | Path, engine: str = "pyav", frame_rate_hz: float = 25
         engine: "pyav", which never returns a wrong frame, "decord" or "torchcodec" (see `mcvd.data.decord`,
             `mcvd.data.torchcodec`), which refuse files that they would read wrongly.
         frame_rate_hz: the rate of a folder of pictures, which does not tell it; a file knows its own.
+        timeout_seconds: how long one read may take, where the reader looks at the time (``checks_time``).
 
     Raises:
         FileNotFoundError: if there is nothing at ``path``.
@@ -126,7 +132,7 @@ def open_video(path: str | Path, engine: str = "pyav", frame_rate_hz: float = 25
         return TorchCodecReader(path)
     from mcvd.data.pyav import PyAVReader
 
-    return PyAVReader(path)
+    return PyAVReader(path, timeout_seconds)
 
 
 def engine_version(engine: str) -> str:

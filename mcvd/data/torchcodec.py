@@ -89,6 +89,12 @@ def import_decoders() -> ModuleType:
     """The module `torchcodec.decoders`. Raises ImportError, and says what to install, where it cannot be loaded."""
     try:
         from torchcodec import decoders
+
+        try:
+            decoders.VideoDecoder(b"no video")  # the libraries are loaded by the first decoder, not by the import
+        except (RuntimeError, ValueError) as error:
+            if "libtorchcodec" in str(error):
+                raise
     except (ImportError, RuntimeError, OSError) as error:
         raise _cannot_load(error) from error
     try:  # without the libraries the import succeeds and the first decoder fails

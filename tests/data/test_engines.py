@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from test_odd_files import DAMAGED, ODD, READABLE
+from test_odd_files import DAMAGED, ODD, READABLE, sequential
 from test_readers import KINDS, NUM_FRAMES, encode, numbers
 
 from mcvd.data.readers import VideoError, open_video
@@ -59,16 +59,19 @@ def test_an_engine_gives_the_frame_asked_for_or_refuses_the_file(folder, engine,
 @pytest.mark.skipif(not ODD.is_dir(), reason="needs the sample files in ../shared/data/odd")
 @pytest.mark.parametrize("name", [*READABLE, *DAMAGED])
 def test_odd_files_are_read_as_the_default_reads_them_or_refused(engine, name):
-    with open_video(ODD / name) as judge:
-        count = min(12, judge.num_frames)
-        expected = judge.read(range(count), cover=(32, 32)).float()
+    if name in READABLE:
+        expected = sequential(name)[0][:12].float()
+    else:
+        with open_video(ODD / name) as judge:
+            expected = judge.read(range(12), cover=(32, 32)).float()
+    count = len(expected)
     try:
         with open_video(ODD / name, engine) as reader:
-            sequential = reader.read(range(count), cover=(32, 32))
+            ours = reader.read(range(count), cover=(32, 32))
             order = np.random.default_rng(0).permutation(count)[:4].tolist()
-            assert all(torch.equal(reader.read([number], cover=(32, 32))[0], sequential[number]) for number in order)
+            assert all(torch.equal(reader.read([number], cover=(32, 32))[0], ours[number]) for number in order)
     except VideoError as fault:
         assert name in str(fault) and "\n" not in str(fault)
     else:
         # Turned, square pixels, the declared colours: another scaling and chroma filter differ by little.
-        assert (sequential.float() - expected).abs().mean((1, 2, 3)).max() < 5
+        assert (ours.float() - expected).abs().mean((1, 2, 3)).max() < 5

@@ -1,6 +1,8 @@
 """A source that fails while it is read: named in one line, its clips replaced, and training goes on."""
 
+import gc
 import os
+import threading
 import time
 
 import pytest
@@ -9,6 +11,7 @@ from test_folder import names, write_frames, write_video
 
 from mcvd.data.folder import VideoFolder
 from mcvd.data.module import VideoData
+from mcvd.data.patience import may_stall
 from mcvd.data.readers import VideoError, open_video
 
 
@@ -36,6 +39,27 @@ def test_a_reader_that_is_stuck_is_given_up_and_named_once(tmp_path):
             videos.read(0, [0], (16, 16))
     assert videos.read(1, range(8), (16, 16)).shape == (8, 3, 16, 24)
     assert time.monotonic() - begin < 5
+
+
+def test_a_read_that_decodes_too_long_ends_by_itself_and_is_named_once(tmp_path):
+    write_video(tmp_path / "long.mp4", 300)  # of one key frame every twelve
+    videos = VideoFolder(tmp_path)
+    assert not may_stall(tmp_path / "long.mp4") and may_stall(tmp_path) and may_stall(tmp_path / "nothing")
+    threads = threading.active_count()
+    expected = videos.read(0, range(300), (16, 16))
+    reader = videos._readers.get(tmp_path / "long.mp4", videos.open)
+    assert reader.checks_time
+    reader._timeout_seconds = 1e-3
+    with pytest.raises(TimeoutError, match=r"took longer than 0.001 s"):
+        reader.read(range(300), (16, 16))
+    reader._timeout_seconds = 60.0
+    assert torch.equal(reader.read(range(300), (16, 16)), expected)  # nothing is left half done
+    assert threading.active_count() <= threads + 1  # the one that opened it
+    reader._timeout_seconds = 1e-3
+    with pytest.raises(VideoError, match=r"long.mp4: reading 300 frames took longer than"):
+        videos.read(0, range(300), (16, 16))
+    with pytest.raises(VideoError, match="got stuck before"):
+        videos.read(0, [0], (16, 16))
 
 
 def test_a_video_that_cannot_be_opened_in_time_is_left_out(tmp_path):
@@ -88,6 +112,8 @@ def test_any_file_name_is_read_and_cached(tmp_path, name):
 
 def test_readers_opened_and_closed_leave_nothing_behind(tmp_path):
     write_video(tmp_path / "film.mp4")
+
+    gc.collect()  # what earlier tests left
 
     def opened():
         for _ in range(100):

@@ -1,5 +1,6 @@
 """Corrupt, tricky and rare files of other projects: read as they are to be read, or refused in one line."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,18 @@ REFUSED = {
 # Long frames and one key frame: these are checked in part, to save time.
 LARGE = {"sample-5s_h265_vfr.mp4": 24, "no_duration.webm": 40}
 
+
+@cache
+def sequential(name):
+    """Facts and first frames of a file, read in one go; some take seconds, so it is done once for all tests."""
+    num_frames, size = READABLE[name]
+    with open_video(ODD / name) as reader:
+        assert (reader.num_frames, reader.size) == (num_frames, size)
+        assert reader.read([0]).shape == (1, 3, *size)
+        assert reader.times_seconds[0] == 0 and (np.diff(reader.times_seconds) > 0).all()
+        return reader.read(range(LARGE.get(name, num_frames)), cover=(32, 32)), reader._index.labels
+
+
 pytestmark = pytest.mark.skipif(not ODD.is_dir(), reason="needs the sample files in ../shared/data/odd")
 
 
@@ -63,17 +76,11 @@ def test_every_file_is_in_the_table():
 
 @pytest.mark.parametrize("name", READABLE)
 def test_readable_files_give_their_frames_whatever_the_order(name):
-    num_frames, size = READABLE[name]
-    with open_video(ODD / name) as reader:
-        assert (reader.num_frames, reader.size) == (num_frames, size)
-        assert reader.read([0]).shape == (1, 3, *size)
-        assert reader.times_seconds[0] == 0 and (np.diff(reader.times_seconds) > 0).all()
-        count = LARGE.get(name, num_frames)
-        sequential = reader.read(range(count), cover=(32, 32))
-    order = np.random.default_rng(0).permutation(count)[:6].tolist()
+    expected, _ = sequential(name)
+    order = np.random.default_rng(0).permutation(len(expected))[:6].tolist()
     with open_video(ODD / name) as reader:
         for number in order:
-            assert torch.equal(reader.read([number], cover=(32, 32))[0], sequential[number])
+            assert torch.equal(reader.read([number], cover=(32, 32))[0], expected[number])
 
 
 @pytest.mark.parametrize("name", DAMAGED)
@@ -108,10 +115,9 @@ def test_frames_are_turned_upright():
 
 def test_frames_with_wrong_times_keep_the_order_of_the_decoder():
     # One frame of the file carries a time that is 3503 ticks too early; sorted by it, the picture would jump back.
-    with open_video(ODD / "sample-5s_h265_vfr.mp4") as reader:
-        frames = reader.read(range(12), cover=(32, 32)).float()
-        assert reader._index.labels[:8] == (0, 3003, 4004, 5005, 6006, 7007, 4505, 9009)
-    brightness = frames[:9].mean(dim=(1, 2, 3))
+    frames, labels = sequential("sample-5s_h265_vfr.mp4")
+    assert labels[:8] == (0, 3003, 4004, 5005, 6006, 7007, 4505, 9009)
+    brightness = frames[:9].float().mean(dim=(1, 2, 3))
     assert (brightness.diff() > -0.3).all()
 
 
