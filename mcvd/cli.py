@@ -206,6 +206,8 @@ def _add_scoring(add: Add) -> None:
     command.add_argument("--weights", metavar="FILE", help="I3D weights (default: fetched once into the cache)")
     command.add_argument("--trust-weights", action="store_true", help="take weights of unknown checksum; not FVD then")
     command.add_argument("--random-i3d", type=int, metavar="SEED", help="a random network instead: not FVD")
+    text = "the I3D of the original Kinetics release in FILE instead: not FVD"
+    command.add_argument("--kinetics-i3d", metavar="FILE", help=text)
     command.add_argument("--device", help="cpu, cuda, ... (default: the best there is)")
     command.add_argument("--out", metavar="result.json", help="also write the number with its conditions")
     command.add_argument("--json", action="store_true", help="print that instead of words, for scripts")

@@ -109,6 +109,7 @@ def test_metrics_that_cannot_be_had_are_told_with_the_reason():
     assert "nowhere.pth" in missing["LPIPS"]
     pair = torch.randint(0, 256, (2, 1, 1, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     assert metrics[1].per_video(*pair) != SSIM.per_video(*pair), "moving digits are black and white for SSIM"
+    assert [metric.definition[:9] for metric in metrics[:2]] == ["mcvd-2022"] * 2
 
 
 def test_a_digest_changes_with_every_byte_and_shape():
@@ -123,10 +124,33 @@ def test_cards_differ_by_what_was_measured_but_not_by_what_is_compared():
     assert set(differences(CARD, other)) == {"protocol.name", "data_digest"}
 
 
+def test_scores_are_compared_where_both_cards_have_them_and_only_with_the_same_definition():
+    def card(definition, **fvd):
+        return CARD | {
+            "scores": CARD["scores"] | {"metrics": {"psnr": {"definition": definition}}},
+            "distances": [{"name": "FVD"} | fvd],
+        }
+
+    ours = card("rounded", value=1.0, weights_digest="a")
+    assert not differences(ours, card("rounded", value=None, reason="offline"))
+    assert differences(ours, card("mcvd-2022", value=2.0, weights_digest="b")) == {
+        "psnr.definition": ("rounded", "mcvd-2022"),
+        "FVD.weights_digest": ("a", "b"),
+    }
+
+
 def test_compare_exits_with_an_error_that_names_the_setting(tmp_path, capsys):
     a, b = tmp_path / "a.json", tmp_path / "b.json"
+    faster = CARD | {"model": "mine", "scores": CARD["scores"] | {"sampler": "DDIM(num_steps=5)"}}
     a.write_text(json.dumps(CARD))
-    b.write_text(json.dumps(CARD | {"data_digest": "2"}))
+    b.write_text(json.dumps(faster))
     assert main(["evaluate", "--compare", str(a), str(a)]) == 0
+    assert "no setting differs" in capsys.readouterr().out
+    assert main(["evaluate", "--compare", str(a), str(b)]) == 0
+    out = capsys.readouterr().out
+    assert "can be compared" in out and "model: None and 'mine'" in out and "'DDIM(num_steps=5)'" in out
+    b.write_text(json.dumps(faster | {"data_digest": "2"}))
     assert main(["evaluate", "--compare", str(a), str(b)]) != 0
-    assert "data_digest" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "cannot be compared, they differ in data_digest: '1' and '2'. They also differ in" in error
+    assert "sampler" in error

@@ -29,14 +29,15 @@ VIDEOGPT = WeightsFile(
     digest="git:a867b87ac3a9097d200598b1d48a1b890d8ec744",
     mirrors=("https://github.com/songweige/TATS/raw/main/tats/fvd/i3d_pretrained_400.pt",),
 )
-IMAGENET = WeightsFile(
+KINETICS = WeightsFile(
     name="rgb_imagenet.pt",
     what="I3D of the original Kinetics release (i3d_rgb_imagenet.pt, rgb_imagenet.pt)",
     digest="sha256:2609088c2e8c868187c9921c50bc225329a9057ed75e76120e0b4a397a2c7538",
     size_bytes=50_883_138,
+    option="--kinetics-i3d",
     is_for_fvd=False,
 )
-KNOWN_FILES = (STYLEGAN_V, VIDEOGPT, IMAGENET)
+KNOWN_FILES = (STYLEGAN_V, VIDEOGPT, KINETICS)
 
 
 def load_i3d(path: str | Path | None = None, *, cache: str | Path | None = None, trust: bool = False) -> nn.Module:
@@ -63,7 +64,8 @@ def load_i3d(path: str | Path | None = None, *, cache: str | Path | None = None,
     if known is not None and not known.is_for_fvd:
         raise ValueError(
             f"{path} is the {known.what}: another network than that of FVD, its distances cannot be compared with any "
-            f"published FVD; use {STYLEGAN_V.name} ({STYLEGAN_V.mirrors[0]})"
+            f"published FVD. Use {STYLEGAN_V.name} ({STYLEGAN_V.mirrors[0]}), or ask for the distance of this network "
+            f"under its own name ({known.option} FILE of mcvd fvd)"
         )
     if known is None and not trust:
         raise ValueError(
@@ -73,6 +75,27 @@ def load_i3d(path: str | Path | None = None, *, cache: str | Path | None = None,
         )
     net = _ScriptedI3D(path) if _is_torchscript(path) else _from_state_dict(path)
     return net.eval().requires_grad_(False)
+
+
+def load_kinetics_i3d(path: str | Path) -> nn.Module:
+    """The I3D of the original Kinetics release: called as that of FVD, and **not** it.
+
+    Same layers, other weights. Some papers measured with it by mistake; what it gives is called
+    ``kinetics_i3d_distance`` here.
+
+    Args:
+        path: its state dict, `KINETICS`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is another file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file of I3D weights at {path}")
+    if identify(path) is not KINETICS:
+        raise ValueError(f"{path} is not the {KINETICS.what}, {KINETICS.size_bytes:,} bytes, {KINETICS.digest}")
+    return _from_state_dict(path).eval().requires_grad_(False)
 
 
 def cached_i3d(cache: str | Path | None = None) -> Path:

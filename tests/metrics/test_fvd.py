@@ -11,6 +11,7 @@ from mcvd.metrics.frechet import frechet_distance
 from mcvd.metrics.fvd import (
     FrechetVideoDistance,
     distance_of_features,
+    distances_of_samples,
     frechet_interval,
     random_i3d_distance,
 )
@@ -312,6 +313,36 @@ def test_interval_is_around_the_distance_and_the_same_for_the_same_seed():
     low, high = frechet_interval(real, fake, num_resamples=10, seed=3)
     assert low < distance_of_features(real, fake).item() < high
     assert frechet_interval(real, fake, num_resamples=10, seed=3) == (low, high)
+
+
+def continued(num_clips, num_samples, spread, seed=0):
+    """Features of true videos, and of K continuations of each, which differ little from each other."""
+    real = gaussian(num_clips, 6, seed)
+    made = gaussian(num_clips, 6, 900 + seed, shift=0.5)[:, None]
+    return real, (made + spread * gaussian(num_clips * num_samples, 6, 700 + seed).view(-1, num_samples, 6)).flatten(
+        0, 1
+    )
+
+
+def test_interval_of_several_samples_of_a_clip_is_that_of_the_clips():
+    pairs = [continued(100, 5, 0.1, seed) for seed in range(60)]
+    spread = torch.stack([distance_of_features(*pair) for pair in pairs]).std().item()
+
+    def width(samples_of_each):
+        intervals = [frechet_interval(*pair, samples_of_each=samples_of_each) for pair in pairs[:12]]
+        return sum(high - low for low, high in intervals) / len(intervals) / (2 * 1.96)
+
+    assert width(5) == pytest.approx(spread, rel=0.3)
+    assert width(None) < 0.8 * spread, "as if all were independent"
+    with pytest.raises(ValueError, match="not 3 for each"):
+        frechet_interval(*pairs[0], samples_of_each=3)
+
+
+def test_distance_of_single_samples_is_that_of_each_alone():
+    real, fake = continued(30, 3, 1.0)
+    found = distances_of_samples(real, fake, 3)
+    expected = [distance_of_features(real, fake.unflatten(0, (30, 3))[:, k]).item() for k in range(3)]
+    assert found == expected and len(set(found)) == 3
 
 
 def cached_weights():
