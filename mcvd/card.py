@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import shlex
+import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -175,11 +176,14 @@ def _measured(
     for number, (real, fake) in videos.items():
         metric.update(real[None], real=True, indices=[number])
         metric.update(fake, real=False, indices=[number * len(fake) + k for k in range(len(fake))])
+    with warnings.catch_warnings(record=True) as cautions:
+        warnings.simplefilter("always")
+        value = metric.compute().item()
     features = metric.features()
     num_samples = len(features[1]) // len(features[0])
     of_samples = distances_of_samples(*features, num_samples)
     return {
-        "value": metric.compute().item(),
+        "value": value,
         "interval_95": list(frechet_interval(*features, samples_of_each=None if from_nothing else num_samples)),
         "mean_of_single_samples": sum(of_samples) / num_samples,
         "of_single_samples": of_samples,
@@ -187,4 +191,5 @@ def _measured(
         "preprocessing": preprocessing,
         "num_real": len(features[0]),
         "num_fake": len(features[1]),
+        "cautions": [str(caution.message) for caution in cautions],
     }

@@ -26,7 +26,7 @@ EXAMPLES = {
   mcvd generate --model drive --num-frames 60 --num-samples 4 --seed 1 --out made/""",
     "evaluate": """examples:
   mcvd evaluate --model drive --config datasets/driving_scenes/data.yaml --num-frames 10 --out result.json
-  mcvd evaluate --model kth --root persons_21_to_25 --protocol mcvd-2022/kth-10-30 --out result.json
+  mcvd evaluate --model kth --val-root persons_21_to_25 --protocol mcvd-2022/kth-10-30 --out result.json
   mcvd evaluate --compare a.json b.json""",
     "fvd": """examples:
   mcvd fvd test_videos made_videos --size 128
@@ -175,8 +175,10 @@ def _add_scoring(add: Add) -> None:
     command = add("evaluate", "score a model against the truth and against copying frames")
     _model_and_out(command, out="result.json", required=False)
     command.add_argument("--config", help="data.yaml of the data set")
-    text = "a folder of videos, instead of --config or of the folder in it"
+    text = "the folder trained on, instead of --config or of the one in it: what was held out of it is scored"
     command.add_argument("--root", "--data.root", dest="root", metavar="FOLDER", help=text)
+    text = "a folder of which nothing was trained on: all its videos are scored"
+    command.add_argument("--val-root", "--data.val_root", dest="val_root", metavar="FOLDER", help=text)
     command.add_argument(
         "--protocol", metavar="P", help="such as mcvd-2022/kth-10-30: fixes clips, lengths, K and more"
     )

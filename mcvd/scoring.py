@@ -41,6 +41,7 @@ def _evaluate(
     model: str | Path = BOX,
     config: str | None = None,
     root: str | None = None,
+    val_root: str | None = None,
     task: str | None = None,
     num_frames: int | None = None,
     num_clips: int | None = None,
@@ -57,6 +58,11 @@ def _evaluate(
     fixed = find_protocol(protocol) if protocol else None
     if fixed and (task or num_frames or num_clips or num_samples):
         raise ValueError("--protocol fixes --task, --num-frames, --num-clips and --num-samples: leave them out")
+    if fixed and fixed.starts == "random" and root and not (config or (Path(root) / "val").is_dir()):
+        raise ValueError(
+            f"--protocol {protocol} scores a test split, {fixed.data}, and --root {root} means what was held out of a "
+            "folder that was trained on: name the folder of the split with --val-root"
+        )
     net, options = ready(model, sampling, from_nothing=(fixed.task if fixed else task) == "generate")
     if fixed:
         _check_protocol(fixed, net)
@@ -67,7 +73,7 @@ def _evaluate(
     given = {"size": net.size, "channels": net.channels, "frame_rate_hz": rate, "max_val_clips": num_clips}
     num_past = 0 if task == "generate" else net.block.past
     num_future = 0 if task == "generate" or (fixed and task == "predict") else net.block.future
-    data = scoring_data(config, root, given | {"num_frames": num_past + num_frames + num_future})
+    data = scoring_data(config, root, given | {"num_frames": num_past + num_frames + num_future}, val_root)
     clips = collect_clips(data, dataset=fixed.clips(data) if fixed else None)
     videos: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -88,7 +94,7 @@ def _evaluate(
         return
     facts = {
         "model": "the model in the box" if model is BOX else str(model),
-        "data": root or config,
+        "data": val_root or root or config,
         "frame_rate_hz": rate,
         "device": str(device),
     }
@@ -104,6 +110,8 @@ def _evaluate(
         print(f"{title}: none, {reason}")
     for row in rows:
         print(f"{row['name']}: {row['value'] if row['value'] is not None else 'none, ' + row['reason']}")
+    for caution in dict.fromkeys(caution for row in rows for caution in row.get("cautions", ())):
+        print(f"mcvd: {caution}", file=sys.stderr)
 
 
 def _shown(scores: dict[str, Any]) -> list[int]:

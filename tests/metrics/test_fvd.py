@@ -247,48 +247,6 @@ def test_crop_keeps_the_centre_and_squash_keeps_all(size):
     assert lines["stylegan-v"][0] < lines["mcvd"][0] + 1e-6 and lines["stylegan-v"][-1] > lines["mcvd"][-1] - 1e-6
 
 
-def moving_squares(num, seed, num_frames=10, size=32):
-    """A bright square on a grey ramp that moves to the right and bounces."""
-    generator = torch.Generator().manual_seed(seed)
-    made = (torch.arange(size) * 3).expand(num, num_frames, 1, size, size).clone()
-    for video in made:
-        top, left = torch.randint(0, size - 8, (2,), generator=generator).tolist()
-        for frame in video:
-            left = (left + 4) % (size - 8)
-            frame[:, top : top + 8, left : left + 8] = 230
-    return made.to(torch.uint8)
-
-
-def blurred(clips, radius):
-    pooled = torch.nn.functional.avg_pool2d(clips.flatten(0, 1).float(), 2 * radius + 1, 1, radius)
-    return pooled.view(clips.shape).to(torch.uint8)
-
-
-def noisy(clips, sigma):
-    noise = torch.randn(clips.shape, generator=torch.Generator().manual_seed(5))
-    return (clips + sigma * noise).clamp(0, 255).to(torch.uint8)
-
-
-def shuffled(clips, span):
-    """The first frames in another order."""
-    order = torch.arange(clips.shape[1])
-    order[:span] = torch.arange(span).view(2, -1).T.flatten()
-    return clips[:, order]
-
-
-def frozen(clips, from_frame):
-    return torch.cat([clips[:, :from_frame], clips[:, from_frame : from_frame + 1].expand_as(clips[:, from_frame:])], 1)
-
-
-@pytest.mark.parametrize(
-    ("damage", "levels"), [(noisy, (5, 15, 45)), (blurred, (1, 2, 4)), (shuffled, (4, 10)), (frozen, (8, 4, 0))]
-)
-def test_random_i3d_distance_grows_with_damage(damage, levels):
-    clips = moving_squares(8, 0)
-    distances = [random_i3d_distance(clips, damage(clips, level), size=32).item() for level in levels]
-    assert distances == sorted(distances) and distances[0] > 0
-
-
 def gaussian(num, dim, seed, shift=0.0):
     return torch.randn(num, dim, generator=torch.Generator().manual_seed(seed)) + shift
 
