@@ -17,7 +17,8 @@ from mcvd.compare import differences
 from mcvd.data.writers import write_video
 from mcvd.evaluate import evaluate
 from mcvd.metrics.frame_metrics import SSIM
-from mcvd.protocols import find_protocol
+from mcvd.metrics.published import PUBLISHED_BINARY_SSIM, PUBLISHED_PSNR
+from mcvd.protocols import PROTOCOLS, find_protocol
 from mcvd.samplers import DDIM
 
 OPTIONS = {"num_frames": 3, "num_samples": 2, "batch_size": 2, "sampler": DDIM(num_steps=1)}
@@ -200,3 +201,25 @@ def test_a_folder_is_scored_whole_or_in_the_part_that_was_held_out(tmp_path, cap
     ]
     assert main([*command, "--root", str(videos)]) == 2
     assert "--val-root" in capsys.readouterr().err
+
+
+def test_a_published_protocol_is_scored_by_its_definitions_and_says_what_it_lacks(tmp_path, monkeypatch, capsys):
+    videos, model, out = tmp_path / "videos", tmp_path / "model", tmp_path / "card.json"
+    videos.mkdir()
+    write_ramps(videos)
+    mcvd.build(tiny_config(channels=3)).save_pretrained(model)
+    small = {"size": (16, 16), "past": 2, "num_frames": 8, "num_clips": 2, "num_samples": 2}
+    monkeypatch.setitem(PROTOCOLS, "small", replace(find_protocol("mcvd-2022/smmnist-5-10"), name="small", **small))
+    command = ["evaluate", "--model", str(model), "--val-root", str(videos), "--protocol", "small", "--out", str(out)]
+    nowhere = str(tmp_path / "nowhere.pt")
+    assert main([*command, "--steps", "1", "--weights", nowhere, "--lpips-weights", nowhere]) == 0
+    card = json.loads(out.read_text())
+    definitions = {name: metric["definition"] for name, metric in card["scores"]["metrics"].items()}
+    assert definitions == {metric.name: metric.definition for metric in (PUBLISHED_PSNR, PUBLISHED_BINARY_SSIM)}
+    assert card["protocol"]["frame_metrics"] == "mcvd-2022" and card["protocol"]["binary_ssim"]
+    assert "nowhere.pt" in card["missing"]["LPIPS"]
+    ((name, value, reason),) = [row.values() for row in card["distances"]]
+    assert (name, value) == ("FVD", None) and "nowhere.pt" in reason
+    assert "FVD: none, no file of I3D weights" in capsys.readouterr().out
+    page = out.with_suffix(".html").read_text()
+    assert PUBLISHED_PSNR.definition in page and "FVD has no value" in page and card["model_digest"] in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 import zipfile
 from pathlib import Path
@@ -17,6 +18,7 @@ STYLEGAN_V = WeightsFile(
     what="TorchScript port of StyleGAN-V",
     digest="sha256:bec6519f66ea534e953026b4ae2c65553c17bf105611c746d904657e5860a5e2",
     size_bytes=51_235_320,
+    instead="; without any weights, --random-i3d SEED tells another distance, which is not FVD",
     mirrors=(
         "https://huggingface.co/flateon/FVD-I3D-torchscript/resolve/1c2d61711c52571ad617a1063e6fa691b212e184/i3d_torchscript.pt",
         "https://www.dropbox.com/s/ge9e5ujwgetktms/i3d_torchscript.pt?dl=1",
@@ -142,6 +144,8 @@ def _from_state_dict(path: Path) -> I3D:
     try:
         net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as fault:
-        reason = str(fault).strip().splitlines()[0]
+        # What torch says of a pickle that it does not take is advice to load it unsafely.
+        is_pickle = isinstance(fault, pickle.UnpicklingError)
+        reason = "it is no file of tensors alone" if is_pickle else str(fault).strip().splitlines()[0]
         raise ValueError(f"{path} holds no state dict of I3D as VideoGPT names it: {reason}") from fault
     return net
