@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import platform
 import shlex
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mcvd.metrics.frame_metrics import MS_SSIM, PSNR, SSIM, FrameMetric, black_and_white, num_scales
-from mcvd.metrics.fvd import MIN_FRAMES, FrechetVideoDistance, frechet_interval
+from mcvd.metrics.frame_metrics import MS_SSIM, PSNR, TORCHMETRICS_SSIM, FrameMetric, num_scales
+from mcvd.metrics.fvd import MIN_FRAMES, FrechetVideoDistance, distances_of_samples, frechet_interval
 from mcvd.metrics.i3d import random_i3d
 from mcvd.metrics.i3d_weights import cached_i3d, identify, load_i3d
 from mcvd.metrics.kernel import kernel_distance
 from mcvd.metrics.lpips import MIN_SIZE, lpips
 from mcvd.metrics.preprocessing import Preprocessing
+from mcvd.metrics.published import PUBLISHED_BINARY_SSIM, PUBLISHED_PSNR, PUBLISHED_SSIM, published_lpips
 from mcvd.processes import from_all
 from mcvd.protocols import Protocol
+
+# What computes and what reads videos and pictures.
+_PACKAGES = ("mcvd", "torch", "torchmetrics", "numpy", "av", "pillow")
 
 
 def make_card(
@@ -31,7 +36,7 @@ def make_card(
     model: nn.Module,
     clips: Tensor,
     protocol: Protocol | None,
-    names: dict[str, str | None],
+    facts: dict[str, Any],
     command: Sequence[str],
 ) -> dict[str, Any]:
     """All that a score needs to be repeated, as JSON holds it.
@@ -43,17 +48,17 @@ def make_card(
         model: whose weights are digested.
         clips: uint8 (N, T, C, H, W), what was scored on.
         protocol: None for a choice of one's own.
-        names: of the model and the data, as they were given.
+        facts: what else is told: the names of the ``model`` and the ``data`` as they were given, and more.
         command: the words of the command line.
     """
-    return names | {
+    return facts | {
         "protocol": protocol.describe() if protocol else None,
         "scores": scores,
         "distances": distances,
         "missing": missing,
         "model_digest": digest(model.state_dict()),
         "data_digest": digest({"clips": clips}),
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in ("mcvd", "torch")},
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
         "command": shlex.join(command),
     }
 
@@ -74,23 +79,26 @@ def frame_metrics(
 
     Args:
         height, width: in pixels.
-        protocol: may change what a metric sees. With one, the weights of LPIPS are fetched if need be.
+        protocol: says whose definitions they have. With one, the weights of LPIPS are fetched if need be.
         lpips_weights: file of the weights of AlexNet.
     """
-    binary = protocol is not None and protocol.binary_ssim
-    metrics, missing = [PSNR, black_and_white(SSIM) if binary else SSIM], {}
+    is_published = False
+    metrics = [PSNR, TORCHMETRICS_SSIM]
+    if protocol is not None and protocol.frame_metrics == "mcvd-2022":
+        is_published = True
+        metrics = [PUBLISHED_PSNR, PUBLISHED_BINARY_SSIM if protocol.binary_ssim else PUBLISHED_SSIM]
+    missing = {}
     if num_scales(height, width):
         metrics.append(MS_SSIM)
     else:
         missing["MS-SSIM"] = f"frames of {width}x{height} pixels are too small for two scales"
-    size = protocol.lpips_size if protocol else None
     if protocol is None and lpips_weights is None:
         missing["LPIPS"] = "not asked for: name a --protocol or the --lpips-weights"
-    elif size is None and min(height, width) < MIN_SIZE:
+    elif not is_published and min(height, width) < MIN_SIZE:
         missing["LPIPS"] = f"needs frames of {MIN_SIZE}x{MIN_SIZE} pixels or more, got {width}x{height}"
     else:
         try:
-            metrics.append(lpips(lpips_weights, size))
+            metrics.append(published_lpips(lpips_weights) if is_published else lpips(lpips_weights))
         except (OSError, ValueError) as error:
             missing["LPIPS"] = str(error)
     return metrics, missing
@@ -102,6 +110,7 @@ def distance_rows(
     seed: int | None,
     protocol: Protocol | None = None,
     device: torch.device | str = "cpu",
+    from_nothing: bool = False,
 ) -> list[dict[str, Any]]:
     """The distances between true and made videos: FVD, or why there is none, and `random_i3d_distance` if asked for.
 
@@ -112,28 +121,23 @@ def distance_rows(
         seed: of a random I3D; None leaves its distance out.
         protocol: says how frames are prepared. With one and no ``weights``, those of the cache are taken, or fetched.
         device: where the network runs.
+        from_nothing: the made videos continue nothing; all of them are independent.
     """
-    preprocessing = protocol.preprocessing if protocol else "mcvd"
+    preprocessing: Preprocessing = protocol.preprocessing if protocol else "mcvd"
+
+    def measure(network: nn.Module) -> dict[str, Any]:
+        return _measured(videos, network, preprocessing, device, from_nothing)
+
     reason = _too_little(videos)
-    rows = [_missing("FVD", reason) if reason else _fvd(videos, weights, protocol is not None, preprocessing, device)]
+    rows = [_missing("FVD", reason) if reason else _fvd(weights, protocol is not None, measure)]
     if seed is not None:
-        row = (
-            _missing("random_i3d_distance", reason)
-            if reason
-            else _measured(videos, random_i3d(seed), preprocessing, device)
-        )
+        row = _missing("random_i3d_distance", reason) if reason else measure(random_i3d(seed))
         row.pop("kernel_distance", None)
-        rows.append({"name": "random_i3d_distance"} | row | {"seed": seed})
+        rows.append({"name": "random_i3d_distance"} | row | {"random_seed": seed})
     return rows
 
 
-def _fvd(
-    videos: dict[int, tuple[Tensor, Tensor]],
-    weights: str | None,
-    fetch: bool,
-    preprocessing: Preprocessing,
-    device: torch.device | str,
-) -> dict[str, Any]:
+def _fvd(weights: str | None, fetch: bool, measure: Callable[[nn.Module], dict[str, Any]]) -> dict[str, Any]:
     if weights is None and not fetch:
         return _missing("FVD", "not asked for: name a --protocol or the --weights of I3D")
     try:
@@ -144,7 +148,7 @@ def _fvd(
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     row = {"name": "FVD", "weights": f"{known.name}, {known.what}", "weights_digest": sha256}
-    return row | _measured(videos, network, preprocessing, device)
+    return row | measure(network)
 
 
 def _too_little(videos: dict[int, tuple[Tensor, Tensor]]) -> str | None:
@@ -166,17 +170,26 @@ def _measured(
     network: nn.Module,
     preprocessing: Preprocessing,
     device: torch.device | str,
+    from_nothing: bool,
 ) -> dict[str, Any]:
     metric = FrechetVideoDistance(network, preprocessing).to(device)
     for number, (real, fake) in videos.items():
         metric.update(real[None], real=True, indices=[number])
         metric.update(fake, real=False, indices=[number * len(fake) + k for k in range(len(fake))])
+    with warnings.catch_warnings(record=True) as cautions:
+        warnings.simplefilter("always")
+        value = metric.compute().item()
     features = metric.features()
+    num_samples = len(features[1]) // len(features[0])
+    of_samples = distances_of_samples(*features, num_samples)
     return {
-        "value": metric.compute().item(),
-        "interval_95": list(frechet_interval(*features)),
+        "value": value,
+        "interval_95": list(frechet_interval(*features, samples_of_each=None if from_nothing else num_samples)),
+        "mean_of_single_samples": sum(of_samples) / num_samples,
+        "of_single_samples": of_samples,
         "kernel_distance": float(kernel_distance(*features)),
         "preprocessing": preprocessing,
         "num_real": len(features[0]),
         "num_fake": len(features[1]),
+        "cautions": [str(caution.message) for caution in cautions],
     }

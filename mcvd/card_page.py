@@ -20,38 +20,68 @@ def card_page(card: dict[str, Any], shown: list[tuple[int, Tensor, Tensor]], fps
         fps: at which they play.
     """
     scores, protocol = card["scores"], card["protocol"]
-    page = Page(f"Scores of {card['model']}", f"Protocol: {protocol['name'] if protocol else 'none named'}.")
-    page.section("Frame by frame").scores(scores)
+    under = f"Protocol {protocol['name']}" if protocol else "No protocol named"
+    page = Page(f"Scores of {card['model']}", f"{under}, on {card['data']}.")
+    page.section("Frames against the truth").scores(scores)
     for name, reason in card["missing"].items():
         page.text(f"{name} has no value: {reason}.")
-    page.section("Distances between sets of videos")
-    page.table(
-        [Column("value", None), Column("95% interval", None)],
-        [(row["name"], _distance(row)) for row in card["distances"]],
-    )
-    for row in card["distances"]:
-        if row["value"] is None:
-            page.text(f"{row['name']} has no value: {row['reason']}.")
+    _add_distances(page, card["distances"])
     if scores["rows"]:
         page.section("Best and worst clips", "By the PSNR of one sample; the truth and what the model made of it.")
     else:
         page.section("Some clips", "A true one, and one that the model made of nothing.")
     past, end = scores["num_past"], scores["num_past"] + scores["num_frames"]
-    for number, truth, made in shown:
+    for place, (number, truth, made) in enumerate(shown):
         given = [t for t in range(len(truth)) if not past <= t < end]
-        page.text(f"Clip {number}")
+        page.text(_about_clip(scores, number, place < (len(shown) + 1) // 2))
         page.videos([("truth", truth, given, False), ("model", made, given)], fps)
-    page.section("What fixes these numbers")
-    facts = {name: card[name] for name in ("data", "model_digest", "data_digest", "command")}
-    facts |= {"sampler": scores["sampler"], "seed": scores["seed"]} | card["versions"]
-    facts |= {f"protocol: {name}": value for name, value in (protocol or {}).items()}
-    for name, value in facts.items():
-        page.text(f"{name.replace('_', ' ')}: {value if isinstance(value, str) else json.dumps(value)}")
+    page.section("What fixes these numbers").facts(_facts(card))
     return page
 
 
+def _add_distances(page: Page, distances: list[dict[str, Any]]) -> None:
+    """The distances that have a value as a table, the others with their reason."""
+    page.section("Distances between sets of videos")
+    found = [row for row in distances if row["value"] is not None]
+    columns = [Column("value", None), Column("95% interval", None), Column("samples alone, mean", None)]
+    columns += [Column("real", None), Column("made", None), Column("kernel distance", None)]
+    if found:
+        text = "Lower is nearer; only values of the same network, frames and numbers of videos can be compared."
+        page.table(columns, [(row["name"], _distance(row)) for row in found], caption=text)
+    for caution in dict.fromkeys(caution for row in found for caution in row["cautions"]):
+        page.text(f"Caution: {caution}.")
+    for row in distances:
+        if row["value"] is None:
+            page.text(f"{row['name']} has no value: {row['reason']}.")
+
+
 def _distance(row: dict[str, Any]) -> list[str]:
-    if row["value"] is None:
-        return ["none", ""]
     low, high = row["interval_95"]
-    return [f"{row['value']:.4g}", f"{low:.4g} to {high:.4g}"]
+    kernel = f"{row['kernel_distance']:.4g}" if "kernel_distance" in row else ""
+    values = [f"{row['value']:.4g}", f"{low:.4g} \N{EN DASH} {high:.4g}", f"{row['mean_of_single_samples']:.4g}"]
+    return [*values, str(row["num_real"]), str(row["num_fake"]), kernel]
+
+
+def _about_clip(scores: dict[str, Any], number: int, is_best: bool) -> str:
+    """What is written above a clip."""
+    if not scores["rows"]:
+        return f"Clip {number}"
+    decibels = scores["rows"]["one_sample"]["psnr_per_clip"][number]
+    return f"Clip {number}, one of the {'best' if is_best else 'worst'}: {decibels:.2f} dB"
+
+
+def _facts(card: dict[str, Any]) -> dict[str, str]:
+    """Everything that the numbers depend on, by the name that people read."""
+    scores, protocol = card["scores"], card["protocol"] or {}
+    facts = {name: card[name] for name in ("command", "model", "model_digest", "data", "data_digest", "frame_rate_hz")}
+    names = ("sampler", "num_calls", "guidance", "sampling", "seed", "num_samples")
+    facts |= {name: scores[name] for name in names} | {"device": card["device"]}
+    facts |= {f"{metric['title'].split()[0]} is": metric["definition"] for metric in scores["metrics"].values()}
+    for row in card["distances"]:
+        settings = ("weights", "weights_digest", "random_seed", "preprocessing")
+        facts |= {f"{row['name']}, {setting}": row[setting] for setting in settings if setting in row}
+    facts |= {f"version of {name}": value for name, value in card["versions"].items()}
+    facts |= {f"protocol, {name}": value for name, value in protocol.items()}
+    return {
+        name.replace("_", " "): value if isinstance(value, str) else json.dumps(value) for name, value in facts.items()
+    }

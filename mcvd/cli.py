@@ -29,7 +29,7 @@ EXAMPLES = {
   mcvd generate --model drive --num-frames 60 --num-samples 4 --seed 1 --out made/""",
     "evaluate": """examples:
   mcvd evaluate --model drive --config datasets/driving_scenes/data.yaml --num-frames 10 --out result.json
-  mcvd evaluate --model kth --root persons_21_to_25 --protocol mcvd-2022/kth-10-30 --out result.json
+  mcvd evaluate --model kth --val-root persons_21_to_25 --protocol mcvd-2022/kth-10-30 --out result.json
   mcvd evaluate --compare a.json b.json""",
     "fvd": """examples:
   mcvd fvd test_videos made_videos --size 128
@@ -180,8 +180,10 @@ def _add_scoring(add: Add) -> None:
     command = add("evaluate", "score a model against the truth and against copying frames")
     _model_and_out(command, out="result.json", required=False)
     command.add_argument("--config", help="data.yaml of the data set")
-    text = "a folder of videos, instead of --config or of the folder in it"
+    text = "the folder trained on, instead of --config or of the one in it: what was held out of it is scored"
     command.add_argument("--root", "--data.root", dest="root", metavar="FOLDER", help=text)
+    text = "a folder of which nothing was trained on: all its videos are scored"
+    command.add_argument("--val-root", "--data.val_root", dest="val_root", metavar="FOLDER", help=text)
     command.add_argument(
         "--protocol", metavar="P", help="such as mcvd-2022/kth-10-30: fixes clips, lengths, K and more"
     )
@@ -211,6 +213,8 @@ def _add_scoring(add: Add) -> None:
     command.add_argument("--weights", metavar="FILE", help="I3D weights (default: fetched once into the cache)")
     command.add_argument("--trust-weights", action="store_true", help="take weights of unknown checksum; not FVD then")
     command.add_argument("--random-i3d", type=int, metavar="SEED", help="a random network instead: not FVD")
+    text = "the I3D of the original Kinetics release in FILE instead: not FVD"
+    command.add_argument("--kinetics-i3d", metavar="FILE", help=text)
     command.add_argument("--device", help="cpu, cuda, ... (default: the best there is)")
     command.add_argument("--out", metavar="result.json", help="also write the number with its conditions")
     command.add_argument("--json", action="store_true", help="print that instead of words, for scripts")

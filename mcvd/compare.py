@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+_OF_A_SCORE = ("definition", "weights_digest", "random_seed", "preprocessing")
 _SCORES = ("task", "num_clips", "num_past", "num_frames", "num_future", "size", "num_samples")
 
 
@@ -24,27 +26,75 @@ def read_card(path: str | Path) -> dict[str, Any]:
     return card
 
 
+def compare_cards(first: str | Path, second: str | Path) -> str:
+    """That two cards can be compared, and in what they differ: that is what is compared then.
+
+    Raises:
+        ValueError: they cannot be; names every setting that differs.
+    """
+    a, b = read_card(first), read_card(second)
+    hindrances, compared = differences(a, b), what_is_compared(a, b)
+    if hindrances:
+        more = f". They also differ in what may differ: {_words(compared)}" if compared else ""
+        raise ValueError(f"{first} and {second} cannot be compared, they differ in {_words(hindrances)}{more}")
+    lines = [f"{first} and {second} can be compared"]
+    lines += [f"what differs: {_words(compared)}" if compared else "no setting differs"]
+    names = {str(first): _scores(a), str(second): _scores(b)}
+    lines += [
+        f"in {path} alone: {', '.join(alone)}"
+        for path, others in zip(names, reversed(names.values()), strict=True)
+        if (alone := [name for name in names[path] if name not in others])
+    ]
+    return "\n".join(lines)
+
+
 def differences(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """The settings that keep two cards from being compared: name -> (of a, of b); none if they may be.
 
-    Model, sampler, steps, guidance and seed may differ, they are what is compared. The rest may not.
+    Model, sampler, steps, guidance, seed and versions may differ (`what_is_compared`). The rest may not. Of a score
+    that one of them has no value for, nothing is asked.
 
     Example:
         >>> card = {"protocol": None, "data_digest": "12", "scores": {"num_samples": 10}}
         >>> differences(card, card | {"scores": {"num_samples": 1}})
         {'num_samples': (10, 1)}
     """
-    first, second = _conditions(a), _conditions(b)
-    pairs = {name: (first.get(name), second.get(name)) for name in first | second}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    shared = _scores(a).keys() & _scores(b).keys()
+    return _unequal(_conditions(a, shared), _conditions(b, shared))
 
 
-def _conditions(card: dict[str, Any]) -> dict[str, Any]:
+def what_is_compared(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The settings in which two cards may differ, and do: name -> (of a, of b)."""
+    return _unequal(_choices(a), _choices(b))
+
+
+def _conditions(card: dict[str, Any], scores: Collection[str]) -> dict[str, Any]:
     protocol = card.get("protocol") or {"name": None}
     found = {f"protocol.{name}": value for name, value in protocol.items()}
     found |= {name: card["scores"].get(name) for name in _SCORES}
     found["data_digest"] = card["data_digest"]
-    for row in card.get("distances", []):
-        for setting in ("weights_digest", "seed", "preprocessing"):
-            found[f"{row['name']}.{setting}"] = row.get(setting)
+    for score in sorted(scores):
+        row = _scores(card)[score]
+        found |= {f"{score}.{setting}": row.get(setting) for setting in _OF_A_SCORE}
     return found
+
+
+def _choices(card: dict[str, Any]) -> dict[str, Any]:
+    found = {name: card.get(name) for name in ("model", "model_digest", "device")}
+    found |= {name: card["scores"].get(name) for name in ("sampler", "num_calls", "guidance", "sampling", "seed")}
+    return found | {f"version of {name}": value for name, value in card.get("versions", {}).items()}
+
+
+def _scores(card: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What is known of each score that has a value, by its name."""
+    distances = {row["name"]: row for row in card.get("distances", []) if row.get("value") is not None}
+    return card["scores"].get("metrics", {}) | distances
+
+
+def _unequal(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    pairs = {name: (a.get(name), b.get(name)) for name in a | b}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _words(settings: dict[str, tuple[Any, Any]]) -> str:
+    return "; ".join(f"{name}: {a!r} and {b!r}" for name, (a, b) in settings.items())

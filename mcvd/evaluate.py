@@ -14,6 +14,7 @@ from mcvd.bars import progress_bar
 from mcvd.baselines import blend, copy_first, copy_last, extrapolate
 from mcvd.data.clips import ClipDataset
 from mcvd.data.module import VideoData
+from mcvd.frames import pixels_from_unit
 from mcvd.metrics.frame_metrics import PSNR, SSIM, FrameMetric
 from mcvd.metrics.frames import mean_of_samples, mean_squared_error, squared_distance_of_samples
 from mcvd.module import MCVD
@@ -41,6 +42,7 @@ def evaluate(
     progress: bool = False,
     metrics: Sequence[FrameMetric] = (PSNR, SSIM),
     watch: Callable[[Tensor, Tensor, Tensor, Tensor, int], None] | None = None,
+    **sampling: Any,
 ) -> dict[str, Any]:
     """Let a model make what is known, and score it and simple baselines against the truth.
 
@@ -58,15 +60,17 @@ def evaluate(
         seed: the same seed gives the same scores, whatever the batches.
         batch_size: videos made at once at most, to bound memory.
         progress: show a progress bar on a terminal or in a notebook.
-        metrics: of `mcvd.metrics.frame_metrics`, and `mcvd.metrics.lpips.lpips`.
-        watch: called with each batch: given before, samples (B, K, T, C, H, W), truth, given after, and the number of
-            its first clip.
+        metrics: of `mcvd.metrics.frame_metrics`, `mcvd.metrics.lpips` and `mcvd.metrics.published`.
+        watch: called with each batch: given before, samples uint8 (B, K, T, C, H, W), truth, given after, and the
+            number of its first clip.
+        sampling: what else the model's verbs take, such as ``overlap``; see `SamplingOptions`.
 
     Where `torch.distributed` runs, each process scores its share of the batches, and all return the same result.
 
     Returns:
         What JSON can hold. The conditions: ``task``, ``num_clips``, ``num_past``, ``num_frames``, ``num_future``,
-        ``size``, ``num_samples``, ``sampler``, ``num_calls`` (of the network, for each block), ``guidance``, ``seed``.
+        ``size``, ``num_samples``, ``sampler``, ``num_calls`` (of the network, for each block), ``guidance``,
+        ``sampling``, ``seed``.
         ``metrics``: what a reader has to know of each, `FrameMetric.describe`.
         ``rows``: for each of the baselines of the task (``copy_last``, ``copy_first``, ``extrapolate``, ``blend``) and
         of the model
@@ -99,6 +103,9 @@ def evaluate(
     has_truth = task != "generate"
     metrics = metrics if has_truth else ()
     options = {"num_samples": num_samples, "sampler": sampler, "guidance": guidance, "batch_size": batch_size}
+    options |= sampling
+    if not all(metric.rounded for metric in metrics):
+        options["rounded"] = False
     seeds = random.Random(seed)
     found: list[tuple[int, dict[str, dict[str, Tensor]], dict[str, Tensor]]] = []
     num_processes = distributed.get_world_size() if distributed.is_initialized() else 1
@@ -111,15 +118,16 @@ def evaluate(
         own_seeds = [seeds.getrandbits(48) for _ in batch]
         if number % num_processes != rank():
             continue
-        samples = _make(model, past, future, shape[0], seed=own_seeds, progress=False, **options)
+        made = _make(model, past, future, shape[0], seed=own_seeds, progress=False, **options)
+        samples = pixels_from_unit(made) if made.is_floating_point() else made
         if watch:
             watch(past, samples, truth, future, num_seen - len(batch))
-        videos = _baselines(past, future, shape[0]) | {"one_sample": samples} if has_truth else {}
-        if has_truth and num_samples > 1:
-            videos["mean_of_K"] = mean_of_samples(samples)[:, None]
+        baselines = _baselines(past, future, shape[0]) if has_truth else {}
+        forms = {is_rounded: samples if is_rounded else made for is_rounded in {metric.rounded for metric in metrics}}
+        videos = {is_rounded: baselines | _of_model(form) for is_rounded, form in forms.items()}
         parts = {
-            name: {metric.name: metric.per_frame(video, truth[:, None]) for metric in metrics}
-            for name, video in videos.items()
+            row: {metric.name: metric.per_frame(videos[metric.rounded][row], truth[:, None]) for metric in metrics}
+            for row in next(iter(videos.values()), {})
         }
         spread = {"to_truth": mean_squared_error(samples, truth[:, None]).mean((1, 2))}
         if num_samples > 1:
@@ -145,6 +153,7 @@ def evaluate(
         "sampler": repr(sampler),
         "num_calls": sampler.num_calls,
         "guidance": guidance,
+        "sampling": sampling,
         "seed": seed,
         "metrics": {metric.name: metric.describe() for metric in metrics},
         "rows": _summaries(rows, metrics) if has_truth else {},
@@ -210,6 +219,13 @@ def best_score(scores: dict[str, Any], metric: str) -> float:
     """The best value of a metric among the rows that can be compared."""
     better = max if scores["metrics"][metric]["higher_is_better"] else min
     return better(row[metric] for name, row in scores["rows"].items() if name != CHOSEN_WITH_THE_TRUTH)
+
+
+def _of_model(samples: Tensor) -> dict[str, Tensor]:
+    """What is scored of the model's videos (B, K, T, C, H, W)."""
+    if samples.shape[1] == 1:
+        return {"one_sample": samples}
+    return {"one_sample": samples, "mean_of_K": mean_of_samples(samples)[:, None]}
 
 
 def _best(metric: FrameMetric, per_frame: Tensor) -> Tensor:

@@ -171,6 +171,26 @@ def model_from_pixels(video: Tensor) -> Tensor:
     return video.float() / 127.5 - 1
 
 
+def unit_from_model(video: Tensor) -> Tensor:
+    """Float in the model's range -> float32 in [0, 1], clamped and not rounded, any shape.
+
+    Example:
+        >>> unit_from_model(torch.tensor([-1.0, 0.0, 7.0])).tolist()
+        [0.0, 0.5, 1.0]
+    """
+    return ((video.float() + 1) / 2).clamp(0, 1)
+
+
+def pixels_from_unit(video: Tensor) -> Tensor:
+    """Float in [0, 1] -> uint8 pixels, rounded, any shape.
+
+    Example:
+        >>> pixels_from_unit(torch.tensor([0.0, 0.5, 1.0])).tolist()
+        [0, 128, 255]
+    """
+    return (video * 255).round().clamp(0, 255).to(torch.uint8)
+
+
 def pixels_from_model(video: Tensor) -> Tensor:
     """Float in the model's range -> uint8 pixels, rounded and clamped, any shape. Inverse of `model_from_pixels`.
 

@@ -16,7 +16,7 @@ from mcvd.data.readers import average_rate, open_video
 from mcvd.data.video_in import read_frames
 from mcvd.metrics.fvd import FrechetVideoDistance, frechet_interval
 from mcvd.metrics.i3d import INPUT_SIZE, random_i3d
-from mcvd.metrics.i3d_weights import cached_i3d, identify, load_i3d
+from mcvd.metrics.i3d_weights import KINETICS, cached_i3d, identify, load_i3d, load_kinetics_i3d
 from mcvd.metrics.kernel import kernel_distance
 from mcvd.metrics.preprocessing import Preprocessing, check_preprocessing
 
@@ -33,6 +33,7 @@ def folder_distance(
     weights: str | Path | None = None,
     trust_weights: bool = False,
     random_seed: int | None = None,
+    kinetics_i3d: str | Path | None = None,
     device: str | torch.device = "cpu",
     cache: str | Path | None = None,
 ) -> dict[str, Any]:
@@ -50,6 +51,8 @@ def folder_distance(
         weights: file of I3D weights; None: of the cache, fetched at first use. See `load_i3d`.
         trust_weights: take ``weights`` of unknown checksum too; the result is then not called FVD.
         random_seed: take an I3D with random weights of this seed, without any file; the result is not called FVD.
+        kinetics_i3d: take the I3D of the original Kinetics release in this file, which is another network than that of
+            FVD; the result is not called FVD.
         device: where the network runs.
         cache: folder of fetched weights.
 
@@ -66,9 +69,9 @@ def folder_distance(
         231.4
     """
     check_preprocessing(preprocessing)
-    if random_seed is not None and weights is not None:
-        raise ValueError("either a file of weights or random ones, not both")
-    name, origin, network = _network(weights, trust_weights, random_seed, cache)
+    if sum(choice is not None for choice in (weights, random_seed, kinetics_i3d)) > 1:
+        raise ValueError("one network at a time: --weights, --random-i3d or --kinetics-i3d, not two of them")
+    name, origin, network = _network(weights, trust_weights, random_seed, kinetics_i3d, cache)
     sides = [_Clips(folder, num_frames, size, frame_rate_hz, every_clip) for folder in (real, fake)]
     _check_sizes(sides)
     metric = FrechetVideoDistance(network, preprocessing, INPUT_SIZE).to(device)
@@ -164,9 +167,15 @@ def _check_sizes(sides: list[_Clips]) -> None:
 
 
 def _network(
-    weights: str | Path | None, trust: bool, random_seed: int | None, cache: str | Path | None
+    weights: str | Path | None,
+    trust: bool,
+    random_seed: int | None,
+    kinetics_i3d: str | Path | None,
+    cache: str | Path | None,
 ) -> tuple[str, str, nn.Module]:
     """What the distance is called, where its weights are from, and the network."""
+    if kinetics_i3d is not None:
+        return "kinetics_i3d_distance", f"{KINETICS.what}, {KINETICS.digest}", load_kinetics_i3d(kinetics_i3d)
     if random_seed is not None:
         return "random_i3d_distance", f"random, seed {random_seed}", random_i3d(random_seed)
     path = cached_i3d(cache) if weights is None else Path(weights)

@@ -212,6 +212,12 @@ class Page:
         self._parts.append(_paragraph(caption, "note"))
         return self
 
+    def facts(self, facts: Mapping[str, Any]) -> Page:
+        """Add names and what they stand for, one below the other; long values are broken into lines."""
+        items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in facts.items())
+        self._parts.append(f'<dl class="facts">{items}</dl>')
+        return self
+
     def html(self) -> str:
         """The page as text."""
         return (

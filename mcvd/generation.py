@@ -14,7 +14,7 @@ from tqdm import tqdm
 from mcvd.bars import progress_bar
 from mcvd.denoiser import Denoiser, Dropped
 from mcvd.draws import RowNoise
-from mcvd.frames import Condition, FrameBlock, model_from_pixels, pixels_from_model
+from mcvd.frames import Condition, FrameBlock, model_from_pixels, pixels_from_model, unit_from_model
 from mcvd.kept import KeptBlocks
 from mcvd.rollout import plan, rollout
 from mcvd.samplers import AbstractSampler
@@ -43,6 +43,8 @@ class SamplingOptions(TypedDict, total=False):
         progress: show a progress bar on a terminal or in a notebook (default True).
         claim_past_visible: only to repeat published numbers of models with ``past_embedding`` (see `Denoiser.bind`).
         kept: where finished blocks are kept, and taken from when the same work is begun again.
+        rounded: False leaves the made frames as they are before they become 8 bits: float32 in [0, 1], clamped. What
+            published evaluations measure errors on.
     """
 
     num_samples: int
@@ -57,6 +59,7 @@ class SamplingOptions(TypedDict, total=False):
     progress: bool
     claim_past_visible: bool
     kept: KeptBlocks | None
+    rounded: bool
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ class Generation:
     progress: bool = True
     claim_past_visible: bool = False
     kept: KeptBlocks | None = None
+    rounded: bool = True
     max_cache_bytes: int = MAX_CACHE_BYTES
 
     def __post_init__(self) -> None:
@@ -94,7 +98,11 @@ class Generation:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
 
     def stream(self, past: Tensor, future: Tensor, num_frames: int) -> Iterator[tuple[int, Tensor]]:
-        """Yield (start, uint8 (B[, K], n, C, H, W)) as blocks are made, from uint8 past and future (B, T, C, H, W)."""
+        """Yield (start, uint8 (B[, K], n, C, H, W)) as blocks are made, from uint8 past and future (B, T, C, H, W).
+
+        With ``rounded=False`` float32 in [0, 1].
+        """
+        door, dtype = (pixels_from_model, torch.uint8) if self.rounded else (unit_from_model, torch.float32)
         num_videos, samples = len(past), self.num_samples
         keys = self._keys(num_videos)
         num_steps = sum(1 for _ in plan(self.block, past.shape[1], future.shape[1], num_frames, self.overlap))
@@ -116,10 +124,10 @@ class Generation:
             ]
             for pieces in zip(*parallel, strict=True):
                 start, length = pieces[0][0], pieces[0][1].shape[1]
-                frames = torch.empty(num_videos, samples, length, *past.shape[2:], dtype=torch.uint8)
+                frames = torch.empty(num_videos, samples, length, *past.shape[2:], dtype=dtype)
                 for (videos, chosen), (_, made) in zip(parts, pieces, strict=True):
-                    pixels = pixels_from_model(made).unflatten(0, (len(videos), len(chosen)))
-                    frames[videos.start : videos.stop, chosen.start : chosen.stop] = pixels.cpu()
+                    shown = door(made).unflatten(0, (len(videos), len(chosen)))
+                    frames[videos.start : videos.stop, chosen.start : chosen.stop] = shown.cpu()
                 yield start, frames if samples > 1 else frames[:, 0]
 
     @property

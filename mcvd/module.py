@@ -162,7 +162,8 @@ class MCVD(LightningModule):
             **options: num_samples, sampler, guidance, seed, batch_size and more; see `SamplingOptions`.
 
         Returns:
-            uint8 (B, num_frames, C, H, W) on the CPU in time order, or (B, K, num_frames, C, H, W) for K > 1 samples.
+            uint8 (B, num_frames, C, H, W) on the CPU in time order, or (B, K, num_frames, C, H, W) for K > 1 samples;
+            float32 in [0, 1] with ``rounded=False``.
 
         Raises:
             ValueError: the frames do not fit the model, or it was not trained for this task.

@@ -40,10 +40,17 @@ def device_of(name: str | None) -> torch.device:
         raise ValueError(f"--device {name}: there is no such kind of device") from None
 
 
-def scoring_data(config: str | None, root: str | None, facts: dict[str, Any]) -> VideoData:
-    """The data of a data.yaml, or of a folder of videos, fitted to a model."""
-    if config is None and root is None:
-        raise ValueError("say what to score on: --config data.yaml or --root FOLDER")
+def scoring_data(config: str | None, root: str | None, facts: dict[str, Any], val_root: str | None = None) -> VideoData:
+    """The data of a data.yaml, or of a folder of videos, fitted to a model.
+
+    Args:
+        config: the data.yaml.
+        root: the folder that was trained on; a part of it is held out.
+        facts: other arguments of `VideoData`, None for what is not known.
+        val_root: a folder of which nothing was trained on: all of it is for validation.
+    """
+    if config is None and root is None and val_root is None:
+        raise ValueError("say what to score on: --config data.yaml, --root FOLDER or --val-root FOLDER")
     try:
         content = {"data": {}} if config is None else yaml.safe_load(Path(config).read_text())
     except yaml.YAMLError as error:
@@ -52,6 +59,8 @@ def scoring_data(config: str | None, root: str | None, facts: dict[str, Any]) ->
         raise ValueError(f"{config} has no section data:")
     if root is not None:
         facts = facts | {"root": root}
+    if val_root is not None:
+        facts = ({} if config else {"root": val_root}) | facts | {"val_root": val_root}
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(VideoData, "data")
     known = {name: value for name, value in facts.items() if value is not None}

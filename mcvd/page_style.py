@@ -52,6 +52,12 @@ PARTS_STYLE = f"""
 .mcvd .scores thead th {{ border-top: 0; font-size: .8rem; font-weight: 600; color: var(--soft); }}
 .mcvd .scores th[scope="row"] {{ text-align: left; font-weight: 500; }}
 @media (max-width: 600px) {{ .mcvd .scores th, .mcvd .scores td {{ padding: .45em .6em; }} }}
+.mcvd .facts {{ display: grid; grid-template-columns: minmax(6em, max-content) minmax(0, 1fr); gap: .3em 1.2em;
+  font-size: .9rem; margin: 1em 0; }}
+.mcvd .facts dt {{ color: var(--soft); }}
+.mcvd .facts dd {{ margin: 0; overflow-wrap: anywhere; }}
+@media (max-width: 600px) {{ .mcvd .facts {{ grid-template-columns: 1fr; gap: 0; }}
+  .mcvd .facts dd {{ margin-bottom: .5em; }} }}
 .mcvd .chart {{ max-width: 600px; margin: 1.6em 0; }}
 .mcvd .chart svg {{ display: block; width: 100%; height: auto; }}
 .mcvd .chart text {{ font-size: 11px; fill: var(--soft); }}

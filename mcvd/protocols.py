@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -29,9 +30,10 @@ class Protocol:
         aggregation: how K scores become one; each metric chooses its own best.
         distance: what enters the Frechet distance.
         preprocessing: of the frames that enter it.
-        binary_ssim: black and white frames for SSIM: each pixel becomes 0 or 255 first.
-        lpips_size: side of the square, in pixels, that frames are scaled to for LPIPS; None leaves them as they are.
-        rounding: how frames became 8 bits.
+        frame_metrics: whose definitions PSNR, SSIM and LPIPS have: those of torchmetrics, or "mcvd-2022", those of the
+            published evaluation (`mcvd.metrics.published`).
+        binary_ssim: of the published SSIM: each pixel becomes 0 or 1 first.
+        in_one_block: the model must make all frames at once.
 
     Example:
         >>> find_protocol("mcvd-2022/kth-10-30").num_frames
@@ -50,11 +52,14 @@ class Protocol:
     starts: Literal["even", "random"] = "random"
     seed: int = 0
     aggregation: str = "best of K for each clip and metric, mean over clips; PSNR of the error averaged over frames"
-    distance: str = "real: given and true frames, once a clip; fake: given and made frames, all K; 10 frames or more"
+    distance: str = (
+        "real: given and true frames, once a clip; fake: given and made frames, of all K samples together, and of each "
+        "of the K alone, averaged; 10 frames or more, rounded to 8 bits"
+    )
     preprocessing: Preprocessing = "mcvd"
+    frame_metrics: Literal["torchmetrics", "mcvd-2022"] = "torchmetrics"
     binary_ssim: bool = False
-    lpips_size: int | None = None
-    rounding: str = "frames are rounded to 8 bits before every score"
+    in_one_block: bool = False
 
     def describe(self) -> dict[str, Any]:
         """All of it, as JSON holds it."""
@@ -113,7 +118,7 @@ def find_protocol(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-PUBLISHED_LPIPS_SIZE = 128
+_NO_TRUTH = "distances alone: no frame has a truth"
 
 
 def _published() -> list[Protocol]:
@@ -141,16 +146,16 @@ def _published() -> list[Protocol]:
     generated = {"smmnist": [15], "kth": [35], "bair": [16, 30], "cityscapes": [30], "ucf101": [20]}
     made = []
     for kind, (data, size) in kinds.items():
-        common = {"binary_ssim": kind == "smmnist", "lpips_size": PUBLISHED_LPIPS_SIZE}
+        published = partial(Protocol, frame_metrics="mcvd-2022", binary_ssim=kind == "smmnist")
         for past, num_frames in predicted[kind]:
             name = f"mcvd-2022/{kind}-{past}-{num_frames}"
-            made.append(Protocol(name, data, "predict", size, past, num_frames, **common))
+            made.append(published(name, data, "predict", size, past, num_frames))
         for past, num_frames, future in interpolated.get(kind, []):
             name = f"mcvd-2022/{kind}-interpolate-{past}-{num_frames}-{future}"
-            made.append(Protocol(name, data, "interpolate", size, past, num_frames, future, **common))
+            made.append(published(name, data, "interpolate", size, past, num_frames, future, in_one_block=True))
         for num_frames in generated[kind]:
             name = f"mcvd-2022/{kind}-generate-{num_frames}"
-            made.append(Protocol(name, data, "generate", size, 0, num_frames, **common))
+            made.append(Protocol(name, data, "generate", size, 0, num_frames, aggregation=_NO_TRUTH))
     return made
 
 
@@ -161,6 +166,6 @@ PROTOCOLS = {
         *_published(),
         Protocol("mcvd/predict-v1", _OWN, "predict", None, None, None, None, 64, starts="even"),
         Protocol("mcvd/interpolate-v1", _OWN, "interpolate", None, None, None, None, 64, starts="even"),
-        Protocol("mcvd/generate-v1", _OWN, "generate", None, 0, 16, 0, 64, starts="even"),
+        Protocol("mcvd/generate-v1", _OWN, "generate", None, 0, 16, 0, 64, starts="even", aggregation=_NO_TRUTH),
     ]
 }

@@ -13,7 +13,7 @@ from torch import Tensor
 from mcvd.api import BOX
 from mcvd.card import distance_rows, frame_metrics, make_card
 from mcvd.card_page import card_page
-from mcvd.compare import differences, read_card
+from mcvd.compare import compare_cards
 from mcvd.evaluate import collect_clips, format_table
 from mcvd.evaluate import evaluate as score
 from mcvd.made import DEFAULT_FPS
@@ -27,7 +27,7 @@ from mcvd.whole import whole
 def evaluate(compare: list[str] | None = None, processes: int = 1, **options: Any) -> None:
     """``mcvd evaluate``, in one process, several new ones, or those that torchrun started."""
     if compare:
-        return _compare(*compare)
+        return print(compare_cards(*compare))
     if options.get("out") is None:
         raise ValueError("say where the scores go: --out result.json")
     if processes > 1:
@@ -41,6 +41,7 @@ def _evaluate(
     model: str | Path = BOX,
     config: str | None = None,
     root: str | None = None,
+    val_root: str | None = None,
     task: str | None = None,
     num_frames: int | None = None,
     num_clips: int | None = None,
@@ -57,6 +58,11 @@ def _evaluate(
     fixed = find_protocol(protocol) if protocol else None
     if fixed and (task or num_frames or num_clips or num_samples):
         raise ValueError("--protocol fixes --task, --num-frames, --num-clips and --num-samples: leave them out")
+    if fixed and fixed.starts == "random" and root and not (config or (Path(root) / "val").is_dir()):
+        raise ValueError(
+            f"--protocol {protocol} scores a test split, {fixed.data}, and --root {root} means what was held out of a "
+            "folder that was trained on: name the folder of the split with --val-root"
+        )
     net, options = ready(model, sampling, from_nothing=(fixed.task if fixed else task) == "generate")
     if fixed:
         _check_protocol(fixed, net)
@@ -64,10 +70,10 @@ def _evaluate(
     task, num_clips, num_samples = task or "predict", num_clips or 64, num_samples or 10
     num_frames = num_frames or net.block.current
     rate = rate or net.frame_rate_hz
-    facts = {"size": net.size, "channels": net.channels, "frame_rate_hz": rate, "max_val_clips": num_clips}
+    given = {"size": net.size, "channels": net.channels, "frame_rate_hz": rate, "max_val_clips": num_clips}
     num_past = 0 if task == "generate" else net.block.past
     num_future = 0 if task == "generate" or (fixed and task == "predict") else net.block.future
-    data = scoring_data(config, root, facts | {"num_frames": num_past + num_frames + num_future})
+    data = scoring_data(config, root, given | {"num_frames": num_past + num_frames + num_future}, val_root)
     clips = collect_clips(data, dataset=fixed.clips(data) if fixed else None)
     videos: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -80,14 +86,19 @@ def _evaluate(
     asked = {"num_frames": num_frames, "num_samples": num_samples, "metrics": metrics}
     scores = score(net, clips, task, watch=keep, **asked, **options | {"progress": rank() == 0})
     device = next(net.parameters()).device
-    rows = distance_rows(videos, weights, random_i3d, fixed, device)
+    rows = distance_rows(videos, weights, random_i3d, fixed, device, from_nothing=task == "generate")
     chosen = _shown(scores)
     own = {number: videos[number] for number in chosen if number in videos}
     shown = {number: pair for share in from_all(own) for number, pair in share.items()}
     if rank() != 0:
         return
-    names = {"model": "the model in the box" if model is BOX else str(model), "data": config or root}
-    card = make_card(scores, rows, missing, net, clips, fixed, names, ["mcvd", *sys.argv[1:]])
+    facts = {
+        "model": "the model in the box" if model is BOX else str(model),
+        "data": val_root or root or config,
+        "frame_rate_hz": rate,
+        "device": str(device),
+    }
+    card = make_card(scores, rows, missing, net, clips, fixed, facts, ["mcvd", *sys.argv[1:]])
     page = card_page(card, [(i, shown[i][0], shown[i][1][0]) for i in chosen], rate or DEFAULT_FPS)
     with whole(out) as part:
         part.write_text(dumps(card, indent=2) + "\n")
@@ -99,6 +110,8 @@ def _evaluate(
         print(f"{title}: none, {reason}")
     for row in rows:
         print(f"{row['name']}: {row['value'] if row['value'] is not None else 'none, ' + row['reason']}")
+    for caution in dict.fromkeys(caution for row in rows for caution in row.get("cautions", ())):
+        print(f"mcvd: {caution}", file=sys.stderr)
 
 
 def _shown(scores: dict[str, Any]) -> list[int]:
@@ -107,15 +120,6 @@ def _shown(scores: dict[str, Any]) -> list[int]:
         return list(range(min(4, scores["num_clips"])))
     order = torch.tensor(scores["rows"]["one_sample"]["psnr_per_clip"]).argsort(descending=True).tolist()
     return list(dict.fromkeys([*order[:2], *order[-2:]]))
-
-
-def _compare(first: str, second: str) -> None:
-    """Say that two cards are comparable, or raise."""
-    found = differences(read_card(first), read_card(second))
-    if found:
-        settings = "; ".join(f"{name}: {a!r} and {b!r}" for name, (a, b) in found.items())
-        raise ValueError(f"{first} and {second} cannot be compared, they differ in {settings}")
-    print(f"{first} and {second} can be compared")
 
 
 def _check_protocol(protocol: Protocol, model: MCVD) -> None:
@@ -128,3 +132,8 @@ def _check_protocol(protocol: Protocol, model: MCVD) -> None:
     for name, value in asked.items():
         if value is not None and value != has[name]:
             raise ValueError(f"--protocol {protocol.name} asks for a model of {name} {value}, this one has {has[name]}")
+    if protocol.in_one_block and protocol.num_frames and model.block.current < protocol.num_frames:
+        raise ValueError(
+            f"--protocol {protocol.name} asks for a model that makes {protocol.num_frames} frames at once, this one "
+            f"makes {model.block.current}"
+        )

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,8 +13,9 @@ from mcvd.data.videos import AbstractVideos
 from mcvd.evaluate import _intervals, best_score, collect_clips, evaluate, format_table
 from mcvd.frames import FrameBlock
 from mcvd.masking import Masking
-from mcvd.metrics.frame_metrics import FrameMetric
+from mcvd.metrics.frame_metrics import PSNR, FrameMetric
 from mcvd.metrics.frames import MAX_PSNR_DB, mean_squared_error, psnr, ssim
+from mcvd.metrics.published import PUBLISHED_PSNR
 from mcvd.module import MCVD
 from mcvd.nets import UNet
 from mcvd.samplers import DDIM
@@ -136,6 +138,37 @@ def test_videos_from_nothing_have_no_scores_of_frames():
     assert not past.numel() and not future.numel()
     assert scores["diversity"]["between_samples"] > 0
     assert "6 frames made from nothing, 3 clips" in format_table(scores)
+
+
+def test_published_metrics_see_floats_and_the_others_the_same_frames_rounded():
+    model, seen = tiny_model(), []
+    options = {"num_frames": 4, "num_samples": 2, "sampler": DDIM(num_steps=1)}
+    rounded = evaluate(model, CLIPS, **options)
+    both = evaluate(
+        model,
+        CLIPS,
+        metrics=[PUBLISHED_PSNR, replace(PSNR, name="rounded")],
+        watch=lambda *batch: seen.append(batch[1]),
+        **options,
+    )
+    assert seen[0].dtype == torch.uint8
+    for name, row in both["rows"].items():
+        assert row["rounded_per_clip"] == rounded["rows"][name]["psnr_per_clip"]
+        assert row["psnr_per_clip"] == pytest.approx(row["rounded_per_clip"], abs=0.05)
+    assert both["rows"]["copy_last"]["psnr"] == pytest.approx(rounded["rows"]["copy_last"]["psnr"], rel=1e-5)
+    assert both["rows"]["one_sample"]["psnr"] != both["rows"]["one_sample"]["rounded"]
+    assert both["metrics"]["psnr"]["definition"] != both["metrics"]["rounded"]["definition"]
+
+
+def test_further_sampling_options_reach_the_model_and_the_result():
+    class Listening(Oracle):
+        def predict(self, *given, precision="float32", **options):
+            heard.append(precision)
+            return super().predict(*given, **options)
+
+    heard = []
+    scores = evaluate(Listening(), CLIPS, num_samples=1, precision="bf16")
+    assert scores["sampling"] == {"precision": "bf16"} and heard == ["bf16"]
 
 
 @pytest.mark.parametrize("task", ["predict", "backward", "interpolate"])

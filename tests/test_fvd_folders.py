@@ -1,4 +1,6 @@
+import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -6,8 +8,10 @@ import torch
 from mcvd import fvd_folders
 from mcvd.data.writers import write_video
 from mcvd.fvd_folders import folder_distance, format_distance
+from mcvd.metrics import i3d_weights
 from mcvd.metrics.fvd import random_i3d_distance
 from mcvd.metrics.i3d import random_i3d
+from mcvd.metrics.i3d_weights import KINETICS
 
 pytestmark = pytest.mark.filterwarnings("ignore:only .* videos")
 NUM_FRAMES = 10
@@ -88,8 +92,23 @@ def test_different_sizes_need_a_common_one(tmp_path, small_frames):
 
 
 def test_weights_and_random_ones_exclude_each_other(tmp_path):
-    with pytest.raises(ValueError, match="not both"):
+    with pytest.raises(ValueError, match="one network at a time"):
         folder_distance(tmp_path, tmp_path, weights="a.pt", random_seed=0)
+
+
+def test_the_original_kinetics_release_has_a_name_of_its_own(tmp_path, small_frames, monkeypatch):
+    folder = write_frames(tmp_path / "videos", clips(2, 0))
+    path = tmp_path / "rgb_imagenet.pt"
+    torch.save(random_i3d(0).state_dict(), path)
+    digest = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    ours = replace(KINETICS, digest=digest, size_bytes=path.stat().st_size)
+    monkeypatch.setattr(i3d_weights, "KNOWN_FILES", (ours,))
+    monkeypatch.setattr(i3d_weights, "KINETICS", ours)
+    result = folder_distance(folder, folder, num_frames=10, kinetics_i3d=path)
+    assert result["name"] == "kinetics_i3d_distance" and "original Kinetics release" in result["weights"]
+    assert "FVD" not in format_distance(result)
+    with pytest.raises(ValueError, match="another network than that of FVD"):
+        folder_distance(folder, folder, num_frames=10, weights=path)
 
 
 def test_absence_of_weights_is_told_before_any_video_is_read(tmp_path):

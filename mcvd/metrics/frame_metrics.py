@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mcvd.metrics.frames import luma, mean_squared_error, psnr_from_mse, ssim_per_frame
+from mcvd.metrics.frames import luma, mean_squared_error, mirrored_ssim_per_frame, psnr_from_mse, ssim_per_frame
 
 _WINDOW_SIZE = 11
 # Of the finest scale first: Wang, Simoncelli and Bovik 2003.
@@ -29,6 +29,8 @@ class FrameMetric:
             what is averaged over the frames of a video.
         finish: makes the score of such an average, where that is not the average itself.
         higher_is_better: whether more is better.
+        definition: what exactly it is, in words: values compare only where it is the same.
+        rounded: whether made frames become 8 bits before. False: ``per_frame`` takes float32 in [0, 1] for any uint8.
 
     Example:
         >>> black = torch.zeros(1, 2, 3, 8, 8, dtype=torch.uint8)
@@ -42,6 +44,8 @@ class FrameMetric:
     per_frame: Callable[[Tensor, Tensor], Tensor]
     finish: Callable[[Tensor], Tensor] = Tensor.double
     higher_is_better: bool = True
+    definition: str = ""
+    rounded: bool = True
 
     def per_video(self, video: Tensor, truth: Tensor) -> Tensor:
         """The score of each video, float64 (...)."""
@@ -53,16 +57,12 @@ class FrameMetric:
 
     def describe(self) -> dict[str, Any]:
         """What a reader of its values has to know, as JSON holds it."""
-        return {"title": self.title, "digits": self.digits, "higher_is_better": self.higher_is_better}
-
-
-def black_and_white(metric: FrameMetric) -> FrameMetric:
-    """The metric of frames whose pixels all become 0 or 255 first, as published for the SSIM of moving digits."""
-
-    def per_frame(video: Tensor, truth: Tensor) -> Tensor:
-        return metric.per_frame(*((side >= 128).to(torch.uint8) * 255 for side in (video, truth)))
-
-    return replace(metric, per_frame=per_frame)
+        return {
+            "title": self.title,
+            "digits": self.digits,
+            "higher_is_better": self.higher_is_better,
+            "definition": self.definition,
+        }
 
 
 def num_scales(height: int, width: int) -> int:
@@ -107,6 +107,33 @@ def ms_ssim_per_frame(video: Tensor, truth: Tensor) -> Tensor:
     return torch.cat(parts).double().unflatten(0, frames)
 
 
-PSNR = FrameMetric("psnr", "PSNR dB", 2, mean_squared_error, psnr_from_mse)
-SSIM = FrameMetric("ssim", "SSIM", 3, ssim_per_frame)
-MS_SSIM = FrameMetric("ms_ssim", "MS-SSIM", 3, ms_ssim_per_frame)
+PSNR = FrameMetric(
+    "psnr",
+    "PSNR dB",
+    2,
+    mean_squared_error,
+    psnr_from_mse,
+    definition="of frames rounded to 8 bits; of the squared error averaged over the frames of a video",
+)
+SSIM = FrameMetric(
+    "ssim",
+    "SSIM",
+    3,
+    ssim_per_frame,
+    definition="of frames rounded to 8 bits, then grey; Gaussian window of 11 pixels, sigma 1.5; mean over frames",
+)
+TORCHMETRICS_SSIM = FrameMetric(
+    "ssim",
+    "SSIM",
+    3,
+    mirrored_ssim_per_frame,
+    definition="as torchmetrics has it, of frames rounded to 8 bits, in colour; Gaussian window of 11 pixels, sigma "
+    "1.5, mirrored at the border; mean over frames",
+)
+MS_SSIM = FrameMetric(
+    "ms_ssim",
+    "MS-SSIM",
+    3,
+    ms_ssim_per_frame,
+    definition="of frames rounded to 8 bits, then grey; on as many of five scales as fit; mean over frames",
+)

@@ -90,28 +90,38 @@ def ssim_per_frame(video: Tensor, truth: Tensor) -> Tensor:
     Returns:
         float64 (..., T).
     """
-    _check(video, truth)
-    if min(video.shape[-2:]) < _WINDOW_SIZE:
-        size = "x".join(str(side) for side in video.shape[-2:])
-        raise ValueError(f"SSIM needs frames of {_WINDOW_SIZE}x{_WINDOW_SIZE} pixels or more, got {size}")
-    pair = torch.broadcast_tensors(luma(video), luma(truth))
-    frames = pair[0].shape[:-2]
-    a, b = (side.flatten(0, -3) for side in pair)
-    num_frames = max(1, _CHUNK_PIXELS // a.shape[-2:].numel())
-    parts = zip(a.split(num_frames), b.split(num_frames), strict=True)
-    return torch.cat([_ssim_of_pictures(*part) for part in parts]).unflatten(0, frames)
+    _check_window(video, truth)
+    return _ssim(luma(video), luma(truth), mirrored=False)
+
+
+def mirrored_ssim_per_frame(video: Tensor, truth: Tensor) -> Tensor:
+    """Structural similarity of each frame with the values of torchmetrics, several times faster.
+
+    Unlike in `ssim_per_frame` each colour is a picture of its own, and every place counts: at the border the window
+    sees the frame mirrored.
+
+    Args:
+        video: uint8 (..., T, C, H, W), C 1 or 3, H and W 11 or more.
+        truth: the same, leading axes broadcast.
+
+    Returns:
+        float64 (..., T), the mean over the colours.
+    """
+    _check_window(video, truth)
+    return _ssim(video, truth, mirrored=True).mean(-1)
 
 
 def mean_of_samples(samples: Tensor) -> Tensor:
-    """The average of K videos, rounded to pixels: what minimises the squared error, and blurs where they differ.
+    """The average of K videos: what minimises the squared error, and blurs where they differ.
 
     Args:
-        samples: uint8 (B, K, T, C, H, W).
+        samples: uint8 (B, K, T, C, H, W), or float (such as those in [0, 1] that were never rounded).
 
     Returns:
-        uint8 (B, T, C, H, W).
+        (B, T, C, H, W) of the same dtype: pixels are rounded, floats are not.
     """
-    return samples.double().mean(1).round().to(torch.uint8)
+    mean = samples.double().mean(1)
+    return (mean if samples.is_floating_point() else mean.round()).to(samples.dtype)
 
 
 def squared_distance_of_samples(samples: Tensor) -> Tensor:
@@ -147,6 +157,13 @@ def _check(video: Tensor, truth: Tensor) -> None:
         raise ValueError(f"frames must have 1 or 3 channels, got {video.shape[-3]}")
 
 
+def _check_window(video: Tensor, truth: Tensor) -> None:
+    _check(video, truth)
+    if min(video.shape[-2:]) < _WINDOW_SIZE:
+        size = "x".join(str(side) for side in video.shape[-2:])
+        raise ValueError(f"SSIM needs frames of {_WINDOW_SIZE}x{_WINDOW_SIZE} pixels or more, got {size}")
+
+
 def luma(video: Tensor) -> Tensor:
     """uint8 (..., C, H, W) -> grey pictures uint8 (..., H, W), to the last bit as Pillow converts "RGB" to "L"."""
     if video.shape[-3] == 1:
@@ -155,11 +172,21 @@ def luma(video: Tensor) -> Tensor:
     return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).to(torch.uint8)
 
 
-def _ssim_of_pictures(a: Tensor, b: Tensor) -> Tensor:
+def _ssim(a: Tensor, b: Tensor, mirrored: bool) -> Tensor:
+    """Pictures uint8 (..., H, W) twice, leading axes broadcast -> float64 (...)."""
+    a, b = torch.broadcast_tensors(a, b)
+    leading = a.shape[:-2]
+    a, b = (side.flatten(0, -3) for side in (a, b))
+    num_pictures = max(1, _CHUNK_PIXELS // a.shape[-2:].numel())
+    parts = zip(a.split(num_pictures), b.split(num_pictures), strict=True)
+    return torch.cat([_ssim_of_pictures(*part, mirrored) for part in parts]).unflatten(0, leading)
+
+
+def _ssim_of_pictures(a: Tensor, b: Tensor, mirrored: bool) -> Tensor:
     """uint8 (N, H, W) twice -> float64 (N,)."""
     # Around mid-grey, so that the variances below keep their digits in float32.
     a, b = (picture.float() - 127.5 for picture in (a, b))
-    mean_a, mean_b, square_a, square_b, product = _blur(torch.stack([a, b, a * a, b * b, a * b]))
+    mean_a, mean_b, square_a, square_b, product = _blur(torch.stack([a, b, a * a, b * b, a * b]), mirrored)
     variances = (square_a - mean_a**2) + (square_b - mean_b**2)
     covariance = product - mean_a * mean_b
     mean_a, mean_b = mean_a + 127.5, mean_b + 127.5
@@ -169,15 +196,20 @@ def _ssim_of_pictures(a: Tensor, b: Tensor) -> Tensor:
     return (luminance * contrast_and_structure).double().flatten(1).mean(1)
 
 
-def _blur(pictures: Tensor) -> Tensor:
-    """The Gaussian window at every place where it fits, float (..., H, W) -> (..., H - 10, W - 10)."""
+def _blur(pictures: Tensor, mirrored: bool) -> Tensor:
+    """The Gaussian window wherever it fits, float (..., H, W) -> (..., H - 10, W - 10), or at every place."""
     # The window is a product of two lines, and each is a matrix: several times faster than convolutions.
-    return _lines(pictures.shape[-2], pictures) @ pictures @ _lines(pictures.shape[-1], pictures).T
+    down, across = (_lines(side, mirrored).to(pictures) for side in pictures.shape[-2:])
+    return down @ pictures @ across.T
 
 
-def _lines(size: int, like: Tensor) -> Tensor:
-    """The one-dimensional window at every place along a side, (size - 10, size)."""
-    place = torch.arange(size, dtype=torch.float64)
-    offset = place - (place[: size - _WINDOW_SIZE + 1, None] + _WINDOW_SIZE // 2)
-    window = torch.exp(-((offset / _WINDOW_SIGMA) ** 2) / 2).where(offset.abs() <= _WINDOW_SIZE // 2, 0)
-    return (window / window.sum(1, keepdim=True)).to(like)
+def _lines(size: int, mirrored: bool) -> Tensor:
+    """The one-dimensional window at every place along a side, float64 (size - 10, size), or (size, size)."""
+    reach = _WINDOW_SIZE // 2
+    offset = torch.arange(-reach, reach + 1)
+    centre = torch.arange(size) if mirrored else torch.arange(reach, size - reach)
+    place = (centre[:, None] + offset).abs()  # what lies before the first is mirrored at it, and so at the last
+    place = size - 1 - (size - 1 - place).abs()
+    window = torch.exp(-((offset.double() / _WINDOW_SIGMA) ** 2) / 2)
+    weights = (window / window.sum()).expand(len(centre), -1)
+    return torch.zeros(len(centre), size, dtype=torch.float64).scatter_add_(1, place, weights)

@@ -261,8 +261,24 @@ def distance_of_features(a: Tensor, b: Tensor) -> Tensor:
     return distance.clamp(min=0)
 
 
+def distances_of_samples(real: Tensor, fake: Tensor, num_samples: int) -> list[float]:
+    """The distance of the first sample of every clip, that of the second, and so on: published beside that of all.
+
+    Args:
+        real: features (N, D), one of each clip.
+        fake: features (N K, D), the K of a clip side by side.
+        num_samples: K.
+    """
+    return [distance_of_features(real, fake[k::num_samples]).item() for k in range(num_samples)]
+
+
 def frechet_interval(
-    real: Tensor, fake: Tensor, confidence: float = 0.95, num_resamples: int = 50, seed: int = 0
+    real: Tensor,
+    fake: Tensor,
+    confidence: float = 0.95,
+    num_resamples: int = 50,
+    seed: int = 0,
+    samples_of_each: int | None = None,
 ) -> tuple[float, float]:
     """How far the distance would move with other videos of the same kind and number.
 
@@ -274,21 +290,33 @@ def frechet_interval(
 
     Args:
         real: features (N, D), of independent videos.
-        fake: features (M, D), likewise; several samples of one past are not independent, and spread more than is
-            said here.
+        fake: features (M, D), likewise.
         confidence: between 0 and 1.
         num_resamples: 50 give the width to about 10 %.
         seed: of the resamples.
+        samples_of_each: K where the fake ones are not independent, but K continuations of each of the real, side by
+            side in its order, M = N K. Clips are drawn then, each with all that belongs to it.
 
     Returns:
         (low, high), low not below 0.
+
+    Raises:
+        ValueError: the numbers do not fit ``samples_of_each``.
     """
     generator = torch.Generator().manual_seed(seed)
 
-    def resample(features: Tensor) -> Tensor:
-        return features[torch.randint(len(features), (len(features),), generator=generator)]
+    def draw(features: Tensor) -> Tensor:
+        return torch.randint(len(features), (len(features),), generator=generator)
 
-    resamples = [distance_of_features(resample(real), resample(fake)) for _ in range(num_resamples)]
+    def resample() -> tuple[Tensor, Tensor]:
+        if samples_of_each is None:
+            return real[draw(real)], fake[draw(fake)]
+        clips = draw(real)
+        return real[clips], fake.unflatten(0, (len(real), samples_of_each))[clips].flatten(0, 1)
+
+    if samples_of_each is not None and len(fake) != len(real) * samples_of_each:
+        raise ValueError(f"{len(fake)} features are not {samples_of_each} for each of {len(real)} real ones")
+    resamples = [distance_of_features(*resample()) for _ in range(num_resamples)]
     half = NormalDist().inv_cdf((1 + confidence) / 2) * torch.stack(resamples).std().item()
     value = distance_of_features(real, fake).item()
     return max(0.0, value - half), value + half

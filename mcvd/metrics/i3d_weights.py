@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 import zipfile
 from pathlib import Path
@@ -17,6 +18,7 @@ STYLEGAN_V = WeightsFile(
     what="TorchScript port of StyleGAN-V",
     digest="sha256:bec6519f66ea534e953026b4ae2c65553c17bf105611c746d904657e5860a5e2",
     size_bytes=51_235_320,
+    instead="; without any weights, --random-i3d SEED tells another distance, which is not FVD",
     mirrors=(
         "https://huggingface.co/flateon/FVD-I3D-torchscript/resolve/1c2d61711c52571ad617a1063e6fa691b212e184/i3d_torchscript.pt",
         "https://www.dropbox.com/s/ge9e5ujwgetktms/i3d_torchscript.pt?dl=1",
@@ -29,14 +31,15 @@ VIDEOGPT = WeightsFile(
     digest="git:a867b87ac3a9097d200598b1d48a1b890d8ec744",
     mirrors=("https://github.com/songweige/TATS/raw/main/tats/fvd/i3d_pretrained_400.pt",),
 )
-IMAGENET = WeightsFile(
+KINETICS = WeightsFile(
     name="rgb_imagenet.pt",
     what="I3D of the original Kinetics release (i3d_rgb_imagenet.pt, rgb_imagenet.pt)",
     digest="sha256:2609088c2e8c868187c9921c50bc225329a9057ed75e76120e0b4a397a2c7538",
     size_bytes=50_883_138,
+    option="--kinetics-i3d",
     is_for_fvd=False,
 )
-KNOWN_FILES = (STYLEGAN_V, VIDEOGPT, IMAGENET)
+KNOWN_FILES = (STYLEGAN_V, VIDEOGPT, KINETICS)
 
 
 def load_i3d(path: str | Path | None = None, *, cache: str | Path | None = None, trust: bool = False) -> nn.Module:
@@ -63,7 +66,8 @@ def load_i3d(path: str | Path | None = None, *, cache: str | Path | None = None,
     if known is not None and not known.is_for_fvd:
         raise ValueError(
             f"{path} is the {known.what}: another network than that of FVD, its distances cannot be compared with any "
-            f"published FVD; use {STYLEGAN_V.name} ({STYLEGAN_V.mirrors[0]})"
+            f"published FVD. Use {STYLEGAN_V.name} ({STYLEGAN_V.mirrors[0]}), or ask for the distance of this network "
+            f"under its own name ({known.option} FILE of mcvd fvd)"
         )
     if known is None and not trust:
         raise ValueError(
@@ -73,6 +77,27 @@ def load_i3d(path: str | Path | None = None, *, cache: str | Path | None = None,
         )
     net = _ScriptedI3D(path) if _is_torchscript(path) else _from_state_dict(path)
     return net.eval().requires_grad_(False)
+
+
+def load_kinetics_i3d(path: str | Path) -> nn.Module:
+    """The I3D of the original Kinetics release: called as that of FVD, and **not** it.
+
+    Same layers, other weights. Some papers measured with it by mistake; what it gives is called
+    ``kinetics_i3d_distance`` here.
+
+    Args:
+        path: its state dict, `KINETICS`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is another file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file of I3D weights at {path}")
+    if identify(path) is not KINETICS:
+        raise ValueError(f"{path} is not the {KINETICS.what}, {KINETICS.size_bytes:,} bytes, {KINETICS.digest}")
+    return _from_state_dict(path).eval().requires_grad_(False)
 
 
 def cached_i3d(cache: str | Path | None = None) -> Path:
@@ -119,6 +144,8 @@ def _from_state_dict(path: Path) -> I3D:
     try:
         net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as fault:
-        reason = str(fault).strip().splitlines()[0]
+        # What torch says of a pickle that it does not take is advice to load it unsafely.
+        is_pickle = isinstance(fault, pickle.UnpicklingError)
+        reason = "it is no file of tensors alone" if is_pickle else str(fault).strip().splitlines()[0]
         raise ValueError(f"{path} holds no state dict of I3D as VideoGPT names it: {reason}") from fault
     return net

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -28,8 +30,8 @@ def lpips(path: str | Path | None = None, size: int | None = None) -> FrameMetri
 
     Args:
         path: of the weights of AlexNet; None fetches them once.
-        size: side of the square that frames are scaled to first (bilinear with antialiasing, 8 bits), in pixels, as in
-            the published evaluation, where it is 128; None leaves frames as they are, `MIN_SIZE` or more.
+        size: side of the square that frames are scaled to first (by Pillow, bilinear), in pixels, as in the published
+            evaluation, where it is 128; None leaves frames as they are, `MIN_SIZE` or more.
 
     Raises:
         FileNotFoundError: there is no such file, or it could not be fetched; says what to fetch.
@@ -44,8 +46,16 @@ def lpips(path: str | Path | None = None, size: int | None = None) -> FrameMetri
         raise FileNotFoundError(f"no file of AlexNet weights at {path}")
     if not has_digest(path, ALEXNET.digest):
         raise ValueError(f"{path} is not {ALEXNET.name} ({ALEXNET.digest}), which LPIPS is defined by")
+    with path.open("rb") as file:
+        weights = f"{path.name}, sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    scaled = f"scaled to {size}x{size} pixels" if size else "of their own size"
     return FrameMetric(
-        "lpips", "LPIPS", 3, partial(lpips_per_frame, lpips_network(path), size=size), higher_is_better=False
+        "lpips",
+        "LPIPS",
+        3,
+        partial(lpips_per_frame, lpips_network(path), size=size),
+        higher_is_better=False,
+        definition=f"version 0.1, of frames rounded to 8 bits, {scaled}; mean over frames; {weights}",
     )
 
 
@@ -84,8 +94,16 @@ def lpips_per_frame(network: nn.Module, video: Tensor, truth: Tensor, size: int 
 
 def _pixels(frames: Tensor, size: int | None) -> Tensor:
     """uint8 (N, C, H, W) -> whole numbers 0 to 255, float32 (N, 3, size, size)."""
-    frames = frames.expand(-1, 3, -1, -1).float()
     if size is not None and frames.shape[-2:] != (size, size):
-        scaled = nn.functional.interpolate(frames, (size, size), mode="bilinear", antialias=True)
-        frames = scaled.round().clamp(0, 255)
-    return frames
+        frames = torch.stack([_scaled(frame, size) for frame in frames])
+    return frames.expand(-1, 3, -1, -1).float()
+
+
+def _scaled(frame: Tensor, size: int) -> Tensor:
+    """uint8 (C, H, W) -> (C, size, size). By Pillow, as PyTorch's own differs by one grey level here and there."""
+    from PIL import Image
+
+    planes = [
+        Image.fromarray(plane.numpy(force=True)).resize((size, size), Image.Resampling.BILINEAR) for plane in frame
+    ]
+    return torch.stack([torch.from_numpy(np.asarray(plane).copy()) for plane in planes])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import urllib.error
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
@@ -28,6 +29,7 @@ class WeightsFile:
         size_bytes: exact size, where it is known.
         mirrors: addresses to fetch it from, in this order.
         option: of the command line, that names the file.
+        instead: what to do without the file, as the end of a sentence.
         is_for_fvd: whether published FVDs are made with it.
     """
 
@@ -37,6 +39,7 @@ class WeightsFile:
     size_bytes: int | None = None
     mirrors: tuple[str, ...] = ()
     option: str = "--weights"
+    instead: str = ""
     is_for_fvd: bool = True
 
 
@@ -65,17 +68,20 @@ def fetch(file: WeightsFile, folder: str | Path) -> Path:
     with FileLock(path.with_name(f"{file.name}.lock")):
         if path.is_file():
             return path
-        faults = []
+        faults: dict[str, list[str]] = {}
         for address in file.mirrors:
             try:
                 _download(address, path.with_name(f"{file.name}.part"), file)
                 return path.with_name(f"{file.name}.part").replace(path)
             except (OSError, HTTPException, _WrongFileError) as fault:  # urllib's errors are OSErrors
-                faults.append(f"{address}: {fault}")
+                reason = str(fault).removeprefix("<urlopen error ").removesuffix(">")
+                faults.setdefault(reason, []).append(urllib.parse.urlsplit(address).netloc)
     size = "" if file.size_bytes is None else f"{file.size_bytes:,} bytes, "
+    reasons = "; ".join(f"{reason} ({', '.join(dict.fromkeys(hosts))})" for reason, hosts in faults.items())
     raise FileNotFoundError(
-        f"the weights ({file.what}) could not be fetched: {'; '.join(faults)}\n"
-        f"Fetch {file.name} ({size}{file.digest}) elsewhere, then put it at {path} or name it ({file.option} FILE)"
+        f"the weights ({file.what}) could not be fetched: {reasons}\n"
+        f"Fetch {file.mirrors[0]} where there is a network ({size}{file.digest}), then put it at {path} or "
+        f"name it ({file.option} FILE){file.instead}"
     )
 
 

@@ -1,8 +1,9 @@
 import pytest
 import torch
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as reference
+from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from mcvd.metrics.frame_metrics import MS_SSIM, PSNR, SSIM, black_and_white, ms_ssim_per_frame, num_scales
+from mcvd.metrics.frame_metrics import MS_SSIM, PSNR, SSIM, TORCHMETRICS_SSIM, ms_ssim_per_frame, num_scales
 from mcvd.metrics.frames import psnr, ssim
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -59,9 +60,13 @@ def test_ms_ssim_falls_with_noise():
     assert scores == sorted(scores, reverse=True)
 
 
-def test_black_and_white_frames_are_scored_after_the_threshold():
-    video, truth = videos(1, 2, 1, 16, 16)
-    sharp = [(side >= 128).to(torch.uint8) * 255 for side in (video, truth)]
-    metric = black_and_white(SSIM)
-    assert torch.equal(metric.per_video(video, truth), SSIM.per_video(*sharp))
-    assert metric.name == "ssim" and metric.describe() == SSIM.describe()
+@pytest.mark.parametrize("shape", [(1, 24, 32), (3, 11, 64)])
+def test_psnr_and_ssim_are_those_of_torchmetrics(shape):
+    video, truth = videos(1, 3, *shape)
+    sides = [side[0].float() for side in (video, truth)]
+    assert PSNR.per_video(video, truth).item() == pytest.approx(
+        peak_signal_noise_ratio(*sides, data_range=255.0).item(), rel=1e-6
+    )
+    expected = structural_similarity_index_measure(*sides, data_range=255.0, sigma=1.5, reduction="none")
+    assert TORCHMETRICS_SSIM.per_frame(video, truth)[0].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+    assert SSIM.per_frame(video, truth)[0].tolist() != pytest.approx(expected.tolist(), abs=1e-3)

@@ -11,6 +11,7 @@ from mcvd.metrics.frechet import frechet_distance
 from mcvd.metrics.fvd import (
     FrechetVideoDistance,
     distance_of_features,
+    distances_of_samples,
     frechet_interval,
     random_i3d_distance,
 )
@@ -246,48 +247,6 @@ def test_crop_keeps_the_centre_and_squash_keeps_all(size):
     assert lines["stylegan-v"][0] < lines["mcvd"][0] + 1e-6 and lines["stylegan-v"][-1] > lines["mcvd"][-1] - 1e-6
 
 
-def moving_squares(num, seed, num_frames=10, size=32):
-    """A bright square on a grey ramp that moves to the right and bounces."""
-    generator = torch.Generator().manual_seed(seed)
-    made = (torch.arange(size) * 3).expand(num, num_frames, 1, size, size).clone()
-    for video in made:
-        top, left = torch.randint(0, size - 8, (2,), generator=generator).tolist()
-        for frame in video:
-            left = (left + 4) % (size - 8)
-            frame[:, top : top + 8, left : left + 8] = 230
-    return made.to(torch.uint8)
-
-
-def blurred(clips, radius):
-    pooled = torch.nn.functional.avg_pool2d(clips.flatten(0, 1).float(), 2 * radius + 1, 1, radius)
-    return pooled.view(clips.shape).to(torch.uint8)
-
-
-def noisy(clips, sigma):
-    noise = torch.randn(clips.shape, generator=torch.Generator().manual_seed(5))
-    return (clips + sigma * noise).clamp(0, 255).to(torch.uint8)
-
-
-def shuffled(clips, span):
-    """The first frames in another order."""
-    order = torch.arange(clips.shape[1])
-    order[:span] = torch.arange(span).view(2, -1).T.flatten()
-    return clips[:, order]
-
-
-def frozen(clips, from_frame):
-    return torch.cat([clips[:, :from_frame], clips[:, from_frame : from_frame + 1].expand_as(clips[:, from_frame:])], 1)
-
-
-@pytest.mark.parametrize(
-    ("damage", "levels"), [(noisy, (5, 15, 45)), (blurred, (1, 2, 4)), (shuffled, (4, 10)), (frozen, (8, 4, 0))]
-)
-def test_random_i3d_distance_grows_with_damage(damage, levels):
-    clips = moving_squares(8, 0)
-    distances = [random_i3d_distance(clips, damage(clips, level), size=32).item() for level in levels]
-    assert distances == sorted(distances) and distances[0] > 0
-
-
 def gaussian(num, dim, seed, shift=0.0):
     return torch.randn(num, dim, generator=torch.Generator().manual_seed(seed)) + shift
 
@@ -312,6 +271,36 @@ def test_interval_is_around_the_distance_and_the_same_for_the_same_seed():
     low, high = frechet_interval(real, fake, num_resamples=10, seed=3)
     assert low < distance_of_features(real, fake).item() < high
     assert frechet_interval(real, fake, num_resamples=10, seed=3) == (low, high)
+
+
+def continued(num_clips, num_samples, spread, seed=0):
+    """Features of true videos, and of K continuations of each, which differ little from each other."""
+    real = gaussian(num_clips, 6, seed)
+    made = gaussian(num_clips, 6, 900 + seed, shift=0.5)[:, None]
+    return real, (made + spread * gaussian(num_clips * num_samples, 6, 700 + seed).view(-1, num_samples, 6)).flatten(
+        0, 1
+    )
+
+
+def test_interval_of_several_samples_of_a_clip_is_that_of_the_clips():
+    pairs = [continued(100, 5, 0.1, seed) for seed in range(60)]
+    spread = torch.stack([distance_of_features(*pair) for pair in pairs]).std().item()
+
+    def width(samples_of_each):
+        intervals = [frechet_interval(*pair, samples_of_each=samples_of_each) for pair in pairs[:12]]
+        return sum(high - low for low, high in intervals) / len(intervals) / (2 * 1.96)
+
+    assert width(5) == pytest.approx(spread, rel=0.3)
+    assert width(None) < 0.8 * spread, "as if all were independent"
+    with pytest.raises(ValueError, match="not 3 for each"):
+        frechet_interval(*pairs[0], samples_of_each=3)
+
+
+def test_distance_of_single_samples_is_that_of_each_alone():
+    real, fake = continued(30, 3, 1.0)
+    found = distances_of_samples(real, fake, 3)
+    expected = [distance_of_features(real, fake.unflatten(0, (30, 3))[:, k]).item() for k in range(3)]
+    assert found == expected and len(set(found)) == 3
 
 
 def cached_weights():

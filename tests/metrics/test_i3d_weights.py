@@ -8,7 +8,7 @@ import torch
 
 from mcvd.metrics import i3d_weights
 from mcvd.metrics.i3d import random_i3d
-from mcvd.metrics.i3d_weights import IMAGENET, STYLEGAN_V, identify, load_i3d
+from mcvd.metrics.i3d_weights import KINETICS, STYLEGAN_V, identify, load_i3d, load_kinetics_i3d
 
 CONTENT = bytes(range(256)) * 64
 VIDEO = torch.rand(1, 3, 9, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -26,11 +26,26 @@ def test_without_network_the_error_says_what_to_fetch_and_where_to_put_it(tmp_pa
 def test_original_kinetics_release_is_refused_even_when_trusted(tmp_path, monkeypatch):
     path = tmp_path / "i3d.pt"
     path.write_bytes(CONTENT)
-    ours = replace(IMAGENET, digest=GOOD, size_bytes=len(CONTENT))
+    ours = replace(KINETICS, digest=GOOD, size_bytes=len(CONTENT))
     monkeypatch.setattr(i3d_weights, "KNOWN_FILES", (STYLEGAN_V, ours))
     assert identify(path) is ours
-    with pytest.raises(ValueError, match="another network than that of FVD"):
+    with pytest.raises(ValueError, match=r"original Kinetics release .*: another network than that of FVD") as error:
         load_i3d(path, trust=True)
+    assert "--kinetics-i3d" in str(error.value)
+
+
+def test_original_kinetics_release_loads_under_its_own_name_alone(tmp_path, monkeypatch):
+    net, path = random_i3d(3), tmp_path / "rgb_imagenet.pt"
+    save_state_dict(net, path)
+    with pytest.raises(ValueError, match="is not the I3D of the original Kinetics release"):
+        load_kinetics_i3d(path)
+    digest = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    ours = replace(KINETICS, digest=digest, size_bytes=path.stat().st_size)
+    monkeypatch.setattr(i3d_weights, "KNOWN_FILES", (STYLEGAN_V, ours))
+    monkeypatch.setattr(i3d_weights, "KINETICS", ours)
+    torch.testing.assert_close(load_kinetics_i3d(path)(VIDEO), net(VIDEO))
+    with pytest.raises(FileNotFoundError, match="no file of I3D weights"):
+        load_kinetics_i3d(tmp_path / "nothing.pt")
 
 
 class Scripted(torch.nn.Module):

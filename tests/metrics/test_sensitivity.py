@@ -15,7 +15,12 @@ def clips():
     return sensitivity.streets(8, size=32)
 
 
+@pytest.fixture(scope="module")
+def clean(clips):
+    return sensitivity.undamaged(clips, size=32)
+
+
 @pytest.mark.parametrize("kind", sensitivity.DAMAGES)
-def test_more_damage_is_further_away(clips, kind):
-    found = sensitivity.distances(clips, kind, size=32)
+def test_more_damage_is_further_away(clips, clean, kind):
+    found = sensitivity.distances(clips, kind, clean)
     assert 0 < found[0] < found[1] < found[2]
