@@ -301,7 +301,17 @@ class MCVD(LightningModule):
             checkpoint["config"] = self.config | {"frame_rate_hz": self.frame_rate_hz}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """A resumed run keeps the frame rate that it was started with."""
+        """A resumed run keeps the frame rate that it was started with.
+
+        Raises:
+            ValueError: it was started with another block, which these weights cannot make.
+        """
+        trained = checkpoint.get("config", {}).get("block")
+        if trained and FrameBlock(**trained) != self.block:
+            raise ValueError(
+                f"this checkpoint was trained for {FrameBlock(**trained)}, and now model.block is {self.block}: go on "
+                "with the same block, or start a new training from its weights with --init_from"
+            )
         self.frame_rate_hz = checkpoint.get("config", {}).get("frame_rate_hz", self.frame_rate_hz)
 
 

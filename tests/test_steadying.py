@@ -129,3 +129,11 @@ def test_partly_known_context_needs_partial_masks():
     whole_or_nothing = mcvd.build(tiny_config(p=0.0))
     with pytest.raises(ValueError, match="needs 2 past frames"):
         whole_or_nothing.interpolate(PAST[:, :1], FUTURE, 3, sampler=FAST)
+
+
+def test_a_block_of_another_length_than_the_trained_one_is_refused(model):
+    condition = mcvd.Condition.visible(torch.rand(1, 2, 1, 16, 16), torch.rand(1, 2, 1, 16, 16))
+    with pytest.raises(ValueError, match=r"for FrameBlock\(past=2, current=3, future=2\), got \(1, 4,"):
+        model.denoiser.bind(condition)(torch.randn(1, 4, 1, 16, 16), torch.full((1,), 0.5))
+    with pytest.raises(ValueError, match=r"current=3.*now model.block is FrameBlock\(past=2, current=4.*--init_from"):
+        mcvd.build(tiny_config(current=4)).on_load_checkpoint({"config": tiny_config(current=3)})

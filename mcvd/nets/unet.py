@@ -173,8 +173,8 @@ class UNet(nn.Module):
         expected = (self.block.current, self.channels, *prepared.planes.shape[2:])
         if noisy.shape[1:] != expected or len(noisy) % batch or label.shape != noisy.shape[:1]:
             raise ValueError(
-                f"noisy must be (a multiple of {batch}, {', '.join(map(str, expected))}) with one label each, "
-                f"got {tuple(noisy.shape)} and {tuple(label.shape)}"
+                f"noisy must be (a multiple of {batch}, {', '.join(map(str, expected))}) with one label each "
+                f"for {self.block}, got {tuple(noisy.shape)} and {tuple(label.shape)}"
             )
         embedding = self._embed_label(label, prepared)  # (B * K, E), or (1, E) where all labels are one
         x = _laid_out(noisy.flatten(1, 2))  # (B * K, N * C, H, W)

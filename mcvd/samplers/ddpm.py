@@ -53,7 +53,7 @@ class DDPM(AbstractSampler):
             here, there = steps.at(i), steps.at(i + 1)
             of_clean, of_state, fresh = posterior(here, there)
             x = of_clean * self.clean(denoise, x, steps.t[i]) + of_state * x
-            if i + 1 < self.num_steps:
+            if there.sigma > 0:
                 x = x + (added_sigma(here, there) if self.just_beta else fresh) * draw(x)
         if self.published_final_denoise:
             x = published_final_denoise(x, denoise, schedule, self.num_steps)

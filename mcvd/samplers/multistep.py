@@ -27,10 +27,27 @@ def step(x: Tensor, here: Coefficients, there: Coefficients, cleans: Sequence[Te
         cleans: estimates (B, ...).
         weights: one for each, on the CPU; if they add to 1 a constant estimate is followed exactly.
     """
-    shrink = there.sigma / here.sigma
+    return noisy_step(x, here, there, cleans, weights, eta=0.0)[0]
+
+
+def noisy_step(
+    x: Tensor, here: Coefficients, there: Coefficients, cleans: Sequence[Tensor], weights: Tensor, eta: float
+) -> tuple[Tensor, Tensor]:
+    """The `step` of the reverse diffusion with a share of fresh noise: eta = 1 is that of `DDPM`, 0 is `step`.
+
+    With ``eta`` times the noise of the reverse diffusion the state forgets ``exp(-eta * h)`` of itself besides, which
+    the clean estimate makes up for: ``alpha_r * (1 - exp(-(1 + eta) * h))`` of it (SA-Solver,
+    arXiv 2309.05019, whose tau^2 is eta).
+
+    Returns:
+        (x, fresh): the state (B, ...) before its fresh noise, and that noise's standard deviation, of shape ().
+    """
+    remembered = ((here.alpha * there.sigma) / (there.alpha * here.sigma)) ** eta  # exp(-eta * h), 0 if h is infinite
+    shrink = there.sigma / here.sigma * remembered
     mixture = sum(weight * clean for weight, clean in zip(weights, cleans, strict=True))
-    # alpha_r * (1 - exp(-h)) of the paper, which is also finite at sigma_r = 0.
-    return shrink * x + (there.alpha - here.alpha * shrink) * mixture
+    fresh = there.sigma * (1 - remembered**2).clamp(min=0).sqrt()
+    # alpha_r * (1 - exp(-(1 + eta) * h)) of the paper, which is also finite at sigma_r = 0.
+    return shrink * x + (there.alpha - here.alpha * shrink) * mixture, fresh
 
 
 def extrapolated_weights(half_log_snrs: Tensor, i: int, order: int) -> Tensor:

@@ -5,11 +5,21 @@ from dataclasses import replace
 
 import pytest
 import torch
-from known_answers import Part, gaussian, gaussian_flow, noise, sampler_errors, seeded, time
+from known_answers import MEAN, STD, Part, gaussian, gaussian_flow, moments, noise, sampler_errors, seeded, time
 
 from mcvd.draws import RowNoise
-from mcvd.noise import Cosine, LinearBeta, ZeroTerminalSNR
-from mcvd.samplers import DDIM, DDPM, PNDM, AdaptiveSDE, DPMSolverPP, Heun, PredictorCorrector, UniPC
+from mcvd.noise import Coefficients, Cosine, LinearBeta, ZeroTerminalSNR
+from mcvd.samplers import (
+    DDIM,
+    DDPM,
+    PNDM,
+    AdaptiveSDE,
+    DPMSolverPP,
+    Heun,
+    PredictorCorrector,
+    SDEDPMSolverPP,
+    UniPC,
+)
 from mcvd.samplers.spacing import Karras, LogSNR, Uniform
 
 SCHEDULE = LinearBeta()
@@ -27,6 +37,7 @@ DETERMINISTIC = [
     UniPC(20),
     UniPC(20, order=3, spacing=Uniform()),
     Heun(20),
+    SDEDPMSolverPP(20, eta=0),
 ]
 STOCHASTIC = [
     DDPM(20),
@@ -34,9 +45,13 @@ STOCHASTIC = [
     DDPM(20, spacing=LogSNR()),
     DDIM(20, eta=1),
     Heun(20, s_churn=10),
+    SDEDPMSolverPP(20),
+    SDEDPMSolverPP(20, eta=0.5, spacing=Karras()),
     AdaptiveSDE(),
     PredictorCorrector(20),
 ]
+# Those whose steps do not depend on the state: their mean and variance follow without drawing a sample.
+LINEAR = [sampler for sampler in STOCHASTIC if not isinstance(sampler, AdaptiveSDE | PredictorCorrector)]
 
 
 @pytest.mark.parametrize("sampler", DETERMINISTIC + STOCHASTIC, ids=repr)
@@ -117,8 +132,44 @@ class TestEveryDeterministicSampler:
         assert math.log2(errors[0] / errors[1]) > sampler.order - 0.25
 
 
+@pytest.mark.parametrize("schedule", [LinearBeta(), Cosine()], ids=["linear", "cosine"])
+@pytest.mark.parametrize("sampler", LINEAR, ids=repr)
+def test_fresh_noise_keeps_the_mean_and_the_error_of_the_variance_falls_with_the_order(sampler, schedule):
+    part = Part(schedule)
+    at = part(time(0.0))
+    spread, errors = ((at.alpha * STD) ** 2 + at.sigma**2).sqrt().item(), []
+    for num_steps in (128, 256):
+        run = replace(sampler, num_steps=num_steps, clip=False, **PLAIN[type(sampler)])
+        mean, std = moments(run, part)
+        assert mean == pytest.approx((at.alpha * MEAN).item(), abs=1e-12)
+        errors.append(abs(std - spread))
+    assert math.log2(errors[0] / errors[1]) > sampler.order - 0.25
+
+
+@pytest.mark.parametrize("schedule", [LinearBeta(), Cosine()], ids=["linear", "cosine"])
+@pytest.mark.parametrize("sampler", DETERMINISTIC + LINEAR, ids=repr)
+def test_with_the_jump_to_zero_the_error_falls_still_or_is_far_below_a_grey_level(sampler, schedule):
+    """The last step is of first order for all, and what it leaves does not fall: the variance of the least noise."""
+    start, errors = noise(1, 64), []
+    truth = gaussian_flow(start, Coefficients(time(0.0), time(1.0)), Coefficients(time(1.0), time(0.0)))
+    for num_steps in (64, 128):
+        run = replace(sampler, num_steps=num_steps, clip=False)
+        run = replace(run, threshold=None) if isinstance(run, DPMSolverPP) else run
+        if sampler in DETERMINISTIC:
+            errors.append((run(gaussian(schedule), start, schedule) - truth).abs().mean().item())
+        else:
+            errors.append(abs(moments(run, schedule)[1] - STD))
+    assert errors[1] < max(1e-3, 0.65 * errors[0])
+
+
+@pytest.mark.parametrize("sampler", STOCHASTIC, ids=repr)
+def test_fresh_noise_makes_samples_differ(sampler):
+    one, two = (sampler(NARROW, noise(1, 8), SCHEDULE, seeded(seed)) for seed in (1, 2))
+    assert (one - two).abs().mean() > 0.03
+
+
 # The log-SNR of a Part is finite at t = 0, where the other spacings would make one long last step.
-PLAIN = {kind: {"spacing": Uniform()} for kind in (DDIM, DPMSolverPP, UniPC, Heun)}
+PLAIN = {kind: {"spacing": Uniform()} for kind in (DDIM, DDPM, DPMSolverPP, UniPC, Heun, SDEDPMSolverPP)}
 PLAIN[DPMSolverPP]["threshold"] = None
 
 

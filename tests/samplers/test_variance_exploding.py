@@ -6,7 +6,17 @@ from known_answers import gaussian, noise, sampler_errors, seeded
 
 from mcvd.draws import RowNoise
 from mcvd.noise import Geometric, LinearBeta
-from mcvd.samplers import DDIM, DDPM, AdaptiveSDE, AnnealedLangevin, DPMSolverPP, Heun, PredictorCorrector, UniPC
+from mcvd.samplers import (
+    DDIM,
+    DDPM,
+    AdaptiveSDE,
+    AnnealedLangevin,
+    DPMSolverPP,
+    Heun,
+    PredictorCorrector,
+    SDEDPMSolverPP,
+    UniPC,
+)
 from mcvd.samplers.spacing import Karras, LogSNR
 
 SCHEDULE = Geometric()
@@ -51,6 +61,7 @@ def test_steps_begin_with_the_most_noise(spacing):
         DDPM(300, spacing=LogSNR()),
         DDIM(300),
         DPMSolverPP(50),
+        SDEDPMSolverPP(50),
         UniPC(50),
         Heun(50),
         AdaptiveSDE(),
