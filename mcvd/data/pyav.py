@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 from pathlib import Path
 from time import monotonic
 
@@ -17,6 +14,7 @@ import torch
 from av.video.reformatter import VideoReformatter
 from torch import Tensor
 
+from mcvd.data.frame_index import FrameIndex
 from mcvd.data.picture import displayed_size, rgb_from_frame
 from mcvd.data.readers import AbstractReader, VideoError, average_rate, check_exists, check_frames, covering_size
 
@@ -39,33 +37,6 @@ class _OutOfStepError(Exception):
 
 class _TooLongError(Exception):
     """The time that a read may take is over; not an OSError, so that nobody takes it for a damaged file."""
-
-
-@dataclass(frozen=True)
-class _Index:
-    """The frames of a file in the order shown, learnt without decoding.
-
-    Attributes:
-        labels: presentation time of each frame, in ticks, by which a decoded frame is recognised; None where the
-            file has no usable ones: then frames are counted from the start.
-        num_frames: how many frames.
-        keys: frames at which decoding can begin, rising, the first being 0.
-        packets: presentation time -> (place in the file, bytes) of the packet; empty where labels is None.
-    """
-
-    labels: tuple[int, ...] | None
-    num_frames: int
-    keys: tuple[int, ...]
-    packets: dict[int, tuple[int, int]]
-
-    @cached_property
-    def number(self) -> dict[int, int]:
-        """Presentation time -> frame number."""
-        return {} if self.labels is None else {label: number for number, label in enumerate(self.labels)}
-
-    def key_before(self, frame: int) -> int:
-        """The last frame at or before ``frame`` where decoding can begin."""
-        return self.keys[bisect_right(self.keys, frame) - 1]
 
 
 class PyAVReader(AbstractReader):
@@ -195,7 +166,7 @@ class PyAVReader(AbstractReader):
             self._container.close()
             raise
 
-    def _scan(self) -> _Index:
+    def _scan(self) -> FrameIndex:
         """List the packets of the video stream, up to the first damage."""
         packets, shown, fault = [], [], None
         try:
@@ -217,10 +188,10 @@ class PyAVReader(AbstractReader):
         if not labels:
             raise VideoError(f"{self.path}: none of its {len(packets)} frames is to be shown, it is damaged")
         if None in labels or len(set(labels)) < len(labels):
-            return _Index(None, len(labels), (0,), {})
+            return FrameIndex(None, len(labels), (0,), {})
         places = {pts: (place, size) for place, (pts, size, _) in enumerate(packets)}
         keys = [pts for (pts, _, is_key), visible in zip(packets, shown, strict=True) if is_key and visible]
-        return _make_index(sorted(labels), keys, places)
+        return FrameIndex.of(sorted(labels), keys, places)
 
     def _decode_first(self) -> av.VideoFrame:
         """Decode the first frame that can be shown, and drop from the index those before it that cannot."""
@@ -232,7 +203,7 @@ class PyAVReader(AbstractReader):
                     number = self._index.number.get(frame.pts, 0)
                     if number:
                         keys = [self._index.labels[key] for key in self._index.keys]
-                        self._index = _make_index(self._index.labels[number:], keys, self._index.packets)
+                        self._index = FrameIndex.of(self._index.labels[number:], keys, self._index.packets)
                     return frame
             fault = "the decoder returns nothing"
         except (av.FFmpegError, OSError) as error:
@@ -372,10 +343,10 @@ class PyAVReader(AbstractReader):
             decoded = set(labels)
             labels += [label for label in promised if label not in decoded]
         if None in labels or len(set(labels)) < len(labels):
-            self._index = _Index(None, len(labels), (0,), {})
+            self._index = FrameIndex(None, len(labels), (0,), {})
         else:
             keys = [self._index.labels[key] for key in self._index.keys] if promised else []
-            self._index = _make_index(labels, keys, self._index.packets)
+            self._index = FrameIndex.of(labels, keys, self._index.packets)
 
     def _count_readable(self) -> int:
         """How many frames from the first on can be decoded."""
@@ -394,12 +365,6 @@ class PyAVReader(AbstractReader):
         return (
             f"only the first {readable} of {total} frames are readable, num_frames={readable} asks for these ({fault})"
         )
-
-
-def _make_index(labels: Sequence[int], key_labels: Sequence[int], packets: dict[int, tuple[int, int]]) -> _Index:
-    number = {label: place for place, label in enumerate(labels)}
-    keys = {number[label] for label in key_labels if label in number} | {0}
-    return _Index(tuple(labels), len(labels), tuple(sorted(keys)), packets)
 
 
 def _fault(error: Exception) -> str:
