@@ -16,6 +16,9 @@ from mcvd.nets.conditioning import AbstractConditioning, AbstractNorm, Concat, M
 from mcvd.nets.layers import TINY, conv, linear, silu
 from mcvd.nets.packed import PackedConvolutions
 
+# Shares are drawn in units of this before their softmax: in smaller ones they would hardly be learnt.
+_SHARES_UNIT = 8.0
+
 
 class UNet(nn.Module):
     """The published MCVD network (NCSN++ family, arXiv 2011.13456, conditioned as in arXiv 2205.09853).
@@ -199,9 +202,9 @@ class UNet(nn.Module):
         keep = prepared.keep.repeat_interleave(num_samples, dim=0)
         frames = prepared.planes[:, : keep.shape[1] * self.channels].unflatten(1, (-1, self.channels))
         frames = frames.to(noisy.dtype).repeat_interleave(num_samples, dim=0)  # (B * K, P + F, C, H, W)
-        shares = shares.to(noisy.dtype).unflatten(1, (self.block.current, -1))  # (B * K, N, 2 + P + F, H, W)
+        shares = _SHARES_UNIT * shares.to(noisy.dtype).unflatten(1, (self.block.current, -1))
         usable = F.pad(keep, (2, 0), value=True)[:, None, :, None, None]
-        shares = shares.masked_fill(~usable, -math.inf).softmax(dim=2)[:, :, :, None]
+        shares = shares.masked_fill(~usable, -math.inf).softmax(dim=2)[:, :, :, None]  # (B * K, N, 2 + P + F, 1, H, W)
         mean = shares[:, :, 0] * drawn + shares[:, :, 1] * noisy
         for i in range(keep.shape[1]):
             mean = mean + shares[:, :, 2 + i] * frames[:, i : i + 1]
@@ -245,10 +248,10 @@ class UNet(nn.Module):
 
 
 def _shares(channels: int, block: FrameBlock) -> nn.Conv2d:
-    """Draws how much of each pixel comes from where; at first nearly all from what is drawn."""
+    """Draws how much of each pixel comes from where; at first most from what is drawn."""
     shares = conv(channels, block.current * (2 + block.num_context), scale=TINY)
     with torch.no_grad():
-        shares.bias.view(block.current, -1)[:, 0] = 4
+        shares.bias.view(block.current, -1)[:, 0] = 2 / _SHARES_UNIT
     return shares
 
 
