@@ -141,7 +141,7 @@ def _published() -> list[Protocol]:
     generated = {"smmnist": [15], "kth": [35], "bair": [16, 30], "cityscapes": [30], "ucf101": [20]}
     made = []
     for kind, (data, size) in kinds.items():
-        common = {"binary_ssim": kind == "smmnist", "lpips_size": PUBLISHED_LPIPS_SIZE}
+        common: dict[str, Any] = {"binary_ssim": kind == "smmnist", "lpips_size": PUBLISHED_LPIPS_SIZE}
         for past, num_frames in predicted[kind]:
             name = f"mcvd-2022/{kind}-{past}-{num_frames}"
             made.append(Protocol(name, data, "predict", size, past, num_frames, **common))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -46,7 +47,7 @@ def upright(frame: av.VideoFrame) -> Upright:
 
     The matrix has rows (a b u), (c d v), (x y w) and sends a point to (a x + c y, b x + d y), y pointing down.
     """
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
     if matrix is None:
         return Upright()
     a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), dtype=np.int32).tolist()
