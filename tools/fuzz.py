@@ -411,6 +411,12 @@ def cases_of(rows: list[Target], num_inputs: int, seed: int) -> list[Case]:
     return found
 
 
+def until_interrupted(found: Iterator) -> Iterator:
+    """What an iterator gives, up to Ctrl-C: a long run that is stopped still has its table."""
+    with contextlib.suppress(KeyboardInterrupt):
+        yield from found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--num-inputs", type=int, default=500)
@@ -426,7 +432,7 @@ def main() -> int:
         scratch = Path(folder)
         rows = [row for row in targets(scratch, options.videos) if options.only is None or row.name in options.only]
         cases = cases_of(rows, options.num_inputs, options.seed)
-        for case, said in zip(cases, fates(cases, scratch), strict=True):
+        for case, said in until_interrupted(zip(cases, fates(cases, scratch), strict=True)):
             counts[case.target.name][said.split(":")[0]] += 1
             if said.startswith("FAILED"):
                 print(f"input {case.key}, {case.target.name}, {case.victim}: {said}", flush=True)
