@@ -52,6 +52,7 @@ MAX_WAIT_SECONDS = 100.0  # for a process that does not even work
 WORKS_SECONDS = 0.2  # in that time, of a process that does
 MAX_BYTES = 1 << 30
 MAX_MESSAGE = 2000
+MAX_FILE_BYTES = 1 << 20  # of videos to damage: a large one costs seconds each time
 PER_PROCESS = 25
 NUMBER = re.compile(rb"(?<![\w.])-?\d+(\.\d+)?(e-?\d+)?")
 NUMBERS = (b"0", b"-1", b"3", b"1e308", b"1000000000", b"2147483648", b"9223372036854775808", b"NaN", b"1e-320")
@@ -159,7 +160,7 @@ def targets(folder: Path, videos: Path | None) -> list[Target]:
         made["pack"] / "pack", [("a", np.zeros((4, 8, 8, 3), np.uint8)), ("b", np.ones((3, 8, 8, 3), np.uint8))], 25.0
     )
     _write_record(made["records"] / "a.tfrecord", b"\x0a\x11\x0a\x0f\x0a\x01a\x12\x0a\x0a\x08\x0a\x06pixels")
-    names = tuple(sorted(path.name for path in videos.iterdir() if 0 < path.stat().st_size < 4 << 20))
+    names = tuple(sorted(path.name for path in videos.iterdir() if 0 < path.stat().st_size < MAX_FILE_BYTES))
     pictures = tuple(path.name for path in made["pictures"].iterdir())
     return [
         Target("video", videos, names, lambda at, name: _read_video(at / name), 6),
