@@ -1,9 +1,11 @@
 import json
+import socket
 import warnings
 from dataclasses import replace
 
 import pytest
 import torch
+from test_evaluate import CLIPS, tiny_model
 from tiny import tiny_config
 
 import mcvd
@@ -11,10 +13,34 @@ from mcvd.card import digest, distance_rows, frame_metrics
 from mcvd.cli import main
 from mcvd.compare import differences
 from mcvd.data.writers import write_video
+from mcvd.evaluate import evaluate
 from mcvd.metrics.frame_metrics import SSIM
 from mcvd.protocols import find_protocol
+from mcvd.samplers import DDIM
 
+OPTIONS = {"num_frames": 3, "num_samples": 2, "batch_size": 2, "sampler": DDIM(num_steps=1)}
 CARD = {"protocol": {"name": "p", "seed": 0}, "data_digest": "1", "scores": {"num_samples": 10, "seed": 1}}
+
+
+def score(rank, port, folder):
+    address = f"tcp://127.0.0.1:{port}"
+    torch.distributed.init_process_group("gloo", init_method=address, rank=rank, world_size=2)
+    scores = evaluate(tiny_model(), CLIPS, **OPTIONS)
+    torch.distributed.destroy_process_group()
+    (folder / f"{rank}.json").write_text(json.dumps(scores))
+
+
+def test_two_processes_score_as_one(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(score, (port, tmp_path), nprocs=2)
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
+    assert first == second
+    alone = evaluate(tiny_model(), CLIPS, **OPTIONS)
+    for name, row in alone["rows"].items():
+        assert first["rows"][name]["psnr_per_clip"] == pytest.approx(row["psnr_per_clip"], rel=1e-6)
+        assert first["rows"][name]["ssim_interval"] == pytest.approx(row["ssim_interval"], rel=1e-6)
 
 
 def write_ramps(folder):

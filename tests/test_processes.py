@@ -1,163 +1,26 @@
-"""One, two and three processes give the same numbers, and none waits for ever when another dies; on gloo, forked."""
-
-import json
-import os
-import signal
-import socket
-import sys
-import time
-import traceback
-
 import pytest
-import torch
-import yaml
-from dying import die
-from tiny import pixels, tiny_model
-from tiny_fit import TINY
+import torch  # alone, so that new processes start fast
+from torch import distributed
 
-import mcvd.fit
-import mcvd.metrics.frames  # noqa: F401
-from mcvd.checkpoints import LAST
-from mcvd.cli import main
-from mcvd.evaluate import evaluate
-from mcvd.module import MCVD
-from mcvd.processes import run_in_processes
-from mcvd.samplers import DDIM
-
-LIMIT_SECONDS = 60
-GLOBAL_BATCH = 6
+from mcvd.processes import from_all, rank, run_in_processes
 
 
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+def share(folder):
+    (folder / str(rank())).write_text(str(from_all(10 * rank())))
 
 
-def forked(world_size, work, log):
-    """Run ``work(rank)`` in so many forked processes; their exit statuses, and the seconds that it took.
-
-    A process that is killed has its signal as a negative status. All are ended after a time.
-    """
-    port, children = free_port(), []
-    for rank in range(world_size):
-        child = os.fork()
-        if not child:
-            os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "LOCAL_RANK": str(rank)}
-            for number in (1, 2):
-                os.dup2(os.open(f"{log}-{rank}", os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
-            sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
-            status = 70
-            try:
-                status = work(rank) or 0
-            except SystemExit as leaving:
-                status = leaving.code
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(status)
-        children.append(child)
-    begin, statuses = time.monotonic(), {}
-    while len(statuses) < world_size and time.monotonic() - begin < LIMIT_SECONDS:
-        for rank, child in enumerate(children):
-            if rank not in statuses:
-                found, status = os.waitpid(child, os.WNOHANG)
-                if found:
-                    statuses[rank] = os.waitstatus_to_exitcode(status)
-        time.sleep(0.02)
-    hung = [rank for rank in range(world_size) if rank not in statuses]
-    for rank in hung:
-        os.kill(children[rank], signal.SIGKILL)
-        os.waitpid(children[rank], 0)
-    assert not hung, f"processes {hung} were still there after {LIMIT_SECONDS} s"
-    return [statuses[rank] for rank in range(world_size)], time.monotonic() - begin
+def fail_in_the_second(message):
+    if rank() == 1:
+        raise ValueError(message)
+    distributed.barrier()  # the first waits for the other, in vain
 
 
-def train(root, world_size, *options):
-    """A word of the command line for a training of so many processes on the same clips."""
-    config = root.parent / "tiny.yaml"
-    config.write_text(yaml.safe_dump(TINY))
-    shared = ["--trainer.strategy=ddp", f"--trainer.devices={world_size}"] if world_size > 1 else []
-    batch = f"--data.batch_size={GLOBAL_BATCH // world_size}"
-    words = ["--config", str(config), f"--trainer.default_root_dir={root}", "--trainer.max_steps=6", batch]
-    return ["fit", *words, "--model.net.init_args.dropout=0", *shared, *options]
+def test_each_process_has_its_share_and_all_see_all(tmp_path):
+    run_in_processes(share, 2, folder=tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"0": "[0, 10]", "1": "[0, 10]"}
 
 
-def last(root):
-    return torch.load(root / "run-1" / LAST, weights_only=True)
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    root = tmp_path_factory.mktemp("alone") / "runs"
-    assert main(train(root, 1)) == 0
-    return last(root)
-
-
-def test_three_processes_train_as_one_does(alone, tmp_path):
-    """Two, started by Lightning itself, are in test_fit.py."""
-    root, world_size = tmp_path / "runs", 3
-    statuses, _ = forked(world_size, lambda rank: main(train(root, world_size)), tmp_path / "log")
-    assert statuses == [0] * world_size, (tmp_path / "log-0").read_text()
-    together = last(root)
-    assert together["global_step"] == alone["global_step"] == 6
-    assert together["VideoData"]["draws_done"] == alone["VideoData"]["draws_done"] == 6 * GLOBAL_BATCH
-    for part in ("current_model_state", "state_dict"):
-        for name, value in alone[part].items():
-            torch.testing.assert_close(together[part][name], value, rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("victim", [0, 2])
-def test_when_one_of_three_processes_is_killed_the_others_end_and_say_so(victim, tmp_path):
-    root = tmp_path / "runs"
-
-    def work(rank):
-        step = MCVD.training_step
-
-        def dying(model, *batch):
-            if rank == victim and model.trainer.global_step == 4:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return step(model, *batch)
-
-        MCVD.training_step = dying
-        return main(train(root, 3, "--trainer.max_steps=100000"))
-
-    statuses, _ = forked(3, work, tmp_path / "log")
-    assert statuses.pop(victim) == -signal.SIGKILL
-    assert statuses == [1, 1]
-    for rank in {0, 1, 2} - {victim}:
-        *_, line = (tmp_path / f"log-{rank}").read_text().strip().splitlines()
-        assert line.startswith("mcvd: another process of this work has ended"), line
-        assert "--ckpt_path last" in line and "Traceback" not in (tmp_path / f"log-{rank}").read_text()
-    assert last(root)["global_step"] == 3
-
-
-OPTIONS = {"num_frames": 3, "num_samples": 2, "batch_size": 2, "sampler": DDIM(num_steps=1)}
-
-
-@pytest.mark.parametrize("world_size", [2, 3])
-def test_processes_score_as_one_does(world_size, tmp_path):
-    model, clips = tiny_model(), pixels(7, 7, 1, 16, 16)
-
-    def work(rank):
-        meeting = f"file://{tmp_path}/meeting"
-        torch.distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world_size)
-        (tmp_path / f"{rank}.json").write_text(json.dumps(evaluate(model, clips, **OPTIONS)))
-        torch.distributed.destroy_process_group()
-
-    statuses, _ = forked(world_size, work, tmp_path / "log")
-    assert statuses == [0] * world_size, (tmp_path / "log-0").read_text()
-    scores = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(world_size)]
-    assert all(each == scores[0] for each in scores)
-    for name, row in evaluate(model, clips, **OPTIONS)["rows"].items():
-        for key in ("psnr_per_clip", "ssim_per_clip", "psnr_interval"):
-            assert scores[0]["rows"][name][key] == pytest.approx(row[key], rel=1e-6)
-
-
-def test_when_a_process_of_an_evaluation_is_killed_the_command_ends_and_says_so(monkeypatch, capsys):
-    monkeypatch.setattr("mcvd.cli._run", lambda _: run_in_processes(die, 2, victim=1))
-    assert main(["evaluate"]) == 1
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    assert line.startswith("mcvd: another process of this work has ended"), line
+def test_an_error_in_one_of_several_processes_is_the_error_of_all():
+    with pytest.raises(ValueError, match="none of this name"):
+        run_in_processes(fail_in_the_second, 2, message="none of this name")
+    assert from_all(3) == [3] and rank() == 0 and torch.get_num_threads() == 1
