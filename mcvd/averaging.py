@@ -76,7 +76,7 @@ class EMA(WeightAveraging):
 @contextmanager
 def averaged_weights(trainer: Trainer, pl_module: LightningModule) -> Iterator[None]:
     """The model with its averaged weights inside the ``with``, or as it is when the trainer averages nothing."""
-    averaging = [callback for callback in trainer.callbacks if isinstance(callback, EMA)]
+    averaging = [callback for callback in trainer.callbacks if isinstance(callback, EMA)]  # type: ignore[attr-defined]
     if not averaging:
         yield
         return

@@ -143,6 +143,7 @@ def _fvd(weights: str | None, fetch: bool, measure: Callable[[nn.Module], dict[s
     try:
         path = Path(weights) if weights else cached_i3d()
         network, known = load_i3d(path), identify(path)
+        assert known is not None  # load_i3d takes none of another checksum
     except (OSError, ValueError) as error:
         return _missing("FVD", str(error))
     with path.open("rb") as file:

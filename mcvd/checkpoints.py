@@ -60,7 +60,7 @@ class Checkpoints(Checkpoint):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Learn the run's folder."""
-        self.folder = Path(trainer.log_dir)
+        self.folder = Path(trainer.log_dir or self.folder)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin at the step that a resumed training has reached."""
@@ -91,10 +91,10 @@ class Checkpoints(Checkpoint):
         step = trainer.global_step
         self._whole, self._step = step != self._step, step
         is_time = self._whole and (step % self.every_n_steps == 0 or step == trainer.max_steps)
-        if is_time or (batch_idx + 1) % trainer.log_every_n_steps == 0:
+        if is_time or (batch_idx + 1) % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self._check_finite(trainer, pl_module)
         if is_time:
-            if step % trainer.log_every_n_steps == 0:
+            if step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
                 _write_row(trainer)  # Lightning writes it after this: a kill between them would lose it
             self._save(trainer)
 
@@ -147,7 +147,9 @@ class Checkpoints(Checkpoint):
 def _write_row(trainer: Trainer) -> None:
     for logger in trainer.loggers:
         if isinstance(logger, MetricsTable):
-            row = {name: value for name, value in trainer.logged_metrics.items() if name.startswith("train/")}
+            row: dict[str, Any] = {
+                name: value for name, value in trainer.logged_metrics.items() if name.startswith("train/")
+            }
             row["epoch"] = trainer.current_epoch
             logger.log_metrics(row, trainer.global_step - 1)
 

@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = [word for word in argv if word != "--debug"]
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
+            warnings.showwarning = _show_warning  # type: ignore[assignment]
             _run(argv)
     except KeyboardInterrupt:
         print("mcvd: interrupted", file=sys.stderr)

@@ -58,13 +58,13 @@ def predict(
             steps, unseen = range(net.block.future), range(-num_frames, 0)
         else:
             steps, unseen = range(1 - net.block.past, 1), range(1, num_frames + 1)
-        given, truth = (
-            read_frames(reader, numbers, net.size, net.channels) if numbers else None
-            for numbers in (
-                _frames_around(reader, at, rate, steps),
-                _frames_around(reader, at, rate, unseen) if gallery else [],
-            )
-        )
+        seen = _frames_around(reader, at, rate, steps)
+        if not seen:
+            side = "future" if backward else "past"
+            raise ValueError(f"this model has no {side} slot ({net.block}): train one with block.{side} > 0")
+        given = read_frames(reader, seen, net.size, net.channels)
+        later = _frames_around(reader, at, rate, unseen) if gallery else []
+        truth = read_frames(reader, later, net.size, net.channels) if later else None
     past, future = (given[:0], given) if backward else (given, given[:0])
     title = "What came before" if backward else "What comes next"
     page = Gallery(title, net, options, truth if truth is not None and len(truth) == num_frames else None)

@@ -139,7 +139,7 @@ def _places(net: UNet) -> Iterator[tuple[str, tuple[Part, ...]]]:
     for name in ("embed0", "embed1", "past_embedding", "first"):
         yield name, PLAIN
     for i, down in enumerate(net.down):
-        for j in range(len(down.blocks)):
+        for j in range(len(down.blocks)):  # type: ignore[arg-type]
             yield f"down.{i}.blocks.{j}", BLOCK
             yield f"down.{i}.attentions.{j}", ATTENTION
         yield f"down.{i}.downsample", BLOCK
@@ -147,7 +147,7 @@ def _places(net: UNet) -> Iterator[tuple[str, tuple[Part, ...]]]:
     yield "middle.attention", ATTENTION
     yield "middle.block1", BLOCK
     for i in reversed(range(len(net.up))):
-        for j in range(len(net.up[i].blocks)):
+        for j in range(len(net.up[i].blocks)):  # type: ignore[arg-type]
             yield f"up.{i}.blocks.{j}", BLOCK
         yield f"up.{i}.attention", ATTENTION
         yield f"up.{i}.upsample", BLOCK

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from mcvd.data.driving import DrivingScenes
 from mcvd.data.folder import VideoFolder
 from mcvd.data.module import VideoData
 from mcvd.data.writers import write_video
-from mcvd.evaluate import collect_clips, evaluate, format_table
+from mcvd.evaluate import Task, collect_clips, evaluate, format_table
 from mcvd.gallery import Page
 from mcvd.module import MCVD
 from mcvd.samplers import DDIM
@@ -53,28 +54,31 @@ def run_demo(out: Path, train: Path | None = None, video: Path | None = None) ->
     started = time.monotonic()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} is not empty: choose another folder with --out, nothing was written")
-    model = load(BOX) if train is None else None
-    clips = None if model is None else _clips(model, video)  # a fault of the video is told before anything is written
-    out.mkdir(parents=True, exist_ok=True)
-    if model is None:
+    if train is None:
+        model = load(BOX)
+        clips = _clips(model, video)  # a fault of the video is told before anything is written
+        out.mkdir(parents=True, exist_ok=True)
+    else:
+        out.mkdir(parents=True, exist_ok=True)
         model = _train(train, out)
         clips = _clips(model, video)
 
-    origin = video or "streets that it never saw"
+    origin = str(video or "streets that it never saw")
     _say(f"scoring the model on {len(clips)} clips of {origin}")
-    scores = {}
-    for task, num_frames in (
-        ("predict", NUM_PREDICTED),
-        ("backward", NUM_PREDICTED),
-        ("interpolate", model.block.current),
-    ):
+    scores: dict[str, Any] = {}
+    lengths: dict[Task, int] = {
+        "predict": NUM_PREDICTED,
+        "backward": NUM_PREDICTED,
+        "interpolate": model.block.current,
+    }
+    for task, num_frames in lengths.items():
         scores[task] = evaluate(
             model, clips, task, num_frames=num_frames, num_samples=NUM_SAMPLES, sampler=SAMPLER, progress=True
         )
         print(format_table(scores[task]) + "\n")
 
     _say("making videos")
-    page = _page(model, clips, scores, out, str(origin))
+    page = _page(model, clips, scores, out, origin)
     result = {
         "scores": {task: _summary(each) for task, each in scores.items()},
         "details": scores,
@@ -133,7 +137,7 @@ def _page(model: MCVD, clips: Tensor, scores: dict[str, Any], out: Path, origin:
     past, truth = shown[:, : block.past], shown[:, block.past :][:, :NUM_PREDICTED]
     made = model.predict(past, NUM_PREDICTED, num_samples=2, **options)
     page.section("Prediction", f"The first {block.past} frames are given, the next {NUM_PREDICTED} are made.")
-    given = range(block.past)
+    given: Sequence[int] = range(block.past)
     for i in range(NUM_SHOWN):
         rows = {"truth": truth[i], "sample 1": made[i, 0], "sample 2": made[i, 1]}
         rows["last frame"] = copy_last(past[i : i + 1], NUM_PREDICTED)[0]
@@ -153,9 +157,9 @@ def _page(model: MCVD, clips: Tensor, scores: dict[str, Any], out: Path, origin:
     past, truth, future = block.split(shown[:, : block.num_frames])
     made = model.interpolate(past, future, block.current, **options)
     page.section("Interpolation", f"A gap of {block.current} frames is filled.")
-    given = [*range(block.past), *range(block.past + block.current, block.num_frames)]
+    around = [*range(block.past), *range(block.past + block.current, block.num_frames)]
     rows = {"truth": truth[0], "sample": made[0], "cross-fade": blend(past[:1], future[:1], block.current)[0]}
-    _show(page, {name: torch.cat([past[0], row, future[0]]) for name, row in rows.items()}, given, fps)
+    _show(page, {name: torch.cat([past[0], row, future[0]]) for name, row in rows.items()}, around, fps)
     write_video(out / "interpolate-0.mp4", torch.cat([past[0], made[0], future[0]]), fps)
     page.scores(scores["interpolate"])
 
@@ -173,7 +177,7 @@ def _page(model: MCVD, clips: Tensor, scores: dict[str, Any], out: Path, origin:
     return page
 
 
-def _show(page: Page, rows: dict[str, Tensor], given: range | list[int], fps: float) -> None:
+def _show(page: Page, rows: dict[str, Tensor], given: Sequence[int], fps: float) -> None:
     shown = [(name, video, given, name.startswith("sample")) for name, video in rows.items()]
     page.videos(shown, fps)
     page.strip(shown)

@@ -145,7 +145,7 @@ class Denoiser(nn.Module):
         return denoise
 
     def _prepare(self, condition: Condition, hold: bool, claim_past_visible: bool = False):
-        return self.net.prepare(condition.frames, condition.keep, hold, claim_past_visible, condition.noise_level)
+        return self.net.prepare(condition.frames, condition.keep, hold, claim_past_visible, condition.noise_level)  # type: ignore[operator]
 
     def _run(self, noisy: Tensor, t: Tensor, prepared) -> Tensor:
         # One time for all (a sampler's, expanded) becomes one label for all, which the network embeds once.

@@ -109,10 +109,11 @@ def evaluate(
     seeds = random.Random(seed)
     found: list[tuple[int, dict[str, dict[str, Tensor]], dict[str, Tensor]]] = []
     num_processes = distributed.get_world_size() if distributed.is_initialized() else 1
-    shape, num_seen = None, 0
+    shape: tuple[int, ...] | None = None
+    num_seen = 0
     for number, batch in enumerate(_batches(clips, max(1, batch_size // num_samples), progress)):
         past, truth, future = _cut(batch, num_past, num_frames, num_future)
-        if truth.shape[1:] != (shape or truth.shape[1:]):
+        if shape is not None and truth.shape[1:] != shape:
             raise ValueError(f"all clips must have the same shape, got {tuple(truth.shape[1:])} after {tuple(shape)}")
         shape, num_seen = truth.shape[1:], num_seen + len(batch)
         own_seeds = [seeds.getrandbits(48) for _ in batch]
@@ -142,7 +143,7 @@ def evaluate(
     }
     if has_truth and num_samples > 1:
         rows["best_of_K"] = {metric.name: _best(metric, rows["one_sample"][metric.name]) for metric in metrics}
-    scores = {
+    scores: dict[str, Any] = {
         "task": task,
         "num_clips": sum(len(spread["to_truth"]) for *_, spread in found),
         "num_past": num_past,

@@ -19,6 +19,7 @@ from mcvd.api import load
 from mcvd.averaging import EMA
 from mcvd.checkpoints import Checkpoints, WholeFiles, last_checkpoint
 from mcvd.data.module import VideoData
+from mcvd.memory import FitsMemory
 from mcvd.module import MCVD
 from mcvd.preview import Preview
 from mcvd.progress import TrainingBar
@@ -113,7 +114,7 @@ class FitCLI(LightningCLI):
         self.checkpoint = _resumed_checkpoint(config.ckpt_path, root)
         resumed = self.checkpoint.parent if self.checkpoint and self.checkpoint.name == LAST else None
         made = self.config_init.trainer
-        callbacks = [StopOnSignal(), RunFolder(root, resumed, self._save_config), _Facts()]
+        callbacks = [StopOnSignal(), RunFolder(root, resumed, self._save_config), _Facts(), FitsMemory()]
         if made.enable_progress_bar is not False:
             callbacks.append(TrainingBar())
         self.trainer_defaults = {"callbacks": callbacks}
@@ -137,17 +138,18 @@ class _Facts(Callback):
     """Tells the model the frame rate of its clips, and the user in one line what is trained where."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        pl_module.frame_rate_hz = trainer.datamodule.frame_rate_hz
+        pl_module.frame_rate_hz = trainer.datamodule.frame_rate_hz  # type: ignore[attr-defined]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         folder = trainer.log_dir  # asked by all processes: Lightning broadcasts it
         if trainer.is_global_zero:
             millions = sum(weight.numel() for weight in pl_module.parameters()) / 1e6
+            assert isinstance(pl_module, MCVD)
             block, (height, width) = pl_module.block, pl_module.size
             begin = f"from step {trainer.global_step}" if trainer.global_step else "from the start"
             _say(
                 f"training {millions:.2f} M parameters on {block.past}|{block.current}|{block.future} frames of "
-                f"{height}x{width}, {len(trainer.datamodule.train_clips.videos)} videos, "
+                f"{height}x{width}, {len(trainer.datamodule.train_clips.videos)} videos, "  # type: ignore[attr-defined]
                 f"{trainer.world_size} x {pl_module.device.type}, {trainer.precision}, {begin}, in {folder}"
             )
 
@@ -182,7 +184,7 @@ def run_fit(argv: list[str]) -> None:
 
 def _fit(cli: FitCLI) -> None:
     trainer = cli.trainer
-    path = next(callback for callback in trainer.callbacks if isinstance(callback, Checkpoints))
+    path = next(callback for callback in trainer.callbacks if isinstance(callback, Checkpoints))  # type: ignore[attr-defined]
     try:
         trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=cli.checkpoint, weights_only=True)
     except Stopped as stopped:

@@ -81,7 +81,7 @@ class Condition:
     future: Tensor
     keep_past: Tensor
     keep_future: Tensor
-    noise_level: Tensor | None = None
+    noise_level: Tensor = None  # type: ignore[assignment]  # never None once made
 
     def __post_init__(self) -> None:
         if self.noise_level is None:

@@ -120,14 +120,14 @@ class Page:
             numbers: heads of the columns; None counts from 0.
         """
         rows = [_shown(item) for item in shown]
-        num_frames = max(len(row.video) for row in rows)
+        num_frames = max(len(_pixels(row)) for row in rows)
         self._has_marks = True
         heads = range(num_frames) if numbers is None else numbers
         cells = ["<tr><th></th>" + "".join(f"<th>{number}</th>" for number in heads) + "</tr>"]
         for row in rows:
             pictures = "".join(
                 f'<td><img class="{_kind(row, t)}" src="{_picture(frame)}" alt="{escape(row.caption)}, frame {t}"></td>'
-                for t, frame in enumerate(row.video)
+                for t, frame in enumerate(_pixels(row))
             )
             cells.append(f'<tr><th scope="row">{escape(row.caption)}</th>{pictures}</tr>')
         self._parts.append(
@@ -289,9 +289,15 @@ def _kind(shown: Shown, frame: int) -> str:
     return "given" if frame in shown.given else "made" if shown.made else "truth"
 
 
+def _pixels(shown: Shown) -> Tensor:
+    if not isinstance(shown.video, Tensor):
+        raise ValueError(f"{shown.video} is a file: only tensors are shown as single frames")
+    return shown.video
+
+
 def _marked(shown: Shown) -> Tensor:
     """The video enlarged, each frame with its border in colour if it has one, uint8 (T, 3, H', W')."""
-    video = shown.video.expand(-1, 3, -1, -1)
+    video = _pixels(shown).expand(-1, 3, -1, -1)
     scale = max(1, round(_SHOWN_PIXELS / min(video.shape[-2:])))
     video = video.repeat_interleave(scale, -2).repeat_interleave(scale, -1)
     if shown.made is None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from mcvd.bars import progress_bar
+from mcvd.bars import progress_bar, total_of
 from mcvd.denoiser import Denoiser, Dropped
 from mcvd.draws import RowNoise
 from mcvd.frames import Condition, FrameBlock, model_from_pixels, pixels_from_model, unit_from_model
@@ -115,7 +115,8 @@ class Generation:
                 rollout(
                     self._maker(part, [keys[v][s] for v in videos for s in chosen], bar, frames_a_call),
                     self.block,
-                    *(model_from_pixels(side[videos.start : videos.stop].to(self._device)) for side in (past, future)),
+                    model_from_pixels(past[videos.start : videos.stop].to(self._device)),
+                    model_from_pixels(future[videos.start : videos.stop].to(self._device)),
                     num_frames,
                     len(chosen),
                     self.overlap,
@@ -158,7 +159,7 @@ class Generation:
     def _parts(self, num_videos: int, size: Sequence[int]) -> Iterator[tuple[range, range]]:
         """Ranges of (videos, samples) made together: whole videos while they fit, else some samples of one."""
         dtype = _AUTOCAST[self.precision] or torch.float32
-        held = self.denoiser.net.held_bytes(*size, dtype) * (1 if self.guidance == 1 else 2)
+        held = self.denoiser.net.held_bytes(*size, dtype) * (1 if self.guidance == 1 else 2)  # type: ignore[operator]
         limit = max(1, min(self.batch_size or num_videos * self.num_samples, self.max_cache_bytes // max(held, 1)))
         videos, samples = max(1, limit // self.num_samples), min(limit, self.num_samples)
         for video in range(0, num_videos, videos):
@@ -175,7 +176,7 @@ class Generation:
             blank = condition.past.new_empty(len(keys), self.block.current, *condition.past.shape[2:])
             done = self.kept.load(part, number, blank.shape) if self.kept else None
             if done is not None:
-                bar.update(min(frames_a_call * self.sampler.num_calls, bar.total - bar.n))
+                bar.update(min(frames_a_call * self.sampler.num_calls, total_of(bar) - bar.n))
                 return done.to(blank.device)
             draw = RowNoise([(*key, number) for key in keys])
             if self.context_noise and sees_made:
@@ -188,7 +189,7 @@ class Generation:
                 denoise = self.denoiser.bind(condition, self.guidance, self.guidance_drops, self.claim_past_visible)
 
                 def counted(noisy: Tensor, t: Tensor) -> Tensor:
-                    bar.update(min(frames_a_call, bar.total - bar.n))
+                    bar.update(min(frames_a_call, total_of(bar) - bar.n))
                     return denoise(noisy, t)
 
                 made = self.sampler(counted, draw(blank) * self._start_scale, self.denoiser.schedule, draw)

@@ -67,7 +67,7 @@ class MCVD(LightningModule):
     ):
         super().__init__()
         self.block = block
-        self.size = tuple(size)
+        self.size: tuple[int, int] = (size[0], size[1])
         self.channels = channels
         self.masking = masking
         self.context_noise = context_noise
@@ -77,10 +77,10 @@ class MCVD(LightningModule):
         self.frame_rate_hz = frame_rate_hz
         self.seed = seed
         self.denoiser = Denoiser(net(block, channels), schedule, predicts, min_snr=min_snr)
-        self.denoiser.net.check_size(*self.size)
+        self.denoiser.net.check_size(*self.size)  # type: ignore[operator]
         if not 0 <= context_noise < 2:
             raise ValueError(f"context_noise is a standard deviation in the range [-1, 1], got {context_noise}")
-        if context_noise and not self.denoiser.net.conditioning.tell_noise:
+        if context_noise and not self.denoiser.net.conditioning.tell_noise:  # type: ignore[union-attr]
             raise ValueError("context_noise needs a network that is told of it: set tell_noise of its conditioning")
         self.config: dict[str, Any] | None = None  # how this model was built; see `mcvd.build`
 
@@ -118,7 +118,7 @@ class MCVD(LightningModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Log the norm of the gradients before clipping, and the learning rate, in steps that are logged."""
-        if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:
+        if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             norm = get_total_norm([weight.grad for weight in self.parameters() if weight.grad is not None])
             self.log_dict({"train/gradient_norm": norm, "train/learning_rate": optimizer.param_groups[0]["lr"]})
 
@@ -127,7 +127,7 @@ class MCVD(LightningModule):
         loss = self.loss(batch) / batch["video"][0, : self.block.current].numel()
         self.log("val/loss", loss.mean(), prog_bar=True, sync_dist=True, batch_size=len(loss))
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
         """Optimiser, and the published warm-up: update n (from 0) has ``lr * min(n / warmup_steps, 1)``; see also
         ``cooldown_steps``, which the published training has not."""
         optimizer = self.optimizer(self.parameters())
@@ -168,14 +168,14 @@ class MCVD(LightningModule):
         Raises:
             ValueError: the frames do not fit the model, or it was not trained for this task.
         """
-        past, future = (None, past) if backward else (past, None)
-        return _collect(self.stream(past, num_frames, future=future, **options), num_frames)
+        before, after = (None, past) if backward else (past, None)
+        return _collect(self.stream(before, num_frames, future=after, **options), num_frames)
 
     def interpolate(self, past: Tensor, future: Tensor, num_frames: int, **options: Unpack[SamplingOptions]) -> Tensor:
         """The frames of a gap of any length between past and future; arguments and result as in `predict`."""
         return _collect(self.stream(past, num_frames, future=future, **options), num_frames)
 
-    def generate(self, num_frames: int, *, num_samples: int = 1, **options: Unpack[SamplingOptions]) -> Tensor:
+    def generate(self, num_frames: int, *, num_samples: int = 1, **options: Unpack[SamplingOptions]) -> Tensor:  # type: ignore[misc]
         """Videos from nothing, uint8 (num_samples, num_frames, C, H, W); options as in `predict`."""
         nothing = torch.empty(num_samples, 0, self.channels, *self.size, dtype=torch.uint8)
         return _collect(self.stream(nothing, num_frames, **options), num_frames)
@@ -198,7 +198,7 @@ class MCVD(LightningModule):
         if len(past) != len(future):
             raise ValueError(f"past and future must hold equally many videos, got {len(past)} and {len(future)}")
         self._check_options(past.shape[1], future.shape[1], num_frames, options)
-        chosen = {name: value for name, value in options.items() if value is not None}
+        chosen: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         chosen.setdefault("sampler", default_sampler(from_nothing=not past.shape[1] + future.shape[1]))
         return Generation(self.denoiser, self.block, **chosen).stream(past, future, num_frames)
 
@@ -317,9 +317,9 @@ class MCVD(LightningModule):
 
 def _collect(stream: Iterable[tuple[int, Tensor]], num_frames: int) -> Tensor:
     """The pieces of a stream as one video in time order."""
-    video = None
-    for start, frames in stream:
-        if video is None:
+    video = torch.empty(0)
+    for number, (start, frames) in enumerate(stream):
+        if number == 0:
             video = frames.new_empty(*frames.shape[:-4], num_frames, *frames.shape[-3:])
         video[..., start : start + frames.shape[-4], :, :, :] = frames
     return video

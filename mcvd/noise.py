@@ -185,7 +185,7 @@ class ZeroTerminalSNR(AbstractNoiseSchedule):
             raise ValueError(f"only a variance preserving schedule can be stretched, got {self.schedule}")
 
     @property
-    def num_steps(self) -> int:
+    def num_steps(self) -> int:  # type: ignore[override]
         """Of the schedule within."""
         return self.schedule.num_steps
 

@@ -46,15 +46,15 @@ class Preview(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """A resumed run has the preview of its first step already."""
-        self._folder = Path(trainer.log_dir) / "previews"
+        self._folder = Path(trainer.log_dir or self._folder) / "previews"
         self._step = trainer.global_step
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: MCVD, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: MCVD, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
         """Show the model as the last step left it; its checkpoint, if it was due, is written by now."""
         if self.every_n_steps and trainer.global_step % self.every_n_steps == 0:
             self._show(trainer, pl_module)
 
-    def on_train_end(self, trainer: Trainer, pl_module: MCVD) -> None:
+    def on_train_end(self, trainer: Trainer, pl_module: MCVD) -> None:  # type: ignore[override]
         """Show the finished model."""
         if self.every_n_steps:
             self._show(trainer, pl_module)
@@ -64,7 +64,7 @@ class Preview(Callback):
         if trainer.global_step == self._step or not trainer.is_global_zero:
             return
         self._step = trainer.global_step
-        clips = trainer.datamodule.val_clips
+        clips = trainer.datamodule.val_clips  # type: ignore[attr-defined]
         count = min(self.num_videos, len(clips))
         spread = [i * len(clips) // count for i in range(count)]  # over all videos, not of the first alone
         clips = torch.stack([clips[number]["video"] for number in spread])
@@ -116,7 +116,7 @@ def _can(model: MCVD, before: Tensor, after: Tensor) -> bool:
 
 def _write(path: Path, truth: Tensor, made: Tensor, given: list[int], frame_rate_hz: float) -> None:
     path.parent.mkdir(exist_ok=True)
-    rows = {}
+    rows: dict[str, Tensor] = {}
     for number, (true, model) in enumerate(zip(truth, made, strict=True), start=1):
         rows |= {f"truth {number}": true, f"model {number}": model}
     beside = path.with_name(f".{path.name}.png")

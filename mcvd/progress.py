@@ -39,15 +39,17 @@ class TrainingBar(ProgressBar):
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Advance; the loss is fetched from the device only when it is logged."""
+        assert self._bar is not None  # on_train_start makes it
         self._bar.update(trainer.global_step - self._bar.n)
-        if not self._bar.disable and trainer.global_step % trainer.log_every_n_steps == 0:
+        if not self._bar.disable and trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             names = {"train/loss": "loss", "val/loss": "val"}
             metrics = trainer.callback_metrics
             self._bar.set_postfix({short: f"{metrics[name]:.4f}" for name, short in names.items() if name in metrics})
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave the full bar standing."""
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Leave the bar where it was."""
@@ -102,11 +104,11 @@ class MetricsTable(Logger):
             rows = self._read()
             if self._columns is None:
                 self._columns = list(rows[0]) if rows else []
-                rows = [old for old in rows if (old["step"] or "").isdigit() and int(old["step"]) < step]
+                rows = [old for old in rows if (old["step"] or "").isdigit() and int(old["step"]) < (step or 0)]
             self._columns += [name for name in row if name not in self._columns]
             self._rewrite(rows)
         with self.path.open("a", newline="") as file:
-            csv.DictWriter(file, self._columns).writerow(row)
+            csv.DictWriter(file, self._columns or []).writerow(row)
 
     def _read(self) -> list[dict[str, str]]:
         if not self.path.exists():
@@ -116,6 +118,6 @@ class MetricsTable(Logger):
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
         with whole(self.path) as part, part.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self._columns, extrasaction="ignore")
+            writer = csv.DictWriter(file, self._columns or [], extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)

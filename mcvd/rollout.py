@@ -178,6 +178,7 @@ def _condition(known: dict[int, Tensor], step: Step, block: FrameBlock, like: Te
     pad_past, pad_future = block.past - len(step.past), block.future - len(step.future)
     frames = [empty] * pad_past + shown + [empty] * pad_future
     stack = torch.stack(frames, 1) if frames else like.new_zeros(batch, 0, *shape)
-    keep = [False] * pad_past + [True] * len(shown) + [False] * pad_future
-    keep = torch.tensor(keep, dtype=torch.bool, device=like.device).expand(batch, -1)
-    return Condition(*stack.split([block.past, block.future], 1), *keep.split([block.past, block.future], 1))
+    flags = [False] * pad_past + [True] * len(shown) + [False] * pad_future
+    keep = torch.tensor(flags, dtype=torch.bool, device=like.device).expand(batch, -1)
+    (past, future), (keep_past, keep_future) = (each.split([block.past, block.future], 1) for each in (stack, keep))
+    return Condition(past, future, keep_past, keep_future)

@@ -31,10 +31,10 @@ class RunFolder(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """The first process chooses the folder, the others are told."""
-        folder = self.resumed
-        if folder is None and trainer.is_global_zero:
-            folder = new_folder(self.root)
-        folder = trainer.strategy.broadcast(folder)
+        chosen = self.resumed
+        if chosen is None and trainer.is_global_zero:
+            chosen = new_folder(self.root)
+        folder: Path = trainer.strategy.broadcast(chosen)  # type: ignore[assignment]  # the first process knows it
         if trainer.is_global_zero:
             for part in folder.glob(".*.part"):  # of a process that was killed while it wrote
                 part.unlink()

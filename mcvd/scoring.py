@@ -82,9 +82,9 @@ def _evaluate(
         real, fake = torch.cat([past, truth, future], 1), torch.cat([sides[0], samples.cpu(), sides[1]], 2)
         videos.update(enumerate(zip(real, fake, strict=True), first))
 
-    metrics, missing = ([], {}) if task == "generate" else frame_metrics(*net.size, fixed, lpips_weights)
-    asked = {"num_frames": num_frames, "num_samples": num_samples, "metrics": metrics}
-    scores = score(net, clips, task, watch=keep, **asked, **options | {"progress": rank() == 0})
+    metrics, missing = ([], {}) if task == "generate" else frame_metrics(net.size[0], net.size[1], fixed, lpips_weights)
+    asked: dict[str, Any] = {"num_frames": num_frames, "num_samples": num_samples, "metrics": metrics}
+    scores = score(net, clips, task, watch=keep, **asked, **options | {"progress": rank() == 0})  # type: ignore[arg-type]
     device = next(net.parameters()).device
     rows = distance_rows(videos, weights, random_i3d, fixed, device, from_nothing=task == "generate")
     chosen = _shown(scores)
@@ -123,7 +123,7 @@ def _shown(scores: dict[str, Any]) -> list[int]:
 
 
 def _check_protocol(protocol: Protocol, model: MCVD) -> None:
-    asked = {"size": protocol.size}
+    asked: dict[str, Any] = {"size": protocol.size}
     has = {"size": tuple(model.size), "past": model.block.past, "future": model.block.future}
     if protocol.task != "generate":
         asked["past"] = protocol.past

@@ -28,7 +28,8 @@ class SkippedSteps:
     def skip_if_bad(self, optimizer: Any, weights: Iterable[nn.Parameter]) -> None:
         """To be called when all gradients are there, before they are clipped."""
         weights = [weight for weight in weights if weight.grad is not None]
-        bad = ~torch.isfinite(get_total_norm([weight.grad for weight in weights])).to(self._total.device)
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        bad = ~torch.isfinite(get_total_norm(gradients)).to(self._total.device)
         self._total = self._total + bad
         self._in_a_row = torch.where(bad, self._in_a_row + 1, 0)
         self._longest = torch.maximum(self._longest, self._in_a_row)

@@ -34,7 +34,10 @@ def write_folder(folder: str | Path, config: dict[str, Any], weights: dict[str, 
         part.mkdir()
         (part / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
         (part / CARD).write_text(card, encoding="utf-8")
-        save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, part / WEIGHTS)
+        try:
+            save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, part / WEIGHTS)
+        except SafetensorError as error:
+            raise OSError(f"cannot write the weights of {folder}: {error}; nothing is left of it") from error
 
 
 def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

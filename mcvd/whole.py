@@ -29,6 +29,10 @@ def whole(path: str | Path) -> Iterator[Path]:
         if part.is_file():
             _flush(part)
         os.replace(part, path)
+    except OSError as error:
+        if error.filename is None and error.errno is not None:  # such as a full disk: nobody said which file
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         if part.is_dir():
             shutil.rmtree(part)

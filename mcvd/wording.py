@@ -23,8 +23,8 @@ def row_title(name: str, scores: dict[str, Any]) -> str:
 
 def describe_conditions(scores: dict[str, Any]) -> str:
     """Under which conditions the scores hold, in one line."""
-    given = {"predict": "{num_past} before", "backward": "{num_future} after", "generate": "nothing"}
-    given = given.get(scores["task"], "{num_past} before and {num_future} after")
+    givens = {"predict": "{num_past} before", "backward": "{num_future} after", "generate": "nothing"}
+    given = givens.get(scores["task"], "{num_past} before and {num_future} after")
     height, width = scores["size"]
     sampler = scores["sampler"].split("(")[0]
     return (

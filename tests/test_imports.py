@@ -17,7 +17,7 @@ FLOORS = [
     {"rollout"},
     {"generation"},
     {"module", "info", "model_card", "api"},
-    {"averaging", "checkpoints", "preview", "progress", "runs", "skipping", "stopping"},
+    {"averaging", "checkpoints", "preview", "progress", "runs", "skipping", "stopping", "memory"},
     {"processes"},
     {"evaluate", "gallery", "made", "fvd_folders", "protocols", "card", "card_page", "compare"},
     {"fit", "demo", "studio"},

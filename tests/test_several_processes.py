@@ -11,6 +11,7 @@ import traceback
 import pytest
 import torch
 import yaml
+from dying import die
 from tiny import pixels, tiny_model
 from tiny_fit import TINY
 
@@ -20,6 +21,7 @@ from mcvd.checkpoints import LAST
 from mcvd.cli import main
 from mcvd.evaluate import evaluate
 from mcvd.module import MCVD
+from mcvd.processes import run_in_processes
 from mcvd.samplers import DDIM
 
 LIMIT_SECONDS = 60
@@ -94,9 +96,9 @@ def alone(tmp_path_factory):
     return last(root)
 
 
-@pytest.mark.parametrize("world_size", [2, 3])
-def test_processes_train_as_one_does(alone, world_size, tmp_path):
-    root = tmp_path / "runs"
+def test_three_processes_train_as_one_does(alone, tmp_path):
+    """Two, started by Lightning itself, are in test_fit.py."""
+    root, world_size = tmp_path / "runs", 3
     statuses, _ = forked(world_size, lambda rank: main(train(root, world_size)), tmp_path / "log")
     assert statuses == [0] * world_size, (tmp_path / "log-0").read_text()
     together = last(root)
@@ -152,3 +154,10 @@ def test_processes_score_as_one_does(world_size, tmp_path):
     for name, row in evaluate(model, clips, **OPTIONS)["rows"].items():
         for key in ("psnr_per_clip", "ssim_per_clip", "psnr_interval"):
             assert scores[0]["rows"][name][key] == pytest.approx(row[key], rel=1e-6)
+
+
+def test_when_a_process_of_an_evaluation_is_killed_the_command_ends_and_says_so(monkeypatch, capsys):
+    monkeypatch.setattr("mcvd.cli._run", lambda _: run_in_processes(die, 2, victim=1))
+    assert main(["evaluate"]) == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("mcvd: another process of this work has ended"), line

@@ -34,6 +34,7 @@ import h5py
 import numpy as np
 import torch
 import yaml
+from crc32c import crc32c
 
 import mcvd
 from mcvd.compare import read_card
@@ -41,13 +42,17 @@ from mcvd.compat import build_net, read_published
 from mcvd.compat_config import translate_config
 from mcvd.compat_keys import translations
 from mcvd.data.hdf5 import Hdf5Videos
+from mcvd.data.packed import FRAMES, INDEX, PackedVideos, check_pack, write_pack
 from mcvd.data.readers import open_video
+from mcvd.data.tfrecord import bytes_features, read_records
+from mcvd.opening import scoring_data
 
 MAX_SECONDS = 10.0  # of work, which other programs on the machine do not lengthen
 MAX_WAIT_SECONDS = 100.0  # for a process that does not even work
 WORKS_SECONDS = 0.2  # in that time, of a process that does
 MAX_BYTES = 1 << 30
 MAX_MESSAGE = 2000
+MAX_FILE_BYTES = 1 << 20  # of videos to damage: a large one costs seconds each time
 PER_PROCESS = 25
 NUMBER = re.compile(rb"(?<![\w.])-?\d+(\.\d+)?(e-?\d+)?")
 NUMBERS = (b"0", b"-1", b"3", b"1e308", b"1000000000", b"2147483648", b"9223372036854775808", b"NaN", b"1e-320")
@@ -61,6 +66,16 @@ PUBLISHED = {
         "sigma_dist": "linear", "sigma_begin": 0.02, "sigma_end": 0.0001, "num_classes": 100, "dropout": 0.1,
     },
 }  # fmt: skip
+RECIPE = {
+    "train": {
+        "class_path": "mcvd.data.driving.DrivingScenes",
+        "init_args": {"num_videos": 2, "num_frames": 12, "seed": 0},
+    },
+    "num_frames": 7,
+    "size": [16, 16],
+    "batch_size": 2,
+    "augment": {"brightness": 0.1},
+}
 OURS = {
     "block": {"past": 2, "current": 2, "future": 1},
     "size": [16, 16],
@@ -105,7 +120,19 @@ class Case:
 def targets(folder: Path, videos: Path | None) -> list[Target]:
     """Everything that opens a file, with small whole files written into ``folder``."""
     made = {
-        name: folder / name for name in ("video", "checkpoint", "exported", "published", "shard", "card", "pictures")
+        name: folder / name
+        for name in (
+            "video",
+            "checkpoint",
+            "exported",
+            "published",
+            "shard",
+            "card",
+            "pictures",
+            "recipe",
+            "pack",
+            "records",
+        )
     }
     for path in made.values():
         path.mkdir()
@@ -128,7 +155,12 @@ def targets(folder: Path, videos: Path | None) -> list[Target]:
     for suffix in ("png", "jpg", "bmp", "webp"):
         with av.open(str(videos / "white.mp4") if (videos / "white.mp4").exists() else _any_video(videos)) as source:
             next(source.decode(video=0)).to_image().resize((32, 24)).save(made["pictures"] / f"0.{suffix}")
-    names = tuple(sorted(path.name for path in videos.iterdir() if 0 < path.stat().st_size < 4 << 20))
+    (made["recipe"] / "data.yaml").write_text(yaml.safe_dump({"data": RECIPE}))
+    write_pack(
+        made["pack"] / "pack", [("a", np.zeros((4, 8, 8, 3), np.uint8)), ("b", np.ones((3, 8, 8, 3), np.uint8))], 25.0
+    )
+    _write_record(made["records"] / "a.tfrecord", b"\x0a\x11\x0a\x0f\x0a\x01a\x12\x0a\x0a\x08\x0a\x06pixels")
+    names = tuple(sorted(path.name for path in videos.iterdir() if 0 < path.stat().st_size < MAX_FILE_BYTES))
     pictures = tuple(path.name for path in made["pictures"].iterdir())
     return [
         Target("video", videos, names, lambda at, name: _read_video(at / name), 6),
@@ -143,6 +175,9 @@ def targets(folder: Path, videos: Path | None) -> list[Target]:
             lambda at, name: read_published(at / "checkpoint.pt", at / "config.yml"), 2,
         ),
         Target("HDF5 shard", made["shard"], ("shard.hdf5",), lambda at, name: _read_shard(at)),
+        Target("data recipe", made["recipe"], ("data.yaml",), lambda at, name: _read_recipe(at / name), 0.5),
+        Target("prepared pack", made["pack"] / "pack", (INDEX, FRAMES), lambda at, name: _read_pack(at), 0.5),
+        Target("TFRecord", made["records"], ("a.tfrecord",), lambda at, name: _read_records(at / name), 0.5),
         Target("result card", made["card"], ("card.json",), lambda at, name: read_card(at / name), 0.5),
     ]  # fmt: skip
 
@@ -181,6 +216,31 @@ def _read_shard(folder: Path) -> None:
     videos = Hdf5Videos(str(folder))
     for index in range(min(3, len(videos))):
         videos.read(index, [0, 3], (8, 8))
+
+
+def _write_record(path: Path, data: bytes) -> None:
+    def checked(part: bytes) -> bytes:
+        crc = crc32c(part)
+        return part + ((((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF).to_bytes(4, "little")
+
+    path.write_bytes((checked(len(data).to_bytes(8, "little")) + checked(data)) * 2)
+
+
+def _read_records(path: Path) -> None:
+    for record in read_records(path):
+        bytes_features(record)
+    bytes_features(path.read_bytes()[12:-4])  # without the checksums, which let no damage through
+
+
+def _read_recipe(path: Path) -> None:
+    scoring_data(str(path), None, {})
+
+
+def _read_pack(folder: Path) -> None:
+    check_pack(folder)
+    videos = PackedVideos(str(folder))
+    for index in range(min(3, len(videos))):
+        videos.read(index, [0], (8, 8))
 
 
 def damaged(data: bytes, name: str, draw: random.Random) -> bytes:
@@ -352,11 +412,18 @@ def cases_of(rows: list[Target], num_inputs: int, seed: int) -> list[Case]:
     return found
 
 
+def until_interrupted(found: Iterator) -> Iterator:
+    """What an iterator gives, up to Ctrl-C: a long run that is stopped still has its table."""
+    with contextlib.suppress(KeyboardInterrupt):
+        yield from found
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--num-inputs", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--videos", type=Path, help="whole and odd videos to damage; a few are made otherwise")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="of the rows of the report; default: all")
     parser.add_argument("--keep", type=Path, help="folder for the inputs that failed")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -364,8 +431,9 @@ def main() -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        cases = cases_of(targets(scratch, options.videos), options.num_inputs, options.seed)
-        for case, said in zip(cases, fates(cases, scratch), strict=True):
+        rows = [row for row in targets(scratch, options.videos) if options.only is None or row.name in options.only]
+        cases = cases_of(rows, options.num_inputs, options.seed)
+        for case, said in until_interrupted(zip(cases, fates(cases, scratch), strict=True)):
             counts[case.target.name][said.split(":")[0]] += 1
             if said.startswith("FAILED"):
                 print(f"input {case.key}, {case.target.name}, {case.victim}: {said}", flush=True)

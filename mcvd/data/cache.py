@@ -73,7 +73,7 @@ class CachedVideos(AbstractVideos):
             raise ValueError(f"max_bytes must be 1 or more, or None for no limit, got {max_bytes}")
         self.videos = videos
         self.folder = Path(folder)
-        self.size = tuple(size)
+        self.size: tuple[int, int] = (size[0], size[1])
         self.crop = crop
         self.max_bytes = max_bytes
         self._channels = channels
@@ -123,9 +123,9 @@ class CachedVideos(AbstractVideos):
 
     def _map(self, index: int) -> Tensor | None:
         """All frames of a video, mapped; None where they are not cached."""
-        pixels = self._maps.get(index)
-        if pixels is None and self._entries[index] is not None:
-            pixels = _open(self._entries[index], len(self.times_seconds(index)))
+        pixels, entry = self._maps.get(index), self._entries[index]
+        if pixels is None and entry is not None:
+            pixels = _open(entry, len(self.times_seconds(index)))
             if pixels is None:
                 warnings.warn(f"{self._entries[index]} vanished: {self.name(index)} is decoded again", stacklevel=2)
                 self._entries[index] = None

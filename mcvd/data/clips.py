@@ -8,10 +8,9 @@ clips. Everything random about a draw derives from (seed, number of the draw), n
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -189,6 +188,19 @@ def _epoch_order(seed: int, epoch: int, num_slots: int) -> np.ndarray:
     return _generator(seed, 0, epoch).permutation(num_slots)
 
 
+class AbstractDraws(Protocol):
+    """From the number of a draw to a clip."""
+
+    @property
+    def slots(self) -> Slots:
+        """Where clips lie."""
+
+    def __len__(self) -> int: ...
+
+    def __call__(self, draw: int, attempt: int = 0) -> Draw:
+        """The clip; ``attempt`` counts the replacements of one that could not be read."""
+
+
 @dataclass(frozen=True)
 class RandomDraws:
     """The clips of training: every slot once per epoch, in random order, at a random start.
@@ -285,7 +297,7 @@ class ClipDataset(Dataset):
     a row the last error is raised.
     """
 
-    def __init__(self, videos: AbstractVideos, spec: ClipSpec, draws: Callable[[int, int], Draw]) -> None:
+    def __init__(self, videos: AbstractVideos, spec: ClipSpec, draws: AbstractDraws) -> None:
         if spec.channels != videos.channels and {spec.channels, videos.channels} != {1, 3}:
             raise ValueError(f"clips of {spec.channels} channels cannot be made of videos with {videos.channels}")
         self.videos = videos

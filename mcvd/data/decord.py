@@ -7,7 +7,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,7 @@ class DecordReader(AbstractReader):
                 'engine="pyav" needs nothing more'
             ) from error
         self.path = Path(path)
-        with PyAVReader(self.path) as judge:
+        with closing(PyAVReader(self.path)) as judge:
             self.times_seconds = judge.times_seconds
             self.frame_rate_hz = judge.frame_rate_hz
             self.size = judge.size

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[Any]  # float32 wherever there is much of it
 Window = tuple[slice, slice, slice, slice]  # of an image (3, T, H, W): channels, frames, rows, columns
 Panel = tuple[float, float, float, float, Array]  # left, right, bottom, top in metres and colour
 

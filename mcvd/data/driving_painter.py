@@ -64,7 +64,7 @@ class Painter:
         near, far = self._plan(x, starts), self._plan(x, starts + lengths)
         fade = ((sight - near[1]) / 30).clip(0, 1)
         seen = (fade > 0).any(1) & (far[1] > 0).any(1)
-        for i in seen.nonzero()[0]:
+        for i in np.flatnonzero(seen).tolist():
             paint(things[i], (near[0][i], near[1][i]), (far[0][i], far[1][i]), fade[i])
 
     def _lit(self, paint: np.ndarray) -> np.ndarray:
@@ -105,8 +105,7 @@ class Painter:
         along = (self.s[:, None] + s).astype(np.float32)
 
         def beyond(edge: float) -> np.ndarray:
-            edge = np.float32(edge)
-            return (0.5 + (x - edge) * per_metre).clip(0, 1)
+            return (0.5 + (x - np.float32(edge)) * per_metre).clip(0, 1)
 
         left, right_kerb = -float(street.kerb[0]), float(street.kerb[1])
         zones = [street.verge, street.paving, 0.78 * street.paving, street.asphalt, 0.78 * street.paving]
@@ -223,11 +222,11 @@ class Painter:
             (-half, half, sill, belt, paint),
         ]
         lamps = list(self._lamps(car, half, belt)) if close.any() else []
-        places = (
+        left, right = (
             np.stack([of_cabin] * 2 + [of_body] * (2 + len(lamps)))
             for of_cabin, of_body in zip(cabin, near, strict=True)
         )
-        canvas.panels(*places, parts + lamps, np.stack([fade] * 4 + [close] * len(lamps)))
+        canvas.panels(left, right, parts + lamps, np.stack([fade] * 4 + [close] * len(lamps)))
         if not lamps:
             return
         flank = np.where(x > 0, -half, half).astype(np.float32)  # the side that we see

@@ -166,7 +166,10 @@ class Street:
         self._plan(plan)
         self.drive = self._drive(driving)
         end = float(self.drive.s[-1]) + SIGHT
-        self.buildings, self.trees, self.lamps, self.parked = [], [], [], []
+        self.buildings: list[Building] = []
+        self.trees: list[Tree] = []
+        self.lamps: list[Lamp] = []
+        self.parked: list[Car] = []
         for side, chance in ((-1, left), (1, right)):
             self._line(chance, side, end)
         self.patches = self._patches(ground, end)
@@ -241,16 +244,16 @@ class Street:
             place += ours * STEP_SECONDS
             trace[step] = place, ours, acceleration, pull
         clock = np.arange(num_steps) * STEP_SECONDS - WARM_UP_SECONDS
-        place, ours, acceleration, pull = (np.interp(self.seconds, clock, column) for column in trace.T)
+        places, speeds, accelerations, pulls = (np.interp(self.seconds, clock, column) for column in trace.T)
         bounce = 0.0022 * np.sin(7.1 * self.seconds + phases[0]) * np.sin(1.3 * self.seconds + phases[1])
         wander = 0.16 * np.sin(0.7 * self.seconds + phases[2]) + 0.1 * np.sin(1.9 * self.seconds + phases[3])
         return Drive(
-            s=place,
+            s=places,
             x=(self.lane + 0.5) * LANE + wander,
-            speed=ours,
-            pitch=0.0035 * acceleration + bounce,
-            gap=standing + headway * ours,
-            ahead_braking=(-pull / 1.0).clip(0, 1),
+            speed=speeds,
+            pitch=0.0035 * accelerations + bounce,
+            gap=standing + headway * speeds,
+            ahead_braking=(-pulls / 1.0).clip(0, 1),
         )
 
     def _line(self, chance: np.random.Generator, side: int, end: float) -> None:
@@ -358,10 +361,10 @@ class Street:
             cars += convoy[::-1]
         # Ours: the car that we follow, and those which it follows at a fixed distance.
         if ahead.random() < 0.75:
-            s, convoy = self.drive.s + self.drive.gap, []
+            rear, convoy = self.drive.s + self.drive.gap, []
             for _ in range(3):
-                car = Car((self.lane + 0.5) * LANE, s, *self._model(ahead), 1, self.drive.ahead_braking, lit)
+                car = Car((self.lane + 0.5) * LANE, rear, *self._model(ahead), 1, self.drive.ahead_braking, lit)
                 convoy.append(car)
-                s = s + car.length + ahead.uniform(10, 45)
+                rear = rear + car.length + ahead.uniform(10, 45)
             cars += convoy[::-1]
         return cars

@@ -23,11 +23,11 @@ class FrameIndex:
     labels: tuple[int, ...] | None
     num_frames: int
     keys: tuple[int, ...]
-    packets: dict[int, tuple[int, int]]
+    packets: dict[int | None, tuple[int, int]]
 
     @cached_property
-    def number(self) -> dict[int, int]:
-        """Presentation time -> frame number."""
+    def number(self) -> dict[int | None, int]:
+        """Presentation time -> frame number; a decoder may ask for None, which is none of them."""
         return {} if self.labels is None else {label: number for number, label in enumerate(self.labels)}
 
     def key_before(self, frame: int) -> int:
@@ -35,7 +35,9 @@ class FrameIndex:
         return self.keys[bisect_right(self.keys, frame) - 1]
 
     @classmethod
-    def of(cls, labels: Sequence[int], key_labels: Sequence[int], packets: dict[int, tuple[int, int]]) -> FrameIndex:
+    def of(
+        cls, labels: Sequence[int], key_labels: Sequence[int], packets: dict[int | None, tuple[int, int]]
+    ) -> FrameIndex:
         """The index of a file whose frames have these presentation times; decoding can begin at ``key_labels``."""
         number = {label: place for place, label in enumerate(labels)}
         keys = {number[label] for label in key_labels if label in number} | {0}

@@ -62,9 +62,9 @@ class Hdf5Videos(AbstractVideos):
                 entries += [(number, video, frames) for video, frames in _chosen(shard, file, part, len(entries))]
         if not entries:
             raise VideoError(f"{root}: the shards hold no videos of part {part!r}")
-        shard, video, _ = entries[0]
-        with _open(shards[shard]) as file:
-            channels = _frame(shards[shard], file, video, 0).shape[2]
+        first, video, _ = entries[0]
+        with _open(shards[first]) as file:
+            channels = _frame(shards[first], file, video, 0).shape[2]
         return SimpleNamespace(shards=shards, entries=np.array(entries, np.int64), channels=channels)
 
     @property

@@ -116,15 +116,14 @@ class VideoData(LightningDataModule):
         self.cache = cache
         self.cache_max_bytes = cache_max_bytes
         self.frame_rate_hz: float | None = None
-        self.train_clips: ClipDataset | None = None
-        self.val_clips: ClipDataset | None = None
+        self._clips: tuple[ClipDataset, ClipDataset] | None = None  # of training and validation
         self._start = {"draws_done": 0, "batches_done": 0}
 
     def setup(self, stage: str | None = None) -> None:
         """Find the videos, settle the frame rate and divide them into clips; all complaints about data come here."""
         if stage == "fit":
             self._start = {"draws_done": 0, "batches_done": 0}
-        if self.train_clips is not None:
+        if self._clips is not None:
             return
         train, val = self._find_videos()
         if val is None:
@@ -133,8 +132,25 @@ class VideoData(LightningDataModule):
         train_slots, val_slots = find_slots(train, longest), find_slots(val, self.spec)
         rates = np.concatenate([_frame_rates(train, train_slots.video), _frame_rates(val, val_slots.video)])
         self.frame_rate_hz = _clip_rate(rates, self.spec)
-        self.train_clips = ClipDataset(train, self.spec, RandomDraws(train_slots, self.spec, self.seed, self.augment))
-        self.val_clips = ClipDataset(val, self.spec, FixedDraws(val_slots, self.max_val_clips))
+        self._clips = (
+            ClipDataset(train, self.spec, RandomDraws(train_slots, self.spec, self.seed, self.augment)),
+            ClipDataset(val, self.spec, FixedDraws(val_slots, self.max_val_clips)),
+        )
+
+    @property
+    def train_clips(self) -> ClipDataset:
+        """The training clips."""
+        return self._found()[0]
+
+    @property
+    def val_clips(self) -> ClipDataset:
+        """The validation clips."""
+        return self._found()[1]
+
+    def _found(self) -> tuple[ClipDataset, ClipDataset]:
+        if self._clips is None:
+            raise RuntimeError("VideoData has no clips before setup()")
+        return self._clips
 
     def _find_videos(self) -> tuple[AbstractVideos, AbstractVideos | None]:
         train, val = self.train_videos, self.val_videos
@@ -152,7 +168,7 @@ class VideoData(LightningDataModule):
                 "put them elsewhere, or into the subfolders train and val of one folder"
             )
         if train is None:
-            train = self._folder(train_root)
+            train = self._folder(str(train_root))
         if val_root is not None:
             val = self._folder(val_root)
         return train, val
@@ -205,7 +221,7 @@ class VideoData(LightningDataModule):
         # counts across epochs, of whatever length limit_train_batches makes them.
         if self.trainer is None:
             return self._start["batches_done"]
-        return self.trainer.fit_loop.epoch_loop.batch_progress.total.processed
+        return self.trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
 
     def state_dict(self) -> dict[str, int]:
         """Where training stands, in clips and in batches; Lightning keeps it in checkpoints."""

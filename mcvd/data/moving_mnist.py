@@ -149,4 +149,4 @@ class StochasticMovingMNIST(AbstractVideos):
 
 def _enlarged(digit: NDArray[np.uint8]) -> NDArray[np.float32]:
     picture = Image.fromarray(digit).resize((DIGIT_SIZE, DIGIT_SIZE), Image.Resampling.BILINEAR)
-    return np.asarray(picture, np.float32) / 255
+    return (np.asarray(picture) / 255).astype(np.float32)

@@ -92,7 +92,7 @@ class ResumableLoader(DataLoader):
         self.order = order
         self._count_draws = draws_done
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         self.order.draws_done = self._count_draws()
         return super().__iter__()
 

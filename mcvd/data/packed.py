@@ -35,7 +35,10 @@ def write_pack(folder: str | Path, videos: Iterable[tuple[str, NDArray[np.uint8]
     Raises:
         ValueError: if there is no video, or one is not of that kind.
     """
-    names, lengths, digest, size = [], [], hashlib.sha256(), None
+    names: list[str] = []
+    lengths: list[int] = []
+    digest = hashlib.sha256()
+    size: tuple[int, ...] = ()
     with whole(folder) as part:
         part.mkdir()
         with (part / FRAMES).open("wb") as file:

@@ -52,7 +52,8 @@ def upright(frame: av.VideoFrame) -> Upright:
     The matrix has rows (a b u), (c d v), (x y w) and sends a point to (a x + c y, b x + d y), y pointing down.
     """
     side_data = frame.side_data
-    matrix = side_data.get("DISPLAYMATRIX") if side_data else None  # asking for what is not there costs most
+    # Asking for what is not there costs most.
+    matrix: Any = side_data.get("DISPLAYMATRIX") if side_data else None
     if matrix is None:
         return UNTURNED
     a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), dtype=np.int32).tolist()

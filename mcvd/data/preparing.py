@@ -193,7 +193,9 @@ def _tar_members(archive: Path, folder: Path) -> None:
                 raise ValueError(f"{archive}: refused, {member.name!r} is neither a file nor a folder")
             target = folder / _safe(archive, member.name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            with file.extractfile(member) as source, target.open("wb") as sink:
+            content = file.extractfile(member)
+            assert content is not None  # it is a regular file
+            with content as source, target.open("wb") as sink:
                 shutil.copyfileobj(source, sink, _CHUNK)
 
 
@@ -277,7 +279,7 @@ def describe(out: str | Path) -> str:
     """What is prepared, in one line per split."""
     lines = []
     for split in sorted(path for path in Path(out).iterdir() if path.is_dir() and not path.name.startswith(".")):
-        videos = PackedVideos(split)
+        videos = PackedVideos(str(split))
         frames = sum(len(videos.times_seconds(index)) for index in range(len(videos)))
         lines.append(f"{split}: {len(videos)} videos, {frames} frames")
     return "\n".join(lines)

@@ -117,14 +117,16 @@ class PyAVReader(AbstractReader):
         if labels is None:
             return False
         earliest_after = np.inf
-        keys = {labels[key] for key in self._index.keys}
-        for label in sorted(packets, key=lambda label: packets[label][0], reverse=True):
+        keys: set[int | None] = {labels[key] for key in self._index.keys}
+        for label in sorted(
+            (label for label in packets if label is not None), key=lambda label: packets[label][0], reverse=True
+        ):
             if label in keys and earliest_after < label:
                 return False  # pictures that come after a key frame and are shown before it
             earliest_after = min(earliest_after, label)
-        keys = self._index.keys
-        for place in np.unique(np.linspace(min(1, len(keys) - 1), len(keys) - 1, 5).astype(int)):
-            self._frame(keys[place])  # a key frame that is none (intra refresh) shows when sought
+        starts = self._index.keys
+        for place in np.unique(np.linspace(min(1, len(starts) - 1), len(starts) - 1, 5).astype(int)):
+            self._frame(starts[place])  # a key frame that is none (intra refresh) shows when sought
         return self._seeks and not self._index_is_decoded
 
     def close(self) -> None:
@@ -140,9 +142,9 @@ class PyAVReader(AbstractReader):
         try:
             # "file:" keeps a name such as "a:b.mp4" from being read as a protocol, the list keeps playlists from
             # reaching the network; as `options` it would crash PyAV before 18 on formats that show streams late (mpg).
-            self._container = av.open(
+            self._container = av.open(  # type: ignore[call-overload]
                 f"file:{self.path}",
-                **_TOLERANT,
+                **_TOLERANT,  # type: ignore[arg-type]
                 container_options={"protocol_whitelist": "file,crypto,data"},
                 timeout=_PATIENCE_SECONDS,
             )
@@ -201,9 +203,10 @@ class PyAVReader(AbstractReader):
                     if frame.is_corrupt:
                         raise VideoError(f"{self.path}: {self._damage('its first frame is damaged', 0)}")
                     number = self._index.number.get(frame.pts, 0)
-                    if number:
-                        keys = [self._index.labels[key] for key in self._index.keys]
-                        self._index = FrameIndex.of(self._index.labels[number:], keys, self._index.packets)
+                    labels = self._index.labels
+                    if number and labels is not None:
+                        keys = [labels[key] for key in self._index.keys]
+                        self._index = FrameIndex.of(labels[number:], keys, self._index.packets)
                     return frame
             fault = "the decoder returns nothing"
         except (av.FFmpegError, OSError) as error:
@@ -345,8 +348,9 @@ class PyAVReader(AbstractReader):
         if None in labels or len(set(labels)) < len(labels):
             self._index = FrameIndex(None, len(labels), (0,), {})
         else:
-            keys = [self._index.labels[key] for key in self._index.keys] if promised else []
-            self._index = FrameIndex.of(labels, keys, self._index.packets)
+            keys = [promised[key] for key in self._index.keys] if promised else []
+            whole = [label for label in labels if label is not None]
+            self._index = FrameIndex.of(whole, keys, self._index.packets)
 
     def _count_readable(self) -> int:
         """How many frames from the first on can be decoded."""

@@ -55,7 +55,7 @@ def bytes_features(example: bytes) -> dict[str, bytes]:
     Raises:
         ValueError: if the message is malformed.
     """
-    found = {}
+    found: dict[str, bytes] = {}
     for features in _fields(example, 1):
         for entry in _fields(features, 1):
             keys, values = list(_fields(entry, 1)), list(_fields(entry, 2))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -33,7 +33,7 @@ class TorchCodecReader(AbstractReader):
     def __init__(self, path: str | Path) -> None:
         decoders = import_decoders()
         self.path = Path(path)
-        with PyAVReader(self.path) as judge:
+        with closing(PyAVReader(self.path)) as judge:
             self.times_seconds = judge.times_seconds
             self.frame_rate_hz = judge.frame_rate_hz
             self.size = judge.size

@@ -100,9 +100,9 @@ def ms_ssim_per_frame(video: Tensor, truth: Tensor) -> Tensor:
     sides = (side.flatten(0, -3)[:, None].float().split(_CHUNK_FRAMES) for side in pair)
     parts = [
         multiscale_structural_similarity_index_measure(
-            *part, data_range=255.0, betas=weights, normalize="relu", reduction="none"
+            made, true, data_range=255.0, betas=weights, normalize="relu", reduction="none"
         )
-        for part in zip(*sides, strict=True)
+        for made, true in zip(*sides, strict=True)
     ]
     return torch.cat(parts).double().unflatten(0, frames)
 

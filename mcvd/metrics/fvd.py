@@ -151,7 +151,7 @@ class FrechetVideoDistance(Metric):
             numbers, value = (len(real), len(fake)), distance_of_features(real, fake)
         else:
             sums = self.real_sums.cpu(), self.fake_sums.cpu()
-            numbers = tuple(int(side[0, 0]) for side in sums)
+            numbers = int(sums[0][0, 0]), int(sums[1][0, 0])
             self._check_seen(*numbers)
             value = frechet_distance(*_moments(sums[0]), *_moments(sums[1]))
         for name, number in zip(("real", "fake"), numbers, strict=True):
@@ -325,7 +325,7 @@ def frechet_interval(
 @contextmanager
 def _without_tf32() -> Iterator[None]:
     """Convolutions in full float32 on GPUs too, where PyTorch's default is 10 bits of mantissa."""
-    convolutions = torch.backends.cudnn.conv
+    convolutions: Any = torch.backends.cudnn.conv  # type: ignore[attr-defined]
     before = convolutions.fp32_precision
     convolutions.fp32_precision = "ieee"
     try:

@@ -80,7 +80,9 @@ def random_i3d(seed: int = 0) -> I3D:
         if name.endswith("conv3d.weight"):
             fan_in = parameter[0].numel()
             nn.init.normal_(parameter, std=(2 / fan_in) ** 0.5, generator=generator)  # keeps the variance under ReLU
-    nn.init.zeros_(net.logits.conv3d.bias)
+    bias = net.logits.conv3d.bias
+    assert bias is not None
+    nn.init.zeros_(bias)
     return net.eval().requires_grad_(False)
 
 
@@ -131,7 +133,7 @@ class _Unit(nn.Module):
         self.bn = nn.BatchNorm3d(channels_out, eps=1e-3)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = conv_same(x, self.conv3d.weight, None, self.conv3d.stride)
+        x = conv_same(x, self.conv3d.weight, None, self.conv3d.stride)  # type: ignore[arg-type]
         return functional.relu(self.bn(x), inplace=True)
 
 

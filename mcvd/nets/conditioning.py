@@ -145,12 +145,15 @@ class _SPATINNorm(AbstractNorm):
     def maps(self, planes: Tensor) -> Maps:
         size = [side >> self.level for side in planes.shape[2:]]
         hidden = silu(self.hidden(F.interpolate(planes, size, mode="nearest")))
+        assert self.gamma_beta.bias is not None
         gamma, beta = self.gamma_beta.bias.chunk(2)
         # 1 + gamma, where the 1 costs nothing because it travels with the bias.
         both = F.conv2d(hidden, self.gamma_beta.weight, torch.cat([1 + gamma, beta]), padding=1)
-        return both.chunk(2, dim=1)
+        one_plus_gamma, beta = both.chunk(2, dim=1)
+        return one_plus_gamma, beta
 
     def forward(self, x: Tensor, maps: Maps | None, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
+        assert maps is not None
         one_plus_gamma, beta = maps
         h = group_norm(x, 1e-6)
         if len(beta) == len(x):
@@ -158,7 +161,7 @@ class _SPATINNorm(AbstractNorm):
         else:  # K samples share the maps of their condition
             h = h.unflatten(0, (len(beta), -1))  # (B, K, C, h, w)
             h = scaled(h, one_plus_gamma[:, None], beta[:, None]).flatten(0, 1)
-        if scale is None:
+        if scale is None or shift is None:
             return h
         scale, shift = (each.to(h.dtype)[:, :, None, None] for each in (1 + scale, shift))
         return scaled(h, scale, shift)

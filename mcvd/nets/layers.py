@@ -30,6 +30,7 @@ def conv(in_channels: int, out_channels: int, size: int = 3, scale: float = 1.0,
     """A convolution that keeps height and width, published initialisation, zero bias."""
     layer = nn.Conv2d(in_channels, out_channels, size, padding=size // 2)
     scaled_uniform_(layer.weight, scale, parts)
+    assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return layer
 
@@ -38,6 +39,7 @@ def linear(in_features: int, out_features: int, scale: float = 1.0, parts: int =
     """A linear map, published initialisation, zero bias."""
     layer = nn.Linear(in_features, out_features)
     scaled_uniform_(layer.weight, scale, parts)
+    assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return layer
 

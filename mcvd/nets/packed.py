@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -27,8 +29,10 @@ class PackedConvolutions:
         """What ``layer(x)`` answers, in x's dtype; x (B, C, H, W), stride 1, one group."""
         key = (layer, x.dtype)
         if key not in self._kept:
+            assert layer.bias is not None  # `conv` makes none without
             weight, bias = (each.detach().to(x.dtype) for each in (layer.weight, layer.bias))
-            packed = torch._C._nn.mkldnn_reorder_conv2d_weight(
+            reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight  # declared with fewer arguments than it takes
+            packed = reorder(
                 weight.contiguous().to_mkldnn(), layer.padding, layer.stride, layer.dilation, layer.groups, x.shape
             )
             self._kept[key] = packed, bias

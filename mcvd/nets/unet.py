@@ -244,7 +244,7 @@ class UNet(nn.Module):
         visible = keep.all(dim=1)
         if not torch.equal(visible, keep.any(dim=1)):
             raise ValueError("past_embedding tells one bit per sample: its past must be visible or masked as a whole")
-        return self.past_embedding(visible.long())
+        return self.past_embedding(visible.long())  # type: ignore[misc]
 
 
 def _shares(channels: int, block: FrameBlock) -> nn.Conv2d:

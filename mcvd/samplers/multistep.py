@@ -84,12 +84,12 @@ def exact_weights(h: Tensor, nodes: Tensor) -> Tensor:
     """
     # Mean of u^k under the density exp(h * (u - 1)) on [0, 1]. Integration by parts gives each from the one before but
     # loses the digits of a short step; there the series integral = sum_j (-h)^j * k! / (k + j + 1)! is exact.
-    num, h = len(nodes), h.item()
-    if h > 1:
-        integrals = [-expm1(-h) / h]
+    num, length = len(nodes), float(h)
+    if length > 1:
+        integrals = [-expm1(-length) / length]
         for k in range(1, num):
-            integrals.append((1 - k * integrals[-1]) / h)
+            integrals.append((1 - k * integrals[-1]) / length)
     else:
-        integrals = [sum((-h) ** j * (factorial(k) / factorial(k + j + 1)) for j in range(18)) for k in range(num)]
+        integrals = [sum((-length) ** j * (factorial(k) / factorial(k + j + 1)) for j in range(18)) for k in range(num)]
     moments = torch.tensor(integrals, dtype=torch.float64) / integrals[0]
     return torch.linalg.solve(nodes ** torch.arange(num, dtype=torch.float64)[:, None], moments)

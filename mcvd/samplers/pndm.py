@@ -51,7 +51,8 @@ class PNDM(AbstractSampler):
         for i in range(self.num_steps):
             clean, eps = self.estimate(denoise, x, steps.t[i], steps.at(i))
             latest = [eps, *latest[:3]]
-            mixture = sum(weight * eps for weight, eps in zip(WEIGHTS[len(latest) - 1], latest, strict=True))
+            weighted = (weight * eps for weight, eps in zip(WEIGHTS[len(latest) - 1], latest, strict=True))
+            mixture = sum(weighted, torch.zeros_like(x))
             if i > 0:  # the first estimate stands as it is: at alpha = 0 its noise does not tell it
                 clean = clean_from_noise(x, mixture, steps.at(i))
                 clean = clean.clamp(-1, 1) if self.clip else clean

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import gradio as gr
 
@@ -69,7 +70,7 @@ class Controls:
         return cls(**choices, **views)
 
 
-def _video(studio: Studio) -> dict[str, gr.blocks.Block]:
+def _video(studio: Studio) -> dict[str, Any]:
     title, kinds = f"A video, up to {studio.limits.megabytes} MB", sorted(VIDEO_SUFFIXES)
     return {
         "upload": gr.File(label=title, file_types=kinds, height=130, elem_id="upload"),
@@ -77,7 +78,7 @@ def _video(studio: Studio) -> dict[str, gr.blocks.Block]:
     }
 
 
-def _task(studio: Studio) -> dict[str, gr.blocks.Block]:
+def _task(studio: Studio) -> dict[str, Any]:
     possible = model_facts(studio.model)["tasks"]
     tasks = [(title, task) for title, task in _TASKS.items() if possible[task] is None]
     frames, samples = studio.limits.frames, studio.limits.samples
@@ -91,13 +92,13 @@ def _task(studio: Studio) -> dict[str, gr.blocks.Block]:
     }
 
 
-def _sampling(studio: Studio) -> dict[str, gr.blocks.Block]:
+def _sampling(studio: Studio) -> dict[str, Any]:
     facts = model_facts(studio.model)
     with gr.Accordion("Sampling", open=False, elem_id="sampling"):
         return {
             "sampler": gr.Dropdown([DEFAULT, *sampler_names()], value=DEFAULT, label="Sampler", elem_id="sampler"),
             "steps": gr.Number(
-                default_sampler().num_steps,
+                default_sampler().num_steps,  # type: ignore[attr-defined]
                 minimum=1,
                 maximum=studio.limits.steps,
                 precision=0,
@@ -117,7 +118,7 @@ def _sampling(studio: Studio) -> dict[str, gr.blocks.Block]:
         }
 
 
-def _buttons() -> dict[str, gr.blocks.Block]:
+def _buttons() -> dict[str, Any]:
     with gr.Row():
         return {
             "start": gr.Button("Make", variant="primary", min_width=80, scale=2, elem_id="make"),
@@ -125,7 +126,7 @@ def _buttons() -> dict[str, gr.blocks.Block]:
         }
 
 
-def _strip() -> dict[str, gr.blocks.Block]:
+def _strip() -> dict[str, Any]:
     return {
         "strip": gr.HTML(
             html_template=film_strip.TEMPLATE,
@@ -141,7 +142,7 @@ def _strip() -> dict[str, gr.blocks.Block]:
     }
 
 
-def _downloads() -> dict[str, gr.blocks.Block]:
+def _downloads() -> dict[str, Any]:
     with gr.Row(visible=False, equal_height=True) as row:
         which = gr.Dropdown([ALL], value=ALL, show_label=False, container=False, scale=3, elem_id="which")
         buttons = {

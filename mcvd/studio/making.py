@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -73,7 +74,11 @@ def make(
         tell((blocks + min(1.0, calls / wish.sampler.num_calls)) / num_blocks)
         calls += 1
 
-    options = {"sampler": Watched(wish.sampler, before_call), "guidance": wish.guidance, "seed": wish.seed}
+    options: dict[str, Any] = {
+        "sampler": Watched(wish.sampler, before_call),
+        "guidance": wish.guidance,
+        "seed": wish.seed,
+    }
     past, future = (clip.frames[side.start : side.stop][None] for side in (marks.past, marks.future))
     if wish.task == "generate":  # as model.generate does: videos of their own, not samples of one
         past, future = (side.expand(wish.num_samples, -1, -1, -1, -1) for side in (past, future))

@@ -43,7 +43,10 @@ def build_page(studio: Studio) -> gr.Blocks:
         next_street = gr.State(0)
         see = Controls.lay_out(studio)
 
-        placing = {"inputs": [clip, see.task, see.length], "outputs": [see.strip, see.hint, stretch, see.length]}
+        placing: dict[str, Any] = {
+            "inputs": [clip, see.task, see.length],
+            "outputs": [see.strip, see.hint, stretch, see.length],
+        }
         gr.on(
             [see.upload.upload, see.upload.clear], answers.receive, see.upload, [clip, see.strip], concurrency_limit=1
         ).then(answers.place, **placing)
@@ -148,7 +151,7 @@ class _Answers:
         return gr.Number(visible=sampler == DEFAULT or takes_steps(sampler))
 
     def begin(self, request: gr.Request) -> tuple[Any, Any]:
-        self._studio.begin(request.session_hash)
+        self._studio.begin(_visitor(request))
         return gr.Button(interactive=False), gr.Button(interactive=True)
 
     def make(
@@ -174,7 +177,7 @@ class _Answers:
         def tell(part: float) -> None:
             progress(part, desc="making frames")
 
-        work = self._studio.make(request.session_hash, clip, range(*stretch), length or 0, wish, tell)
+        work = self._studio.make(_visitor(request), clip, range(*stretch), length or 0, wish, tell)
         while (shown := _told(next, work, None)) is not None:
             yield shown.status, shown.result, shown.files or {}, gr.Row(visible=bool(shown.files))
 
@@ -191,10 +194,15 @@ class _Answers:
         )
 
     def cancel(self, request: gr.Request) -> None:
-        self._studio.cancel(request.session_hash)
+        self._studio.cancel(_visitor(request))
 
     def leave(self, request: gr.Request) -> None:
-        self._studio.leave(request.session_hash)
+        self._studio.leave(_visitor(request))
+
+
+def _visitor(request: gr.Request) -> str:
+    """Gradio's name of a browser tab."""
+    return request.session_hash or ""
 
 
 def _told(function: Callable[..., Result], *arguments: Any) -> Result:

@@ -109,7 +109,7 @@ class Studio:
                 done = int(made.is_made.sum())
                 yield Shown(f"Cancelled after {done} frames.", Showcase(clip, marks, made, self._fps).strip())
             return
-        showcase = Showcase(clip, marks, made, self._fps)
+        showcase = Showcase(clip, marks, made, self._fps)  # type: ignore[arg-type]
         intro = f"{wish.task}: {len(marks.made)} frames made by {self.name} with {wish.sampler}, seed {wish.seed}."
         files = showcase.write_files(self._emptied_folder(visitor), clip.name or "Made from nothing", intro)
         yield Shown(f"Done: {len(marks.made)} frames.", showcase.page("").fragment(), files)

@@ -74,7 +74,7 @@ class Showcase:
         page.videos([(name, video, self.given, name != "truth") for name, video in self.videos().items()], self.fps)
         self._add_strip(page)
         for metric, lines in self.scores().items():
-            page.curves(lines, metric, first=self._true.start)
+            page.curves(lines, metric, first=self._true.start)  # type: ignore[arg-type]
         return page
 
     def write_files(self, folder: Path, title: str, intro: str) -> dict[str, dict[str, Path]]:

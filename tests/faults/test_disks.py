@@ -3,14 +3,19 @@
 import os
 import resource
 import subprocess
+import sys
 
 import pytest
 import torch
 import yaml
+from tiny import tiny_config
 from tiny_fit import TINY, assert_same_run
 
+import mcvd
 from faults.kills import ended, told, training
 from mcvd.checkpoints import LAST
+from mcvd.cli import main
+from mcvd.whole import whole
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk or to become somebody else")
 
@@ -108,3 +113,45 @@ def test_a_device_that_is_not_there_is_refused_before_any_step(config, tmp_path)
     assert not train(config, tmp_path, "--trainer.accelerator=cuda")
     (line,) = told(tmp_path).splitlines()
     assert line.startswith("mcvd: ") and "CUDA" in line and "--debug" not in line
+
+
+def limited(work, limit, said):
+    """The exit status of ``work()`` in a process whose files may not grow beyond a limit; it writes to ``said``."""
+    child = os.fork()
+    if not child:
+        os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT), 2)
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+        status = 70
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+            status = work()
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_an_export_that_does_not_fit_leaves_nothing_and_says_so(tmp_path):
+    torch.save({"config": tiny_config(), "state_dict": mcvd.build(tiny_config()).state_dict()}, tmp_path / "last.ckpt")
+    words = ["export", str(tmp_path / "last.ckpt"), "--out", str(tmp_path / "model")]
+    assert limited(lambda: main(words), 20_000, tmp_path / "said") == 1
+    (line,) = (tmp_path / "said").read_text().splitlines()
+    assert line.startswith(f"mcvd: cannot write the weights of {tmp_path}/model") and "File too large" in line
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last.ckpt", "said"]
+
+
+def test_a_file_that_does_not_fit_is_named_and_the_one_before_stays(tmp_path):
+    (tmp_path / "card.json").write_text("before")
+
+    def work():
+        try:
+            with whole(tmp_path / "card.json") as part:
+                part.write_text("x" * 2000)
+        except OSError as error:
+            print(error, file=sys.stderr)
+            return 1
+        return 0
+
+    assert limited(work, 1000, tmp_path / "said") == 1
+    assert (tmp_path / "said").read_text() == f"[Errno 27] File too large: '{tmp_path}/card.json'\n"
+    assert (tmp_path / "card.json").read_text() == "before" and not list(tmp_path.glob(".*.part"))
