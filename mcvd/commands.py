@@ -153,8 +153,8 @@ def data(action: str, path: str, root: str | None = None, rate: float | None = N
         found = scoring_data(path if is_recipe else None, None if is_recipe else path, facts)
     except FileNotFoundError as error:
         raise VideoError(f"training cannot start: {error}") from None
-    work: Callable[..., None] = {"check": _check_data, "pack": _pack_data}[action]
-    work(found, **options)
+    works: dict[str, Callable[..., None]] = {"check": _check_data, "pack": _pack_data}
+    works[action](found, **options)
 
 
 def _check_data(found: VideoData, preview: str | None = None, json: bool = False) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+_Packets = dict[int | None, tuple[int, int]]
+
 
 @dataclass(frozen=True)
 class FrameIndex:
@@ -23,7 +25,7 @@ class FrameIndex:
     labels: tuple[int, ...] | None
     num_frames: int
     keys: tuple[int, ...]
-    packets: dict[int | None, tuple[int, int]]
+    packets: _Packets
 
     @cached_property
     def number(self) -> dict[int | None, int]:
@@ -35,9 +37,7 @@ class FrameIndex:
         return self.keys[bisect_right(self.keys, frame) - 1]
 
     @classmethod
-    def of(
-        cls, labels: Sequence[int], key_labels: Sequence[int], packets: dict[int | None, tuple[int, int]]
-    ) -> FrameIndex:
+    def of(cls, labels: Sequence[int], key_labels: Sequence[int], packets: _Packets) -> FrameIndex:
         """The index of a file whose frames have these presentation times; decoding can begin at ``key_labels``."""
         number = {label: place for place, label in enumerate(labels)}
         keys = {number[label] for label in key_labels if label in number} | {0}

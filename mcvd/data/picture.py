@@ -20,7 +20,7 @@ _LIMITED, _FULL = 1, 2
 
 _AV_MAJOR = int(av.__version__.split(".")[0])
 # PyAV 17 scales with several threads unless told: for small frames that costs 2 to 13 times as much.
-ONE_THREAD = {"threads": 1} if _AV_MAJOR >= 17 else {}
+ONE_THREAD: dict[str, Any] = {"threads": 1} if _AV_MAJOR >= 17 else {}
 # Without the flag, swscale gives the scaled picture only half the colour resolution (mean error up to 6 levels, not
 # 0.3); it can be asked for since PyAV 18. Planar RGB would avoid it too, but leaves the last columns of some
 # widths unset.
@@ -91,7 +91,8 @@ def rgb_from_frame(
         frame, width=width, height=height, interpolation=SCALING, **colours, **ONE_THREAD
     )
     plane, channels = scaled.planes[0], len(colours["format"].removesuffix("24"))
-    pixels = np.ndarray((height, width, channels), np.uint8, plane, strides=(plane.line_size, channels, 1))
+    stored: Any = plane  # a buffer, which PyAV's types do not tell
+    pixels = np.ndarray((height, width, channels), np.uint8, stored, strides=(plane.line_size, channels, 1))
     if channels == 4:
         opacity = pixels[..., 3:].astype(np.uint16)
         pixels = ((pixels[..., :3] * opacity + 127) // 255).astype(np.uint8)

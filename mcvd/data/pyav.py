@@ -83,8 +83,8 @@ class PyAVReader(AbstractReader):
         check_frames(self.path, frames, self.num_frames)
         height, width = covering_size(self.size, cover)
         places: dict[int, list[int]] = {}
-        for place, frame in enumerate(frames):
-            places.setdefault(int(frame), []).append(place)
+        for place, number in enumerate(frames):
+            places.setdefault(int(number), []).append(place)
         # Channels last, as they are decoded: whoever cuts a window out of it copies less.
         video = np.empty((len(frames), height, width, 3), np.uint8)
         self._deadline = monotonic() + self._timeout_seconds

@@ -250,8 +250,9 @@ class UNet(nn.Module):
 def _shares(channels: int, block: FrameBlock) -> nn.Conv2d:
     """Draws how much of each pixel comes from where; at first most from what is drawn."""
     shares = conv(channels, block.current * (2 + block.num_context), scale=TINY)
-    with torch.no_grad():
-        shares.bias.view(block.current, -1)[:, 0] = 2 / _SHARES_UNIT
+    bias = torch.zeros(block.current, 2 + block.num_context)
+    bias[:, 0] = 2 / _SHARES_UNIT
+    shares.bias = nn.Parameter(bias.flatten())
     return shares
 
 
