@@ -1,12 +1,11 @@
 """Stochastic Moving MNIST: MNIST's pictures, fetched once through torchvision; the videos are drawn while training."""
 
-import argparse
 import shutil
 import sys
-from pathlib import Path
 
 from mcvd.data.moving_mnist import FILES, find_digits, read_idx_images
 from mcvd.data.preparing import check_room, digest_of
+from mcvd.data.recipe import run_prepare
 from mcvd.whole import whole
 
 # Of the files with .gz, as torchvision and the data set's page give them.
@@ -18,12 +17,11 @@ NUM_BYTES = 70_000_000
 def prepare(raw, out):
     if all((out / f"{name}.gz").exists() for name in FILES.values()):
         verify(out)
-        return False
+        return f"{out}: 70000 digits, there is nothing to do"
     check_room(out, NUM_BYTES)
-    if raw is None:
+    if not raw.exists():
         from torchvision.datasets import MNIST
 
-        raw = out / "download"
         for train in FILES:
             MNIST(str(raw), train=train, download=True)
     for train, name in FILES.items():
@@ -33,7 +31,8 @@ def prepare(raw, out):
         with whole(out / f"{name}.gz") as part:
             shutil.copyfile(source, part)
             check(part, train)
-    return True
+    verify(out)
+    return f"{out}: 70000 digits"
 
 
 def check(path, train):
@@ -47,20 +46,5 @@ def verify(out):
         assert len(read_idx_images(out / f"{name}.gz")) == COUNTS[train]
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(description="Fetch or take over MNIST's pictures for Stochastic Moving MNIST.")
-    parser.add_argument("--raw", type=Path, help="a folder that has the .gz files already; fetched if left out")
-    parser.add_argument("--out", type=Path, default=Path("data/smmnist"), help="default: %(default)s")
-    options = parser.parse_args(argv)
-    try:
-        new = prepare(options.raw, options.out)
-        verify(options.out)
-    except (ValueError, OSError, RuntimeError) as error:
-        print(f"prepare.py: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    print(f"{options.out}: 70000 digits" + ("" if new else "; there is nothing to do"))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_prepare("smmnist", prepare, "a folder that has MNIST's .gz files; fetched if missing"))

@@ -76,7 +76,7 @@ class ClipSpec:
     def frames(self, times_seconds: np.ndarray, start: int) -> np.ndarray:
         """Numbers of the frames of the clip that begins with frame ``start``, int64 (num_frames,)."""
         if self.frame_rate_hz is None:
-            return start + self.stride * np.arange(self.num_frames)
+            return np.arange(start, start + self.stride * self.num_frames, self.stride)
         return frames_at_rate(times_seconds, self.frame_rate_hz / self.stride, start, self.num_frames)
 
     def count_starts(self, times_seconds: np.ndarray) -> int:

@@ -19,6 +19,8 @@ def crop(video: Tensor, size: tuple[int, int], corner: tuple[float, float] | Non
     """
     height, width = size
     room = (video.shape[-2] - height, video.shape[-1] - width)
+    if room == (0, 0):
+        return video
     if corner is None:
         top, left = (extra // 2 for extra in room)
     else:

@@ -60,7 +60,7 @@ class PyAVReader(AbstractReader):
         check_exists(self.path)
         self._timeout_seconds, self._deadline = timeout_seconds, math.inf
         self._run: Iterator[tuple[int, av.VideoFrame]] | None = None
-        self._next = 0
+        self._next = self._wanted = 0
         self._index_is_decoded = False
         self._seeks = True
         self._reformatter = VideoReformatter()
@@ -256,9 +256,9 @@ class PyAVReader(AbstractReader):
 
     def _decode(self, number: int, key: int) -> av.VideoFrame:
         """Frame ``number``, decoding on from where the reader is, or else from the key frame ``key``."""
+        self._wanted = number
         if self._run is None or number < self._next or key > self._next + _WORTH_SEEKING_FRAMES:
             self._run = self._run_from(key)
-            self._next = key
         for reached, frame in self._run:
             self._next = reached + 1
             if reached == number:
@@ -266,9 +266,11 @@ class PyAVReader(AbstractReader):
         raise _OutOfStepError("it does not come where the index has it")
 
     def _run_from(self, key: int) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Frames from ``key`` on with their numbers, each checked to be the one that the index has next."""
+        """Frames from ``_wanted`` on with their numbers, each since ``key`` checked to be the index's next."""
         expected, labels = key, self._index.labels
         for packet in self._packets_from(key):
+            if monotonic() > self._deadline:
+                raise _TooLongError
             for frame in packet.decode():
                 if labels is not None and (expected >= len(labels) or frame.pts != labels[expected]):
                     if expected == key and self._index.number.get(frame.pts, -1) < key:
@@ -278,7 +280,8 @@ class PyAVReader(AbstractReader):
                     raise _OutOfStepError("it does not come where the index has it")
                 if frame.is_corrupt:
                     raise av.InvalidDataError(0, "the decoder marks the frame as damaged")
-                yield expected, frame
+                if expected >= self._wanted:
+                    yield expected, frame
                 expected += 1
 
     def _packets_from(self, key: int) -> Iterator[av.Packet]:
@@ -286,9 +289,7 @@ class PyAVReader(AbstractReader):
         label = None if self._index.labels is None else self._index.labels[key]
         if label not in self._index.packets:  # a damaged file's first frame may have a time of its own
             self._reopen()
-            for packet in self._container.demux(self._stream):
-                self._check_time()
-                yield packet
+            yield from self._container.demux(self._stream)
             return
         begin, _ = self._index.packets[label]
         try:
@@ -305,13 +306,7 @@ class PyAVReader(AbstractReader):
             if packet is None:
                 raise _OutOfStepError("it does not come where the index has it")
         yield packet
-        for packet in packets:
-            self._check_time()
-            yield packet
-
-    def _check_time(self) -> None:
-        if monotonic() > self._deadline:
-            raise _TooLongError
+        yield from packets
 
     def _skip_to(self, packets: Iterator[av.Packet], begin: int) -> av.Packet | None:
         """The packet at place ``begin`` of the file; None if the stream is already past it."""
@@ -332,13 +327,15 @@ class PyAVReader(AbstractReader):
     def _index_by_decoding(self) -> None:
         """Learn the order of the frames, and their number, from the decoder: slow, and true whatever the times say."""
         self._run = None
-        self._index_is_decoded = True
         labels, fault = [], None
         try:
             for packet in self._packets_from(0):
+                if monotonic() > self._deadline:
+                    raise _TooLongError
                 labels += [frame.pts for frame in packet.decode()]
         except (av.FFmpegError, OSError, _OutOfStepError) as error:
             fault = _fault(error)
+        self._index_is_decoded = True
         labels = labels[labels.index(self._first.pts) :]
         promised = self._index.labels or ()
         if fault and promised:
@@ -354,7 +351,7 @@ class PyAVReader(AbstractReader):
 
     def _count_readable(self) -> int:
         """How many frames from the first on can be decoded."""
-        count = 0
+        count = self._wanted = 0
         try:
             for number, _ in self._run_from(0):
                 count = number + 1

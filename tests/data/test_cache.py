@@ -101,14 +101,18 @@ def test_entries_of_other_data_sets_make_room(root, tmp_path):
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_workers_map_the_same_files(root, tmp_path, start):
-    data = VideoData(str(root), num_frames=4, size=16, frame_rate_hz=10, cache=str(tmp_path / "cache"))
-    data.setup("fit")
-    expected = torch.stack([data.train_clips[draw]["video"] for draw in range(4)])
-    assert len(pickle.dumps(data.train_clips)) < 50_000
+def test_workers_read_the_files_and_map_the_cache(root, tmp_path, start):
+    clips = []
+    for cache in ({}, {"cache": str(tmp_path / "cache")}):
+        data = VideoData(str(root), num_frames=4, size=16, frame_rate_hz=10, **cache)
+        data.setup("fit")
+        assert len(pickle.dumps(data.train_clips)) < 50_000
+        clips.append(torch.utils.data.Subset(data.train_clips, range(4)))
+    expected = [item["video"] for part in clips for item in part]
     context = multiprocessing.get_context(start)
-    loader = torch.utils.data.DataLoader(data.train_clips, 4, num_workers=1, multiprocessing_context=context)
-    assert torch.equal(next(iter(loader))["video"], expected)
+    both = torch.utils.data.ConcatDataset(clips)
+    loader = torch.utils.data.DataLoader(both, 8, num_workers=1, multiprocessing_context=context)
+    assert torch.equal(next(iter(loader))["video"], torch.stack(expected))
 
 
 def forked(work):

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from file_server import served
 from numbered_videos import NumberedVideos, frame_numbers
-from s3_stand_in import served
 from test_folder import write_video
 from test_video_data import every_step, fit, flat
 
