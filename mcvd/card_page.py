@@ -27,14 +27,15 @@ def card_page(card: dict[str, Any], shown: list[tuple[int, Tensor, Tensor]], fps
         page.text(f"{name} has no value: {reason}.")
     _add_distances(page, card["distances"])
     if scores["rows"]:
-        page.section("Best and worst clips", "By the PSNR of one sample; the truth and what the model made of it.")
+        page.section("Best and worst clips", "Best first, by the PSNR of one sample.")
     else:
         page.section("Some clips", "A true one, and one that the model made of nothing.")
     past, end = scores["num_past"], scores["num_past"] + scores["num_frames"]
-    for place, (number, truth, made) in enumerate(shown):
+    pairs: list[tuple[str, Tensor, list[int], bool]] = []
+    for number, truth, made in shown:
         given = [t for t in range(len(truth)) if not past <= t < end]
-        page.text(_about_clip(scores, number, place < (len(shown) + 1) // 2))
-        page.videos([("truth", truth, given, False), ("model", made, given)], fps)
+        pairs += [(f"clip {number}, truth", truth, given, False), (_caption(scores, number), made, given, True)]
+    page.videos(pairs, fps)
     page.section("What fixes these numbers").facts(_facts(card))
     return page
 
@@ -62,12 +63,11 @@ def _distance(row: dict[str, Any]) -> list[str]:
     return [*values, str(row["num_real"]), str(row["num_fake"]), kernel]
 
 
-def _about_clip(scores: dict[str, Any], number: int, is_best: bool) -> str:
-    """What is written above a clip."""
+def _caption(scores: dict[str, Any], number: int) -> str:
+    """What is written below a made clip."""
     if not scores["rows"]:
-        return f"Clip {number}"
-    decibels = scores["rows"]["one_sample"]["psnr_per_clip"][number]
-    return f"Clip {number}, one of the {'best' if is_best else 'worst'}: {decibels:.2f} dB"
+        return "made by the model"
+    return f"clip {number}, model: {scores['rows']['one_sample']['psnr_per_clip'][number]:.2f} dB"
 
 
 def _facts(card: dict[str, Any]) -> dict[str, str]:
