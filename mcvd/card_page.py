@@ -27,14 +27,16 @@ def card_page(card: dict[str, Any], shown: list[tuple[int, Tensor, Tensor]], fps
         page.text(f"{name} has no value: {reason}.")
     _add_distances(page, card["distances"])
     if scores["rows"]:
-        page.section("Best and worst clips", "By the PSNR of one sample; the truth and what the model made of it.")
+        page.section("Best and worst clips", "Best first, by the PSNR of one sample.")
     else:
         page.section("Some clips", "A true one, and one that the model made of nothing.")
     past, end = scores["num_past"], scores["num_past"] + scores["num_frames"]
-    for place, (number, truth, made) in enumerate(shown):
+    pairs: list[tuple[str, Tensor, list[int], bool]] = []
+    for number, truth, made in shown:
         given = [t for t in range(len(truth)) if not past <= t < end]
-        page.text(_about_clip(scores, number, place < (len(shown) + 1) // 2))
-        page.videos([("truth", truth, given, False), ("model", made, given)], fps)
+        pairs += [(f"clip {number}, truth", truth, given, False), (_caption(scores, number), made, given, True)]
+    for row in range(0, len(pairs), 4):  # two clips a row, so that truth and model stand side by side
+        page.videos(pairs[row : row + 4], fps)
     page.section("What fixes these numbers").facts(_facts(card))
     return page
 
@@ -44,7 +46,7 @@ def _add_distances(page: Page, distances: list[dict[str, Any]]) -> None:
     page.section("Distances between sets of videos")
     found = [row for row in distances if row["value"] is not None]
     columns = [Column("value", None), Column("95% interval", None), Column("samples alone, mean", None)]
-    columns += [Column("real", None), Column("made", None), Column("kernel distance", None)]
+    columns += [Column("kernel distance", None), Column("real", None), Column("made", None)]
     if found:
         text = "Lower is nearer; only values of the same network, frames and numbers of videos can be compared."
         page.table(columns, [(row["name"], _distance(row)) for row in found], caption=text)
@@ -57,25 +59,24 @@ def _add_distances(page: Page, distances: list[dict[str, Any]]) -> None:
 
 def _distance(row: dict[str, Any]) -> list[str]:
     low, high = row["interval_95"]
-    kernel = f"{row['kernel_distance']:.4g}" if "kernel_distance" in row else ""
+    kernel = f"{row['kernel_distance']:.4g}" if "kernel_distance" in row else "\N{EN DASH}"
     values = [f"{row['value']:.4g}", f"{low:.4g} \N{EN DASH} {high:.4g}", f"{row['mean_of_single_samples']:.4g}"]
-    return [*values, str(row["num_real"]), str(row["num_fake"]), kernel]
+    return [*values, kernel, str(row["num_real"]), str(row["num_fake"])]
 
 
-def _about_clip(scores: dict[str, Any], number: int, is_best: bool) -> str:
-    """What is written above a clip."""
+def _caption(scores: dict[str, Any], number: int) -> str:
+    """What is written below a made clip."""
     if not scores["rows"]:
-        return f"Clip {number}"
-    decibels = scores["rows"]["one_sample"]["psnr_per_clip"][number]
-    return f"Clip {number}, one of the {'best' if is_best else 'worst'}: {decibels:.2f} dB"
+        return "made by the model"
+    return f"clip {number}, model: {scores['rows']['one_sample']['psnr_per_clip'][number]:.2f} dB"
 
 
 def _facts(card: dict[str, Any]) -> dict[str, str]:
     """Everything that the numbers depend on, by the name that people read."""
     scores, protocol = card["scores"], card["protocol"] or {}
     facts = {name: card[name] for name in ("command", "model", "model_digest", "data", "data_digest", "frame_rate_hz")}
-    names = ("sampler", "num_calls", "guidance", "sampling", "seed", "num_samples")
-    facts |= {name: scores[name] for name in names} | {"device": card["device"]}
+    names = ("sampler", "num_calls", "guidance", "seed", "num_samples")
+    facts |= {name: scores[name] for name in names} | scores["sampling"] | {"device": card["device"]}
     facts |= {f"{metric['title'].split()[0]} is": metric["definition"] for metric in scores["metrics"].values()}
     for row in card["distances"]:
         settings = ("weights", "weights_digest", "random_seed", "preprocessing")

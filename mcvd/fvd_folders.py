@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ def folder_distance(
         raise ValueError("one network at a time: --weights, --random-i3d or --kinetics-i3d, not two of them")
     name, origin, network = _network(weights, trust_weights, random_seed, kinetics_i3d, cache)
     sides = [_Clips(folder, num_frames, size, frame_rate_hz, every_clip) for folder in (real, fake)]
-    _check_sizes(sides)
+    _check(sides)
     metric = FrechetVideoDistance(network, preprocessing, INPUT_SIZE).to(device)
     for clips, is_real in zip(sides, (True, False), strict=True):
         # disable=None: no bar where the output is not a terminal.
@@ -81,6 +82,10 @@ def folder_distance(
             metric.update(clips.read(number)[None], real=is_real)
     value = metric.compute().item()
     features = metric.features()
+    rates = [clips.mean_rate_hz() for clips in sides]
+    if frame_rate_hz is None and max(rates) > 1.1 * min(rates):
+        found = f"the files of {real} have {rates[0]:.4g} frames a second, those of {fake} {rates[1]:.4g}"
+        warnings.warn(f"{found}: to compare motion name one rate for both (--rate)", stacklevel=2)
     return {
         "name": name,
         "value": value,
@@ -92,7 +97,7 @@ def folder_distance(
         "num_frames": num_frames,
         "clips": "all that lie side by side" if every_clip else "the first of each video",
         "frame_rate_hz": frame_rate_hz,
-        "rates_of_files_hz": [clips.mean_rate_hz() for clips in sides],
+        "rates_of_files_hz": rates,
         "sizes": [clips.sizes for clips in sides],
         "preprocessing": f"{preprocessing}, {INPUT_SIZE}x{INPUT_SIZE}",
     }
@@ -142,6 +147,9 @@ class _Clips:
         with open_video(self._videos.paths[video]) as reader:
             clip = read_frames(reader, frames, self._size, channels=3)
         self._sizes.add((clip.shape[-2], clip.shape[-1]))
+        if self._size is None and len(self._sizes) > 1:
+            sizes = " and ".join(self.sizes)
+            raise ValueError(f"{self.folder} has videos of {sizes} pixels: say at which size to compare them (--size)")
         return clip
 
     @property
@@ -155,8 +163,14 @@ class _Clips:
         return float(np.mean([average_rate(self._videos.times_seconds(video), None) for video in videos]))
 
 
-def _check_sizes(sides: list[_Clips]) -> None:
+def _check(sides: list[_Clips]) -> None:
+    """Refuse, before any work, too few clips and different sizes."""
     for clips in sides:
+        if len(clips) < 2:
+            raise ValueError(
+                f"a distance needs 2 or more clips of each side, {clips.folder} gives {len(clips)}: take more videos, "
+                "or all clips of each (--every-clip)"
+            )
         clips.read(0)
     real, fake = sides
     if real.sizes != fake.sizes:

@@ -205,11 +205,17 @@ class Page:
         columns += [Column(f"{m['title'].split()[0]}, 95% interval", None) for m in metrics]
         if rows:
             self.table(columns, rows, out_of_contest=[row_title(CHOSEN_WITH_THE_TRUTH, scores)])
-        if scores["num_frames"] > 1:
-            for key, metric in scores["metrics"].items():
-                lines = {titles[name]: row[f"{key}_per_frame"] for name, row in scores["rows"].items()}
-                self.curves(lines, metric["title"], "made frame")
         self._parts.append(_paragraph(caption, "note"))
+        if scores["num_frames"] > 1 and rows:
+            charts = [
+                line_chart(
+                    {titles[name]: row[f"{key}_per_frame"] for name, row in scores["rows"].items()},
+                    metric["title"],
+                    "made frame",
+                )
+                for key, metric in scores["metrics"].items()
+            ]
+            self._parts.append(f'<div class="charts">{"".join(charts)}</div>')
         return self
 
     def facts(self, facts: Mapping[str, Any]) -> Page:

@@ -58,6 +58,8 @@ PARTS_STYLE = f"""
 .mcvd .facts dd {{ margin: 0; overflow-wrap: anywhere; }}
 @media (max-width: 600px) {{ .mcvd .facts {{ grid-template-columns: 1fr; gap: 0; }}
   .mcvd .facts dd {{ margin-bottom: .5em; }} }}
+.mcvd .charts {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr));
+  gap: 0 28px; }}
 .mcvd .chart {{ max-width: 600px; margin: 1.6em 0; }}
 .mcvd .chart svg {{ display: block; width: 100%; height: auto; }}
 .mcvd .chart text {{ font-size: 11px; fill: var(--soft); }}

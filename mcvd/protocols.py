@@ -143,7 +143,7 @@ def _published() -> list[Protocol]:
         "bair": [(1, 5, 2), (2, 5, 2)],
     }
     # As many frames as prediction gives and makes together.
-    generated = {"smmnist": [15], "kth": [35], "bair": [16, 30], "cityscapes": [30], "ucf101": [20]}
+    generated = {"smmnist": [15], "kth": [40], "bair": [16, 30], "cityscapes": [30], "ucf101": [20]}
     made = []
     for kind, (data, size) in kinds.items():
         published = partial(Protocol, frame_metrics="mcvd-2022", binary_ssim=kind == "smmnist")

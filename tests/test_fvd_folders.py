@@ -87,8 +87,22 @@ def test_different_sizes_need_a_common_one(tmp_path, small_frames):
         write_video(tmp_path / "fake" / f"{number}.mp4", video, fps=10)
     with pytest.raises(ValueError, match=r"48x64 pixels, those of .* 32x32: .*--size"):
         folder_distance(real, tmp_path / "fake", num_frames=10, random_seed=0)
-    result = folder_distance(real, tmp_path / "fake", num_frames=10, random_seed=0, size=32)
+    with pytest.warns(UserWarning, match=r"25 frames a second, those of .*fake 10: .*--rate"):
+        result = folder_distance(real, tmp_path / "fake", num_frames=10, random_seed=0, size=32)
     assert result["sizes"] == [["32x32"], ["32x32"]] and result["rates_of_files_hz"] == [25, pytest.approx(10)]
+
+
+def test_different_sizes_in_one_folder_need_a_common_one_too(tmp_path, small_frames):
+    folder = write_frames(tmp_path / "videos", clips(2, 0))
+    write_video(folder / "wide.mp4", clips(1, 1, size=(32, 48))[0], fps=25)
+    with pytest.raises(ValueError, match=r"videos has videos of 32x32 and 32x48 pixels: .*--size"):
+        folder_distance(folder, folder, num_frames=10, random_seed=0)
+
+
+def test_too_few_clips_are_told_before_any_is_scored(tmp_path):
+    folder = write_frames(tmp_path / "videos", clips(1, 0, num_frames=25))
+    with pytest.raises(ValueError, match=r"videos gives 1: .*--every-clip"):
+        folder_distance(folder, folder, num_frames=10, random_seed=0)
 
 
 def test_weights_and_random_ones_exclude_each_other(tmp_path):

@@ -49,3 +49,9 @@ def test_published_protocols_have_the_published_definitions_of_frame_metrics():
         assert protocol.frame_metrics == ("mcvd-2022" if is_scored else "torchmetrics")
         assert protocol.binary_ssim == (is_scored and "smmnist" in name)
         assert protocol.describe()["frame_metrics"] == protocol.frame_metrics
+
+
+def test_as_many_frames_are_generated_as_prediction_gives_and_makes_together():
+    names = [name.removeprefix("mcvd-2022/").split("-") for name in PROTOCOLS if name.startswith("mcvd-2022/")]
+    predicted = {(words[0], int(words[1]) + int(words[2])) for words in names if len(words) == 3 and words[1].isdigit()}
+    assert {(words[0], int(words[2])) for words in names if words[1] == "generate"} == predicted
