@@ -283,6 +283,8 @@ def _sampling(command: argparse.ArgumentParser) -> None:
     command.add_argument("--context-noise", type=float, metavar="L", help="steadies long videos, if trained for it")
     command.add_argument("--overlap", type=_positive, metavar="N", help="known frames that a block sees on each side")
     command.add_argument("--precision", choices=["float32", "bf16", "fp16"], help="of the network (default float32)")
+    text = "the network, on a GPU with CUDA graphs (default auto: for long work on a GPU)"
+    command.add_argument("--compile", choices=["auto", "always", "never"], help=text)
     command.add_argument("--seed", type=int, metavar="S", help="same seed, same video (default 0)")
     command.add_argument("--batch-size", type=_positive, metavar="B", help="videos made at once, to bound memory")
     command.add_argument("--device", help="cpu, cuda, ... (default: the best there is)")

@@ -19,6 +19,7 @@ TRAINING = {
     ),
     "no such data": (["--data.train=null", "--data.root=nowhere"], ["nowhere"]),
     "a batch of nothing": (["--data.batch_size=0"], ["batch_size", "0"]),
+    "weights in shards": (["--trainer.strategy=fsdp"], ["fsdp", "ddp", "gradient_checkpointing"]),
     "a word for a number": (["--trainer.max_steps=many"], ["max_steps", "many"]),
 }
 MAKING = {

@@ -31,6 +31,8 @@ class UNet(nn.Module):
         dropout: probability, inside residual blocks.
         conditioning: how the context enters, `Concat` or `SPATIN`.
         past_embedding: tell whether the past is visible through the time embedding, as some published models do.
+        gradient_checkpointing: training forgets what is inside residual blocks and computes it again in the backward
+            pass: less memory, a longer step, the same gradients.
 
     Raises:
         ValueError: for a shape that cannot be built, naming the argument to change.
@@ -54,6 +56,7 @@ class UNet(nn.Module):
         dropout: float = 0.0,
         conditioning: AbstractConditioning = Concat(),
         past_embedding: bool = False,
+        gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__()
         _check_choices(channels, width, multipliers, num_blocks, attention_levels, head_channels, dropout)
@@ -71,6 +74,7 @@ class UNet(nn.Module):
             embedding_channels=4 * width + (width // 2 if past_embedding else 0),
             dropout=dropout,
             head_channels=head_channels,
+            gradient_checkpointing=gradient_checkpointing,
         )
         levels = [Level(i, width * each, i in attention_levels) for i, each in enumerate(multipliers)]
         noisy_planes = block.current * channels
@@ -126,8 +130,8 @@ class UNet(nn.Module):
             noise_level: float (B,), standard deviation of the noise in the context; None is 0.
 
         Raises:
-            ValueError: for shapes that do not fit; with ``past_embedding``, for a past that is only partly visible;
-                without it, for a claim that it would have to make.
+            ValueError: for shapes that do not fit; with ``past_embedding`` and ``hold``, for a past that is only
+                partly visible; without it, for a claim that it would have to make.
         """
         batch = len(context)
         expected = (batch, self.block.num_context, self.channels)
@@ -147,7 +151,7 @@ class UNet(nn.Module):
         return Prepared(
             planes=planes,
             first=F.conv2d(planes, weight, padding=1) if weight.shape[1] else None,
-            embedding=None if self.past_embedding is None else self._embed_past(keep_past),
+            embedding=None if self.past_embedding is None else self._embed_past(keep_past, check=hold),
             held={norm: _held(norm.maps(planes)) for norm in self._norms()} if hold else {},
             packed=self._packed() if hold else None,
         )
@@ -213,10 +217,11 @@ class UNet(nn.Module):
             embedding = torch.cat([embedding, past], dim=1)
         return F.silu(embedding)
 
-    def _embed_past(self, keep: Tensor) -> Tensor:
+    def _embed_past(self, keep: Tensor, check: bool) -> Tensor:
         """The learnt vector for a visible or a masked past; keep (B, P) -> (B, width // 2)."""
         visible = keep.all(dim=1)
-        if not torch.equal(visible, keep.any(dim=1)):
+        # Not in training, where each step would wait for the device: `mcvd.MCVD` refuses masks that mix.
+        if check and not torch.equal(visible, keep.any(dim=1)):
             raise ValueError("past_embedding tells one bit per sample: its past must be visible or masked as a whole")
         return self.past_embedding(visible.long())
 
