@@ -12,6 +12,7 @@ DESCRIPTION = "Masked conditional video diffusion: predict, interpolate and gene
 FIT_HELP = "train a model (mcvd fit --help lists every option of model, data and trainer)"
 MODEL_HELP = "exported folder, .ckpt, run folder, or user/name on the Hugging Face Hub (default: the model in the box)"
 SMALLER = "make less at once: --data.batch_size for training, --batch-size for making videos"
+SHARED = "share the samples out among N processes; they are the same (also under torchrun)"
 EXAMPLES = {
     "predict": """examples:
   mcvd predict street.mp4 --num-frames 30 --out future.mp4
@@ -154,6 +155,7 @@ def _add_making(add: Add) -> None:
     command.add_argument("--backward", action="store_true", help="make what came before")
     command.add_argument("--at", type=int, metavar="FRAME", help="go on from this frame of VIDEO, not from its end")
     command.add_argument("--only-new", action="store_true", help="leave the given frames out of OUT")
+    command.add_argument("--processes", type=_positive, metavar="N", help=SHARED)
     _sampling(command)
     _rates(command)
 
@@ -167,6 +169,7 @@ def _add_making(add: Add) -> None:
     command = add("generate", "make videos from nothing")
     _model_and_out(command)
     command.add_argument("--num-frames", type=_positive, required=True, help="length of each video")
+    command.add_argument("--processes", type=_positive, metavar="N", help=SHARED)
     _sampling(command)
     command.add_argument("--fps", type=float, help="play OUT at this rate (default: the model's)")
 

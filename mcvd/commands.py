@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from json import dumps
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from mcvd.api import BOX, build, load, load_weights
 from mcvd.data.readers import AbstractReader, VideoError, frames_at_rate, open_video
@@ -16,10 +18,28 @@ from mcvd.data.video_in import read_frames
 from mcvd.info import describe
 from mcvd.made import Gallery, check_out, write_made
 from mcvd.opening import device_of, ready, say_if_box, scoring_data
+from mcvd.processes import launched_processes, made_in_shares, rank, run_in_processes
 from mcvd.whole import whole
 
 
-def predict(
+def predict(processes: int = 1, **options: Any) -> None:
+    """``mcvd predict``, in one process, several new ones, or those that torchrun started."""
+    _in_processes(_predict, processes, options)
+
+
+def generate(processes: int = 1, **options: Any) -> None:
+    """``mcvd generate``, likewise."""
+    _in_processes(_generate, processes, options)
+
+
+def _in_processes(work: Callable[..., None], processes: int, options: dict[str, Any]) -> None:
+    if processes > 1:
+        return run_in_processes(work, processes, **options)
+    with launched_processes():
+        work(**options)
+
+
+def _predict(
     video: str,
     out: str,
     num_frames: int,
@@ -30,9 +50,9 @@ def predict(
     every_frame: bool = False,
     fps: float | None = None,
     gallery: bool = False,
+    num_samples: int = 1,
     **sampling: Any,
 ) -> None:
-    """``mcvd predict``."""
     net, options = ready(model, sampling)
     check_out(out, video)
     with open_video(video) as reader:
@@ -52,7 +72,15 @@ def predict(
                 _frames_around(reader, at, rate, unseen) if gallery else [],
             )
         )
-    made = net.predict(given, num_frames, backward=backward, **options).flatten(0, -5)
+    options["progress"] = rank() == 0
+
+    def some(own: range) -> Tensor:
+        chosen = options | {"num_samples": len(own), "first_sample": own.start}
+        return net.predict(given, num_frames, backward=backward, **chosen).flatten(0, -5)
+
+    made = made_in_shares(some, num_samples)
+    if rank() != 0:
+        return
     past, future = (given[:0], given) if backward else (given, given[:0])
     title = "What came before" if backward else "What comes next"
     page = Gallery(title, net, options, truth if truth is not None and len(truth) == num_frames else None)
@@ -88,7 +116,7 @@ def interpolate(
     write_made(out, made.flatten(0, -5), whole[:low], whole[high:], fps or net.frame_rate_hz, page if gallery else None)
 
 
-def generate(
+def _generate(
     out: str,
     num_frames: int,
     model: str | Path = BOX,
@@ -97,10 +125,14 @@ def generate(
     gallery: bool = False,
     **sampling: Any,
 ) -> None:
-    """``mcvd generate``."""
     net, options = ready(model, sampling, from_nothing=True)
     check_out(out)
-    made = net.generate(num_frames, num_samples=num_samples, **options)
+    options["progress"] = rank() == 0
+    made = made_in_shares(
+        lambda own: net.generate(num_frames, num_samples=len(own), first_video=own.start, **options), num_samples
+    )
+    if rank() != 0:
+        return
     page = Gallery("Made from nothing", net, options, None)
     write_made(out, made, made[0, :0], made[0, :0], fps or net.frame_rate_hz, page if gallery else None)
 

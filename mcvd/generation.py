@@ -40,6 +40,8 @@ class SamplingOptions(TypedDict, total=False):
         precision: of the network: "float32", "bf16" or "fp16"; the sampler's state is float32 whatever it is.
         compile: "auto" compiles the network with CUDA graphs on a GPU, for long work only; "always" or "never" decide.
         seed: same seed, same video; one number, or one per given video.
+        first_video: the number of the first video, first_sample that of its first sample: made in parts, on many
+            machines, videos are the same as made together.
         batch_size: videos made at once at most, to bound memory; it does not change the result.
         progress: show a progress bar on a terminal or in a notebook (default True).
         claim_past_visible: only to repeat published numbers of models with ``past_embedding`` (see `Denoiser.bind`).
@@ -54,6 +56,8 @@ class SamplingOptions(TypedDict, total=False):
     precision: Precision
     compile: Compile
     seed: int | Sequence[int]
+    first_video: int
+    first_sample: int
     batch_size: int | None
     progress: bool
     claim_past_visible: bool
@@ -80,6 +84,8 @@ class Generation:
     compile: Compile = "auto"
     num_samples: int = 1
     seed: int | Sequence[int] = 0
+    first_video: int = 0
+    first_sample: int = 0
     batch_size: int | None = None
     progress: bool = True
     claim_past_visible: bool = False
@@ -141,12 +147,13 @@ class Generation:
     def _keys(self, num_videos: int) -> list[list[tuple[int, int, int]]]:
         """(seed, video, sample) of each video to be made: what its noise depends on."""
         if isinstance(self.seed, int):
-            names = [(self.seed, video) for video in range(num_videos)]
+            names = [(self.seed, self.first_video + video) for video in range(num_videos)]
         else:
             names = [(seed, 0) for seed in self.seed]
         if len(names) != num_videos:
             raise ValueError(f"seed must be one number or one for each of the {num_videos} videos, got {len(names)}")
-        return [[(*name, sample) for sample in range(self.num_samples)] for name in names]
+        samples = range(self.first_sample, self.first_sample + self.num_samples)
+        return [[(*name, sample) for sample in samples] for name in names]
 
     def _parts(self, num_videos: int, size: Sequence[int]) -> Iterator[tuple[range, range]]:
         """Ranges of (videos, samples) made together: whole videos while they fit, else some samples of one."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import distributed, multiprocessing
+from torch import Tensor, distributed, multiprocessing
 
 
 def run_in_processes(work: Callable[..., None], num_processes: int, **options: Any) -> None:
@@ -62,6 +62,18 @@ def from_all(mine: Any) -> list[Any]:
     found: list[Any] = [None] * distributed.get_world_size()
     distributed.all_gather_object(found, mine)
     return found
+
+
+def made_in_shares(make: Callable[[range], Tensor], count: int) -> Tensor:
+    """What is made of so many, each process making its share of them; all of it in each process, in order.
+
+    Args:
+        make: makes some of them, by their numbers, stacked along the first axis.
+        count: how many there are.
+    """
+    num_processes = distributed.get_world_size() if distributed.is_initialized() else 1
+    own = range(count * rank() // num_processes, count * (rank() + 1) // num_processes)
+    return torch.cat([part for part in from_all(make(own) if own else None) if part is not None])
 
 
 def _process(
