@@ -15,6 +15,7 @@ SMALLER = "make less at once: --data.batch_size for training, --batch-size for m
 GO_ON = "a training goes on from its last checkpoint by the same command and --ckpt_path last"
 # What torch.distributed says when a process that it waits for is not there any more.
 _A_PROCESS_DIED = ("Connection closed by peer", "Connection reset by peer", "terminated with signal")
+SHARED = "share the samples out among N processes; they are the same (also under torchrun)"
 EXAMPLES = {
     "predict": """examples:
   mcvd predict street.mp4 --num-frames 30 --out future.mp4
@@ -159,6 +160,7 @@ def _add_making(add: Add) -> None:
     command.add_argument("--backward", action="store_true", help="make what came before")
     command.add_argument("--at", type=int, metavar="FRAME", help="go on from this frame of VIDEO, not from its end")
     command.add_argument("--only-new", action="store_true", help="leave the given frames out of OUT")
+    command.add_argument("--processes", type=_positive, metavar="N", help=SHARED)
     _sampling(command)
     _rates(command)
 
@@ -172,6 +174,7 @@ def _add_making(add: Add) -> None:
     command = add("generate", "make videos from nothing")
     _model_and_out(command)
     command.add_argument("--num-frames", type=_positive, required=True, help="length of each video")
+    command.add_argument("--processes", type=_positive, metavar="N", help=SHARED)
     _sampling(command)
     command.add_argument("--fps", type=float, help="play OUT at this rate (default: the model's)")
 
@@ -305,6 +308,8 @@ def _sampling(command: argparse.ArgumentParser) -> None:
     command.add_argument("--context-noise", type=float, metavar="L", help="steadies long videos, if trained for it")
     command.add_argument("--overlap", type=_positive, metavar="N", help="known frames that a block sees on each side")
     command.add_argument("--precision", choices=["float32", "bf16", "fp16"], help="of the network (default float32)")
+    text = "the network, on a GPU with CUDA graphs (default auto: for long work on a GPU)"
+    command.add_argument("--compile", choices=["auto", "always", "never"], help=text)
     command.add_argument("--seed", type=int, metavar="S", help="same seed, same video (default 0)")
     command.add_argument("--batch-size", type=_positive, metavar="B", help="videos made at once, to bound memory")
     command.add_argument("--device", help="cpu, cuda, ... (default: the best there is)")

@@ -25,6 +25,7 @@ from mcvd.kept import KeptBlocks
 from mcvd.made import Gallery, check_out, write_made
 from mcvd.module import MCVD
 from mcvd.opening import device_of, ready, say_if_box, scoring_data
+from mcvd.processes import from_all, launched_processes, num_processes, rank, run_in_processes, share_of
 from mcvd.whole import whole
 from mcvd.work import kept_work, work_folder
 
@@ -32,7 +33,24 @@ if TYPE_CHECKING:
     from mcvd.data.module import VideoData
 
 
-def predict(
+def predict(processes: int = 1, **options: Any) -> None:
+    """``mcvd predict``, in one process, several new ones, or those that torchrun started."""
+    _in_processes(_predict, processes, options)
+
+
+def generate(processes: int = 1, **options: Any) -> None:
+    """``mcvd generate``, likewise."""
+    _in_processes(_generate, processes, options)
+
+
+def _in_processes(work: Callable[..., None], processes: int, options: dict[str, Any]) -> None:
+    if processes > 1:
+        return run_in_processes(work, processes, **options)
+    with launched_processes():
+        work(**options)
+
+
+def _predict(
     video: str,
     out: str,
     num_frames: int,
@@ -43,9 +61,9 @@ def predict(
     every_frame: bool = False,
     fps: float | None = None,
     gallery: bool = False,
+    num_samples: int = 1,
     **sampling: Any,
 ) -> None:
-    """``mcvd predict``."""
     net, options = ready(model, sampling)
     check_out(out, video)
     with open_video(video) as reader:
@@ -68,8 +86,11 @@ def predict(
     past, future = (given[:0], given) if backward else (given, given[:0])
     title = "What came before" if backward else "What comes next"
     page = Gallery(title, net, options, truth if truth is not None and len(truth) == num_frames else None)
-    with _made(out, net, past[None], future[None], num_frames, options) as made:
-        write_made(out, made, past, future, fps or net.frame_rate_hz, page if gallery else None, only_new)
+    own = share_of(num_samples)
+    options |= {"num_samples": max(1, len(own)), "first_sample": own.start}
+    with _made(out, net, past[None], future[None], num_frames, options, own) as made:
+        if made:
+            write_made(out, made, past, future, fps or net.frame_rate_hz, page if gallery else None, only_new)
 
 
 def interpolate(
@@ -98,11 +119,12 @@ def interpolate(
         raise VideoError(f"--gap {gap.start}:{gap.stop} has nothing on one side: use mcvd predict")
     past, future = whole[:low], whole[high:]
     page = Gallery("A gap filled", net, options, whole[low:high])
-    with _made(out, net, past[None], future[None], high - low, options) as made:
+    with _made(out, net, past[None], future[None], high - low, options, range(options.get("num_samples", 1))) as made:
+        assert made
         write_made(out, made, past, future, fps or net.frame_rate_hz, page if gallery else None)
 
 
-def generate(
+def _generate(
     out: str,
     num_frames: int,
     model: str | Path = BOX,
@@ -111,13 +133,16 @@ def generate(
     gallery: bool = False,
     **sampling: Any,
 ) -> None:
-    """``mcvd generate``."""
     net, options = ready(model, sampling, from_nothing=True)
     check_out(out)
-    nothing = torch.empty(num_samples, 0, net.channels, *net.size, dtype=torch.uint8)
+    own = share_of(num_samples)
+    options["first_video"] = own.start
+    nothing = torch.empty(len(own), 0, net.channels, *net.size, dtype=torch.uint8)
     page = Gallery("Made from nothing", net, options, None)
-    with _made(out, net, nothing, nothing, num_frames, options) as made:
-        write_made(out, made, nothing[0], nothing[0], fps or net.frame_rate_hz, page if gallery else None)
+    with _made(out, net, nothing, nothing, num_frames, options, own) as made:
+        if made:
+            blank = torch.empty(0, net.channels, *net.size, dtype=torch.uint8)
+            write_made(out, made, blank, blank, fps or net.frame_rate_hz, page if gallery else None)
 
 
 def fvd(
@@ -246,10 +271,11 @@ def demo(out: str | None = None, train: bool = False, video: str | None = None) 
 
 @contextmanager
 def _made(
-    out: str, net: MCVD, past: Tensor, future: Tensor, num_frames: int, options: dict[str, Any]
-) -> Iterator[FrameFile]:
-    """The videos between past and future, uint8 (B, T, C, H, W) each; made block by block, which a second call with
-    the same arguments goes on with."""
+    out: str, net: MCVD, past: Tensor, future: Tensor, num_frames: int, options: dict[str, Any], own: range
+) -> Iterator[FrameFile | None]:
+    """The videos between past and future, uint8 (B, T, C, H, W) each, made block by block; the same command goes on
+    with what an earlier one has left. With several processes each makes its ``own``, and the first has them all."""
+    part = out if num_processes() == 1 else f"{out}.{rank() + 1}-of-{num_processes()}"
     settings = {
         "versions": [version("mcvd"), torch.__version__],
         "device": next(net.parameters()).device.type,
@@ -259,14 +285,25 @@ def _made(
         "num_frames": num_frames,
         "options": {name: repr(value) for name, value in options.items()},
     }
-    kept = KeptBlocks(work_folder(out), net.block)
-    stream = net.stream(past, num_frames, future=future, kept=kept, **options)  # refuses what the model cannot do
-    with kept_work(out, settings) as folder:
-        shape = (len(past) * options.get("num_samples", 1), num_frames, net.channels, *net.size)
-        made = FrameFile(folder / "frames", shape)
-        for start, frames in stream:
+    kept = KeptBlocks(work_folder(part), net.block)
+    options = options | {"progress": rank() == 0, "kept": kept}
+    stream = net.stream(past, num_frames, future=future, **options)  # refuses what the model cannot do
+    with kept_work(part, settings) as folder:
+        frame = (net.channels, *net.size)
+        made = FrameFile(folder / "frames", (len(own), num_frames, *frame))
+        for start, frames in stream if own else ():
             made.write(start, frames.flatten(0, -5))
-        yield made
+        if num_processes() == 1:
+            yield made
+            return
+        videos = [video for share in from_all(made.all() if own else ()) for video in share]
+        if rank() == 0:
+            together = FrameFile(folder / "together", (len(videos), num_frames, *frame))
+            together.write(0, torch.stack(videos))
+            yield together
+        else:
+            yield None
+        from_all(None)  # until the first has written them, nobody throws anything away
 
 
 def _frames_around(reader: AbstractReader, at: int, rate: float | None, steps: range) -> list[int]:

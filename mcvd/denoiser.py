@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from mcvd.compiling import CompiledNet
 from mcvd.frames import Condition
 from mcvd.noise import (
     AbstractNoiseSchedule,
@@ -69,6 +72,25 @@ class Denoiser(nn.Module):
         self.predicts = predicts
         self.distance = distance
         self.min_snr = min_snr
+        self._compiled: dict[str, CompiledNet] = {}
+        self._quick: CompiledNet | None = None  # what stands in for the network at present
+
+    @contextmanager
+    def compiled(self, wanted: bool, mode: str = "default") -> Iterator[None]:
+        """Inside the ``with`` the network is called through `torch.compile`, if wanted; once compiled it stays so.
+
+        Args:
+            wanted: or not: then it is called as it is.
+            mode: of `torch.compile`; "reduce-overhead" uses CUDA graphs on a GPU.
+        """
+        before = self._quick
+        if wanted and mode not in self._compiled:
+            self._compiled[mode] = CompiledNet(self.net, mode=mode)
+        self._quick = self._compiled[mode] if wanted else None
+        try:
+            yield
+        finally:
+            self._quick = before
 
     def loss(self, clean: Tensor, condition: Condition, t: Tensor, noise: Tensor) -> Tensor:
         """Regression loss on the current frames, deterministic in its arguments (MCVD, eq. 3).
@@ -156,7 +178,8 @@ class Denoiser(nn.Module):
             seen = noisy / _size(self.schedule(t).like(noisy), 1.0)
         else:
             seen = noisy
-        return self.net(seen, label, prepared).to(noisy.dtype)
+        run = self.net if self._quick is None else self._quick
+        return run(seen, label, prepared).to(noisy.dtype)
 
     def _target(self, clean: Tensor, noise: Tensor, noisy: Tensor, at: Coefficients) -> Tensor:
         if self.predicts == "eps":

@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import torch
 from jsonargparse import ArgumentError
 from lightning import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -17,12 +18,14 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from mcvd.api import load
 from mcvd.averaging import EMA
+from mcvd.batch_size import FitsMemory
 from mcvd.checkpoints import Checkpoints, WholeFiles, last_checkpoint
+from mcvd.compiling import Compile
 from mcvd.data.module import VideoData
-from mcvd.memory import FitsMemory
 from mcvd.module import MCVD
 from mcvd.preview import Preview
 from mcvd.progress import TrainingBar
+from mcvd.quick_training import CompileTraining
 from mcvd.runs import RunFolder
 from mcvd.stopping import StopOnSignal, Stopped
 from mcvd.storage import LAST
@@ -85,6 +88,12 @@ class FitCLI(LightningCLI):
             type=str | None,
             help="fine-tune: start a new run with the weights of an exported folder, a .ckpt file or a Hub model",
         )
+        parser.add_argument(
+            "--compile",
+            type=Compile,
+            default="auto",
+            help="compile the network (torch.compile): auto (for long trainings on a GPU), always or never",
+        )
         for callback, section in ((EMA, "ema"), (Checkpoints, "checkpoints"), (Preview, "preview")):
             parser.add_lightning_class_args(callback, section)
         parser.link_arguments("model.block", "data.num_frames", lambda block: block.past + block.current + block.future)
@@ -99,22 +108,39 @@ class FitCLI(LightningCLI):
             raise ConfigError(_one_line(error)) from error
         if self.config.ckpt_path and self.config.init_from:
             raise ConfigError("--ckpt_path resumes a run, --init_from starts a new one: give one of them")
+        strategy = str(self.config.trainer.strategy)
+        if any(name in strategy.lower() for name in ("fsdp", "deepspeed", "model_parallel", "modelparallel")):
+            raise ConfigError(
+                f"--trainer.strategy {strategy} shards the weights, which their averages (ema) cannot follow: "
+                "take ddp, and for less memory --model.net.init_args.gradient_checkpointing true and "
+                "--trainer.precision bf16-mixed"
+            )
 
     def _set_seed(self) -> None:
         """See `before_instantiate_classes`."""
 
     def before_instantiate_classes(self) -> None:
         """First weights depend on the model's seed alone; later draws do not use the global generators."""
-        seed_everything(self.config.model.seed, workers=True, verbose=False)
+        config = self.config
+        seed_everything(config.model.seed, workers=True, verbose=False)
+        self.root = Path(config.trainer.default_root_dir or _default_root(config.get("config") or []))
+        self.checkpoint = _resumed_checkpoint(config.ckpt_path, self.root)
+        if self.checkpoint and config.data.batch_size == "auto":
+            self._save_batch_size(_batch_size_of(self.checkpoint))
 
     def instantiate_trainer(self, **_: Any) -> Trainer:
         """The trainer, with what every run has."""
-        config = self.config
-        root = Path(config.trainer.default_root_dir or _default_root(config.get("config") or []))
-        self.checkpoint = _resumed_checkpoint(config.ckpt_path, root)
+        root = self.root
         resumed = self.checkpoint.parent if self.checkpoint and self.checkpoint.name == LAST else None
         made = self.config_init.trainer
-        callbacks = [StopOnSignal(), RunFolder(root, resumed, self._save_config), _Facts(), FitsMemory()]
+        fits = FitsMemory(self.config.data.batch_size == "auto", self._save_batch_size)
+        callbacks = [
+            StopOnSignal(),
+            fits,
+            CompileTraining(self.config.compile),
+            RunFolder(root, resumed, self._save_config),
+            _Facts(),
+        ]
         if made.enable_progress_bar is not False:
             callbacks.append(TrainingBar())
         self.trainer_defaults = {"callbacks": callbacks}
@@ -123,6 +149,9 @@ class FitCLI(LightningCLI):
             logger=[] if made.logger in (None, True, False) else made.logger,  # RunFolder adds ours
             plugins=[*(made.plugins or []), WholeFiles()],
         )
+
+    def _save_batch_size(self, batch_size: int) -> None:
+        self.config.data.batch_size = batch_size
 
     def _save_config(self, path: Path) -> None:
         self.parser.save(self.config, path, skip_none=False, multifile=False)
@@ -243,6 +272,11 @@ def _resumed_checkpoint(ckpt_path: str | None, root: Path) -> Path | None:
     if not Path(ckpt_path).is_file():
         raise FileNotFoundError(f"--ckpt_path {ckpt_path}: no such checkpoint; 'last' finds the newest below {root}")
     return Path(ckpt_path)
+
+
+def _batch_size_of(checkpoint: Path) -> int:
+    """With which batches a run was trained: ``auto`` resumes with the same, whatever is free today."""
+    return torch.load(checkpoint, map_location="cpu", mmap=True, weights_only=True)["VideoData"]["batch_size"]
 
 
 def _default_root(configs: list[Any]) -> str:

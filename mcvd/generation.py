@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from mcvd.bars import progress_bar, total_of
+from mcvd.compiling import Compile, pays
 from mcvd.denoiser import Denoiser, Dropped
 from mcvd.draws import RowNoise
 from mcvd.frames import Condition, FrameBlock, model_from_pixels, pixels_from_model, unit_from_model
@@ -38,7 +39,10 @@ class SamplingOptions(TypedDict, total=False):
             in the model's range [-1, 1]; steadies long videos of models trained with ``MCVD.context_noise``.
         overlap: how many frames a block shares with what is known on each side; None is all that it has slots for.
         precision: of the network: "float32", "bf16" or "fp16"; the sampler's state is float32 whatever it is.
+        compile: "auto" compiles the network with CUDA graphs on a GPU, for long work only; "always" or "never" decide.
         seed: same seed, same video; one number, or one per given video.
+        first_video: the number of the first video, first_sample that of its first sample: made in parts, on many
+            machines, videos are the same as made together.
         batch_size: videos made at once at most, to bound memory; it does not change the result.
         progress: show a progress bar on a terminal or in a notebook (default True).
         claim_past_visible: only to repeat published numbers of models with ``past_embedding`` (see `Denoiser.bind`).
@@ -54,7 +58,10 @@ class SamplingOptions(TypedDict, total=False):
     context_noise: float
     overlap: int | None
     precision: Precision
+    compile: Compile
     seed: int | Sequence[int]
+    first_video: int
+    first_sample: int
     batch_size: int | None
     progress: bool
     claim_past_visible: bool
@@ -80,8 +87,11 @@ class Generation:
     context_noise: float = 0.0
     overlap: int | None = None
     precision: Precision = "float32"
+    compile: Compile = "auto"
     num_samples: int = 1
     seed: int | Sequence[int] = 0
+    first_video: int = 0
+    first_sample: int = 0
     batch_size: int | None = None
     progress: bool = True
     claim_past_visible: bool = False
@@ -108,12 +118,13 @@ class Generation:
         num_steps = sum(1 for _ in plan(self.block, past.shape[1], future.shape[1], num_frames, self.overlap))
         parts = list(self._parts(num_videos, past.shape[-2:]))
         total = num_videos * samples * num_frames
-        frames_a_call = total / (num_steps * self.sampler.num_calls * len(parts))
+        num_calls = num_steps * self.sampler.num_calls * len(parts)
+        quick = pays(self.compile, self._device, num_calls)
         with progress_bar(total, "frames", self.progress) as bar:
             # All parts advance together: each yields the same block of its own videos.
             parallel = [
                 rollout(
-                    self._maker(part, [keys[v][s] for v in videos for s in chosen], bar, frames_a_call),
+                    self._maker(part, [keys[v][s] for v in videos for s in chosen], bar, total / num_calls, quick),
                     self.block,
                     model_from_pixels(past[videos.start : videos.stop].to(self._device)),
                     model_from_pixels(future[videos.start : videos.stop].to(self._device)),
@@ -149,12 +160,13 @@ class Generation:
     def _keys(self, num_videos: int) -> list[list[tuple[int, int, int]]]:
         """(seed, video, sample) of each video to be made: what its noise depends on."""
         if isinstance(self.seed, int):
-            names = [(self.seed, video) for video in range(num_videos)]
+            names = [(self.seed, self.first_video + video) for video in range(num_videos)]
         else:
             names = [(seed, 0) for seed in self.seed]
         if len(names) != num_videos:
             raise ValueError(f"seed must be one number or one for each of the {num_videos} videos, got {len(names)}")
-        return [[(*name, sample) for sample in range(self.num_samples)] for name in names]
+        samples = range(self.first_sample, self.first_sample + self.num_samples)
+        return [[(*name, sample) for sample in samples] for name in names]
 
     def _parts(self, num_videos: int, size: Sequence[int]) -> Iterator[tuple[range, range]]:
         """Ranges of (videos, samples) made together: whole videos while they fit, else some samples of one."""
@@ -170,7 +182,7 @@ class Generation:
                 )
 
     def _maker(
-        self, part: int, keys: Sequence[tuple[int, ...]], bar: tqdm, frames_a_call: float
+        self, part: int, keys: Sequence[tuple[int, ...]], bar: tqdm, frames_a_call: float, quick: bool
     ) -> Callable[[Condition, int, bool], Tensor]:
         def make(condition: Condition, number: int, sees_made: bool) -> Tensor:
             blank = condition.past.new_empty(len(keys), self.block.current, *condition.past.shape[2:])
@@ -185,7 +197,8 @@ class Generation:
                     level, RowNoise([(*key, number, _OF_CONTEXT) for key in keys])(condition.frames)
                 )
             # Entered once a block: autocast keeps the weights that it has cast until it ends.
-            with torch.inference_mode(), evaluating(self.denoiser), self._autocast():
+            compiled = self.denoiser.compiled(quick, mode="reduce-overhead")
+            with torch.inference_mode(), evaluating(self.denoiser), self._autocast(), compiled:
                 denoise = self.denoiser.bind(condition, self.guidance, self.guidance_drops, self.claim_past_visible)
 
                 def counted(noisy: Tensor, t: Tensor) -> Tensor:

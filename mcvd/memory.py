@@ -1,71 +1,167 @@
-"""Whether a batch fits into memory, asked before training instead of told by the system in the middle of it."""
+"""How much memory a training step takes, known before the first: a step played through on tensors without numbers."""
 
 from __future__ import annotations
 
-import re
+import math
+import os
+import weakref
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from lightning import Callback, LightningModule, Trainer
-from torch import Tensor
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.func import functional_call
+from torch.optim import Optimizer
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from mcvd.data.module import VideoData
-from mcvd.module import MCVD
+from mcvd.denoiser import Denoiser
+from mcvd.frames import Condition, FrameBlock
+
+TOLERANCE = 0.2  # how far an estimate may be from the measured peak
+OVERHEAD = 128 << 20  # bytes beside tensors: libraries loaded late, workspace of kernels
+LARGE = 64  # a batch in which the weights hide nothing
+GIBIBYTE = 1 << 30
 
 
-class FitsMemory(Callback):
-    """Refuses a batch whose gradients need more memory than there is.
+@dataclass(frozen=True)
+class TrainingMemory:
+    """What training holds at the peak of a step, found by playing a step through.
 
-    What one clip makes the network keep for its gradients is measured; temporary results come on top of it, so what is
-    refused would certainly have failed.
+    Nothing is computed and no memory is taken: the tensors that are played with have shapes and types alone. What
+    kernels use inside and what the memory manager loses between tensors is not seen; see `TOLERANCE`.
+
+    Args:
+        denoiser: of the model; its weights are read for their shapes.
+        block: of the model.
+        frame: channels, height and width.
+        device: where it will train.
+        optimizer: makes the optimiser, from any parameters.
+        autocast: the context of the forward pass.
+        num_copies: of the weights, beside gradients and the optimiser's: 1 with averages, 1 more with several
+            processes, which collect gradients in memory of their own.
     """
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Compare what a batch needs with what is free.
+    denoiser: Denoiser
+    block: FrameBlock
+    frame: tuple[int, int, int]
+    device: torch.device
+    optimizer: Callable[[Iterable], Optimizer]
+    autocast: Callable[[], AbstractContextManager] = nullcontext
+    num_copies: int = 1
+
+    def at(self, batch_size: int) -> int:
+        """Bytes for a batch of so many clips.
 
         Raises:
-            ValueError: says how many clips would fit.
+            RuntimeError: the network does what cannot be played, such as deciding by the value of a tensor.
         """
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        assert isinstance(pl_module, MCVD) and isinstance(data, VideoData)
-        free = free_bytes(pl_module.device)
-        if free is None:
-            return
-        if pl_module.device.type == "cpu":
-            free //= trainer.world_size  # shared by all processes
-        with trainer.precision_plugin.train_step_context():
-            each = kept_bytes(pl_module, data.train_clips[0]["video"].to(pl_module.device))
-        if each * data.batch_size > free:
-            raise ValueError(
-                f"a batch of {data.batch_size} clips needs more than {each * data.batch_size / 1e9:.1f} GB of memory, "
-                f"{free / 1e9:.1f} GB are free: set --data.batch_size to less than {max(2, free // each)}, and "
-                "--trainer.accumulate_grad_batches if the optimiser shall still see as many"
-            )
+        weights = sum(weight.nbytes for weight in self.denoiser.parameters())
+        kept = round((self.num_copies + _moments(self.optimizer)) * weights)
+        return OVERHEAD + kept + self._peak(batch_size)
+
+    def largest_batch(self, free: int, most: int = 1 << 20) -> int:
+        """The largest power of two up to ``most`` whose batch surely fits into these bytes; 0 if one clip does not."""
+        surely = free / (1 + TOLERANCE)
+        # In large batches memory grows by the same for each clip; in small ones the weights' gradients may hide that.
+        many, more = self.at(LARGE), self.at(2 * LARGE)
+        each = max(1, (more - many) // LARGE)
+        fitting = min(most, LARGE + math.floor((surely - many) / each))
+        batch_size = 1 << (fitting.bit_length() - 1) if fitting > 0 else 0
+        while batch_size and self.at(batch_size) > surely:
+            batch_size //= 2
+        return batch_size
+
+    def _peak(self, batch_size: int) -> int:
+        """Bytes that live at once in a step, weights and gradients among them."""
+        was_training, loss = self.denoiser.training, _Loss(self.denoiser.train())
+        with FakeTensorMode(allow_non_fake_inputs=True), _Living() as living:
+            weights = {
+                name: torch.zeros(each.shape, dtype=each.dtype, device=self.device, requires_grad=each.requires_grad)
+                for name, each in loss.named_parameters()
+            }
+            # As in Lightning's loop: the gradients of the last step live until the next backward pass.
+            for weight in weights.values():
+                weight.grad = torch.zeros_like(weight)
+            video = torch.zeros(batch_size, self.block.num_frames, *self.frame, device=self.device)
+            past, current, future = self.block.split(video)
+            time = torch.zeros(batch_size, device=self.device)
+            arguments = (current, Condition.visible(past, future), time, torch.zeros_like(current))
+            with self.autocast():
+                mean = functional_call(loss, weights, arguments).mean()
+            for weight in weights.values():
+                weight.grad = None
+            mean.backward()
+        self.denoiser.train(was_training)
+        return living.most
 
 
-def kept_bytes(model: MCVD, clip: Tensor) -> int:
-    """What the network keeps of one clip, uint8 (T, C, H, W), until its gradients are made."""
-    weights = {weight.untyped_storage().data_ptr() for weight in model.parameters()}
-    kept: dict[int, int] = {}
-
-    def keep(value: Tensor) -> Tensor:
-        storage = value.untyped_storage()
-        if storage.data_ptr() not in weights:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return value
-
-    with torch.random.fork_rng(), torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
-        loss = model.loss({"video": clip[None], "index": [0]})
-    del loss
-    return max(1, sum(kept.values()))
-
-
-def free_bytes(device: torch.device) -> int | None:
-    """Memory that can still be had on a device; None where nobody tells."""
+def free_bytes(device: torch.device) -> int:
+    """Memory of a device that is free now; on a CPU what the machine and its container leave."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    told = Path("/proc/meminfo")
-    if device.type != "cpu" or not told.exists():
-        return None
-    found = re.search(r"MemAvailable:\s+(\d+) kB", told.read_text())
-    return int(found[1]) << 10 if found else None
+    return min(_free_in_machine(), _free_in_container())
+
+
+def _moments(optimizer: Callable[[Iterable], Optimizer]) -> float:
+    """How many numbers an optimiser keeps for each weight: 2 for Adam."""
+    weight = nn.Parameter(torch.zeros(32, 32))
+    made = optimizer([weight])
+    weight.grad = torch.zeros_like(weight)
+    made.step()
+    return sum(each.nbytes for each in made.state[weight].values() if torch.is_tensor(each)) / weight.nbytes
+
+
+class _Loss(nn.Module):
+    """The loss as a call, for `functional_call`."""
+
+    def __init__(self, denoiser: Denoiser) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+
+    def forward(self, *arguments: Any) -> Tensor:
+        return self.denoiser.loss(*arguments)
+
+
+class _Living(TorchDispatchMode):
+    """Counts the bytes of the tensors that are alive inside the ``with``; ``most`` is their peak."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+        self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **kwargs or {})
+        for each in tree_leaves(result):
+            if isinstance(each, Tensor) and (storage := each.untyped_storage()) not in self._seen:
+                self._seen.add(storage)
+                self.now += storage.nbytes()
+                weakref.finalize(storage, self._end, storage.nbytes())
+                self.most = max(self.most, self.now)
+        return result
+
+    def _end(self, num_bytes: int) -> None:
+        self.now -= num_bytes
+
+
+def _free_in_machine() -> int:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable"))
+    except OSError:  # not Linux: all there is
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _free_in_container() -> int:
+    """What the control group of the process leaves, version 2; without a limit more than any machine has."""
+    folder = Path("/sys/fs/cgroup")
+    try:
+        limit, used = (int((folder / name).read_text()) for name in ("memory.max", "memory.current"))
+    except (OSError, ValueError):  # no such groups, or the limit is "max"
+        return 1 << 62
+    return limit - used

@@ -10,7 +10,7 @@ from typing import Any, Unpack
 import torch
 from lightning import LightningModule
 from torch import Tensor, nn
-from torch.nn.utils import get_total_norm
+from torch.nn.utils import clip_grad_norm_, get_total_norm
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -59,7 +59,7 @@ class MCVD(LightningModule):
         min_snr: float | None = None,
         masking: Masking = Masking(),
         context_noise: float = 0.0,
-        optimizer: Callable[[Iterable], Optimizer] = lambda parameters: Adam(parameters, lr=2e-4),
+        optimizer: Callable[[Iterable], Optimizer] = lambda parameters: Adam(parameters, lr=2e-4, fused=True),
         warmup_steps: int = 1000,
         cooldown_steps: int = 0,
         frame_rate_hz: float | None = None,
@@ -82,6 +82,10 @@ class MCVD(LightningModule):
             raise ValueError(f"context_noise is a standard deviation in the range [-1, 1], got {context_noise}")
         if context_noise and not self.denoiser.net.conditioning.tell_noise:  # type: ignore[union-attr]
             raise ValueError("context_noise needs a network that is told of it: set tell_noise of its conditioning")
+        if masking.p_partial and self.denoiser.net.past_embedding is not None:
+            raise ValueError(
+                "past_embedding tells one bit of the past: masking.p_partial, which shows parts, must be 0"
+            )
         self.config: dict[str, Any] | None = None  # how this model was built; see `mcvd.build`
 
     # Training
@@ -121,6 +125,19 @@ class MCVD(LightningModule):
         if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             norm = get_total_norm([weight.grad for weight in self.parameters() if weight.grad is not None])
             self.log_dict({"train/gradient_norm": norm, "train/learning_rate": optimizer.param_groups[0]["lr"]})
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip, also for a fused optimiser in bf16, which Lightning refuses though nothing is scaled there."""
+        if self.trainer.precision == "bf16-mixed" and gradient_clip_algorithm in (None, "norm"):
+            if gradient_clip_val:
+                clip_grad_norm_(self.parameters(), gradient_clip_val)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """The loss on held-out clips, with the same draws each time."""

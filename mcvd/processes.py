@@ -55,6 +55,11 @@ def rank() -> int:
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
+def num_processes() -> int:
+    """How many processes share the work."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
 def from_all(mine: Any) -> list[Any]:
     """What each process has, in the order of their ranks."""
     if not distributed.is_initialized():
@@ -62,6 +67,11 @@ def from_all(mine: Any) -> list[Any]:
     found: list[Any] = [None] * distributed.get_world_size()
     distributed.all_gather_object(found, mine)
     return found
+
+
+def share_of(count: int) -> range:
+    """Which of so many things this process makes; all of them where it is alone."""
+    return range(count * rank() // num_processes(), count * (rank() + 1) // num_processes())
 
 
 def _process(

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
+from torch import distributed
 
 
 class Stopped(Exception):
@@ -32,10 +33,13 @@ class StopOnSignal(Callback):
     def __init__(self) -> None:
         self._received = 0
         self._previous: dict[int, Any] = {}
+        self._hosts: Any = None  # a process group
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the signals over, from Lightning too."""
         self._received = 0
+        if trainer.world_size > 1:
+            self._hosts = distributed.new_group(backend="gloo")  # asking the devices would wait for their arithmetic
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._previous[number] = signal.signal(number, self._receive)
@@ -67,8 +71,9 @@ class StopOnSignal(Callback):
     def _stop_if_asked(self, trainer: Trainer) -> None:
         received = self._received
         if trainer.world_size > 1:
-            number = torch.tensor(received, device=trainer.strategy.root_device)
-            received = int(trainer.strategy.reduce(number, reduce_op="max"))
+            number = torch.tensor(received)
+            distributed.all_reduce(number, distributed.ReduceOp.MAX, self._hosts)
+            received = int(number)
         if received:
             raise Stopped(received)
 

@@ -194,3 +194,13 @@ def test_wrong_usage_leaves_with_two(words):
 def test_debug_shows_where(model):
     with pytest.raises(ValueError, match="Best"):
         main(["generate", "--model", model, "--num-frames", "1", "--sampler", "Best", "--out", "o.mp4", "--debug"])
+
+
+def test_two_processes_generate_the_videos_of_one(tmp_path):  # two new processes import torch: seconds
+    tiny_model(channels=3).save_pretrained(tmp_path / "model")
+    common = ["generate", f"--model={tmp_path}/model", "--num-frames=3", "--num-samples=3", "--steps=2"]
+    assert main([*common, f"--out={tmp_path}/one.png"]) == 0
+    assert main([*common, f"--out={tmp_path}/two.png", "--processes=2"]) == 0
+    one, two = (mcvd.read_video(tmp_path / f"{name}.png", size=(16, 16)) for name in ("one", "two"))
+    assert (one.int() - two.int()).abs().max() <= 1
+    assert not list(tmp_path.glob(".*"))  # nothing half done is left

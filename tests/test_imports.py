@@ -11,13 +11,14 @@ ROOT = Path(__file__).parents[1]
 
 # From the ground up; a module imports from its own floor and from those below.
 FLOORS = [
-    {"bars", "frames", "metrics", "draws", "whole", "storage", "baselines", "wording", "kept", "frame_file", "work"},
+    {"bars", "frames", "metrics", "draws", "whole", "storage", "baselines", "wording", "compiling"}
+    | {"kept", "frame_file", "work"},
     {"masking", "noise", "nets", "data", "chart", "page_style"},
     {"denoiser", "samplers", "compat_config", "compat_keys", "compat"},
     {"rollout"},
     {"generation"},
-    {"module", "info", "model_card", "api"},
-    {"averaging", "checkpoints", "preview", "progress", "runs", "skipping", "stopping", "memory"},
+    {"module", "info", "memory", "model_card", "api"},
+    {"averaging", "checkpoints", "batch_size", "quick_training", "preview", "progress", "runs", "skipping", "stopping"},
     {"processes"},
     {"evaluate", "gallery", "made", "fvd_folders", "protocols", "card", "card_page", "compare"},
     {"fit", "demo", "studio"},

@@ -71,6 +71,14 @@ class TestChance:
         two, three = (model.predict(PAST, 4, num_samples=k, sampler=FAST) for k in (2, 3))
         assert (two.int() - three[:, :2].int()).abs().max() <= 1
 
+    def test_made_in_parts_is_made_together(self, model):
+        whole = model.generate(num_frames=3, num_samples=3, sampler=FAST)
+        rest = model.generate(num_frames=3, num_samples=2, first_video=1, sampler=FAST)
+        assert (whole[1:].int() - rest.int()).abs().max() <= 1
+        whole = model.predict(PAST, 3, num_samples=3, sampler=FAST)
+        rest = model.predict(PAST, 3, num_samples=2, first_sample=1, sampler=FAST)
+        assert (whole[:, 1:].int() - rest.int()).abs().max() <= 1
+
     def test_a_seed_per_video_makes_each_as_if_alone(self, model):
         both = model.predict(PAST, 4, sampler=FAST, seed=[5, 8])
         alone = model.predict(PAST[1:], 4, sampler=FAST, seed=[8])

@@ -3,6 +3,10 @@
     python tools/bench_speed.py                     # concat and spatin, network call and training step
     python tools/bench_speed.py --case spatin --rounds 9 --threads 2 --out speed.json
     python tools/bench_speed.py --what call --threads 1 --cpu-time      # on a busy machine
+    python tools/bench_speed.py --device cuda --case cityscapes smmnist --what call train sample --batch 16
+
+"sample" is a future of 28 frames: the plain path with 100 DDPM steps, as published, and mcvd with its default sampler.
+A training step also tells its FLOP/s and the share of the dense rate that a large matrix product reaches in this run.
 
 Each ratio is the median over rounds of plain time / fast time, both taken in the same round: a busy minute hits both.
 """
@@ -15,28 +19,77 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
 from plain_path import plain_forward
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from mcvd.denoiser import Denoiser
 from mcvd.frames import Condition, FrameBlock
-from mcvd.nets import SPATIN, Concat, UNet
-from mcvd.noise import LinearBeta
+from mcvd.module import MCVD
+from mcvd.nets import SPATIN, AbstractConditioning, Concat, UNet
+from mcvd.noise import clean_from_noise
+from mcvd.samplers import DDPM
 
-GOALS = {"concat": {"call": (1.7, 2.6), "train": (1.6, 2.5)}, "spatin": {"call": (4.0, 6.5), "train": (1.2, 2.0)}}
+GOALS = {
+    "concat": {"call": (1.7, 2.6), "train": (1.6, 2.5)},
+    "spatin": {"call": (4.0, 6.5), "train": (1.2, 2.0)},
+    "cityscapes": {"call": (4.0, 4.0), "train": (None, 2.5), "sample": (40.0, 40.0)},
+    "smmnist": {"call": (4.0, 4.0), "train": (None, 2.5), "sample": (40.0, 40.0)},
+}
+NUM_FRAMES = 28
 
 
-Case = tuple[Callable[[], object], int]  # what to run, and how many network calls or steps it is
+@dataclass(frozen=True)
+class Shape:
+    """A network and the frames that it works on; the last two are the paper's."""
+
+    block: FrameBlock
+    channels: int
+    side: int
+    batch: int
+    width: int
+    multipliers: tuple[int, ...]
+    conditioning: AbstractConditioning
+
+    def toy(self) -> Shape:
+        """Small enough to try the command on a CPU."""
+        return replace(self, side=32, batch=1, width=16)
+
+    def model(self, device: torch.device) -> MCVD:
+        """With new weights."""
+        net = partial(
+            UNet,
+            width=self.width,
+            multipliers=self.multipliers,
+            attention_levels=tuple(range(len(self.multipliers)))[-3:],
+            head_channels=64 if self.width % 64 == 0 and self.width < 192 else self.width,
+            conditioning=self.conditioning,
+        )
+        return MCVD(self.block, net, (self.side, self.side), self.channels).to(device)
+
+
+SHAPES = {
+    "concat": Shape(FrameBlock(5, 5), 1, 64, 4, 64, (1, 2, 3, 4), Concat()),
+    "spatin": Shape(FrameBlock(2, 5), 3, 128, 1, 64, (1, 1, 2, 3, 4), SPATIN(128)),
+    "cityscapes": Shape(FrameBlock(2, 5), 3, 128, 16, 192, (1, 1, 2, 3, 4), SPATIN(256)),
+    "smmnist": Shape(FrameBlock(5, 5), 1, 64, 64, 64, (1, 2, 3, 4), Concat()),
+}
+
+Case = tuple[Callable[[], object], float]  # what to run, and how many network calls, steps, videos or FLOP it is
 NUM_CALLS = 4  # of mcvd's network in what is timed as one trajectory; the seconds printed are those of one call
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", choices=["concat", "spatin"], help="default: both")
-    parser.add_argument("--what", choices=["call", "train"], help="default: both")
+    parser.add_argument("--case", nargs="+", choices=list(SHAPES), default=["concat", "spatin"])
+    parser.add_argument("--what", nargs="+", choices=["call", "train", "sample"], default=["call", "train"])
+    parser.add_argument("--batch", type=int, help="default: that of the case")
+    parser.add_argument("--toy", action="store_true", help="tiny networks: only to see that the command works")
+    parser.add_argument("--compile", default="never", choices=["never", "always"], help="mcvd's network")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, help="default: torch's")
@@ -47,11 +100,15 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     device = torch.device(options.device)
     rows = []
-    for case in [options.case] if options.case else GOALS:
-        for what in [options.what] if options.what else ("call", "train"):
+    for case in options.case:
+        shape = SHAPES[case].toy() if options.toy else SHAPES[case]
+        shape = replace(shape, batch=options.batch or shape.batch)
+        for what in options.what:
             clock = time.process_time if options.cpu_time else time.perf_counter
-            seconds = measure(runs(case, what, device), options.rounds, device, clock)
-            for dtype, goal in zip(("float32", "bf16"), GOALS[case][what], strict=True):
+            cases = runs(shape, what, device, options.compile == "always")
+            flops = count_flops(cases["float32"][0]) if what == "train" else 0
+            seconds = measure(cases, options.rounds, device, clock)
+            for dtype, goal in zip(("float32", "bf16"), GOALS[case].get(what, (None, None)), strict=True):
                 ratios = [plain / fast for plain, fast in zip(seconds["plain"], seconds[dtype], strict=True)]
                 row = {
                     "case": case,
@@ -64,10 +121,16 @@ def main() -> None:
                     "highest": max(ratios),
                     "goal": goal,
                 }
+                if what == "train":
+                    row["flops_per_second"] = flops / row["seconds"]
+                    row["share_of_dense_rate"] = row["flops_per_second"] / (
+                        1 / statistics.median(seconds[f"dense {dtype}"])
+                    )
                 rows.append(row)
                 print(
                     f"{case:7} {what:6} {dtype:8} {row['plain_seconds']:7.3f} s -> {row['seconds']:7.3f} s: "
-                    f"{row['times_faster']:5.2f} times ({row['lowest']:.2f} to {row['highest']:.2f}), goal {goal}",
+                    f"{row['times_faster']:5.2f} times ({row['lowest']:.2f} to {row['highest']:.2f}), goal {goal}"
+                    + (f", {100 * row['share_of_dense_rate']:.0f}% of the dense rate" if what == "train" else ""),
                     flush=True,
                 )
     if options.out:
@@ -75,21 +138,18 @@ def main() -> None:
         options.out.write_text(json.dumps({**facts, "rows": rows}, indent=2) + "\n")
 
 
-def runs(case: str, what: str, device: torch.device) -> dict[str, Case]:
+def runs(shape: Shape, what: str, device: torch.device, compiled: bool) -> dict[str, Case]:
     """What is timed: the plain path, and mcvd in float32 and bf16."""
     torch.manual_seed(0)
-    if case == "concat":
-        block, batch, channels, side = FrameBlock(past=5, current=5), 4, 1, 64
-        net = UNet(block, channels, width=64, multipliers=(1, 2, 3, 4), conditioning=Concat())
-    else:
-        block, batch, channels, side = FrameBlock(past=2, current=5), 1, 3, 128
-        net = UNet(block, channels, multipliers=(1, 1, 2, 3, 4), attention_levels=(2, 3, 4), conditioning=SPATIN(128))
-    net = net.to(device)
-    past = torch.randn(batch, block.past, channels, side, side, device=device)
-    noisy = torch.randn(batch, block.current, channels, side, side, device=device)
+    block, batch, frame = shape.block, shape.batch, (shape.channels, shape.side, shape.side)
+    model = shape.model(device)
+    denoiser, net = model.denoiser, model.denoiser.net
+    past = torch.randn(batch, block.past, *frame, device=device)
+    noisy = torch.randn(batch, block.current, *frame, device=device)
     condition = Condition.visible(past, past[:, :0])
     t = torch.tensor(0.5, device=device).expand(batch)
-    denoiser = Denoiser(net, LinearBeta())
+    if what == "sample":
+        return sampled(model, past, noisy, condition, compiled)
     if what == "call":
         net.eval()
         label = torch.full((batch,), 500.0, device=device)
@@ -103,8 +163,12 @@ def runs(case: str, what: str, device: torch.device) -> dict[str, Case]:
                 denoise = denoiser.bind(condition)
             scope = torch.autocast(device.type, torch.bfloat16, enabled=bf16)
 
-            def call() -> None:
-                with torch.inference_mode(), scope:  # entered once a trajectory: the weights are cast once
+            def call() -> None:  # autocast is entered once a trajectory: the weights are cast once
+                with (
+                    torch.inference_mode(),
+                    scope,
+                    denoiser.compiled(compiled, "reduce-overhead"),
+                ):
                     for _ in range(NUM_CALLS):
                         denoise(noisy, t)
 
@@ -123,7 +187,7 @@ def runs(case: str, what: str, device: torch.device) -> dict[str, Case]:
         return (plain_forward(net, noisy, label, condition.frames, condition.keep) - noisy).square().flatten(1).sum(1)
 
     def fast_loss(bf16: bool) -> torch.Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16), denoiser.compiled(compiled):
             return denoiser.loss(noisy, condition, t, noisy)
 
     slow, quick = torch.optim.Adam(net.parameters(), foreach=False), torch.optim.Adam(net.parameters(), fused=True)
@@ -131,7 +195,48 @@ def runs(case: str, what: str, device: torch.device) -> dict[str, Case]:
         "plain": (lambda: step(plain_loss, slow), 1),
         "float32": (lambda: step(lambda: fast_loss(False), quick), 1),
         "bf16": (lambda: step(lambda: fast_loss(True), quick), 1),
+        **{f"dense {name}": dense(dtype, device) for name, dtype in DTYPES.items()},
     }
+
+
+DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
+
+
+def dense(dtype: torch.dtype, device: torch.device) -> Case:
+    """A large matrix product, counted in FLOP: its "seconds" are seconds for each, see `measure`."""
+    side = 8192 if device.type == "cuda" else 1024
+    a = torch.randn(side, side, device=device, dtype=dtype)
+    return (lambda: a @ a), 2 * side**3
+
+
+def count_flops(run: Callable[[], object]) -> int:
+    """The arithmetic of one run, of products and convolutions alone."""
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()
+
+
+def sampled(
+    model: MCVD, past: torch.Tensor, noisy: torch.Tensor, condition: Condition, compiled: bool
+) -> dict[str, Case]:
+    """A future of 28 frames; of the plain path one block is timed, as all of them cost the same."""
+    net, num_blocks = model.denoiser.net, -(-NUM_FRAMES // noisy.shape[1])
+    shown = past.new_zeros(past.shape, dtype=torch.uint8)
+
+    @torch.inference_mode()
+    def plain() -> None:
+        def denoise(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+            noise = plain_forward(net, x, 1000 * (1 - t), condition.frames, condition.keep)
+            return clean_from_noise(x, noise, model.denoiser.schedule(t).like(x))
+
+        DDPM(num_steps=100)(denoise, noisy, model.denoiser.schedule)
+
+    def fast(precision: str) -> Callable[[], object]:
+        word = "always" if compiled else "never"
+        return lambda: model.predict(shown, NUM_FRAMES, precision=precision, compile=word, progress=False)
+
+    # Of the plain path `measure` gives the seconds of num_blocks blocks: 1 / num_blocks of a video was run.
+    return {"plain": (plain, 1 / num_blocks), "float32": (fast("float32"), 1), "bf16": (fast("bf16"), 1)}
 
 
 def measure(

@@ -43,7 +43,8 @@ class VideoData(LightningDataModule):
         stride: every how many frames of that rate one is taken.
         crop: "centre", or "random": where the training window lies in the scaled frame.
         flip: mirror half of the training clips, left and right exchanged.
-        batch_size: clips in a batch of one process.
+        batch_size: clips in a batch of one process; "auto" lets ``mcvd fit`` take the largest power of two that fits
+            into memory (and is 8 elsewhere).
         num_workers: worker processes of each loader.
         seed: the same seed gives the same training clips in the same order, whatever the number of workers.
         max_val_clips: how many validation clips to take, at most, evenly spread over the validation videos; null
@@ -84,7 +85,7 @@ class VideoData(LightningDataModule):
         stride: int = 1,
         crop: Literal["centre", "random"] = "centre",
         flip: bool = False,
-        batch_size: int = 8,
+        batch_size: int | Literal["auto"] = 8,
         num_workers: int = 2,
         seed: int = 0,
         max_val_clips: int | None = 64,
@@ -96,6 +97,7 @@ class VideoData(LightningDataModule):
         super().__init__()
         height_width = (size, size) if isinstance(size, int) else (size[0], size[1])
         self.spec = ClipSpec(num_frames, height_width, channels, frame_rate_hz, stride, crop, flip)
+        batch_size = 8 if batch_size == "auto" else batch_size
         for name, value, least in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0), ("seed", seed, 0)):
             if value < least:
                 raise ValueError(f"{name} must be {least} or more, got {value}")
@@ -224,12 +226,16 @@ class VideoData(LightningDataModule):
         return self.trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
 
     def state_dict(self) -> dict[str, int]:
-        """Where training stands, in clips and in batches; Lightning keeps it in checkpoints."""
-        return {"draws_done": self.count_draws(), "batches_done": self._count_batches()}
+        """Where training stands, in clips and in batches, and the batch size; Lightning keeps it in checkpoints."""
+        return {
+            "draws_done": self.count_draws(),
+            "batches_done": self._count_batches(),
+            "batch_size": self.batch_size,
+        }
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Continue after the clips trained on when ``state_dict`` was taken."""
-        self._start = dict(state_dict)
+        self._start = {name: state_dict[name] for name in ("draws_done", "batches_done")}
 
 
 def _frame_rates(videos: AbstractVideos, used: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mcvd.nets.attention import Attention
 from mcvd.nets.conditioning import AbstractNorm, Maps
@@ -42,7 +43,9 @@ class Prepared:
 
     def convolve(self, layer: nn.Module, x: Tensor) -> Tensor:
         """``layer(x)``, where the layer is a convolution or nothing."""
-        return layer(x) if self.packed is None or not isinstance(layer, nn.Conv2d) else self.packed(layer, x)
+        if self.packed is None or torch.compiler.is_compiling() or not isinstance(layer, nn.Conv2d):
+            return layer(x)
+        return self.packed(layer, x)
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,15 @@ class Recipe:
         embedding_channels: of the time embedding.
         dropout: probability, before the last convolution of a block.
         head_channels: width of an attention head.
+        gradient_checkpointing: keep only what goes into a residual block for the backward pass, and compute the rest
+            again there.
     """
 
     norm: Callable[[int, int], AbstractNorm]
     embedding_channels: int
     dropout: float
     head_channels: int
+    gradient_checkpointing: bool
 
     def attention(self, channels: int, wanted: bool) -> nn.Module:
         """Attention where it is wanted, nothing elsewhere."""
@@ -97,9 +103,15 @@ class ResBlock(nn.Module):
         self.resample = {0: None, 1: downsample, -1: upsample}[out_level - level]
         reshapes = in_channels != out_channels or out_level != level
         self.skip = conv(in_channels, out_channels, size=1) if reshapes else nn.Identity()
+        self.gradient_checkpointing = recipe.gradient_checkpointing
 
     def forward(self, x: Tensor, embedding: Tensor, prepared: Prepared) -> Tensor:
         """(B * K, in_channels, h, w) -> (B * K, out_channels, ...); embedding (B * K or 1, E), activated."""
+        if self.gradient_checkpointing and torch.is_grad_enabled():
+            return checkpoint(self._compute, x, embedding, prepared, use_reentrant=False)
+        return self._compute(x, embedding, prepared)
+
+    def _compute(self, x: Tensor, embedding: Tensor, prepared: Prepared) -> Tensor:
         scale, shift = self.embed0(embedding).chunk(2, dim=1)
         h = silu(self.norm0(x, prepared.maps(self.norm0), scale, shift))
         if self.resample is not None:

@@ -143,6 +143,31 @@ def test_convolutions_start_with_the_variance_of_their_mean_fan():
     assert net.middle.attention.qkv.weight.std().item() == pytest.approx(math.sqrt(0.1 / 128), rel=0.02)
 
 
+@pytest.mark.parametrize("conditioning", [Concat(), SPATIN(8)], ids=str)
+def test_gradient_checkpointing_keeps_less_and_changes_no_gradient(conditioning):
+    kept = []
+
+    def keep(tensor):
+        if not isinstance(tensor, torch.nn.Parameter):
+            kept[-1][tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    gradients = []
+    for again in (False, True):
+        net = small(conditioning=conditioning, dropout=0.1, gradient_checkpointing=again).train()
+        context, mask, noisy, label = inputs()
+        torch.manual_seed(1)  # of the dropout
+        kept.append({})
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss = net(noisy, label, net.prepare(context, mask, hold=False)).square().sum()
+        loss.backward()
+        gradients.append([loss.detach()] + [weight.grad for weight in net.parameters() if weight.grad is not None])
+    assert len(gradients[0]) == len(gradients[1]) > 50
+    for plain, computed_again in zip(*gradients, strict=True):
+        torch.testing.assert_close(computed_again, plain, rtol=1e-5, atol=1e-6)
+    assert sum(kept[1].values()) < 0.4 * sum(kept[0].values())
+
+
 def test_past_embedding_tells_a_masked_past_and_refuses_a_mixed_one():
     net = small(past_embedding=True, conditioning=Concat(tell_mask=False))
     context, _, noisy, label = inputs(num_conditions=1)

@@ -1,0 +1,81 @@
+"""Before the first step of a training: how much memory it needs, whether that is there, and which batch fits."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+
+from mcvd.averaging import EMA
+from mcvd.data.module import VideoData
+from mcvd.memory import GIBIBYTE, TOLERANCE, TrainingMemory, free_bytes
+from mcvd.module import MCVD
+
+
+class FitsMemory(Callback):
+    """Tells what the training needs, refuses what surely does not fit, and chooses the batch size if asked to.
+
+    Args:
+        choose: take the largest power of two whose batch fits into the memory that is free, but no more
+            clips than there are; the same in all processes.
+        chosen: called with that batch size, before the run's config is written.
+    """
+
+    def __init__(self, choose: bool, chosen: Callable[[int], None]):
+        self.choose = choose
+        self.chosen = chosen
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """All that is here to be done."""
+        data, device = trainer.datamodule, trainer.strategy.root_device  # type: ignore[attr-defined]
+        assert isinstance(pl_module, MCVD) and isinstance(data, VideoData)
+        callbacks = trainer.callbacks  # type: ignore[attr-defined]
+        num_averages = sum(isinstance(callback, EMA) for callback in callbacks)
+        memory = TrainingMemory(
+            pl_module.denoiser,
+            pl_module.block,
+            (pl_module.channels, *pl_module.size),
+            device,
+            pl_module.optimizer,
+            trainer.precision_plugin.forward_context,
+            num_copies=num_averages + (trainer.world_size > 1),
+        )
+        free = free_bytes(device) // (trainer.num_devices if device.type == "cpu" else 1)
+        try:
+            if self.choose:
+                most = max(1, len(data.train_clips) // trainer.world_size)  # a step of each clip once
+                own = torch.tensor(memory.largest_batch(free, most), device=device)
+                data.batch_size = int(trainer.strategy.reduce(own, reduce_op="min"))
+            need = memory.at(max(1, data.batch_size))
+        except RuntimeError as error:  # a network of somebody else's, which cannot be played through
+            if self.choose:
+                raise ValueError(f"data.batch_size auto: this network's memory cannot be foreseen: {error}") from error
+            warnings.warn("this network's memory cannot be foreseen", stacklevel=2)
+            return
+        if data.batch_size == 0 or need / (1 + TOLERANCE) > free:
+            raise ValueError(_too_much(data.batch_size, need, free, memory))
+        if self.choose:
+            self.chosen(data.batch_size)
+        if trainer.is_global_zero:
+            told = f"--data.batch_size {data.batch_size}" + (" (chosen)" if self.choose else "")
+            print(f"this needs about {_size(need)} with {told}; {_size(free)} are free", file=sys.stdout, flush=True)
+
+
+def _too_much(batch_size: int, need: int, free: int, memory: TrainingMemory) -> str:
+    fitting = memory.largest_batch(free) if batch_size else 0
+    instead = (
+        f"--data.batch_size {fitting} fits (with --trainer.accumulate_grad_batches, steps of as many clips)"
+        if fitting
+        else "not even one clip fits: take --model.net.init_args.gradient_checkpointing true, "
+        "--trainer.precision bf16-mixed, smaller frames or a narrower network"
+    )
+    told = f"--data.batch_size {batch_size}" if batch_size else "a single clip"
+    return f"training with {told} needs about {_size(need)} of memory, and {_size(free)} are free: {instead}"
+
+
+def _size(num_bytes: int) -> str:
+    unit, name = (GIBIBYTE, "GiB") if num_bytes >= GIBIBYTE else (GIBIBYTE >> 10, "MiB")
+    return f"{num_bytes / unit:.3g} {name}"
