@@ -33,8 +33,9 @@ class FitsMemory(Callback):
             return
         if pl_module.device.type == "cpu":
             free //= trainer.world_size  # shared by all processes
+        shape = (pl_module.block.num_frames, pl_module.channels, *pl_module.size)
         with trainer.precision_plugin.train_step_context():
-            each = kept_bytes(pl_module, data.train_clips[0]["video"].to(pl_module.device))
+            each = kept_bytes(pl_module, torch.zeros(shape, dtype=torch.uint8, device=pl_module.device))
         if each * data.batch_size > free:
             raise ValueError(
                 f"a batch of {data.batch_size} clips needs more than {each * data.batch_size / 1e9:.1f} GB of memory, "
