@@ -413,7 +413,9 @@ def cases_of(rows: list[Target], num_inputs: int, seed: int) -> list[Case]:
 
 
 def until_interrupted(found: Iterator) -> Iterator:
-    """What an iterator gives, up to Ctrl-C: a long run that is stopped still has its table."""
+    """What an iterator gives, up to Ctrl-C or SIGTERM: a long run that is stopped still has its table."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)  # in the background of a shell SIGINT is ignored
     with contextlib.suppress(KeyboardInterrupt):
         yield from found
 
