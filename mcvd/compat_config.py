@@ -90,6 +90,7 @@ def translate_config(choices: Mapping[str, Any]) -> dict[str, Any]:
                 "dropout": model.number("dropout", 0.0),
                 "conditioning": _conditioning(model),
                 "past_embedding": model.flag("cond_emb", False),
+                "gradient_checkpointing": False,
             },
         },
         "schedule": _schedule(model),
