@@ -91,6 +91,7 @@ def translate_config(choices: Mapping[str, Any]) -> dict[str, Any]:
                 "conditioning": _conditioning(model),
                 "past_embedding": model.flag("cond_emb", False),
                 "compose": False,
+                "gradient_checkpointing": False,
             },
         },
         "schedule": _schedule(model),

@@ -136,6 +136,11 @@ class MCVD(LightningModule):
         if self.trainer.precision == "bf16-mixed" and gradient_clip_algorithm in (None, "norm"):
             if gradient_clip_val:
                 clip_grad_norm_(self.parameters(), gradient_clip_val)
+        elif gradient_clip_val and self.trainer.precision == "16-mixed" and optimizer.defaults.get("fused"):
+            raise ValueError(
+                "16-mixed cannot clip the gradients of a fused optimiser: take --trainer.precision bf16-mixed, or give "
+                "model.optimizer the init_args {fused: false}"
+            )
         else:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 

@@ -252,6 +252,15 @@ def test_mixed_precision_trains_on_a_cpu(config, tmp_path):
     assert all(value.dtype == torch.float32 for value in checkpoint["state_dict"].values())
 
 
+def test_accumulated_gradients_are_those_of_the_larger_batch(config, tmp_path):
+    short = ["--trainer.max_steps=3", "--model.net.init_args.dropout=0"]
+    large = fit(config, tmp_path / "large", "--data.batch_size=4", *short)
+    small = fit(config, tmp_path / "small", "--trainer.accumulate_grad_batches=2", *short)
+    assert large["VideoData"]["draws_done"] == small["VideoData"]["draws_done"] == 12
+    for name, value in large["current_model_state"].items():
+        torch.testing.assert_close(small["current_model_state"][name], value, rtol=0, atol=1e-5)
+
+
 def test_two_processes_train_on_the_clips_of_one_and_share_a_folder(config, whole, tmp_path):
     options = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_size", "1"]
     process = start(config, tmp_path, *options, "--preview.every_n_steps", "6", "--model.net.init_args.dropout", "0")

@@ -44,13 +44,13 @@ def test_what_is_foreseen_lies_between_what_backward_keeps_and_twice_that():
 def test_moments_of_the_optimiser_and_copies_of_the_weights_count():
     model = tiny_model()
     weights = sum(weight.nbytes for weight in model.parameters())
-    with_moments, without = memory(model).at(2), memory(model, sgd).at(2)
+    with_moments, without = memory(model).at(16), memory(model, sgd).at(16)
     assert with_moments - without == pytest.approx(2 * weights, rel=1e-2)
 
 
 def test_the_model_is_as_before():
     model = tiny_model()
-    memory(model).at(1)
+    memory(model).at(16)
     assert not model.denoiser.training
     assert all(weight.grad is None and weight.device == CPU for weight in model.parameters())
 
