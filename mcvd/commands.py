@@ -178,8 +178,10 @@ def data(action: str, path: str, root: str | None = None, rate: float | None = N
         found = scoring_data(path if is_recipe else None, None if is_recipe else path, facts)
     except FileNotFoundError as error:
         raise VideoError(f"training cannot start: {error}") from None
-    works: dict[str, Callable[..., None]] = {"check": _check_data, "pack": _pack_data}
-    works[action](found, **options)
+    if action == "pack":
+        _pack_data(found, **options)
+    else:
+        _check_data(found, **options)
 
 
 def _check_data(found: VideoData, preview: str | None = None, json: bool = False) -> None:
