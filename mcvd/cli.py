@@ -38,6 +38,7 @@ EXAMPLES = {
   mcvd fvd test_videos made_videos --random-i3d 0       (no weights needed; not FVD, and not called so)""",
     "data": """examples:
   mcvd data check videos --preview preview.png
+  mcvd data check videos --config configs/small.yaml
   mcvd data check datasets/kth/data.yaml --num-frames 20""",
     "convert": """example:
   mcvd convert checkpoint_700000.pt --config config.yml --out smmnist""",
@@ -274,6 +275,9 @@ def _add_data(add: Add) -> None:
     action.add_argument("--size", type=_positive, metavar="S", help="height and width of a clip (default: 64)")
     action.add_argument("--batch-size", type=_positive, metavar="B", help="clips in a batch (default: 8)")
     action.add_argument("--rate", type=float, metavar="HZ", help="read by time at this rate (default: every frame)")
+    text = "also tell memory and time of this training (a YAML of mcvd fit); clips are as its model needs them"
+    action.add_argument("--config", metavar="CONFIG", help=text)
+    action.add_argument("--device", help="for --config: cpu, cuda, ... (default: the best there is)")
     action.add_argument("--json", action="store_true", help="for scripts")
     action.add_argument("--preview", metavar="FILE.png", help="write a sheet of some training clips")
     action = actions.add_parser(

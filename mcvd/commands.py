@@ -31,6 +31,7 @@ from mcvd.work import kept_work, work_folder
 
 if TYPE_CHECKING:
     from mcvd.data.module import VideoData
+    from mcvd.training_cost import PlannedTraining
 
 
 def predict(processes: int = 1, **options: Any) -> None:
@@ -167,13 +168,30 @@ def fvd(
     print(dumps(result, indent=2) if json else format_distance(result))
 
 
-def data(action: str, path: str, root: str | None = None, rate: float | None = None, **options: Any) -> None:
+def data(
+    action: str,
+    path: str,
+    root: str | None = None,
+    rate: float | None = None,
+    config: str | None = None,
+    batch_size: int | None = None,
+    device: str | None = None,
+    **options: Any,
+) -> None:
     """``mcvd data check`` and ``mcvd data pack``."""
     if not Path(path).exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     is_recipe = Path(path).suffix.lower() in (".yaml", ".yml")
-    facts = {"frame_rate_hz": rate} | ({"root": root} if is_recipe else {})
-    facts |= {name: options.pop(name, None) for name in ("num_frames", "size", "channels", "batch_size")}
+    facts: dict[str, Any] = {"frame_rate_hz": rate, "batch_size": batch_size} | ({"root": root} if is_recipe else {})
+    facts |= {name: options.pop(name, None) for name in ("num_frames", "size", "channels")}
+    planned = None
+    if config:
+        from mcvd.training_cost import planned_training
+
+        planned = planned_training(config, batch_size, device_of(device))
+        model = planned.model
+        facts |= {"num_frames": model.block.num_frames, "size": model.size, "channels": model.channels}
+        facts["batch_size"] = planned.batch_size
     try:
         found = scoring_data(path if is_recipe else None, None if is_recipe else path, facts)
     except FileNotFoundError as error:
@@ -181,13 +199,19 @@ def data(action: str, path: str, root: str | None = None, rate: float | None = N
     if action == "pack":
         _pack_data(found, **options)
     else:
-        _check_data(found, **options)
+        _check_data(found, planned, **options)
 
 
-def _check_data(found: VideoData, preview: str | None = None, json: bool = False) -> None:
+def _check_data(
+    found: VideoData, planned: PlannedTraining | None, preview: str | None = None, json: bool = False
+) -> None:
     from mcvd.data.check import check_data, write_preview
 
     report = check_data(found)
+    if planned and report.clips:
+        lines, problem = planned.cost(report.clips)
+        report.lines += lines
+        report.problem = report.problem or problem
     if json:
         print(dumps({"ready": not report.problem, "problem": report.problem, "lines": report.lines}, indent=2))
     else:

@@ -18,7 +18,8 @@ FLOORS = [
     {"rollout"},
     {"generation"},
     {"module", "info", "memory", "model_card", "api"},
-    {"averaging", "checkpoints", "batch_size", "quick_training", "preview", "progress", "runs", "skipping", "stopping"},
+    {"averaging", "checkpoints", "batch_size", "quick_training", "preview", "progress", "runs", "skipping", "stopping"}
+    | {"training_cost"},
     {"processes"},
     {"evaluate", "gallery", "made", "fvd_folders", "protocols", "card", "card_page", "compare"},
     {"fit", "demo", "studio"},

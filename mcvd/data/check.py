@@ -141,8 +141,7 @@ def _look_at_clips(data: VideoData, report: Report) -> None:
         report.lines.append(f"warning: clips of {int((train.failures > 0).sum())} videos could not be read")
     batch = data.batch_size * report.clips[0].numel()
     report.lines += [
-        f"memory: a batch of {data.batch_size} is {batch / 1e6:.2f} MB as bytes, {4 * batch / 1e6:.2f} MB as float32 "
-        "(weights and activations of the model come on top)",
+        f"memory: a batch of {data.batch_size} is {batch / 1e6:.2f} MB as bytes, {4 * batch / 1e6:.2f} MB as float32",
         f"reading: {1e3 * each:.1f} ms a clip in one process (mean of {len(report.clips)}, opening included), so about "
         f"{1e3 * each * data.batch_size / max(1, data.num_workers):.0f} ms a batch with {data.num_workers} workers: "
         "a training step cannot be shorter than that",
