@@ -90,7 +90,6 @@ def translate_config(choices: Mapping[str, Any]) -> dict[str, Any]:
                 "dropout": model.number("dropout", 0.0),
                 "conditioning": _conditioning(model),
                 "past_embedding": model.flag("cond_emb", False),
-                "compose": False,
                 "gradient_checkpointing": False,
             },
         },

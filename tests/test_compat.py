@@ -65,7 +65,7 @@ def test_the_configuration_says_what_the_model_is():
         "conditioning": {
             "class_path": "mcvd.nets.SPATIN", "init_args": {"width": 8, "tell_mask": False, "tell_noise": False},
         },
-        "past_embedding": True,
+        "past_embedding": True, "gradient_checkpointing": False,
     }  # fmt: skip
     assert config["masking"] == {"p_past": 0.5, "p_future": 0.5, "tied": True, "p_partial": 0.0}
     assert config["schedule"]["init_args"] == {"num_steps": 100, "beta_min": 0.0001, "beta_max": 0.02}

@@ -39,5 +39,5 @@ def test_the_switch_for_deterministic_algorithms_is_set_and_changes_nothing_on_a
         on = train("on", "--trainer.deterministic=true")
     finally:
         torch.use_deterministic_algorithms(before)
-    assert seen == [True] * 4
+    assert len(seen) >= 4 and all(seen)
     assert_same_run(on, train("off"))

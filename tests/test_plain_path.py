@@ -18,7 +18,7 @@ def network(conditioning):
     torch.manual_seed(0)
     block = FrameBlock(past=2, current=2, future=1)
     options = {"width": 16, "multipliers": (1, 2, 2), "attention_levels": (1, 2), "head_channels": 16}
-    net = UNet(block, conditioning=conditioning, compose=True, **options)
+    net = UNet(block, conditioning=conditioning, **options)
     for parameter in net.parameters():
         if parameter.ndim > 1 and parameter.abs().max() < 1e-3:  # those that start at almost nothing
             torch.nn.init.normal_(parameter, std=0.05)

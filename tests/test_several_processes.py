@@ -24,7 +24,7 @@ from mcvd.module import MCVD
 from mcvd.processes import run_in_processes
 from mcvd.samplers import DDIM
 
-LIMIT_SECONDS = 60
+LIMIT_SECONDS = 180
 GLOBAL_BATCH = 6
 
 

@@ -58,13 +58,7 @@ def plain_forward(net: UNet, noisy: Tensor, label: Tensor, context: Tensor, keep
         if up.upsample is not None:
             h = _block(up.upsample, h, embedding, planes)
     h = F.silu(_norm(net.final_norm, h, planes))
-    drawn = net.last(h).unflatten(1, noisy.shape[1:3])
-    if net.shares is None:
-        return drawn
-    shares = 8 * net.shares(h).unflatten(1, (noisy.shape[1], -1))
-    shares[:, :, 2:] = shares[:, :, 2:].masked_fill(~keep[:, None, :, None, None], -math.inf)
-    sources = [drawn, noisy, *(frame[:, None].expand_as(drawn) for frame in context.unbind(1))]
-    return torch.einsum("bnshw,bnschw->bnchw", shares.softmax(2), torch.stack(sources, 2))
+    return net.last(h).unflatten(1, noisy.shape[1:3])
 
 
 def _embed(net: UNet, label: Tensor) -> Tensor:

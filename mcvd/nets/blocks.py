@@ -23,7 +23,6 @@ class Prepared:
 
     Args:
         planes: (B, Q, H, W), the context frames and masks.
-        keep: bool (B, P + F), True where a context frame is visible.
         first: (B, width, H, W), the conditioning half of the first convolution, or None.
         embedding: (B, E), what is joined to the time embedding, or None.
         held: maps kept for norms; those of other norms are computed when asked for and not kept.
@@ -31,7 +30,6 @@ class Prepared:
     """
 
     planes: Tensor
-    keep: Tensor
     first: Tensor | None
     embedding: Tensor | None
     held: Mapping[AbstractNorm, Maps | None]

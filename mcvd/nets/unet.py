@@ -16,9 +16,6 @@ from mcvd.nets.conditioning import AbstractConditioning, AbstractNorm, Concat, M
 from mcvd.nets.layers import TINY, conv, linear, silu
 from mcvd.nets.packed import PackedConvolutions
 
-# Shares are drawn in units of this before their softmax: in smaller ones they would hardly be learnt.
-_SHARES_UNIT = 8.0
-
 
 class UNet(nn.Module):
     """The published MCVD network (NCSN++ family, arXiv 2011.13456, conditioned as in arXiv 2205.09853).
@@ -34,9 +31,6 @@ class UNet(nn.Module):
         dropout: probability, inside residual blocks.
         conditioning: how the context enters, `Concat` or `SPATIN`.
         past_embedding: tell whether the past is visible through the time embedding, as some published models do.
-        compose: make each pixel a weighted mean of what the network draws, of the noisy frame and of the visible frames
-            of the context, with weights that it draws too (after Finn et al. 2016, arXiv 1605.07157): what stands
-            still is copied, not painted anew. For networks that predict clean frames.
         gradient_checkpointing: training forgets what is inside residual blocks and computes it again in the backward
             pass: less memory, a longer step, the same gradients.
 
@@ -62,7 +56,6 @@ class UNet(nn.Module):
         dropout: float = 0.0,
         conditioning: AbstractConditioning = Concat(),
         past_embedding: bool = False,
-        compose: bool = False,
         gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__()
@@ -101,7 +94,6 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(reversed(up))  # indexed by level, as the way down
         self.final_norm = conditioning.norm(num_planes, h, level=0, final=True)
         self.last = conv(h, noisy_planes, scale=TINY)
-        self.shares = _shares(h, block) if compose else None
 
     def check_size(self, height: int, width: int) -> None:
         """Raise ValueError if frames of this size cannot be halved as often as the network has levels."""
@@ -158,7 +150,6 @@ class UNet(nn.Module):
         weight = self.first.weight[:, noisy_planes:]
         return Prepared(
             planes=planes,
-            keep=keep,
             first=F.conv2d(planes, weight, padding=1) if weight.shape[1] else None,
             embedding=None if self.past_embedding is None else self._embed_past(keep_past, check=hold),
             held={norm: _held(norm.maps(planes)) for norm in self._norms()} if hold else {},
@@ -195,24 +186,7 @@ class UNet(nn.Module):
         for up in reversed(self.up):
             h = up(h, embedding, prepared, skips)
         h = silu(self.final_norm(h, prepared.maps(self.final_norm)))
-        output = prepared.convolve(self.last, h).unflatten(1, noisy.shape[1:3]).to(noisy.dtype)
-        return (
-            output if self.shares is None else self._compose(output, noisy, prepared.convolve(self.shares, h), prepared)
-        )
-
-    def _compose(self, drawn: Tensor, noisy: Tensor, shares: Tensor, prepared: Prepared) -> Tensor:
-        """The weighted mean, as ``drawn`` (B * K, N, C, H, W); shares (B * K, N * (2 + P + F), H, W) before softmax."""
-        num_samples = len(noisy) // len(prepared.planes)
-        keep = prepared.keep.repeat_interleave(num_samples, dim=0)
-        frames = prepared.planes[:, : keep.shape[1] * self.channels].unflatten(1, (-1, self.channels))
-        frames = frames.to(noisy.dtype).repeat_interleave(num_samples, dim=0)  # (B * K, P + F, C, H, W)
-        shares = _SHARES_UNIT * shares.to(noisy.dtype).unflatten(1, (self.block.current, -1))
-        usable = F.pad(keep, (2, 0), value=True)[:, None, :, None, None]
-        shares = shares.masked_fill(~usable, -math.inf).softmax(dim=2)[:, :, :, None]  # (B * K, N, 2 + P + F, 1, H, W)
-        mean = shares[:, :, 0] * drawn + shares[:, :, 1] * noisy
-        for i in range(keep.shape[1]):
-            mean = mean + shares[:, :, 2 + i] * frames[:, i : i + 1]
-        return mean
+        return prepared.convolve(self.last, h).unflatten(1, noisy.shape[1:3]).to(noisy.dtype)
 
     def _packed(self) -> PackedConvolutions | None:
         weight = self.last.weight
@@ -250,15 +224,6 @@ class UNet(nn.Module):
         if check and not torch.equal(visible, keep.any(dim=1)):
             raise ValueError("past_embedding tells one bit per sample: its past must be visible or masked as a whole")
         return self.past_embedding(visible.long())  # type: ignore[misc]
-
-
-def _shares(channels: int, block: FrameBlock) -> nn.Conv2d:
-    """Draws how much of each pixel comes from where; at first most from what is drawn."""
-    shares = conv(channels, block.current * (2 + block.num_context), scale=TINY)
-    bias = torch.zeros(block.current, 2 + block.num_context)
-    bias[:, 0] = 2 / _SHARES_UNIT
-    shares.bias = nn.Parameter(bias.flatten())
-    return shares
 
 
 def _held(maps: Maps | None) -> Maps | None:

@@ -86,7 +86,7 @@ def test_a_limit_on_the_size_of_files_is_as_a_full_disk(config, tmp_path):
 def test_a_read_only_disk_is_refused_before_any_step(config, small_disk, tmp_path):
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     assert not train(config, tmp_path / "logs", f"--trainer.default_root_dir={small_disk}/runs")
-    (line,) = told(tmp_path / "logs").splitlines()
+    *_, line = told(tmp_path / "logs").splitlines()
     assert line.startswith("mcvd: ") and "Read-only file system" in line and str(small_disk) in line
 
 
@@ -103,7 +103,7 @@ def test_a_folder_of_somebody_else_is_refused_before_any_step(config, tmp_path):
         os.setuid(65534)
 
     assert not train(config, tmp_path / "logs", f"--trainer.default_root_dir={locked}", prepare=become_nobody)
-    (line,) = told(tmp_path / "logs").splitlines()
+    *_, line = told(tmp_path / "logs").splitlines()
     assert line.startswith("mcvd: ") and "Permission denied" in line and str(locked) in line
 
 

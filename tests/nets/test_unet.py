@@ -40,7 +40,7 @@ def test_held_maps_change_nothing(conditioning):
 
 
 @pytest.mark.parametrize("conditioning", CONDITIONINGS, ids=str)
-@pytest.mark.parametrize("option", ["plain", "past_embedding", "compose"])
+@pytest.mark.parametrize("option", ["plain", "past_embedding"])
 def test_samples_of_a_condition_are_as_if_alone(conditioning, option):
     net = small(conditioning=conditioning, **({} if option == "plain" else {option: True})).double()
     context, keep, noisy, label = inputs(num_conditions=2, num_samples=3)
@@ -55,14 +55,14 @@ def test_samples_of_a_condition_are_as_if_alone(conditioning, option):
 
 @pytest.mark.parametrize("conditioning", CONDITIONINGS, ids=str)
 def test_gradients_flow_to_all_parameters(conditioning):
-    net = small(conditioning=conditioning, past_embedding=True, compose=True, dropout=0.1).train()
+    net = small(conditioning=conditioning, past_embedding=True, dropout=0.1).train()
     run(net, *inputs()).square().mean().backward()
     assert [name for name, each in net.named_parameters() if each.grad is None or not each.grad.any()] == []
 
 
 @pytest.mark.parametrize("conditioning", CONDITIONINGS, ids=str)
 def test_gradients_are_those_of_finite_differences(conditioning):
-    net = small(conditioning=conditioning, width=4, attention_levels=(), compose=True).double()
+    net = small(conditioning=conditioning, width=4, attention_levels=()).double()
     context, keep, noisy, label = inputs(num_conditions=1, num_samples=2, height=2, width=2, channels=3)
     arguments = (context.double().requires_grad_(), noisy.double().requires_grad_())
     assert torch.autograd.gradcheck(lambda c, n: run(net, c, keep, n, label.double()), arguments, fast_mode=True)
@@ -109,17 +109,6 @@ def test_a_new_network_says_almost_nothing():
 def test_frames_of_one_channel_and_a_plain_stack_of_levels():
     net = small(channels=1, multipliers=(1, 1, 2), attention_levels=())
     assert run(net, *inputs(height=4, width=8, channels=1)).shape == (2, 3, 1, 4, 8)
-
-
-def test_a_composed_frame_can_be_a_copy_and_never_of_a_hidden_one():
-    net = small(awake=False, compose=True)
-    context, keep, noisy, label = inputs()  # the future frame is hidden
-    with torch.no_grad():
-        net.shares.bias.view(3, 5)[:, 2] = 5  # the first past frame
-        net.shares.bias.view(3, 5)[:, 4] = 9  # the hidden one
-    with torch.autocast("cpu", torch.bfloat16):  # which alone would round the pixels
-        copied = run(net, context, keep, noisy, label)
-    torch.testing.assert_close(copied, context[:, :1].expand(-1, 3, -1, -1, -1), atol=1e-4, rtol=0)
 
 
 def test_names_say_where_a_weight_is():
