@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mcvd.frames import Condition, FrameBlock, model_from_pixels, pixels_from_model
+from mcvd.frames import MAX_FRAMES, Condition, FrameBlock, model_from_pixels, pixels_from_model
 
 
 def test_pixels_survive_the_round_trip():
@@ -38,6 +38,17 @@ def test_impossible_blocks_are_refused(wrong):
 def test_a_video_of_another_length_does_not_split():
     with pytest.raises(ValueError, match="expected"):
         FrameBlock(1, 1).split(torch.rand(1, 3, 1, 4, 4))
+
+
+def test_a_video_without_a_batch_does_not_split():
+    with pytest.raises(ValueError, match="expected"):
+        FrameBlock(1, 2).split(torch.zeros(5, 3, 4, 4))
+
+
+def test_the_longest_block_is_allowed_and_one_more_frame_is_not():
+    assert FrameBlock(0, MAX_FRAMES).num_frames == MAX_FRAMES
+    with pytest.raises(ValueError):
+        FrameBlock(1, MAX_FRAMES)
 
 
 def test_masked_frames_have_no_influence_even_when_they_are_nan():

@@ -164,6 +164,22 @@ class TestTasksThatAreRefused:
             check_task(FrameBlock(2, 5), PREDICT, 2, 0, 0)
 
 
+def test_a_part_of_the_past_is_enough_for_a_model_that_was_trained_with_parts():
+    block, half = FrameBlock(4, 2), 0.5
+    check_task(block, Masking(p_past=0, p_future=1, p_partial=half), 2, 0, 2)
+    with pytest.raises(ValueError, match="needs 4 past frames, got 2"):
+        check_task(block, Masking(p_past=0, p_future=1), 2, 0, 2)
+
+
+def test_overlap_reaches_to_the_longest_context_and_no_further():
+    block = FrameBlock(4, 2, 3)
+    (step,) = plan(block, 9, 9, 2, overlap=4)
+    assert (len(step.past), len(step.future)) == (4, 3)
+    for wrong in (0, 5):
+        with pytest.raises(ValueError, match="overlap must be 1 to 4"):
+            list(plan(block, 9, 9, 2, overlap=wrong))
+
+
 def test_a_model_with_free_masks_does_everything():
     block, free = FrameBlock(2, 5, 2), Masking(0.5, 0.5)
     for num_past, num_future in ((2, 0), (0, 2), (2, 2), (0, 0)):

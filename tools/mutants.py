@@ -37,16 +37,16 @@ ALL_SAMPLERS = ["tests/samplers"]
 TESTS = {
     "mcvd/frames.py": (["tests/test_frames.py", *LAWS],),
     "mcvd/masking.py": (["tests/test_masking.py", *LAWS],),
-    "mcvd/noise.py": (["tests/test_noise.py", *LAWS],),
+    "mcvd/noise.py": (["tests/test_noise.py", *LAWS], ["tests/samplers/test_variance_exploding.py"]),
     "mcvd/rollout.py": (["tests/test_rollout.py", *LAWS],),
     "mcvd/metrics/frechet.py": (["tests/metrics/test_frechet.py"],),
     "mcvd/samplers/base.py": (["tests/samplers", "-k", "DDIM"], ALL_SAMPLERS),
-    "mcvd/samplers/multistep.py": (["tests/samplers", "-k", "UniPC or DPMSolver"],),
+    "mcvd/samplers/multistep.py": (["tests/samplers", "-k", "UniPC or DPMSolver"], ALL_SAMPLERS),
     "mcvd/samplers/spacing.py": (["tests/samplers/test_spacing.py"], ALL_SAMPLERS),
     "mcvd/samplers/named.py": (["tests/test_cli.py", "-k", "sampler"],),
     "mcvd/samplers/default.py": (["tests/test_module.py", "-k", "sampler or default"],),
 } | {
-    f"mcvd/samplers/{name}.py": (["tests/samplers", "-k", words],)
+    f"mcvd/samplers/{name}.py": (["tests/samplers", "-k", words], ALL_SAMPLERS)
     for name, words in {
         "adaptive_sde": "Adaptive",
         "annealed_langevin": "Annealed",

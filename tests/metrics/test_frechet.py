@@ -54,6 +54,12 @@ def test_distance_of_commuting_gaussians_has_a_closed_form():
     assert frechet_distance(mean, a.diag(), 0 * mean, b.diag()).item() == pytest.approx(expected)
 
 
+def test_a_single_negative_eigenvalue_is_refused():
+    mean, cov = torch.zeros(2).double(), torch.tensor([1.0, -0.5]).double().diag()
+    with pytest.raises(ValueError, match=r"eigenvalue -0\.5"):
+        frechet_distance(mean, cov, mean, cov)
+
+
 def test_distance_is_symmetric_and_blind_to_rotations():
     a, b = features(50, 80, 0), features(60, 80, 1)
     turn = torch.linalg.qr(torch.randn(80, 80, dtype=torch.float64, generator=torch.Generator().manual_seed(2))).Q

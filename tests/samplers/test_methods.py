@@ -120,6 +120,30 @@ def test_churn_is_limited_to_its_range():
     assert not torch.allclose(Heun(20, s_churn=10)(NARROW, start, SCHEDULE, seeded()), calm)
 
 
+def test_churn_asks_the_network_at_a_noise_level_that_is_higher_by_its_share():
+    """EDM, algorithm 2: s_hat = (1 + S_churn / N) * s."""
+    asked = {}
+    for churn in (0.0, 2.0):
+        times = []
+
+        def denoise(x, t, times=times):
+            times.append(t[0].item())
+            return NARROW(x, t)
+
+        Heun(20, s_churn=churn)(denoise, noise(1, 16), SCHEDULE, seeded())
+        at = SCHEDULE(time(times[::2]))
+        asked[churn] = at.sigma / at.alpha
+    ratio = asked[2.0] / asked[0.0]
+    torch.testing.assert_close(ratio[1:], torch.full_like(ratio[1:], 1.1), rtol=1e-6, atol=0)
+    assert ratio[0] == pytest.approx(1)  # the network knows nothing noisier than the start
+
+
+def test_the_published_last_call_is_counted():
+    for published in (False, True):
+        sampler = DDPM(num_steps=7, published_final_denoise=published)
+        assert count_calls(sampler, NARROW, noise(1, 4)) == sampler.num_calls == 7 + published
+
+
 def test_a_smaller_tolerance_costs_calls_and_brings_accuracy():
     truth = sampler_errors.quantiles(4000)
     (rough, few), (fine, many) = (sampler_errors.error(AdaptiveSDE(tol), SCHEDULE, truth) for tol in (0.5, 0.05))
@@ -153,6 +177,26 @@ def test_without_corrections_the_predictor_is_ddpm():
     assert torch.equal(plain, DDPM(10)(NARROW, start, SCHEDULE, seeded()))
 
 
+def test_a_correction_is_a_step_of_langevin_dynamics():
+    """Song et al. 2021, algorithm 5, in their letters: x + eps * g + sqrt(2 eps) * z, eps = 2 (r |z| / |g|)^2."""
+    sampler, start = PredictorCorrector(4, clip=False, signal_to_noise=0.1), noise(2, 64)
+    found = sampler(NARROW, start, SCHEDULE, seeded())
+    draw, x = seeded(), start
+    for i in range(4):
+        here, there = (SCHEDULE(torch.full((2,), 1 - k / 4, dtype=torch.float64)).like(x) for k in (i, i + 1))
+        t = torch.full((2,), 1 - (i + 1) / 4, dtype=torch.float64)
+        of_clean, of_state, fresh = posterior(here, there)
+        x = of_clean * NARROW(x, t + 1 / 4) + of_state * x
+        if i < 3:
+            x = x + fresh * draw(x)
+            g = (there.alpha * NARROW(x, t) - x) / there.sigma**2
+            z = draw(x)
+            eps = 2 * (0.1 * z.norm(dim=1, keepdim=True) / g.norm(dim=1, keepdim=True)) ** 2
+            assert (eps < there.sigma**2).all()
+            x = x + eps * g + (2 * eps).sqrt() * z
+    torch.testing.assert_close(found, x)
+
+
 def test_corrections_help_where_steps_are_few():
     truth = sampler_errors.quantiles(4000)
     plain, corrected = (
@@ -166,10 +210,14 @@ def test_corrections_help_where_steps_are_few():
     [
         lambda: DPMSolverPP(order=1),
         lambda: DPMSolverPP(threshold=1.5),
+        lambda: DPMSolverPP(threshold=-0.5),
         lambda: UniPC(order=4),
         lambda: Heun(s_churn=-1),
+        lambda: Heun(s_noise=-0.5),
+        lambda: Heun(s_min=2.0, s_max=1.0),
         lambda: AdaptiveSDE(tolerance=0),
         lambda: SDEDPMSolverPP(eta=-0.1),
+        lambda: AdaptiveSDE(absolute_tolerance=-1.0),
         lambda: PredictorCorrector(signal_to_noise=0),
     ],
 )
