@@ -16,11 +16,11 @@ import psutil
 
 
 def held_bytes(process: psutil.Process) -> int:
-    """Memory of its own that a process and its descendants hold (USS), in bytes; what they share is not counted."""
+    """Memory that a process and its descendants hold, in bytes; what they share counts once (PSS, Linux)."""
     total = 0
     for member in (process, *process.children(recursive=True)):
         try:
-            total += member.memory_full_info().uss
+            total += member.memory_full_info().pss
         except (psutil.NoSuchProcess, psutil.ZombieProcess):
             continue
     return total
