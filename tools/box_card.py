@@ -24,7 +24,6 @@ from mcvd.data.driving import DrivingScenes
 from mcvd.data.folder import VideoFolder
 from mcvd.data.module import VideoData
 from mcvd.evaluate import collect_clips, evaluate
-from mcvd.samplers.default import default_sampler
 from mcvd.wording import row_title
 
 UNSEEN_SEED = 2  # 0 trained, 1 validated
@@ -40,7 +39,7 @@ def main() -> None:
     parser.add_argument("--num-frames", type=int, help="frames to make (default: one block)")
     parser.add_argument("--num-clips", type=int, default=48)
     parser.add_argument("--num-samples", type=int, default=10)
-    parser.add_argument("--steps", type=int, default=20, help="network calls for each block, of the default sampler")
+    parser.add_argument("--steps", type=int, default=20, help="network calls for each block, of DDPM")
     parser.add_argument("--out", type=Path, help="also write all scores as JSON")
     args = parser.parse_args()
 
@@ -76,7 +75,7 @@ def score(model: mcvd.MCVD, clips: Tensor, task: str, num_frames: int, num_sampl
         for row, video in videos.items():
             sharpness.setdefault(row, []).append(detail_and_edges(video, truth))
 
-    sampler = default_sampler(num_steps=steps)
+    sampler = mcvd.samplers.DDPM(num_steps=steps)
     scores = evaluate(
         model, clips, task, num_frames=num_frames, num_samples=num_samples, sampler=sampler, progress=True, watch=watch
     )

@@ -187,8 +187,9 @@ class CachedVideos(AbstractVideos):
 
     def _take(self, index: int, entry: Path, room: _Room, wait: bool) -> bool:
         num_frames = len(self.times_seconds(index))
-        if _open(entry, num_frames) is None:
-            with _lock(entry.with_suffix(".lock"), wait) as locked:
+        lock = entry.with_suffix(".lock")
+        if _open(entry, num_frames) is None or lock.exists():  # a builder that was killed may have left its lock alone
+            with _lock(lock, wait) as locked:
                 if not locked:
                     return False
                 if _open(entry, num_frames) is None:  # nobody made it while this process waited
