@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable
 
@@ -11,7 +10,7 @@ from lightning import Callback, LightningModule, Trainer
 
 from mcvd.averaging import EMA
 from mcvd.data.module import VideoData
-from mcvd.memory import GIBIBYTE, TOLERANCE, TrainingMemory, free_bytes
+from mcvd.memory import TrainingMemory, free_bytes, size_text
 from mcvd.module import MCVD
 
 
@@ -22,11 +21,13 @@ class FitsMemory(Callback):
         choose: take the largest power of two whose batch fits into the memory that is free, but no more
             clips than there are; the same in all processes.
         chosen: called with that batch size, before the run's config is written.
+        say: tells the user a line.
     """
 
-    def __init__(self, choose: bool, chosen: Callable[[int], None]):
+    def __init__(self, choose: bool, chosen: Callable[[int], None], say: Callable[[str], None]):
         self.choose = choose
         self.chosen = chosen
+        self.say = say
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """All that is here to be done."""
@@ -55,27 +56,10 @@ class FitsMemory(Callback):
                 raise ValueError(f"data.batch_size auto: this network's memory cannot be foreseen: {error}") from error
             warnings.warn("this network's memory cannot be foreseen", stacklevel=2)
             return
-        if data.batch_size == 0 or need / (1 + TOLERANCE) > free:
-            raise ValueError(_too_much(data.batch_size, need, free, memory))
+        if refusal := memory.refusal(data.batch_size, need, free):
+            raise ValueError(refusal)
         if self.choose:
             self.chosen(data.batch_size)
         if trainer.is_global_zero:
             told = f"--data.batch_size {data.batch_size}" + (" (chosen)" if self.choose else "")
-            print(f"this needs about {_size(need)} with {told}; {_size(free)} are free", file=sys.stdout, flush=True)
-
-
-def _too_much(batch_size: int, need: int, free: int, memory: TrainingMemory) -> str:
-    fitting = memory.largest_batch(free) if batch_size else 0
-    instead = (
-        f"--data.batch_size {fitting} fits (with --trainer.accumulate_grad_batches, steps of as many clips)"
-        if fitting
-        else "not even one clip fits: take --model.net.init_args.gradient_checkpointing true, "
-        "--trainer.precision bf16-mixed, smaller frames or a narrower network"
-    )
-    told = f"--data.batch_size {batch_size}" if batch_size else "a single clip"
-    return f"training with {told} needs about {_size(need)} of memory, and {_size(free)} are free: {instead}"
-
-
-def _size(num_bytes: int) -> str:
-    unit, name = (GIBIBYTE, "GiB") if num_bytes >= GIBIBYTE else (GIBIBYTE >> 10, "MiB")
-    return f"{num_bytes / unit:.3g} {name}"
+            self.say(f"this needs about {size_text(need)} with {told}; {size_text(free)} are free")

@@ -133,7 +133,7 @@ class FitCLI(LightningCLI):
         root = self.root
         resumed = self.checkpoint.parent if self.checkpoint and self.checkpoint.name == LAST else None
         made = self.config_init.trainer
-        fits = FitsMemory(self.config.data.batch_size == "auto", self._save_batch_size)
+        fits = FitsMemory(self.config.data.batch_size == "auto", self._save_batch_size, _say)
         callbacks = [
             StopOnSignal(),
             fits,

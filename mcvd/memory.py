@@ -76,6 +76,28 @@ class TrainingMemory:
             batch_size //= 2
         return batch_size
 
+    def refusal(self, batch_size: int, need: int, free: int) -> str:
+        """Why a batch that needs so many bytes cannot be had, and what to do; empty where it may fit.
+
+        Args:
+            batch_size: clips in it; 0 where not even one fits.
+            need: `at` that size, at least one clip.
+            free: bytes that are free.
+        """
+        if batch_size and need / (1 + TOLERANCE) <= free:
+            return ""
+        fitting = self.largest_batch(free) if batch_size else 0
+        instead = (
+            f"--data.batch_size {fitting} fits (with --trainer.accumulate_grad_batches, steps of as many clips)"
+            if fitting
+            else "not even one clip fits: take --model.net.init_args.gradient_checkpointing true, "
+            "--trainer.precision bf16-mixed, smaller frames or a narrower network"
+        )
+        told = f"--data.batch_size {batch_size}" if batch_size else "a single clip"
+        return (
+            f"training with {told} needs about {size_text(need)} of memory, and {size_text(free)} are free: {instead}"
+        )
+
     def _peak(self, batch_size: int) -> int:
         """Bytes that live at once in a step, weights and gradients among them."""
         was_training, loss = self.denoiser.training, _Loss(self.denoiser.train())
@@ -98,6 +120,12 @@ class TrainingMemory:
             mean.backward()
         self.denoiser.train(was_training)
         return living.most
+
+
+def size_text(num_bytes: int) -> str:
+    """A number of bytes for people: ``745 MiB``, ``1.5 GiB``."""
+    unit, name = (GIBIBYTE, "GiB") if num_bytes >= GIBIBYTE else (GIBIBYTE >> 10, "MiB")
+    return f"{num_bytes / unit:.3g} {name}"
 
 
 def free_bytes(device: torch.device) -> int:

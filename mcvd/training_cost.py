@@ -14,7 +14,7 @@ import yaml
 from torch import Tensor
 
 from mcvd.api import build
-from mcvd.memory import GIBIBYTE, TOLERANCE, TrainingMemory, free_bytes
+from mcvd.memory import TrainingMemory, free_bytes, size_text
 from mcvd.module import MCVD
 
 DEFAULT_BATCH = 8
@@ -47,10 +47,12 @@ class PlannedTraining:
         frame = (model.channels, *model.size)
         memory = TrainingMemory(model.denoiser, model.block, frame, device, model.optimizer, self.autocast)
         needed, free = memory.at(self.batch_size), free_bytes(device)
-        told = f"about {needed / GIBIBYTE:.3g} GiB for batches of {self.batch_size}, {free / GIBIBYTE:.3g} GiB are free"
-        lines = [f"training: needs {told} on this {device.type}"]
-        if needed / (1 + TOLERANCE) > free:
-            return lines, f"a training needs {told}: make --batch-size smaller"
+        lines = [
+            f"training: needs about {size_text(needed)} for batches of {self.batch_size}, {size_text(free)} are free "
+            f"on this {device.type}"
+        ]
+        if refusal := memory.refusal(self.batch_size, needed, free):
+            return lines, refusal
         seconds = self._step_seconds(clips)
         in_all = f", {self.num_steps} steps {_hours(seconds * self.num_steps)}" if self.num_steps else ""
         return [*lines, f"training: a step takes about {seconds:.2g} s{in_all}, reading aside"], ""

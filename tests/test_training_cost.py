@@ -26,7 +26,7 @@ def words(tmp_path):
 def test_memory_and_time_are_told_for_the_batch_of_the_config(words, capsys):
     assert main([*words, "--json"]) == 0
     lines = "\n".join(json.loads(capsys.readouterr().out)["lines"])
-    assert re.search(r"needs about 0\.\d+ GiB for batches of 4, [\d.e+]+ GiB are free on this cpu", lines)
+    assert re.search(r"needs about \d+ MiB for batches of 4, [\d.e+]+ GiB are free on this cpu", lines)
     assert re.search(r"a step takes about [\d.e-]+ s, 100 steps [\d.e-]+ min", lines)
     assert "a batch of 4" in lines
 
@@ -34,7 +34,7 @@ def test_memory_and_time_are_told_for_the_batch_of_the_config(words, capsys):
 def test_a_training_that_does_not_fit_cannot_start(words, capsys, monkeypatch):
     monkeypatch.setattr(mcvd.training_cost, "free_bytes", lambda device: 1 << 20)  # a machine of another size
     assert main(words) == 1
-    assert "training cannot start: a training needs" in capsys.readouterr().err
+    assert "training cannot start: training with --data.batch_size 4 needs" in capsys.readouterr().err
 
 
 def test_a_config_without_a_model_is_refused(words, tmp_path, capsys):

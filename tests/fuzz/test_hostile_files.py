@@ -1,6 +1,6 @@
 """Damaged files end in an error of ours: no crash, no hang, no memory without end; and the fuzzer sees each of them."""
 
-import importlib.util
+import importlib
 import json
 import os
 import signal
@@ -22,11 +22,9 @@ FUZZ = ROOT / "tools" / "fuzz.py"
 
 @pytest.fixture(scope="module")
 def fuzz():
-    specification = importlib.util.spec_from_file_location("fuzz", FUZZ)
-    module = importlib.util.module_from_spec(specification)
-    sys.modules["fuzz"] = module
-    specification.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(FUZZ.parent)
+        return importlib.import_module("fuzz")
 
 
 def test_whole_files_are_read(fuzz, tmp_path):
