@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -24,8 +27,7 @@ def keyed_normal(shape: Sequence[int], *key: int) -> Tensor:
         >>> torch.equal(keyed_normal((2, 3), 0, 1), keyed_normal((2, 3), 0, 1))
         True
     """
-    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
-    return torch.from_numpy(generator.standard_normal(tuple(shape), dtype=np.float32))
+    return torch.from_numpy(_generator(key).standard_normal(tuple(shape), dtype=np.float32))
 
 
 def keyed_seed(*key: int) -> int:
@@ -35,6 +37,9 @@ def keyed_seed(*key: int) -> int:
 
 class RowNoise:
     """The noise of a batch in which every row has a name of its own; call it as a sampler's ``draw``.
+
+    The numbers are drawn by the CPU, so that they are the same on every device. For a GPU the next draw is begun, by
+    several threads, while the network computes.
 
     Args:
         keys: one tuple of non-negative integers per row of the batch; the number of the draw is appended.
@@ -49,12 +54,53 @@ class RowNoise:
     def __init__(self, keys: Sequence[tuple[int, ...]]):
         self.keys = keys
         self.num_draws = 0
+        self._next: _Drawing | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         """Standard normal noise of x's shape (B, ...), dtype and device; each call is the next draw."""
-        rows = [keyed_normal(x.shape[1:], *key, self.num_draws) for key in self.keys]
+        on_gpu = x.device.type == "cuda"
+        drawing = self._next or _Drawing(x.shape, self.keys, self.num_draws, on_gpu)
         self.num_draws += 1
-        return torch.stack(rows).to(x.device, x.dtype, non_blocking=True)
+        self._next = _Drawing(x.shape, self.keys, self.num_draws, on_gpu) if on_gpu else None
+        return drawing.finish().to(x.device, x.dtype, non_blocking=True)
+
+
+class _Drawing:
+    """One draw for all rows, by threads if ``ahead``: into memory that a GPU can fetch by itself."""
+
+    def __init__(self, shape: Sequence[int], keys: Sequence[tuple[int, ...]], number: int, ahead: bool) -> None:
+        self.noise = torch.empty(tuple(shape), pin_memory=ahead and torch.cuda.is_available())
+        rows = [(row, (*key, number)) for row, key in zip(self.noise.unbind(), keys, strict=True)]
+        if ahead:
+            threads = _threads(os.getpid())
+            self.parts = [threads.submit(_fill_rows, rows[first::_MAX_THREADS]) for first in range(_MAX_THREADS)]
+        else:
+            self.parts = []
+            _fill_rows(rows)
+
+    def finish(self) -> Tensor:
+        """Wait for it."""
+        for part in self.parts:
+            part.result()
+        return self.noise
+
+
+_MAX_THREADS = min(16, os.cpu_count() or 1)
+
+
+@lru_cache(maxsize=1)
+def _threads(process: int) -> ThreadPoolExecutor:
+    """Of this process: those of the one that it was forked from do not run here."""
+    return ThreadPoolExecutor(_MAX_THREADS, thread_name_prefix="noise")
+
+
+def _fill_rows(rows: Sequence[tuple[Tensor, tuple[int, ...]]]) -> None:
+    for row, key in rows:
+        _generator(key).standard_normal(dtype=np.float32, out=row.numpy())
+
+
+def _generator(key: Sequence[int]) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
 
 
 class TrainingDraws:
@@ -80,11 +126,12 @@ class TrainingDraws:
             uniform float32 (B, 6) in [0, 1): for the two masks, the time, the part of the past and of the future
             that is shown, and the noise level of the context; then standard normal float32 (B, *shape) for each shape.
         """
-        rows = []
-        for index in indices:
+        device = self.generator.device
+        columns = [torch.empty(len(indices), 6, device=device)]
+        columns += [torch.empty(len(indices), *shape, device=device) for shape in shapes]
+        for index, uniform, *normal in zip(indices, *(column.unbind() for column in columns), strict=True):
             self.generator.manual_seed(keyed_seed(self.seed, index))
-            device = self.generator.device
-            uniform = torch.rand(6, generator=self.generator, device=device)
-            normal = [torch.randn(tuple(shape), generator=self.generator, device=device) for shape in shapes]
-            rows.append((uniform, *normal))
-        return tuple(torch.stack(column) for column in zip(*rows, strict=True))
+            uniform.uniform_(generator=self.generator)
+            for row in normal:
+                row.normal_(generator=self.generator)
+        return tuple(columns)

@@ -26,6 +26,7 @@ from pathlib import Path
 import torch
 from plain_path import plain_forward
 from torch import nn
+from torch.profiler import ProfilerActivity
 from torch.utils.flop_counter import FlopCounterMode
 
 from mcvd.frames import Condition, FrameBlock
@@ -41,6 +42,7 @@ GOALS = {
     "smmnist": {"call": (4.0, 4.0), "train": (None, 2.5), "sample": (40.0, 40.0)},
 }
 NUM_FRAMES = 28
+NUM_PUBLISHED, NUM_TIMED = 100, 10  # steps of the published sampler, and how many are timed: one costs what another does
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, help="default: torch's")
     parser.add_argument("--cpu-time", action="store_true", help="CPU seconds, with --threads 1: for a busy machine")
+    parser.add_argument("--profile", action="store_true", help="also show which kernels the bf16 runs spend time in")
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")
     options = parser.parse_args()
     if options.threads:
@@ -106,8 +109,10 @@ def main() -> None:
         for what in options.what:
             clock = time.process_time if options.cpu_time else time.perf_counter
             cases = runs(shape, what, device, options.compile == "always")
-            flops = count_flops(cases["float32"][0]) if what == "train" else 0
+            flops = count_flops(cases["plain"][0]) if what == "train" else 0
             seconds = measure(cases, options.rounds, device, clock)
+            if options.profile:
+                print(profile(cases["bf16"][0], device), flush=True)
             for dtype, goal in zip(("float32", "bf16"), GOALS[case].get(what, (None, None)), strict=True):
                 ratios = [plain / fast for plain, fast in zip(seconds["plain"], seconds[dtype], strict=True)]
                 row = {
@@ -209,6 +214,17 @@ def dense(dtype: torch.dtype, device: torch.device) -> Case:
     return (lambda: a @ a), 2 * side**3
 
 
+def profile(run: Callable[[], object], device: torch.device) -> str:
+    """The kernels that one run spends most time in."""
+    kind = {"cpu": ProfilerActivity.CPU, "cuda": ProfilerActivity.CUDA}[device.type]
+    with torch.profiler.profile(activities=[kind]) as profiler:
+        run()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+    by = "self_cpu_time_total" if device.type == "cpu" else "self_device_time_total"
+    return profiler.key_averages().table(sort_by=by, row_limit=14, max_name_column_width=60)
+
+
 def count_flops(run: Callable[[], object]) -> int:
     """The arithmetic of one run, of products and convolutions alone."""
     with FlopCounterMode(display=False) as counter:
@@ -219,7 +235,7 @@ def count_flops(run: Callable[[], object]) -> int:
 def sampled(
     model: MCVD, past: torch.Tensor, noisy: torch.Tensor, condition: Condition, compiled: bool
 ) -> dict[str, Case]:
-    """A future of 28 frames; of the plain path one block is timed, as all of them cost the same."""
+    """A future of 28 frames; of the plain path a part of one block is timed, as all steps cost the same."""
     net, num_blocks = model.denoiser.net, -(-NUM_FRAMES // noisy.shape[1])
     shown = past.new_zeros(past.shape, dtype=torch.uint8)
 
@@ -229,14 +245,14 @@ def sampled(
             noise = plain_forward(net, x, 1000 * (1 - t), condition.frames, condition.keep)
             return clean_from_noise(x, noise, model.denoiser.schedule(t).like(x))
 
-        DDPM(num_steps=100)(denoise, noisy, model.denoiser.schedule)
+        DDPM(num_steps=NUM_TIMED)(denoise, noisy, model.denoiser.schedule)
 
     def fast(precision: str) -> Callable[[], object]:
         word = "always" if compiled else "never"
         return lambda: model.predict(shown, NUM_FRAMES, precision=precision, compile=word, progress=False)
 
-    # Of the plain path `measure` gives the seconds of num_blocks blocks: 1 / num_blocks of a video was run.
-    return {"plain": (plain, 1 / num_blocks), "float32": (fast("float32"), 1), "bf16": (fast("bf16"), 1)}
+    # `measure` gives the seconds of a video: of the plain path a small share was run.
+    return {"plain": (plain, NUM_TIMED / NUM_PUBLISHED / num_blocks), "float32": (fast("float32"), 1), "bf16": (fast("bf16"), 1)}
 
 
 def measure(

@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=25, help="frames that a row of the table is the mean of")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--precision", default="float32", choices=["float32", "bf16", "fp16"])
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path, metavar="JSON")
     options = parser.parse_args()
     if options.table:
@@ -76,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
         if name in results:
             continue
         path, sampler, steps, noise = choices.rsplit(",", 3)
-        model = mcvd.load(path)
+        model = mcvd.load(path).to(options.device)
         videos = held_out(options.data, model.block.past + options.num_frames)
         frames = range(model.block.past + options.num_frames)
         clips = torch.stack([videos.read(i, frames, model.size) for i in range(options.num_clips)])

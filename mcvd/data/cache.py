@@ -25,7 +25,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mcvd.data.digests import Digests
-from mcvd.data.fitting import crop, with_channels
+from mcvd.data.fitting import crop, take_frames, with_channels
 from mcvd.data.folder import VideoFolder
 from mcvd.data.patience import Patience
 from mcvd.data.readers import VideoError, engine_version
@@ -108,11 +108,7 @@ class CachedVideos(AbstractVideos):
         pixels = self._map(index)
         if pixels is None:
             return self._decode(index, frames)
-        first, last = frames[0], frames[-1]
-        step = (last - first) // (len(frames) - 1) if len(frames) > 1 else 1
-        if step > 0 and first >= 0 and last < len(pixels) and list(frames) == list(range(first, last + 1, step)):
-            return pixels[first : last + 1 : step].clone()  # one copy of memory, where gathering takes one a frame
-        return pixels[torch.as_tensor(frames)]
+        return take_frames(pixels, frames)
 
     def _decode(self, index: int, frames: Sequence[int]) -> Tensor:
         return self._prepare(self.videos.read(index, frames, self.size))

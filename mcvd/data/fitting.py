@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+
+
+def take_frames(video: Tensor, frames: Sequence[int]) -> Tensor:
+    """Some frames of a video (T, ...), a copy, in the order asked for."""
+    first, last = frames[0], frames[-1]
+    step = (last - first) // (len(frames) - 1) if len(frames) > 1 else 1
+    if step > 0 and first >= 0 and last < len(video) and list(frames) == list(range(first, last + 1, step)):
+        return video[first : last + 1 : step].clone()  # one copy of memory, where gathering takes one a frame
+    return video[torch.as_tensor(frames)]
 
 
 def crop(video: Tensor, size: tuple[int, int], corner: tuple[float, float] | None = None) -> Tensor:

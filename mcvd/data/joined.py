@@ -46,6 +46,11 @@ class Joined(AbstractVideos):
     def __len__(self) -> int:
         return self.ends[-1]
 
+    def prepare(self) -> None:
+        """See `AbstractVideos`."""
+        for part in dict.fromkeys(self.parts):
+            part.prepare()
+
     def times_seconds(self, index: int) -> np.ndarray:
         """See `AbstractVideos`."""
         part, inside = self._find(index)

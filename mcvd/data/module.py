@@ -128,6 +128,9 @@ class VideoData(LightningDataModule):
         if self._clips is not None:
             return
         train, val = self._find_videos()
+        for videos in (train, val):
+            if videos is not None:
+                videos.prepare()
         if val is None:
             train, val = hold_out(train, self.spec)
         longest = self.spec.at_pace(self.augment.max_pace)

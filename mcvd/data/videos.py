@@ -16,6 +16,9 @@ class AbstractVideos(ABC):
     The same arguments always give the same frames.
     """
 
+    def prepare(self) -> None:  # noqa: B027
+        """Do, once and before workers are started, what all of them will share; there may be nothing to do."""
+
     @property
     @abstractmethod
     def channels(self) -> int:
