@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mcvd.compiling import CompiledNet
+from mcvd.compiling import CompiledNet, GraphedNet
 from mcvd.frames import Condition
 from mcvd.noise import (
     AbstractNoiseSchedule,
@@ -73,7 +73,7 @@ class Denoiser(nn.Module):
         self.distance = distance
         self.min_snr = min_snr
         self._compiled: dict[str, CompiledNet] = {}
-        self._quick: CompiledNet | None = None  # what stands in for the network at present
+        self._quick: CompiledNet | GraphedNet | None = None  # what stands in for the network at present
 
     @contextmanager
     def compiled(self, wanted: bool, mode: str = "default") -> Iterator[None]:
@@ -91,6 +91,18 @@ class Denoiser(nn.Module):
             yield
         finally:
             self._quick = before
+
+    @contextmanager
+    def graphed(self, net: GraphedNet | None) -> Iterator[None]:
+        """Inside the ``with`` the network is called through ``net``, which replays it; None changes nothing."""
+        before = self._quick
+        self._quick = net or before
+        try:
+            yield
+        finally:
+            self._quick = before
+            if net is not None:
+                net.forget()
 
     def loss(self, clean: Tensor, condition: Condition, t: Tensor, noise: Tensor) -> Tensor:
         """Regression loss on the current frames, deterministic in its arguments (MCVD, eq. 3).

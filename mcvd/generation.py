@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypedDict
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from mcvd.bars import progress_bar, total_of
-from mcvd.compiling import Compile, pays
+from mcvd.compiling import Compile, GraphedNet, pays
 from mcvd.denoiser import Denoiser, Dropped
 from mcvd.draws import RowNoise
 from mcvd.frames import Condition, FrameBlock, model_from_pixels, pixels_from_model, unit_from_model
@@ -39,7 +40,8 @@ class SamplingOptions(TypedDict, total=False):
             in the model's range [-1, 1]; steadies long videos of models trained with ``MCVD.context_noise``.
         overlap: how many frames a block shares with what is known on each side; None is all that it has slots for.
         precision: of the network: "float32", "bf16" or "fp16"; the sampler's state is float32 whatever it is.
-        compile: "auto" compiles the network with CUDA graphs on a GPU, for long work only; "always" or "never" decide.
+        compile: "auto" replays the network from CUDA graphs on a GPU, and compiles it for long work; "always" compiles
+            it; "never" does neither.
         seed: same seed, same video; one number, or one per given video.
         first_video: the number of the first video, first_sample that of its first sample: made in parts, on many
             machines, videos are the same as made together.
@@ -76,7 +78,8 @@ class Generation:
     Args:
         denoiser: of the model.
         block: of the model.
-        max_cache_bytes: the batch is split so that what `Denoiser.bind` keeps stays under this.
+        max_cache_bytes: the batch is split so that what `Denoiser.bind` keeps stays under this; None is 8 GiB, on a GPU
+            a quarter of its memory.
     """
 
     denoiser: Denoiser
@@ -97,7 +100,7 @@ class Generation:
     claim_past_visible: bool = False
     kept: KeptBlocks | None = None
     rounded: bool = True
-    max_cache_bytes: int = MAX_CACHE_BYTES
+    max_cache_bytes: int | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in _AUTOCAST:
@@ -120,11 +123,14 @@ class Generation:
         total = num_videos * samples * num_frames
         num_calls = num_steps * self.sampler.num_calls * len(parts)
         quick = pays(self.compile, self._device, num_calls)
+        replays = self._device.type == "cuda" and self.compile != "never" and not quick
+        graphed = GraphedNet(self.denoiser.net) if replays else None
         with progress_bar(total, "frames", self.progress) as bar:
             # All parts advance together: each yields the same block of its own videos.
+            maker = partial(self._maker, bar=bar, frames_a_call=total / num_calls, quick=quick, graphed=graphed)
             parallel = [
                 rollout(
-                    self._maker(part, [keys[v][s] for v in videos for s in chosen], bar, total / num_calls, quick),
+                    maker(part, [keys[v][s] for v in videos for s in chosen]),
                     self.block,
                     model_from_pixels(past[videos.start : videos.stop].to(self._device)),
                     model_from_pixels(future[videos.start : videos.stop].to(self._device)),
@@ -145,6 +151,12 @@ class Generation:
     @property
     def _device(self) -> torch.device:
         return next(self.denoiser.parameters()).device
+
+    @property
+    def _cache_bytes(self) -> int:
+        if self.max_cache_bytes is None and self._device.type == "cuda":
+            return torch.cuda.get_device_properties(self._device).total_memory // 4
+        return self.max_cache_bytes or MAX_CACHE_BYTES
 
     @property
     def _start_scale(self) -> Tensor:
@@ -172,7 +184,7 @@ class Generation:
         """Ranges of (videos, samples) made together: whole videos while they fit, else some samples of one."""
         dtype = _AUTOCAST[self.precision] or torch.float32
         held = self.denoiser.net.held_bytes(*size, dtype) * (1 if self.guidance == 1 else 2)  # type: ignore[operator]
-        limit = max(1, min(self.batch_size or num_videos * self.num_samples, self.max_cache_bytes // max(held, 1)))
+        limit = max(1, min(self.batch_size or num_videos * self.num_samples, self._cache_bytes // max(held, 1)))
         videos, samples = max(1, limit // self.num_samples), min(limit, self.num_samples)
         for video in range(0, num_videos, videos):
             for sample in range(0, self.num_samples, samples):
@@ -182,7 +194,13 @@ class Generation:
                 )
 
     def _maker(
-        self, part: int, keys: Sequence[tuple[int, ...]], bar: tqdm, frames_a_call: float, quick: bool
+        self,
+        part: int,
+        keys: Sequence[tuple[int, ...]],
+        bar: tqdm,
+        frames_a_call: float,
+        quick: bool,
+        graphed: GraphedNet | None,
     ) -> Callable[[Condition, int, bool], Tensor]:
         def make(condition: Condition, number: int, sees_made: bool) -> Tensor:
             blank = condition.past.new_empty(len(keys), self.block.current, *condition.past.shape[2:])
@@ -197,8 +215,8 @@ class Generation:
                     level, RowNoise([(*key, number, _OF_CONTEXT) for key in keys])(condition.frames)
                 )
             # Entered once a block: autocast keeps the weights that it has cast until it ends.
-            compiled = self.denoiser.compiled(quick, mode="reduce-overhead")
-            with torch.inference_mode(), evaluating(self.denoiser), self._autocast(), compiled:
+            compiled, replayed = self.denoiser.compiled(quick, mode="reduce-overhead"), self.denoiser.graphed(graphed)
+            with torch.inference_mode(), evaluating(self.denoiser), self._autocast(), compiled, replayed:
                 denoise = self.denoiser.bind(condition, self.guidance, self.guidance_drops, self.claim_past_visible)
 
                 def counted(noisy: Tensor, t: Tensor) -> Tensor:

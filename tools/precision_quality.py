@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--num-frames", type=int, default=5)
     parser.add_argument("--steps", type=int, help="network calls for each block; default: the default sampler's")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--compile", default="never", help="as mcvd predict has it")
+    parser.add_argument("--compile", default="auto", help="as mcvd predict has it")
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")
     options = parser.parse_args()
     model = mcvd.load(options.model).to(options.device)

@@ -232,8 +232,11 @@ def _held(maps: Maps | None) -> Maps | None:
 
 
 def _laid_out(x: Tensor) -> Tensor:
-    """Channels last where nothing is trained: the convolutions of sampling are faster so, those of training are not."""
-    return x if torch.is_grad_enabled() else x.contiguous(memory_format=torch.channels_last)
+    """Channels last where a CPU trains nothing: its convolutions of sampling are faster so, those of training are not.
+
+    CUDA's group norm returns contiguous tensors, and what meets two layouts is slow there.
+    """
+    return x if torch.is_grad_enabled() or x.is_cuda else x.contiguous(memory_format=torch.channels_last)
 
 
 def _check_choices(
