@@ -115,3 +115,8 @@ def pays(compile: Compile, device: torch.device, num_calls: float) -> bool:
     if compile not in ("auto", "always", "never"):
         raise ValueError(f"compile must be 'auto', 'always' or 'never', got {compile!r}")
     return compile == "always" or (compile == "auto" and device.type == "cuda" and num_calls >= WORTH_CALLS)
+
+
+def replays(compile: Compile, device: torch.device) -> bool:
+    """Whether to replay the network from CUDA graphs where it is not compiled."""
+    return device.type == "cuda" and compile != "never"

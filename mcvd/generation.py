@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from mcvd.bars import progress_bar, total_of
-from mcvd.compiling import Compile, GraphedNet, pays
+from mcvd.compiling import Compile, GraphedNet, pays, replays
 from mcvd.denoiser import Denoiser, Dropped
 from mcvd.draws import RowNoise
 from mcvd.frames import Condition, FrameBlock, model_from_pixels, pixels_from_model, unit_from_model
@@ -123,8 +123,7 @@ class Generation:
         total = num_videos * samples * num_frames
         num_calls = num_steps * self.sampler.num_calls * len(parts)
         quick = pays(self.compile, self._device, num_calls)
-        replays = self._device.type == "cuda" and self.compile != "never" and not quick
-        graphed = GraphedNet(self.denoiser.net) if replays else None
+        graphed = GraphedNet(self.denoiser.net) if not quick and replays(self.compile, self._device) else None
         with progress_bar(total, "frames", self.progress) as bar:
             # All parts advance together: each yields the same block of its own videos.
             maker = partial(self._maker, bar=bar, frames_a_call=total / num_calls, quick=quick, graphed=graphed)

@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch._dynamo.utils import counters
 
 import mcvd.compiling
 from mcvd.checkpoints import LAST
-from mcvd.compiling import CompiledNet, pays
+from mcvd.compiling import CompiledNet, GraphedNet, pays
 from mcvd.fit import run_fit
 from mcvd.samplers import UniPC
 
@@ -84,3 +85,67 @@ def test_by_itself_only_long_work_on_a_gpu_is_compiled():
     assert pays("always", CPU, short) and not pays("never", GPU, long)
     with pytest.raises(ValueError, match="sometimes"):
         pays("sometimes", CPU, 1)
+
+
+class Replayed(GraphedNet):
+    """Records as a GPU does, but replays by calling the network again."""
+
+    recorded = 0
+
+    def _record(self, noisy, label, prepared):
+        self.recorded += 1
+        its_noisy, its_label = noisy.clone(), label[:1].clone()
+        answer = torch.empty_like(self.net(noisy, label, prepared))
+        replay = SimpleNamespace(
+            replay=lambda: answer.copy_(self.net(its_noisy, its_label.expand(label.shape), prepared))
+        )
+        return replay, its_noisy, its_label, answer
+
+
+class Unrecordable(GraphedNet):
+    def _record(self, noisy, label, prepared):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+
+def calls_of(net, offset, count=4, batch=2):
+    """Answers to some calls with one condition, kept to see that later calls leave them alone."""
+    prepared = SimpleNamespace(offset=offset)
+    states = [torch.full((batch, 3), float(number)) for number in range(count)]
+    return [net(state, torch.tensor(float(n)).expand(batch), prepared) for n, state in enumerate(states)]
+
+
+def plain_net(noisy, label, prepared):
+    return noisy * 2 + label[:, None] + prepared.offset
+
+
+def test_replays_answer_as_the_network_and_each_condition_and_shape_is_recorded_once():
+    net = Replayed(plain_net)
+    for recorded, (offset, batch) in enumerate([(1.0, 2), (5.0, 2), (5.0, 3)], 1):
+        for quick, plain in zip(calls_of(net, offset, 4, batch), calls_of(plain_net, offset, 4, batch), strict=True):
+            assert torch.equal(quick, plain)
+        assert net.recorded == recorded
+    net.forget()
+    assert net._seen is None
+    assert torch.equal(calls_of(net, 7.0, 1)[0], calls_of(plain_net, 7.0, 1)[0])
+    assert net.recorded == 3  # a single call is not worth a recording
+
+
+def test_where_recording_fails_the_network_works_on_and_one_line_says_so():
+    net = Unrecordable(plain_net)
+    with pytest.warns(UserWarning, match="works without CUDA graphs: operation not permitted") as said:
+        answers = calls_of(net, 1.0)
+    assert len(said) == 1
+    assert all(torch.equal(*both) for both in zip(answers, calls_of(plain_net, 1.0), strict=True))
+
+
+def test_a_sampler_calls_what_replays_and_forgets_each_condition_afterwards(monkeypatch):
+    made = []
+    monkeypatch.setattr("mcvd.generation.GraphedNet", lambda net: made.append(Replayed(net)) or made[-1])
+    model, past = tiny_model(), pixels(1, 2, 1, 16, 16)
+    expected = model.predict(past, 6, sampler=UniPC(num_steps=4))
+    assert not made
+    monkeypatch.setattr("mcvd.generation.replays", lambda compile, device: compile != "never")
+    assert torch.equal(model.predict(past, 6, sampler=UniPC(num_steps=4)), expected)
+    assert torch.equal(model.predict(past, 6, sampler=UniPC(num_steps=4), compile="never"), expected)
+    assert [net.recorded for net in made] == [2]  # of two blocks, in one pool
+    assert made[0]._seen is None and model.denoiser._quick is None

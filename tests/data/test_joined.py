@@ -28,6 +28,17 @@ def test_a_part_is_there_as_often_as_it_repeats():
     assert [joined.name(index) for index in range(len(joined))] == [small.name(0)] * 3 + [large.name(0), large.name(1)]
 
 
+def test_each_part_is_prepared_once_however_often_it_repeats():
+    prepared = []
+
+    class Noted(DrivingScenes):
+        def prepare(self):
+            prepared.append(self.seed)
+
+    Joined([Noted(1, seed=0), Noted(1, seed=1)], repeats=[3, 1]).prepare()
+    assert prepared == [0, 1]
+
+
 @pytest.mark.parametrize("repeats", [[1], [1, 0], [1, 1, 1]])
 def test_repeats_that_do_not_fit_the_parts_are_refused(repeats):
     with pytest.raises(ValueError, match=r"repeats must be one number of 1 or more for each of 2 parts"):

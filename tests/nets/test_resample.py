@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mcvd.nets.resample import downsample, upsample
+from mcvd.nets.resample import _doubled, _halved, downsample, upsample
 
 
 def by_the_formula(row, at):
@@ -26,7 +26,18 @@ def along_both_axes(row_map, picture):
     return torch.stack([row_map(column) for column in rows.T]).T
 
 
-@pytest.mark.parametrize(("resample", "row_map"), [(downsample, down_row), (upsample, up_row)])
+def downsample_of_a_gpu(x):
+    return _halved(_halved(x, 2), 3)
+
+
+def upsample_of_a_gpu(x):
+    return _doubled(_doubled(x, 2), 3)
+
+
+DOWN, UP = [downsample, downsample_of_a_gpu], [upsample, upsample_of_a_gpu]
+
+
+@pytest.mark.parametrize(("resample", "row_map"), [(f, down_row) for f in DOWN] + [(f, up_row) for f in UP])
 def test_resampling_is_the_published_filter_with_zeros_outside(resample, row_map):
     x = torch.randn(2, 3, 6, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     expected = torch.stack([torch.stack([along_both_axes(row_map, plane) for plane in sample]) for sample in x])
@@ -39,7 +50,14 @@ def test_downsampling_is_the_transpose_of_upsampling_over_four():
     torch.testing.assert_close((downsample(x) * y).sum() * 4, (x * upsample(y)).sum())
 
 
-@pytest.mark.parametrize("resample", [downsample, upsample])
+@pytest.mark.parametrize(("quick", "plain"), [DOWN[::-1], UP[::-1]])
+def test_gradients_are_those_of_the_filter(quick, plain):
+    x = torch.randn(2, 3, 6, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
+    both = [torch.autograd.grad(resample(x).square().sum(), x)[0] for resample in (quick, plain)]
+    torch.testing.assert_close(*both)
+
+
+@pytest.mark.parametrize("resample", DOWN + UP)
 def test_the_dtype_stays_also_under_autocast(resample):
     for dtype in (torch.bfloat16, torch.float32, torch.float64):
         with torch.autocast("cpu", torch.bfloat16):
