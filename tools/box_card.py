@@ -2,13 +2,15 @@
 
 python tools/box_card.py --data rover=DATA/val/sim_rover road=DATA/val/road streets= --out box.json
 
-A name without a folder takes invented streets of a seed that the model was not trained on. Beside PSNR and SSIM there
-are two measures of sharpness: `detail`, the strength of the finest differences relative to the truth's (a blur is below
+A name without a folder takes invented streets of a seed that the model was not trained on. Beside PSNR and SSIM, means
+over clips, there are the squared error over all clips relative to that of copying a frame (in a gap: of cross-fading),
+and two measures of sharpness: `detail`, the strength of the finest differences relative to the truth's (a blur is below
 1, noise above), and `edges`, their correlation with the truth's (an edge in the wrong place does not count).
 """
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ from mcvd.data.driving import DrivingScenes
 from mcvd.data.folder import VideoFolder
 from mcvd.data.module import VideoData
 from mcvd.evaluate import collect_clips, evaluate
+from mcvd.metrics.frames import mean_of_samples, mean_squared_error
 from mcvd.wording import row_title
 
 UNSEEN_SEED = 2  # 0 trained, 1 validated
@@ -61,11 +64,12 @@ def main() -> None:
 
 
 def score(model: mcvd.MCVD, clips: Tensor, task: str, num_frames: int, num_samples: int, steps: int) -> dict:
-    """`evaluate`'s scores, each row with its measures of sharpness, in the order of the clips."""
+    """`evaluate`'s scores, each row with its squared error and its measures of sharpness."""
     sharpness: dict[str, list[np.ndarray]] = {}
+    errors: dict[str, list[np.ndarray]] = {}
 
     def watch(past: Tensor, samples: Tensor, truth: Tensor, future: Tensor, first: int) -> None:
-        videos = {"one_sample": samples, "mean_of_K": samples.float().mean(1, keepdim=True)}
+        videos = {"one_sample": samples, "mean_of_K": mean_of_samples(samples)[:, None]}
         if past.shape[1]:
             videos["copy_last"] = copy_last(past, num_frames)[:, None]
         else:
@@ -74,16 +78,31 @@ def score(model: mcvd.MCVD, clips: Tensor, task: str, num_frames: int, num_sampl
             videos["blend"] = blend(past, future, num_frames)[:, None]
         for row, video in videos.items():
             sharpness.setdefault(row, []).append(detail_and_edges(video, truth))
+            errors.setdefault(row, []).append(mean_squared_error(video, truth[:, None]).mean((1, 2)).numpy())
 
     sampler = mcvd.samplers.DDPM(num_steps=steps)
     scores = evaluate(
         model, clips, task, num_frames=num_frames, num_samples=num_samples, sampler=sampler, progress=True, watch=watch
     )
+    error_of = {row: np.concatenate(parts) for row, parts in errors.items()}
+    simple = error_of[next(row for row in ("blend", "copy_last", "copy_first") if row in error_of)]
     for row, parts in sharpness.items():
+        figures = scores["rows"][row]
         for measure, values in zip(("detail", "edges"), np.concatenate(parts).T, strict=True):
-            drawn = bootstrap([values], np.mean, n_resamples=1000, method="percentile", rng=0).confidence_interval
-            scores["rows"][row] |= {measure: values.mean(), f"{measure}_interval": [drawn.low, drawn.high]}
+            figures |= with_interval(measure, np.mean, values)
+        figures |= with_interval("error", _ratio_of_means, error_of[row], simple)
     return scores
+
+
+def with_interval(name: str, statistic: Callable[..., float], *values: np.ndarray) -> dict[str, object]:
+    """A statistic of values of clips, and its 95% bootstrap interval; several values of a clip stay together."""
+    drawn = bootstrap(values, statistic, n_resamples=1000, method="percentile", rng=0, paired=True, vectorized=False)
+    interval = drawn.confidence_interval
+    return {name: float(statistic(*values)), f"{name}_interval": [interval.low, interval.high]}
+
+
+def _ratio_of_means(ours: np.ndarray, theirs: np.ndarray) -> float:
+    return ours.mean() / theirs.mean()
 
 
 def detail_and_edges(videos: Tensor, truth: Tensor) -> np.ndarray:
@@ -112,8 +131,8 @@ def format_markdown(name: str, scores: dict) -> str:
     lines = [
         f"\n**{name}, {scores['task']}** ({scores['num_clips']} clips, {scores['num_frames']} frames, "
         f"{scores['num_calls']} network calls)\n",
-        "| | PSNR dB | SSIM | detail | edges |",
-        "|---|---|---|---|---|",
+        "| | PSNR dB | SSIM | squared error, relative | detail | edges |",
+        "|---|---|---|---|---|---|",
     ]
     for row, values in scores["rows"].items():
         cells = [_cell(values, measure, digits) for measure, digits in _DIGITS.items()]
@@ -121,7 +140,7 @@ def format_markdown(name: str, scores: dict) -> str:
     return "\n".join(lines)
 
 
-_DIGITS = {"psnr": 2, "ssim": 3, "detail": 2, "edges": 2}
+_DIGITS = {"psnr": 2, "ssim": 3, "error": 2, "detail": 2, "edges": 2}
 
 
 def _cell(values: dict, measure: str, digits: int) -> str:
