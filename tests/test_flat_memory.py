@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from lightning import Callback
 from tiny_fit import SCENES, TINY
 
@@ -61,6 +62,18 @@ def test_a_worker_that_collects_garbage_copies_nothing_of_what_it_shares():
     worker, batches = worker_of(CollectingScenes(**SCENES))
     assert own_bytes(worker.pid) < 60e6
     del batches
+
+
+def test_a_worker_does_not_keep_what_its_parent_had_freed():
+    def work():
+        return [torch.ones(25_000) for _ in range(2000)]  # 200 MB in pieces that come from the heap
+
+    made, above = work(), torch.ones(25_000)
+    del made
+    worker, batches = worker_of(DrivingScenes(**SCENES))
+    made = work()
+    assert own_bytes(worker.pid) < 60e6
+    del batches, made, above
 
 
 def test_collections_of_garbage_do_not_unshare_the_memory_of_data_workers(tmp_path):

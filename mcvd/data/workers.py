@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 LAST_SECONDS = 30
@@ -14,6 +15,7 @@ LAST_SECONDS = 30
 def begin_worker(_: int) -> None:
     """What a worker process does first, as ``worker_init_fn`` of a loader."""
     _keep_pages_shared()
+    _give_unused_back()
     outlive_signals()
 
 
@@ -41,6 +43,13 @@ def _keep_pages_shared() -> None:
     # The next full one waits until a quarter as many new objects live as the last one saw: let that be none, so that
     # circles do not wait for 100,000 others.
     gc.collect()
+
+
+def _give_unused_back() -> None:
+    # What the parent has freed and will write to again, such as the activations of the last step, would stay here as it
+    # was at the fork. The C library keeps such memory for later use; this is its way to let go of it.
+    with suppress(OSError, AttributeError):  # other C libraries than glibc do not have it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def outlive_signals() -> None:
