@@ -10,9 +10,13 @@ import pytest
 import torch
 from lightning import Callback
 from tiny_fit import SCENES, TINY
+from torch.utils.data import DataLoader
 
 from mcvd.data.driving import DrivingScenes
 from mcvd.data.module import VideoData
+from mcvd.data.readers import open_video
+from mcvd.data.workers import begin_worker
+from mcvd.data.writers import write_video
 from mcvd.fit import run_fit
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -74,6 +78,31 @@ def test_a_worker_does_not_keep_what_its_parent_had_freed():
     made = work()
     assert own_bytes(worker.pid) < 60e6
     del batches, made, above
+
+
+class Collecting:
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, number):
+        gc.collect()
+        return number
+
+
+def test_a_worker_leaves_alone_the_decoders_that_its_parent_left_behind(tmp_path):
+    write_video(tmp_path / "grey.mp4", torch.full((9, 3, 64, 64), 99, dtype=torch.uint8), 25)
+    gc.disable()
+    try:
+        reader = open_video(tmp_path / "grey.mp4")
+        reader.read([0, 5])
+        circle = [reader]
+        circle.append(circle)
+        del reader, circle
+        # Closing the decoder would wait for threads that only this process has.
+        loader = DataLoader(Collecting(), num_workers=1, worker_init_fn=begin_worker, timeout=30)
+        assert next(iter(loader)).item() == 0
+    finally:
+        gc.enable()
 
 
 def test_collections_of_garbage_do_not_unshare_the_memory_of_data_workers(tmp_path):
