@@ -22,6 +22,7 @@ from mcvd.batch_size import FitsMemory
 from mcvd.checkpoints import Checkpoints, WholeFiles, last_checkpoint
 from mcvd.compiling import Compile
 from mcvd.data.module import VideoData
+from mcvd.data.workers import shared_with_workers
 from mcvd.module import MCVD
 from mcvd.preview import Preview
 from mcvd.progress import TrainingBar
@@ -215,7 +216,8 @@ def _fit(cli: FitCLI) -> None:
     trainer = cli.trainer
     path = next(callback for callback in trainer.callbacks if isinstance(callback, Checkpoints))  # type: ignore[attr-defined]
     try:
-        trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=cli.checkpoint, weights_only=True)
+        with shared_with_workers():
+            trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=cli.checkpoint, weights_only=True)
     except Stopped as stopped:
         if trainer.is_global_zero:
             _say(

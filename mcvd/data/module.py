@@ -20,7 +20,7 @@ from mcvd.data.folder import VideoFolder
 from mcvd.data.holdout import hold_out
 from mcvd.data.order import ResumableBatchSampler, ResumableLoader
 from mcvd.data.videos import AbstractVideos
-from mcvd.data.workers import outlive_signals
+from mcvd.data.workers import begin_worker
 
 NOMINAL_RATE_HZ = 25.0
 
@@ -199,7 +199,7 @@ class VideoData(LightningDataModule):
         # A DataLoader's workers compute on one thread each; nothing to set for that.
         return {
             "num_workers": self.num_workers,
-            "worker_init_fn": outlive_signals,
+            "worker_init_fn": begin_worker,
             "persistent_workers": self.num_workers > 0,
             "pin_memory": torch.cuda.is_available(),
         }

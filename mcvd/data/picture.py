@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
 _BT709 = 1
@@ -51,7 +52,9 @@ def upright(frame: av.VideoFrame) -> Upright:
 
     The matrix has rows (a b u), (c d v), (x y w) and sends a point to (a x + c y, b x + d y), y pointing down.
     """
-    side_data = frame.side_data
+    # Not frame.side_data: frame and side data would then hold each other, and the picture, memory that Python does not
+    # see, would stay until a collection of garbage happens to come: minutes later, or hours.
+    side_data = SideDataContainer(frame)  # type: ignore[call-arg]
     # Asking for what is not there costs most.
     matrix: Any = side_data.get("DISPLAYMATRIX") if side_data else None
     if matrix is None:

@@ -1,15 +1,59 @@
-"""Data workers that let the training decide what a signal means."""
+"""Data workers that let the training decide what a signal means, and share its memory as long as they live."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 LAST_SECONDS = 30
 
 
-def outlive_signals(_: int) -> None:
-    """Make a worker process survive a signal that its whole process group gets, as ``worker_init_fn`` of a loader.
+def begin_worker(_: int) -> None:
+    """What a worker process does first, as ``worker_init_fn`` of a loader."""
+    _keep_pages_shared()
+    _give_unused_back()
+    outlive_signals()
+
+
+@contextmanager
+def shared_with_workers() -> Iterator[None]:
+    """Inside, what exists at the beginning stays shared with the workers that are forked from this process.
+
+    Example:
+        >>> with shared_with_workers():
+        ...     gc.get_freeze_count() > 0
+        True
+    """
+    gc.collect()
+    _keep_pages_shared()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _keep_pages_shared() -> None:
+    # A full collection of garbage writes into every object that it looks at, and so copies the pages that processes
+    # share by fork: 118 MB a process once PyTorch and Lightning are imported. Frozen objects are not looked at.
+    gc.freeze()
+    # The next full one waits until a quarter as many new objects live as the last one saw: let that be none, so that
+    # circles do not wait for 100,000 others.
+    gc.collect()
+
+
+def _give_unused_back() -> None:
+    # What the parent has freed and will write to again, such as the activations of the last step, would stay here as it
+    # was at the fork. The C library keeps such memory for later use; this is its way to let go of it.
+    with suppress(OSError, AttributeError):  # other C libraries than glibc do not have it
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def outlive_signals() -> None:
+    """Make this process survive a signal that its whole process group gets.
 
     Ctrl-C and job schedulers signal all processes; a worker that died of it would end the training in the middle of a
     step. The training stops its workers itself; after SIGTERM one is gone in 30 s at the latest, whatever happens.

@@ -1,8 +1,11 @@
 """Any frame of a video, in any order, exactly."""
 
+import gc
 import os
 import re
 import shutil
+import sys
+from pathlib import Path
 
 import av
 import numpy as np
@@ -106,6 +109,32 @@ def test_reading_on_does_not_seek_again(folder, monkeypatch):
         for number in range(2, NUM_FRAMES):
             assert numbers(reader.read([number])) == [number]
         assert begin_again == []
+
+
+def resident_bytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_pictures_leave_memory_as_soon_as_they_were_read(tmp_path):
+    path = encode(tmp_path / "large.mp4", size=(480, 640))  # 0.46 MB a picture, 18 MB all of them
+
+    def read_all():
+        with open_video(path) as reader:
+            for number in range(NUM_FRAMES):
+                reader.read([number], cover=(32, 32))
+
+    read_all()
+    # Python collects circles when enough objects were made, and knows nothing of the pictures that hang on them.
+    gc.collect()
+    gc.disable()
+    try:
+        before = resident_bytes()
+        for _ in range(10):
+            read_all()
+        assert resident_bytes() - before < 30e6
+    finally:
+        gc.enable()
 
 
 def test_frames_shown_for_unequal_times_are_read_by_time(tmp_path):
