@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from mcvd.data.fitting import take_frames
 from mcvd.data.videos import AbstractVideos
+from mcvd.data.workers import begin_worker
 
 _AT_ONCE = 256  # frames: decoding a long video as a whole would take its source's frames into memory
 
@@ -62,7 +63,8 @@ class Held(AbstractVideos):
         if self._frames is None:
             self.videos.prepare()
             count = os.cpu_count() or 1
-            whole = DataLoader(_Whole(self.videos, self.size), batch_size=None, num_workers=count if count > 1 else 0)
+            count = count if count > 1 else 0
+            whole = DataLoader(_Whole(self.videos, self.size), None, num_workers=count, worker_init_fn=begin_worker)
             # A worker's tensor lies in a file in shared memory, of which a process may have only so many.
             self._frames = [video.clone() for video in tqdm(whole, "Reading into memory", disable=None)]
 
