@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, distributed
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import Subset
 
 from mcvd.bars import progress_bar
 from mcvd.baselines import blend, copy_first, copy_last, extrapolate
 from mcvd.data.clips import ClipDataset
 from mcvd.data.module import VideoData
+from mcvd.data.workers import WorkerLoader
 from mcvd.frames import pixels_from_unit
 from mcvd.metrics.frame_metrics import PSNR, SSIM, FrameMetric
 from mcvd.metrics.frames import mean_of_samples, mean_squared_error, squared_distance_of_samples
@@ -183,7 +184,7 @@ def collect_clips(data: VideoData, num_clips: int | None = None, dataset: ClipDa
     num_there = len(dataset)
     num_clips = num_there if num_clips is None else min(num_clips, num_there)
     chosen = Subset(dataset, [i * num_there // num_clips for i in range(num_clips)])
-    loader = DataLoader(chosen, data.batch_size, num_workers=data.num_workers)
+    loader = WorkerLoader(chosen, batch_size=data.batch_size, num_workers=data.num_workers)
     return torch.cat([batch["video"] for batch in loader])
 
 

@@ -17,6 +17,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from mcvd.api import load
+from mcvd.arithmetic import NO_BF16, computes_bf16
 from mcvd.averaging import EMA
 from mcvd.batch_size import FitsMemory
 from mcvd.checkpoints import Checkpoints, WholeFiles, last_checkpoint
@@ -124,6 +125,10 @@ class FitCLI(LightningCLI):
         """First weights depend on the model's seed alone; later draws do not use the global generators."""
         config = self.config
         seed_everything(config.model.seed, workers=True, verbose=False)
+        on_cpu = config.trainer.accelerator == "cpu" or not torch.accelerator.is_available()
+        if config.trainer.precision == "bf16-mixed" and on_cpu and not computes_bf16(torch.device("cpu")):
+            config.trainer.precision = "32-true"
+            _say(f"{NO_BF16}: training in float32")
         self.root = Path(config.trainer.default_root_dir or _default_root(config.get("config") or []))
         self.checkpoint = _resumed_checkpoint(config.ckpt_path, self.root)
         if self.checkpoint and config.data.batch_size == "auto":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from mcvd.arithmetic import NO_BF16, computes_bf16
 from mcvd.bars import progress_bar, total_of
 from mcvd.compiling import Compile, GraphedNet, pays, replays
 from mcvd.denoiser import Denoiser, Dropped
@@ -115,6 +117,8 @@ class Generation:
 
         With ``rounded=False`` float32 in [0, 1].
         """
+        if self.precision == "bf16" and not computes_bf16(self._device):
+            warnings.warn(NO_BF16, stacklevel=2)
         door, dtype = (pixels_from_model, torch.uint8) if self.rounded else (unit_from_model, torch.float32)
         num_videos, samples = len(past), self.num_samples
         keys = self._keys(num_videos)

@@ -247,9 +247,16 @@ def test_fine_tuning_from_a_model_that_fits_nowhere_is_refused(config, whole, tm
         fit(config, tmp_path, "--init_from", str(whole[0] / "run-1" / LAST), "--model.net.init_args.width", "12")
 
 
-def test_mixed_precision_trains_on_a_cpu(config, tmp_path):
-    checkpoint = fit(config, tmp_path, "--trainer.precision", "bf16-mixed", "--trainer.max_steps", "2")
+@pytest.mark.parametrize(("computes", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_mixed_precision_trains_on_a_cpu_that_has_it_and_float32_on_any_other(
+    config, tmp_path, monkeypatch, capsys, computes, precision
+):
+    monkeypatch.setattr("mcvd.fit.computes_bf16", lambda device: computes)
+    options = ["--trainer.precision", "bf16-mixed", "--trainer.accelerator", "cpu", "--trainer.max_steps", "2"]
+    checkpoint = fit(config, tmp_path, *options)
     assert all(value.dtype == torch.float32 for value in checkpoint["state_dict"].values())
+    assert yaml.safe_load((tmp_path / "run-1" / "config.yaml").read_text())["trainer"]["precision"] == precision
+    assert ("training in float32" in capsys.readouterr().out) is not computes
 
 
 def test_accumulated_gradients_are_those_of_the_larger_batch(config, tmp_path):

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from mcvd.data.fitting import take_frames
 from mcvd.data.videos import AbstractVideos
-from mcvd.data.workers import begin_worker
+from mcvd.data.workers import WorkerLoader
 
 _AT_ONCE = 256  # frames: decoding a long video as a whole would take its source's frames into memory
 
@@ -64,7 +64,7 @@ class Held(AbstractVideos):
             self.videos.prepare()
             count = os.cpu_count() or 1
             count = count if count > 1 else 0
-            whole = DataLoader(_Whole(self.videos, self.size), None, num_workers=count, worker_init_fn=begin_worker)
+            whole = WorkerLoader(_Whole(self.videos, self.size), batch_size=None, num_workers=count)
             # A worker's tensor lies in a file in shared memory, of which a process may have only so many.
             self._frames = [video.clone() for video in tqdm(whole, "Reading into memory", disable=None)]
 

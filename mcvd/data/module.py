@@ -20,7 +20,7 @@ from mcvd.data.folder import VideoFolder
 from mcvd.data.holdout import hold_out
 from mcvd.data.order import ResumableBatchSampler, ResumableLoader
 from mcvd.data.videos import AbstractVideos
-from mcvd.data.workers import begin_worker
+from mcvd.data.workers import WorkerLoader
 
 NOMINAL_RATE_HZ = 25.0
 
@@ -199,7 +199,6 @@ class VideoData(LightningDataModule):
         # A DataLoader's workers compute on one thread each; nothing to set for that.
         return {
             "num_workers": self.num_workers,
-            "worker_init_fn": begin_worker,
             "persistent_workers": self.num_workers > 0,
             "pin_memory": torch.cuda.is_available(),
         }
@@ -213,7 +212,7 @@ class VideoData(LightningDataModule):
         """Validation batches of this process: always the same clips, each in one process only."""
         rank, world_size = self._rank_and_world_size
         share = range(rank, len(self.val_clips), world_size)
-        return DataLoader(self.val_clips, self.batch_size, sampler=share, **self._loader_options())
+        return WorkerLoader(self.val_clips, batch_size=self.batch_size, sampler=share, **self._loader_options())
 
     def count_draws(self) -> int:
         """How many training clips all processes together have trained on, earlier parts of a resumed run included."""

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset, Sampler
+
+from mcvd.data.workers import WorkerLoader
 
 
 class ResumableBatchSampler(Sampler[list[int]]):
@@ -75,14 +77,14 @@ class ResumableBatchSampler(Sampler[list[int]]):
         self.draws_done = state["draws_done"]
 
 
-class ResumableLoader(DataLoader):
+class ResumableLoader(WorkerLoader):
     """A loader whose every pass begins where training stands.
 
     Args:
         dataset: answers draw numbers.
         order: deals them out.
         draws_done: tells, when a pass begins, how many draws all processes together have trained on.
-        options: the other arguments of `torch.utils.data.DataLoader`.
+        options: the other arguments of `mcvd.data.workers.WorkerLoader`.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from mcvd.data.fitting import crop, with_channels
@@ -25,7 +25,7 @@ from mcvd.data.preparing import check_room, sweep
 from mcvd.data.readers import VideoError, frames_at_rate
 from mcvd.data.shards import CHECKS, FRAMES, INDEX, OURS, RECORD_BYTES, ShardedVideos, import_litdata
 from mcvd.data.videos import AbstractVideos
-from mcvd.data.workers import begin_worker
+from mcvd.data.workers import WorkerLoader
 from mcvd.whole import whole
 
 PART_BYTES = 1 << 30  # what is lost when packing is interrupted
@@ -99,7 +99,7 @@ def write_shards(videos: AbstractVideos, out: str | Path, spec: ShardSpec, num_w
     out.mkdir(parents=True, exist_ok=True)
     records = _Records(videos, counts, spec, [index for part in missing for index in part.videos])
     workers = os.cpu_count() if num_workers is None else num_workers
-    loader = DataLoader(records, batch_size=None, num_workers=workers or 0, worker_init_fn=begin_worker)
+    loader = WorkerLoader(records, batch_size=None, num_workers=workers or 0)
     decoded = iter(tqdm(loader, f"Packing {out}", len(records), disable=None))
     for part in missing:
         _write_part(out / part.name, part, videos, counts, spec, decoded)

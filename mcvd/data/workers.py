@@ -6,8 +6,10 @@ import ctypes
 import gc
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
+
+from torch.utils.data import DataLoader, Dataset
 
 LAST_SECONDS = 30
 
@@ -19,6 +21,23 @@ def begin_worker(_: int) -> None:
     outlive_signals()
 
 
+class WorkerLoader(DataLoader):
+    """A loader whose workers begin as `begin_worker` says and inherit nothing that they would have to clear away.
+
+    A worker whose collection of garbage met a decoder of its parent would wait for threads that only the parent has.
+
+    Args:
+        dataset, options: of `torch.utils.data.DataLoader`; ``worker_init_fn`` is taken.
+    """
+
+    def __init__(self, dataset: Dataset, **options: Any) -> None:
+        super().__init__(dataset, worker_init_fn=begin_worker, **options)
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        with shared_with_workers() if self.num_workers else nullcontext():
+            return super().__iter__()
+
+
 @contextmanager
 def shared_with_workers() -> Iterator[None]:
     """Inside, what exists at the beginning stays shared with the workers that are forked from this process.
@@ -28,6 +47,9 @@ def shared_with_workers() -> Iterator[None]:
         ...     gc.get_freeze_count() > 0
         True
     """
+    if gc.get_freeze_count():  # inside another one
+        yield
+        return
     gc.collect()
     _keep_pages_shared()
     try:

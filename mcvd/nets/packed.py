@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mcvd.arithmetic import computes_bf16
+
 
 class PackedConvolutions:
     """Runs convolutions whose weights do not change while it lives, each with the weight as oneDNN wants it.
@@ -23,7 +25,7 @@ class PackedConvolutions:
         """Whether this machine has the kernels."""
         if device.type != "cpu" or not torch.backends.mkldnn.is_available():
             return False
-        return dtype == torch.float32 or (dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        return dtype == torch.float32 or (dtype == torch.bfloat16 and computes_bf16(device))
 
     def __call__(self, layer: nn.Conv2d, x: Tensor) -> Tensor:
         """What ``layer(x)`` answers, in x's dtype; x (B, C, H, W), stride 1, one group."""
