@@ -191,7 +191,7 @@ def comparison(lines: list[dict[str, Any]], name: str, steps: float) -> str:
     for line in lines:
         groups[line["task"], line["sampler"], line["steps"]].append(line)
     out = []
-    for task in [task for task in TASKS if any(line["task"] == task for line in lines)]:
+    for task in [task for task in TASKS if (task, name, steps) in groups]:
         base = groups[task, name, steps]
         shown = [score for score in SCORES if any(score in line for line in base)]
         out += [f"\n| {task} | calls | " + " | ".join(shown) + " |", "|---" * (len(shown) + 2) + "|"]
