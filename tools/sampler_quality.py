@@ -38,6 +38,7 @@ SAMPLERS = {
     "DDPM": lambda steps: DDPM(steps),
     "DDPM_LogSNR": lambda steps: DDPM(steps, spacing=LogSNR()),
     "SDEDPMSolverPP": lambda steps: SDEDPMSolverPP(steps),
+    "SDEDPMSolverPP_damped": lambda steps: SDEDPMSolverPP(steps, extrapolation=0.5),
     "SDEDPMSolverPP_half": lambda steps: SDEDPMSolverPP(steps, eta=0.5),
     "DDIM": lambda steps: DDIM(steps),
     "PNDM": lambda steps: PNDM(steps),
