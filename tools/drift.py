@@ -5,11 +5,12 @@
         --rollout "context noise 0.1=runs/strokes/run-1,UniPC,10,0.1"
     python tools/drift.py --table drift.json [--plot drift.svg]
 
-A rollout is NAME=MODEL,SAMPLER,STEPS,CONTEXT_NOISE; those that are in drift.json already are not made again. The data
-must be drawn, not filmed: their videos are made as long as the rollout. For windows of frames the tool prints, beside
-the same figures of the truth, the mean brightness, the contrast (standard deviation within frames) and the sharpness
-(mean difference between neighbouring pixels), all in grey levels, and the PSNR against the truth, which tells most in
-the first frames. The plot shows means over ten frames, so that what flickers from block to block does not hide them.
+A rollout is NAME=MODEL,SAMPLER,STEPS,CONTEXT_NOISE, where "default" is a sampler too; those that are in drift.json
+already are not made again. The data must be drawn, not filmed: their videos are made as long as the rollout. For
+windows of frames the tool prints, beside the same figures of the truth, the mean brightness, the contrast (standard
+deviation within frames) and the sharpness (mean difference between neighbouring pixels), all in grey levels, and the
+PSNR against the truth, which tells most in the first frames. The plot shows means over ten frames, so that what
+flickers from block to block does not hide them.
 """
 
 import argparse
@@ -24,6 +25,8 @@ from torch import Tensor
 import mcvd
 from mcvd.data.videos import AbstractVideos
 from mcvd.metrics.frames import psnr_per_frame
+from mcvd.samplers import AbstractSampler
+from mcvd.samplers.default import default_sampler
 from mcvd.samplers.named import named_sampler
 
 
@@ -85,7 +88,7 @@ def run(options: argparse.Namespace) -> None:
         made = model.predict(
             past,
             options.num_frames,
-            sampler=named_sampler(sampler, int(steps)),
+            sampler=chosen_sampler(sampler, int(steps)),
             context_noise=float(noise),
             seed=options.seed,
             precision=options.precision,
@@ -95,6 +98,11 @@ def run(options: argparse.Namespace) -> None:
         results[name] = curves(made) | {"psnr": psnr_per_frame(made, truth).mean(0).tolist()}
         options.out.write_text(json.dumps(rounded(results)) + "\n")
         print(table(results, options.window), flush=True)
+
+
+def chosen_sampler(name: str, num_steps: int) -> AbstractSampler:
+    """That of a name, or the default one."""
+    return default_sampler(num_steps=num_steps) if name == "default" else named_sampler(name, num_steps)
 
 
 def rounded(results: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, list[float]]]:
