@@ -168,7 +168,7 @@ def bench_cache(folder: Path, root: Path, rounds: int) -> dict[str, float]:
     encode(path, (240, 320), "libx264", {"g": "12"})
     spec, plain = ClipSpec(CLIP, size), VideoFolder(path.parent)
     cached = CachedVideos(plain, folder, size)
-    cached.build()
+    cached.prepare()
     block = torch.randint(0, 256, (NUM_FRAMES, 3, *size), dtype=torch.uint8)
 
     def fifty(read: Callable[[int], object]) -> Callable[[int], None]:

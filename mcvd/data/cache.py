@@ -40,7 +40,7 @@ _MAX_MAPS = 4096  # the kernel allows a process 65,530
 class CachedVideos(AbstractVideos):
     """A folder of videos whose frames are decoded once and then read from memory-mapped files.
 
-    `build` decodes what is not there yet, with one thread a core; several processes that build at once share the work.
+    `prepare` decodes what is not there yet, with one thread a core; several processes at once share the work.
     Frames are those of the folder bit for bit. A video that cannot be cached (damaged, no space left) is read from its
     own file, and the reason told in one warning.
 
@@ -55,7 +55,7 @@ class CachedVideos(AbstractVideos):
 
     Example:
         >>> videos = CachedVideos(VideoFolder("videos"), "cache", size=(64, 64))  # doctest: +SKIP
-        >>> videos.build()  # doctest: +SKIP
+        >>> videos.prepare()  # doctest: +SKIP
         >>> videos.read(0, range(7), cover=(64, 64)).shape  # doctest: +SKIP
         torch.Size([7, 3, 64, 64])
     """
@@ -111,9 +111,9 @@ class CachedVideos(AbstractVideos):
         return take_frames(pixels, frames)
 
     def _decode(self, index: int, frames: Sequence[int]) -> Tensor:
-        return self._prepare(self.videos.read(index, frames, self.size))
+        return self._kept(self.videos.read(index, frames, self.size))
 
-    def _prepare(self, video: Tensor) -> Tensor:
+    def _kept(self, video: Tensor) -> Tensor:
         """What is kept of frames that cover ``size``."""
         return with_channels(crop(video, self.size) if self.crop == "centre" else video, self._channels).contiguous()
 
@@ -135,7 +135,7 @@ class CachedVideos(AbstractVideos):
         # A map belongs to a process; pickling it would send all its pixels to a spawned worker.
         return self.__dict__ | {"_maps": OrderedDict()}
 
-    def build(self) -> None:
+    def prepare(self) -> None:
         """Decode what the cache does not hold yet; ended at any moment, what is finished is kept."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with Digests(self.folder / "digests.json") as digests:
@@ -202,7 +202,7 @@ class CachedVideos(AbstractVideos):
             with whole(entry) as part, part.open("wb") as file:
                 for start in range(0, num_frames, _FRAMES_AT_ONCE):
                     frames = range(start, min(start + _FRAMES_AT_ONCE, num_frames))
-                    video = self._prepare(patience.call(reader.read, frames, self.size, seconds=seconds))
+                    video = self._kept(patience.call(reader.read, frames, self.size, seconds=seconds))
                     if start == 0:
                         shape = (num_frames, *video.shape[1:])
                         room.take(int(np.prod(shape)))

@@ -183,9 +183,7 @@ class VideoData(LightningDataModule):
         if self.cache is None:
             return videos
         spec = self.spec
-        cached = CachedVideos(videos, self.cache, spec.size, spec.crop, spec.channels, self.cache_max_bytes)
-        cached.build()
-        return cached
+        return CachedVideos(videos, self.cache, spec.size, spec.crop, spec.channels, self.cache_max_bytes)
 
     @property
     def _rank_and_world_size(self) -> tuple[int, int]:
