@@ -1,8 +1,11 @@
 """The memory of a long training does not grow."""
 
+import functools
 import gc
 import json
 import multiprocessing
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -20,6 +23,27 @@ from mcvd.data.writers import write_video
 from mcvd.fit import run_fit
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def in_a_fresh_process(test):
+    """The test in a Python of its own: what a worker shares depends on all that its parent did before."""
+
+    @functools.wraps(test)
+    def run(**fixtures):
+        given = {name: str(value) for name, value in fixtures.items()}
+        code = f"import {__name__} as it; it.{test.__name__}.__wrapped__(**{given})"
+        here = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | here,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+    return run
 
 
 def own_bytes(pid):
@@ -62,12 +86,14 @@ def worker_of(source):
     return worker, batches
 
 
+@in_a_fresh_process
 def test_a_worker_that_collects_garbage_copies_nothing_of_what_it_shares():
     worker, batches = worker_of(CollectingScenes(**SCENES))
     assert own_bytes(worker.pid) < 60e6
     del batches
 
 
+@in_a_fresh_process
 def test_a_worker_does_not_keep_what_its_parent_had_freed():
     def work():
         return [torch.ones(25_000) for _ in range(2000)]  # 200 MB in pieces that come from the heap
@@ -89,11 +115,13 @@ class Collecting:
         return number
 
 
+@in_a_fresh_process
 def test_a_worker_leaves_alone_the_decoders_that_its_parent_left_behind(tmp_path):
-    write_video(tmp_path / "grey.mp4", torch.full((9, 3, 64, 64), 99, dtype=torch.uint8), 25)
+    path = Path(tmp_path) / "grey.mp4"
+    write_video(path, torch.full((9, 3, 64, 64), 99, dtype=torch.uint8), 25)
     gc.disable()
     try:
-        reader = open_video(tmp_path / "grey.mp4")
+        reader = open_video(path)
         reader.read([0, 5])
         circle = [reader]
         circle.append(circle)
@@ -105,6 +133,7 @@ def test_a_worker_leaves_alone_the_decoders_that_its_parent_left_behind(tmp_path
         gc.enable()
 
 
+@in_a_fresh_process
 def test_collections_of_garbage_do_not_unshare_the_memory_of_data_workers(tmp_path):
     def source(seed):
         return {"class_path": f"{__name__}.CollectingScenes", "init_args": SCENES | {"seed": seed}}
@@ -115,9 +144,9 @@ def test_collections_of_garbage_do_not_unshare_the_memory_of_data_workers(tmp_pa
         "val_check_interval": 2,
         "callbacks": [{"class_path": f"{__name__}.Watch"}],
     }
-    config = tmp_path / "tiny.yaml"
+    config = Path(tmp_path) / "tiny.yaml"
     config.write_text(json.dumps(TINY | {"data": data, "trainer": trainer}))
     run_fit(["--config", str(config), "--trainer.default_root_dir", str(tmp_path)])
-    held = json.loads((tmp_path / "held.json").read_text())
+    held = json.loads((Path(tmp_path) / "held.json").read_text())
     assert [len(each) for each in held] == [1, 1, 2, 2]  # the first validation begins a second worker
     assert max(max(each) for each in held) < 60e6
