@@ -6,6 +6,8 @@ from tiny import pixels, tiny_model
 
 from mcvd.samplers import DDIM
 
+pytestmark = pytest.mark.filterwarnings("ignore:this CPU has no arithmetic for bf16")
+
 
 def psnr(a, b):
     return -10 * ((a.double() - b.double()) / 255).square().mean().log10()
