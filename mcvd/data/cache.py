@@ -29,7 +29,7 @@ from mcvd.data.fitting import crop, take_frames, with_channels
 from mcvd.data.folder import VideoFolder
 from mcvd.data.patience import Patience
 from mcvd.data.readers import VideoError, engine_version
-from mcvd.data.videos import AbstractVideos
+from mcvd.data.videos import VideosOver
 from mcvd.whole import whole
 
 FORMAT = 1
@@ -37,7 +37,7 @@ _FRAMES_AT_ONCE = 32  # a long video is never in memory as a whole
 _MAX_MAPS = 4096  # the kernel allows a process 65,530
 
 
-class CachedVideos(AbstractVideos):
+class CachedVideos(VideosOver):
     """A folder of videos whose frames are decoded once and then read from memory-mapped files.
 
     `prepare` decodes what is not there yet, with one thread a core; several processes at once share the work.
@@ -71,7 +71,8 @@ class CachedVideos(AbstractVideos):
     ) -> None:
         if max_bytes is not None and max_bytes < 1:
             raise ValueError(f"max_bytes must be 1 or more, or None for no limit, got {max_bytes}")
-        self.videos = videos
+        super().__init__(videos)
+        self.videos: VideoFolder = videos
         self.folder = Path(folder)
         self.size: tuple[int, int] = (size[0], size[1])
         self.crop = crop
@@ -89,17 +90,6 @@ class CachedVideos(AbstractVideos):
     def num_cached(self) -> int:
         """How many videos are read from the cache."""
         return sum(entry is not None for entry in self._entries)
-
-    def __len__(self) -> int:
-        return len(self.videos)
-
-    def times_seconds(self, index: int) -> np.ndarray:
-        """When each frame of video ``index`` is shown: float64 (num_frames,), rising, the first at 0."""
-        return self.videos.times_seconds(index)
-
-    def name(self, index: int) -> str:
-        """The path of video ``index`` below the root."""
-        return self.videos.name(index)
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
         """Some frames of one video, uint8 (T, C, H, W), a copy; see `AbstractVideos.read`."""

@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from mcvd.data.fitting import take_frames
-from mcvd.data.videos import AbstractVideos
+from mcvd.data.videos import AbstractVideos, VideosOver
 from mcvd.data.workers import WorkerLoader
 
 _AT_ONCE = 256  # frames: decoding a long video as a whole would take its source's frames into memory
 
 
-class Held(AbstractVideos):
+class Held(VideosOver):
     """A collection whose frames are read once, at one size, and kept in memory.
 
     For small frames of a collection that is slow to read: invented scenes that are drawn on demand, a few hours of
@@ -38,33 +37,16 @@ class Held(AbstractVideos):
     """
 
     def __init__(self, videos: AbstractVideos, size: tuple[int, int] | int = 64) -> None:
-        self.videos = videos
+        super().__init__(videos)
         self.size: tuple[int, int] = (size, size) if isinstance(size, int) else (size[0], size[1])
         self._frames: list[Tensor] | None = None
-
-    @property
-    def channels(self) -> int:
-        """As in the collection."""
-        return self.videos.channels
-
-    def __len__(self) -> int:
-        return len(self.videos)
-
-    def times_seconds(self, index: int) -> np.ndarray:
-        """See `AbstractVideos`."""
-        return self.videos.times_seconds(index)
-
-    def name(self, index: int) -> str:
-        """See `AbstractVideos`."""
-        return self.videos.name(index)
 
     def prepare(self) -> None:
         """Read all frames, with one process a core; a second call does nothing."""
         if self._frames is None:
             self.videos.prepare()
-            count = os.cpu_count() or 1
-            count = count if count > 1 else 0
-            whole = WorkerLoader(_Whole(self.videos, self.size), batch_size=None, num_workers=count)
+            cores = os.cpu_count() or 1
+            whole = WorkerLoader(_Whole(self.videos, self.size), batch_size=None, num_workers=cores if cores > 1 else 0)
             # A worker's tensor lies in a file in shared memory, of which a process may have only so many.
             self._frames = [video.clone() for video in tqdm(whole, "Reading into memory", disable=None)]
 

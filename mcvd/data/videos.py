@@ -51,6 +51,33 @@ class AbstractVideos(ABC):
         """What reports call video ``index``: a file name, ``"driving 17"``."""
 
 
+class VideosOver(AbstractVideos):
+    """The same videos as in another collection, read in another way; a base class.
+
+    Args:
+        videos: that collection.
+    """
+
+    def __init__(self, videos: AbstractVideos) -> None:
+        self.videos = videos
+
+    @property
+    def channels(self) -> int:
+        """As in the collection."""
+        return self.videos.channels
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def times_seconds(self, index: int) -> np.ndarray:
+        """See `AbstractVideos`."""
+        return self.videos.times_seconds(index)
+
+    def name(self, index: int) -> str:
+        """See `AbstractVideos`."""
+        return self.videos.name(index)
+
+
 def check_request(index: int, frames: Sequence[int], num_videos: int, num_frames: int) -> None:
     """Refuse a video or a frame that a collection of equally long videos does not have.
 
