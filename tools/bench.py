@@ -6,7 +6,7 @@
 
 Each figure is the median of several interleaved rounds, so that a busy minute hits all rows alike. GFLOP/s count
 products and convolutions alone; "of peak" is their share of what a large convolution of that precision reaches in the
-same run.
+same run. A CPU that only imitates bf16 is timed in float32 alone.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import mcvd
+from mcvd.arithmetic import NO_BF16, computes_bf16
 from mcvd.data.driving import DrivingScenes
 from mcvd.frames import Condition, model_from_pixels
 from mcvd.metrics.i3d import INPUT_SIZE, random_i3d
@@ -70,6 +71,8 @@ def main() -> None:
         frames = "" if row["frames_per_second"] is None else f"{row['frames_per_second']:.2f}"
         memory = "" if row["peak_bytes"] is None else f"{row['peak_bytes'] / 1e6:.0f}"
         print(f"{name:46} {row['seconds'] * 1000:9.1f} {rate:>9} {share:>8} {frames:>9} {memory:>7}")
+    if torch.bfloat16 not in dtypes_of(device):
+        print(f"bf16 is not timed: {NO_BF16}")
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(f"the process held {held / 1e6:.0f} MB at most; MB of a row is that of the GPU's tensors")
     if options.out:
@@ -80,10 +83,15 @@ def main() -> None:
 Case = tuple[Callable[[], object], int]  # what to run, and how many frames that makes, reads or looks at (0: none)
 
 
+def dtypes_of(device: torch.device) -> tuple[torch.dtype, ...]:
+    """The precisions that are worth timing."""
+    return (torch.float32, torch.bfloat16) if computes_bf16(device) else (torch.float32,)
+
+
 def peaks(device: torch.device) -> dict[str, Case]:
     """A large matrix product and a large convolution: what the machine can do."""
     cases: dict[str, Case] = {}
-    for dtype in (torch.float32, torch.bfloat16):
+    for dtype in dtypes_of(device):
         a = torch.randn(2048, 2048, device=device, dtype=dtype)
         x = torch.randn(4, 128, 64, 64, device=device, dtype=dtype)
         w = torch.randn(128, 128, 3, 3, device=device, dtype=dtype)
@@ -127,7 +135,7 @@ def model_cases(name: str, conditioning: dict | None, device: torch.device) -> d
         model.predict(given, num_blocks * block.current, sampler=sampler, precision=precision, progress=False)
 
     cases: dict[str, Case] = {}
-    for dtype in (torch.float32, torch.bfloat16):
+    for dtype in dtypes_of(device):
         with torch.inference_mode(), autocast(dtype):
             denoise = denoiser.bind(condition)
         cases[f"{name}: network call, {dtype}"] = (lambda d=dtype, f=denoise: call(d, f), 0)

@@ -11,11 +11,10 @@ from time import monotonic
 import av
 import numpy as np
 import torch
-from av.video.reformatter import VideoReformatter
 from torch import Tensor
 
 from mcvd.data.frame_index import FrameIndex
-from mcvd.data.picture import displayed_size, rgb_from_frame
+from mcvd.data.picture import RGBConverter, displayed_size
 from mcvd.data.readers import AbstractReader, VideoError, average_rate, check_exists, check_frames, covering_size
 
 # More threads help one reader little and cost many readers much.
@@ -63,7 +62,7 @@ class PyAVReader(AbstractReader):
         self._next = self._wanted = 0
         self._index_is_decoded = False
         self._seeks = True
-        self._reformatter = VideoReformatter()
+        self._to_rgb = RGBConverter()
         self._open()
         try:
             self._index = self._scan()
@@ -93,7 +92,7 @@ class PyAVReader(AbstractReader):
                 first, *others = places[number]
                 frame = self._frame(number)
                 try:
-                    video[first] = rgb_from_frame(frame, (height, width), self._reformatter)
+                    video[first] = self._to_rgb(frame, (height, width))
                 except av.FFmpegError as error:
                     raise VideoError(f"{self.path}: frame {number} cannot be scaled ({_fault(error)})") from None
                 for place in others:

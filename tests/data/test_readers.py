@@ -14,6 +14,7 @@ import torch
 from as_nobody import folder_for_all, told_to_nobody
 from PIL import Image
 
+from mcvd.data.picture import RGBConverter
 from mcvd.data.readers import VideoError, covering_size, frames_at_rate, open_video
 from mcvd.data.video_in import read_video
 
@@ -186,6 +187,24 @@ def test_the_declared_colours_are_used(tmp_path, matrix, full_range):
         container.mux(stream.encode())
     shown = read_video(path).float().mean(dim=(0, 2, 3))
     assert (shown - torch.tensor(colour).float()).abs().max() < 4
+
+
+FORMATS = ("yuv420p", "yuvj420p", "yuv422p", "nv12", "yuv444p", "yuv420p10le", "gray", "rgb24")
+
+
+@pytest.mark.parametrize("pixels", FORMATS)
+@pytest.mark.parametrize("color_range", [1, 2])
+def test_scaling_keeps_all_colours_in_every_format(pixels, color_range):
+    down, right = np.mgrid[0:120, 0:160] / 25
+    waves = [np.sin(down + 0.3 * right), np.cos(right - down), np.sin(2 * right) * np.cos(down)]
+    picture = (127.5 + 100 * np.stack(waves if pixels != "gray" else waves[:1] * 3, axis=-1)).round().astype(np.uint8)
+    frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pixels, dst_color_range=color_range)
+    frame.color_range = color_range
+    to_rgb, whole = RGBConverter(), torch.from_numpy(picture).permute(2, 0, 1)[None].double()
+    for size in ((64, 85), (33, 47), (150, 201), (60, 80)):
+        scaled = torch.nn.functional.interpolate(whole, size, mode="bicubic", antialias=True)[0].permute(1, 2, 0)
+        error = (torch.from_numpy(to_rgb(frame, size).copy()) - scaled).abs()
+        assert error.mean() < 1.5 and error.max() < 7
 
 
 def test_frames_in_a_folder_come_in_natural_order(tmp_path):
