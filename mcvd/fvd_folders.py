@@ -143,7 +143,7 @@ class _Clips:
     def read(self, number: int) -> Tensor:
         """uint8 (T, 3, H, W)."""
         video, start = self._clips[number]
-        frames = self._spec.frames(self._videos.times_seconds(video), start).tolist()
+        frames = self._spec.frames(self._videos.times_seconds(video), start)
         with open_video(self._videos.paths[video]) as reader:
             clip = read_frames(reader, frames, self._size, channels=3)
         self._sizes.add((clip.shape[-2], clip.shape[-1]))

@@ -5,16 +5,22 @@
     python tools/bench_data.py --out bench_data.json
 
 Files are encoded here. All candidates read the same clips in turn, several rounds of them; each clip counts with the
-shortest time that a candidate needed for it: what other programs of a busy machine took away is left out.
+shortest time that a candidate needed for it: what other programs of a busy machine took away is left out. Each has a
+process of its own, held still while others run: decord's threads go on working after the answer, and turn while they wait.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
+import signal
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import av
@@ -28,6 +34,7 @@ from mcvd.data.module import VideoData
 from mcvd.data.picture import ONE_THREAD, SCALING
 from mcvd.data.readers import ENGINES, VideoError
 
+Run = Callable[[int], object]  # reads the clip that begins at a frame
 CLIP = 12
 NUM_CLIPS = 16
 NUM_FRAMES = 300
@@ -95,19 +102,10 @@ def encode(path: Path, size: tuple[int, int], codec: str, settings: dict[str, st
 
 def bench_file(path: Path, side: int, rounds: int) -> dict[str, float]:
     """Clips per second of a file whose reader stays open, at the same random places for all."""
-    runs: dict[str, Callable[[int], object]] = {}
-    for engine in ENGINES:
-        try:
-            videos = VideoFolder(path, engine)
-            videos.read(0, [0], (side, side))
-        except (ImportError, VideoError, ValueError):
-            continue
-        runs[engine] = lambda start, v=videos: v.read(0, range(start, start + CLIP), (side, side))
-    runs["bare av"] = bare_av(path, side)
-    if "decord" in runs:
-        runs["bare decord"] = bare_decord(path, side)
+    makers: dict[str, Callable[[], Run]] = {engine: partial(reading, engine, path, side) for engine in ENGINES}
+    makers |= {"bare av": partial(bare_av, path, side), "bare decord": partial(bare_decord, path, side)}
     starts = np.random.default_rng(0).integers(0, NUM_FRAMES - CLIP, NUM_CLIPS).tolist()
-    seconds, cpu_seconds = interleave(runs, starts, rounds)
+    seconds, cpu_seconds = interleave(makers, starts, rounds)
     rates = {name: NUM_CLIPS / total for name, total in seconds.items()}
     rates["ours / fastest"] = min(seconds.values()) / seconds["pyav"]
     rates["ours / fastest, processor time"] = min(cpu_seconds.values()) / cpu_seconds["pyav"]
@@ -115,24 +113,87 @@ def bench_file(path: Path, side: int, rounds: int) -> dict[str, float]:
 
 
 def interleave(
-    runs: dict[str, Callable[[int], object]], starts: list[int], rounds: int
+    makers: dict[str, Callable[[], Run]], starts: list[int], rounds: int
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Seconds for all the starts, each at its best of the rounds: by the clock, and of the processor, all threads."""
-    best = {name: np.full((2, len(starts)), np.inf) for name in runs}
-    turn = list(runs.items())
+    candidates = {name: Candidate(make) for name, make in makers.items()}
+    turn = [(name, candidate) for name, candidate in candidates.items() if candidate.works]
+    best = {name: np.full((2, len(starts)), np.inf) for name, _ in turn}
     for _ in range(rounds):
         for place, start in enumerate(starts):
-            turn = turn[1:] + turn[:1]  # whoever runs after one that mostly waits is interrupted less
-            for name, run in turn:
-                begin = np.array([time.perf_counter(), time.process_time()])
-                run(start)
-                spent = np.array([time.perf_counter(), time.process_time()]) - begin
-                best[name][:, place] = np.minimum(best[name][:, place], spent)
+            turn = turn[1:] + turn[:1]
+            for name, candidate in turn:
+                best[name][:, place] = np.minimum(best[name][:, place], candidate.seconds(start))
+    for candidate in candidates.values():
+        candidate.end()
     clock, processor = ({name: float(times[row].sum()) for name, times in best.items()} for row in (0, 1))
     return clock, processor
 
 
-def bare_av(path: Path, side: int) -> Callable[[int], object]:
+class Candidate:
+    """One way of reading clips, in a process of its own that stands still when it is not asked."""
+
+    def __init__(self, make: Callable[[], Run]) -> None:
+        fork = multiprocessing.get_context("fork")
+        self._connection, theirs = fork.Pipe()
+        self._process = fork.Process(target=answer, args=(make, theirs), daemon=True)
+        self._process.start()
+        self.works = self._connection.recv()
+        self._stand_still()
+
+    def seconds(self, start: int) -> np.ndarray:
+        """What the clip that begins at frame ``start`` takes: (2,), by the clock, and of the processor."""
+        os.kill(self._process.pid, signal.SIGCONT)
+        self._connection.send(start)
+        spent = self._connection.recv()
+        self._stand_still()
+        return spent
+
+    def end(self) -> None:
+        """Let the process go."""
+        self._process.kill()
+        self._process.join()
+
+    def _stand_still(self) -> None:
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+
+def answer(make: Callable[[], Run], connection: Connection) -> None:
+    """The life of a candidate's process."""
+    torch.set_num_threads(1)
+    try:
+        run = make()
+        run(0)
+    except (ImportError, VideoError, ValueError):
+        connection.send(False)
+        return
+    connection.send(True)
+    while True:
+        start = connection.recv()
+        begin = np.array([time.perf_counter(), time.process_time()])
+        run(start)
+        answered = time.perf_counter()
+        connection.send(np.array([answered, at_rest()]) - begin)
+
+
+def at_rest() -> float:
+    """Processor time of the process, once its threads do nothing more."""
+    before = time.process_time()
+    while True:
+        time.sleep(2e-3)
+        now = time.process_time()
+        if now - before < 5e-4:
+            return before
+        before = now
+
+
+def reading(engine: str, path: Path, side: int) -> Run:
+    """What training reads with."""
+    videos = VideoFolder(path, engine)
+    return lambda start: videos.read(0, range(start, start + CLIP), (side, side))
+
+
+def bare_av(path: Path, side: int) -> Run:
     """PyAV as its documentation has it: seek, decode, scale with our filter; the container stays open."""
     container = av.open(str(path))
     stream = container.streams.video[0]
@@ -152,7 +213,7 @@ def bare_av(path: Path, side: int) -> Callable[[int], object]:
     return run
 
 
-def bare_decord(path: Path, side: int) -> Callable[[int], object]:
+def bare_decord(path: Path, side: int) -> Run:
     """decord scaling as it decodes."""
     import decord
 
@@ -171,20 +232,20 @@ def bench_cache(folder: Path, root: Path, rounds: int) -> dict[str, float]:
     cached.prepare()
     block = torch.randint(0, 256, (NUM_FRAMES, 3, *size), dtype=torch.uint8)
 
-    def fifty(read: Callable[[int], object]) -> Callable[[int], None]:
+    def fifty(read: Run) -> Run:
         def run(start: int) -> None:  # one clip after the other: to keep them all would measure fresh memory
             for k in range(50):
                 read((start + 7 * k) % 280)
 
         return run
 
-    runs: dict[str, Callable[[int], object]] = {
+    runs: dict[str, Run] = {
         "decoding": lambda start: read_clip(plain, spec, Draw(0, start)),
         "cache": fifty(lambda start: read_clip(cached, spec, Draw(0, start))),
         "copy": fifty(lambda start: block[start : start + CLIP].clone()),
     }
     starts = np.random.default_rng(1).integers(0, NUM_FRAMES - CLIP, NUM_CLIPS).tolist()
-    seconds, _ = interleave(runs, starts, rounds)
+    seconds, _ = interleave({name: lambda run=run: run for name, run in runs.items()}, starts, rounds)
     decoding, cache, copy = (seconds[name] / NUM_CLIPS / many for name, many in zip(runs, (1, 50, 50), strict=True))
     return {
         "decoding, clips per second": 1 / decoding,

@@ -31,6 +31,11 @@ class Change:
 
         Contrast is changed about the mean grey of each frame. Grey clips have no saturation and no hue.
         """
+        if (self.brightness, self.contrast, self.saturation, self.hue) != (1, 1, 1, 0):
+            video = self._coloured(video)
+        return video.flip(0) if self.backwards else video
+
+    def _coloured(self, video: Tensor) -> Tensor:
         from torchvision.transforms.v2 import functional  # slow to import
 
         if self.brightness != 1:
@@ -41,7 +46,7 @@ class Change:
             video = functional.adjust_saturation(video, self.saturation)
         if self.hue and video.shape[1] == 3:
             video = functional.adjust_hue(video, self.hue)
-        return video.flip(0) if self.backwards else video
+        return video
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ clips. Everything random about a draw derives from (seed, number of the draw), n
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal, Protocol
@@ -41,7 +42,7 @@ class ClipSpec:
 
     Example:
         >>> spec = ClipSpec(num_frames=3, size=(64, 64), stride=2)
-        >>> spec.frames(np.arange(10) / 25, start=4).tolist(), spec.count_starts(np.arange(10) / 25)
+        >>> list(spec.frames(np.arange(10) / 25, start=4)), spec.count_starts(np.arange(10) / 25)
         ([4, 6, 8], 6)
     """
 
@@ -73,11 +74,11 @@ class ClipSpec:
         """The same clips played so many times as fast: the stride multiplied."""
         return self if pace == 1 else replace(self, stride=self.stride * pace)
 
-    def frames(self, times_seconds: np.ndarray, start: int) -> np.ndarray:
-        """Numbers of the frames of the clip that begins with frame ``start``, int64 (num_frames,)."""
+    def frames(self, times_seconds: np.ndarray, start: int) -> Sequence[int]:
+        """Numbers of the ``num_frames`` frames of the clip that begins with frame ``start``."""
         if self.frame_rate_hz is None:
-            return np.arange(start, start + self.stride * self.num_frames, self.stride)
-        return frames_at_rate(times_seconds, self.frame_rate_hz / self.stride, start, self.num_frames)
+            return range(start, start + self.stride * self.num_frames, self.stride)
+        return frames_at_rate(times_seconds, self.frame_rate_hz / self.stride, start, self.num_frames).tolist()
 
     def count_starts(self, times_seconds: np.ndarray) -> int:
         """How many frames of a video can begin a clip: the frames ``0 <= start < count``."""
@@ -278,9 +279,8 @@ def read_clip(videos: AbstractVideos, spec: ClipSpec, draw: Draw) -> Tensor:
         VideoError: if the video cannot be read.
     """
     frames = spec.at_pace(draw.change.pace).frames(videos.times_seconds(draw.video), draw.start)
-    video = videos.read(draw.video, frames.tolist(), spec.size)
-    video = with_channels(crop(video, spec.size, draw.corner), spec.channels)
-    video = draw.change(video) if draw.change != UNCHANGED else video
+    video = videos.read(draw.video, frames, spec.size)
+    video = draw.change(with_channels(crop(video, spec.size, draw.corner), spec.channels))
     return (video.flip(-1) if draw.flip else video).contiguous()
 
 

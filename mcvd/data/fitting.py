@@ -12,8 +12,10 @@ def take_frames(video: Tensor, frames: Sequence[int]) -> Tensor:
     """Some frames of a video (T, ...), a copy, in the order asked for."""
     first, last = frames[0], frames[-1]
     step = (last - first) // (len(frames) - 1) if len(frames) > 1 else 1
-    if step > 0 and first >= 0 and last < len(video) and list(frames) == list(range(first, last + 1, step)):
-        return video[first : last + 1 : step].clone()  # one copy of memory, where gathering takes one a frame
+    if step > 0 and first >= 0 and last < len(video):
+        evenly = range(first, last + 1, step)
+        if isinstance(frames, range) or list(frames) == list(evenly):
+            return video[first : last + 1 : step].clone()  # one copy of memory, where gathering takes one a frame
     return video[torch.as_tensor(frames)]
 
 

@@ -17,8 +17,9 @@ from mcvd.data.frame_index import FrameIndex
 from mcvd.data.picture import RGBConverter, displayed_size
 from mcvd.data.readers import AbstractReader, VideoError, average_rate, check_exists, check_frames, covering_size
 
-# More threads help one reader little and cost many readers much.
-_DECODER_THREADS = 2
+# Two threads decode large frames in two thirds of the time, and cost small ones up to half as much again; more help
+# one reader little and cost many readers much.
+_TWO_THREADS_FROM_PIXELS = 640 * 480
 # Decoding on is cheaper than seeking to a key frame that is only this far ahead.
 _WORTH_SEEKING_FRAMES = 8
 # A live playlist, or a disk that has gone, would otherwise be waited for without end.
@@ -162,7 +163,8 @@ class PyAVReader(AbstractReader):
             # The first stream, as the order is the author's; but a cover picture may come before it.
             self._stream = min(decodable, key=lambda stream: stream.name in _PICTURE_CODECS)
             self._stream.thread_type = "SLICE"
-            self._stream.codec_context.thread_count = _DECODER_THREADS
+            decoder = self._stream.codec_context
+            decoder.thread_count = 2 if decoder.width * decoder.height >= _TWO_THREADS_FROM_PIXELS else 1
         except BaseException:
             self._container.close()
             raise
