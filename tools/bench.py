@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 import mcvd
 from mcvd.arithmetic import NO_BF16, computes_bf16
@@ -80,6 +80,12 @@ def main() -> None:
         options.out.write_text(json.dumps({**facts, "rows": figures}, indent=2) + "\n")
 
 
+# The counter does not know the convolutions of sampling on a CPU (mcvd/nets/packed.py).
+PACKED = {
+    torch.ops.mkldnn._convolution_pointwise: lambda x, weight, *others, out_shape, **_: conv_flop_count(
+        x, weight, out_shape
+    )
+}
 Case = tuple[Callable[[], object], int]  # what to run, and how many frames that makes, reads or looks at (0: none)
 
 
@@ -180,7 +186,7 @@ def measure(
     for name, (run, _) in cases.items():
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounterMode(display=False, custom_mapping=PACKED) as counter:
             run()
         flops[name] = counter.get_total_flops()
         if device.type == "cuda":

@@ -6,7 +6,7 @@
 
 Files are encoded here. All candidates read the same clips in turn, several rounds of them; each clip counts with the
 shortest time that a candidate needed for it: what other programs of a busy machine took away is left out. Each has a
-process of its own, held still while others run: decord's threads go on working after the answer, and turn while they wait.
+process of its own, held still while others run: decord's threads work on after the answer, and turn while they wait.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ class Change:
         backwards: whether the last frame comes first.
         brightness, contrast, saturation: factors, 1 changes nothing.
         hue: turn of the colour circle, -0.5 to 0.5.
+        still: whether the first frame is shown all the time.
     """
 
     pace: int = 1
@@ -25,6 +26,7 @@ class Change:
     contrast: float = 1.0
     saturation: float = 1.0
     hue: float = 0.0
+    still: bool = False
 
     def __call__(self, video: Tensor) -> Tensor:
         """Change a clip, uint8 (T, C, H, W), C being 1 or 3; its pace was changed when it was read.
@@ -33,6 +35,8 @@ class Change:
         """
         if (self.brightness, self.contrast, self.saturation, self.hue) != (1, 1, 1, 0):
             video = self._coloured(video)
+        if self.still:
+            return video[:1].repeat(len(video), 1, 1, 1)
         return video.flip(0) if self.backwards else video
 
     def _coloured(self, video: Tensor) -> Tensor:
@@ -59,10 +63,12 @@ class Augmentation:
         reverse: play half of the clips backwards.
         max_pace: the stride of a clip is multiplied by 1, 2, ... or this, each as often; the frame rate that a model
             remembers stays that of pace 1.
+        still: share of the clips, 0 to 1, in which nothing moves: their first frame all the time. A model that was
+            seldom shown such moves what stands still.
 
     Example:
         >>> Augmentation(reverse=True, max_pace=3).draw(np.random.default_rng(0))
-        Change(pace=3, backwards=False, brightness=1.0, contrast=1.0, saturation=1.0, hue=0.0)
+        Change(pace=3, backwards=False, brightness=1.0, contrast=1.0, saturation=1.0, hue=0.0, still=False)
     """
 
     brightness: float = 0.0
@@ -71,11 +77,12 @@ class Augmentation:
     hue: float = 0.0
     reverse: bool = False
     max_pace: int = 1
+    still: float = 0.0
 
     def __post_init__(self) -> None:
-        limits = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.5}
+        limits = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.5, "still": 1.0}
         values = {"brightness": self.brightness, "contrast": self.contrast, "saturation": self.saturation}
-        for name, value in (values | {"hue": self.hue}).items():
+        for name, value in (values | {"hue": self.hue, "still": self.still}).items():
             if not 0 <= value <= limits[name]:
                 raise ValueError(f"{name} must be 0 to {limits[name]:g}, got {value}")
         if self.max_pace < 1:
@@ -83,7 +90,7 @@ class Augmentation:
 
     def draw(self, random: np.random.Generator) -> Change:
         """The change of one clip; every call takes the same number of draws, whatever is switched on."""
-        pace, direction, *colours = random.random(6).tolist()
+        pace, direction, *colours, still = random.random(7).tolist()
         brightness, contrast, saturation, hue = (2 * colour - 1 for colour in colours)
         return Change(
             pace=1 + int(pace * self.max_pace),
@@ -92,4 +99,5 @@ class Augmentation:
             contrast=1 + self.contrast * contrast,
             saturation=1 + self.saturation * saturation,
             hue=self.hue * hue,
+            still=still < self.still,
         )

@@ -53,7 +53,7 @@ class VideoData(LightningDataModule):
         cache: a folder in which decoded frames are kept, so that each video is decoded only once; see
             `mcvd.data.cache.CachedVideos`. Worth it at small sizes: a minute of 64x64 at 25 Hz takes 18 MB.
         cache_max_bytes: how much that folder may hold; null: no limit.
-        augment: how training clips are varied further: colour, pace, direction of time.
+        augment: how training clips are varied further: colour, pace, direction of time, standing still.
 
     Without validation videos every tenth training video is held out (the last one of fewer than ten; of a single
     video its last tenth).

@@ -39,6 +39,13 @@ def test_reversed_clips_run_backwards_and_half_of_them_do():
     assert 30 < sum(step[0] < 0 for step in steps) < 70
 
 
+def test_a_share_of_the_clips_stands_still():
+    clips = training_clips(NumberedVideos([40]), ClipSpec(5, SIZE), still=0.25)
+    steps = [np.diff(frame_numbers(clips[draw]["video"])).tolist() for draw in range(100)]
+    assert all(step in ([0] * 4, [1] * 4) for step in steps)
+    assert 10 < steps.count([0] * 4) < 40
+
+
 @pytest.mark.parametrize("rate", [None, 10.0])
 def test_every_pace_is_drawn_and_stays_inside_the_video(rate):
     clips = training_clips(NumberedVideos([14, 30]), ClipSpec(5, SIZE, frame_rate_hz=rate), max_pace=3)
