@@ -4,17 +4,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: venv demo test lint types docs bench clean
-venv: .venv/installed
+venv: .venv/tools
 
-.venv/installed: pyproject.toml
+# What runs mcvd, and that with all that tests and builds it: the demo does not wait for the second.
+.venv/mcvd: INSTALLED := .
+.venv/tools: INSTALLED := .[dev]
+.venv/mcvd .venv/tools: pyproject.toml
 	@if command -v uv >/dev/null 2>&1; then \
-	  uv venv --quiet --allow-existing --python $(PYTHON) .venv && uv pip install --quiet --python $(BIN)/python -e '.[dev]'; \
+	  uv venv --quiet --allow-existing --python $(PYTHON) .venv && uv pip install --quiet --python $(BIN)/python -e '$(INSTALLED)'; \
 	else \
-	  $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'; \
+	  $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '$(INSTALLED)'; \
 	fi
-	@touch $@
+	@touch .venv/mcvd $@
 
-demo: venv
+demo: .venv/mcvd
 	$(BIN)/mcvd demo
 
 test: venv
