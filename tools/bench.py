@@ -81,11 +81,11 @@ def main() -> None:
 
 
 # The counter does not know the convolutions of sampling on a CPU (mcvd/nets/packed.py).
-PACKED = {
-    torch.ops.mkldnn._convolution_pointwise: lambda x, weight, *others, out_shape, **_: conv_flop_count(
+PACKED = {}
+if torch.backends.mkldnn.is_available():
+    PACKED[torch.ops.mkldnn._convolution_pointwise] = lambda x, weight, *_, out_shape, **__: conv_flop_count(
         x, weight, out_shape
     )
-}
 Case = tuple[Callable[[], object], int]  # what to run, and how many frames that makes, reads or looks at (0: none)
 
 

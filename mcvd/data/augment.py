@@ -81,10 +81,9 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         limits = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.5, "still": 1.0}
-        values = {"brightness": self.brightness, "contrast": self.contrast, "saturation": self.saturation}
-        for name, value in (values | {"hue": self.hue, "still": self.still}).items():
-            if not 0 <= value <= limits[name]:
-                raise ValueError(f"{name} must be 0 to {limits[name]:g}, got {value}")
+        for name, limit in limits.items():
+            if not 0 <= (value := getattr(self, name)) <= limit:
+                raise ValueError(f"{name} must be 0 to {limit:g}, got {value}")
         if self.max_pace < 1:
             raise ValueError(f"max_pace must be 1 or more, got {self.max_pace}")
 
