@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ def write_folder(folder: str | Path, config: dict[str, Any], weights: dict[str, 
             save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, part / WEIGHTS)
         except SafetensorError as error:
             raise OSError(f"cannot write the weights of {folder}: {error}; nothing is left of it") from error
+        shutil.copymode(part / CONFIG, part / WEIGHTS)  # safetensors keeps others from reading what it writes
 
 
 def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -50,6 +50,7 @@ def test_an_export_fills_an_empty_folder_and_leaves_nothing_beside(tmp_path):
     tiny_model().save_pretrained(tmp_path / "m")
     assert os.listdir(tmp_path) == ["m"]
     assert sorted(os.listdir(tmp_path / "m")) == ["README.md", "config.json", "model.safetensors"]
+    assert len({file.stat().st_mode for file in (tmp_path / "m").iterdir()}) == 1  # who may read one may read all
 
 
 def test_there_is_no_such_model(tmp_path):
