@@ -39,6 +39,7 @@ SAMPLERS = {
     "DDPM_LogSNR": lambda steps: DDPM(steps, spacing=LogSNR()),
     "SDEDPMSolverPP": lambda steps: SDEDPMSolverPP(steps),
     "SDEDPMSolverPP_damped": lambda steps: SDEDPMSolverPP(steps, extrapolation=0.5),
+    "SDEDPMSolverPP_075": lambda steps: SDEDPMSolverPP(steps, extrapolation=0.75),
     "SDEDPMSolverPP_half": lambda steps: SDEDPMSolverPP(steps, eta=0.5),
     "DDIM": lambda steps: DDIM(steps),
     "PNDM": lambda steps: PNDM(steps),
