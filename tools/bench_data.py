@@ -119,13 +119,15 @@ def interleave(
     candidates = {name: Candidate(make) for name, make in makers.items()}
     turn = [(name, candidate) for name, candidate in candidates.items() if candidate.works]
     best = {name: np.full((2, len(starts)), np.inf) for name, _ in turn}
-    for _ in range(rounds):
-        for place, start in enumerate(starts):
-            turn = turn[1:] + turn[:1]
-            for name, candidate in turn:
-                best[name][:, place] = np.minimum(best[name][:, place], candidate.seconds(start))
-    for candidate in candidates.values():
-        candidate.end()
+    try:
+        for _ in range(rounds):
+            for place, start in enumerate(starts):
+                turn = turn[1:] + turn[:1]
+                for name, candidate in turn:
+                    best[name][:, place] = np.minimum(best[name][:, place], candidate.seconds(start))
+    finally:
+        for candidate in candidates.values():
+            candidate.end()  # one that stands still would not hear an ordinary request to end
     clock, processor = ({name: float(times[row].sum()) for name, times in best.items()} for row in (0, 1))
     return clock, processor
 

@@ -22,10 +22,10 @@ _LIMITED, _FULL = 1, 2
 _AV_MAJOR = int(av.__version__.split(".")[0])
 # PyAV 17 scales with several threads unless told: for small frames that costs 2 to 13 times as much.
 ONE_THREAD: dict[str, Any] = {"threads": 1} if _AV_MAJOR >= 17 else {}
+_FILTER = Interpolation.BICUBIC
 # Without the flag, swscale gives the RGB picture only half the colour resolution (mean error up to 6 levels, not
 # 0.3); it can be asked for since PyAV 18. Planar RGB would avoid it too, but leaves the last columns of some
 # widths unset.
-_FILTER = Interpolation.BICUBIC
 SCALING = _FILTER | (Interpolation.FULL_CHR_H_INT if _AV_MAJOR >= 18 else 0)
 _KNOWN_MATRICES = {int(matrix) for matrix in Colorspace}
 
