@@ -15,6 +15,7 @@ from mcvd.nets.conditioning import AbstractNorm, Maps
 from mcvd.nets.layers import TINY, conv, linear, silu
 from mcvd.nets.packed import PackedConvolutions
 from mcvd.nets.resample import downsample, upsample
+from mcvd.nets.steering import Steer, Steering
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Prepared:
         planes: (B, Q, H, W), the context frames and masks.
         first: (B, width, H, W), the conditioning half of the first convolution, or None.
         embedding: (B, E), what is joined to the time embedding, or None.
+        steering: makes of a time embedding what the time says to the norms.
         held: maps kept for norms; those of other norms are computed when asked for and not kept.
         packed: runs the convolutions with weights laid out once, or None: as they are.
     """
@@ -32,6 +34,7 @@ class Prepared:
     planes: Tensor
     first: Tensor | None
     embedding: Tensor | None
+    steering: Steering
     held: Mapping[AbstractNorm, Maps | None]
     packed: PackedConvolutions | None
 
@@ -103,20 +106,18 @@ class ResBlock(nn.Module):
         self.skip = conv(in_channels, out_channels, size=1) if reshapes else nn.Identity()
         self.gradient_checkpointing = recipe.gradient_checkpointing
 
-    def forward(self, x: Tensor, embedding: Tensor, prepared: Prepared) -> Tensor:
-        """(B * K, in_channels, h, w) -> (B * K, out_channels, ...); embedding (B * K or 1, E), activated."""
+    def forward(self, x: Tensor, steer: Steer, prepared: Prepared) -> Tensor:
+        """(B * K, in_channels, h, w) -> (B * K, out_channels, ...)."""
         if self.gradient_checkpointing and torch.is_grad_enabled():
-            return checkpoint(self._compute, x, embedding, prepared, use_reentrant=False)
-        return self._compute(x, embedding, prepared)
+            return checkpoint(self._compute, x, steer, prepared, use_reentrant=False)
+        return self._compute(x, steer, prepared)
 
-    def _compute(self, x: Tensor, embedding: Tensor, prepared: Prepared) -> Tensor:
-        scale, shift = self.embed0(embedding).chunk(2, dim=1)
-        h = silu(self.norm0(x, prepared.maps(self.norm0), scale, shift))
+    def _compute(self, x: Tensor, steer: Steer, prepared: Prepared) -> Tensor:
+        h = silu(self.norm0(x, prepared.maps(self.norm0), *steer[self.embed0]))
         if self.resample is not None:
             h, x = self.resample(h), self.resample(x)
         h = prepared.convolve(self.conv0, h)
-        scale, shift = self.embed1(embedding).chunk(2, dim=1)
-        h = silu(self.norm1(h, prepared.maps(self.norm1), scale, shift))
+        h = silu(self.norm1(h, prepared.maps(self.norm1), *steer[self.embed1]))
         h = prepared.convolve(self.conv1, self.dropout(h))
         return h.add_(prepared.convolve(self.skip, x)).mul_(math.sqrt(0.5))
 
@@ -132,13 +133,13 @@ class Down(nn.Module):
         self.attentions = nn.ModuleList(recipe.attention(channels, level.attends) for _ in widths)
         self.downsample = None if last else ResBlock(channels, channels, index, index + 1, recipe)
 
-    def forward(self, h: Tensor, embedding: Tensor, prepared: Prepared) -> list[Tensor]:
+    def forward(self, h: Tensor, steer: Steer, prepared: Prepared) -> list[Tensor]:
         """Every feature map made on this level, in order: the skips, of which the last goes on downwards."""
         made = []
         for block, attention in zip(self.blocks, self.attentions, strict=True):
-            h = attention(block(h, embedding, prepared))
+            h = attention(block(h, steer, prepared))
             made.append(h)
-        return made if self.downsample is None else [*made, self.downsample(h, embedding, prepared)]
+        return made if self.downsample is None else [*made, self.downsample(h, steer, prepared)]
 
 
 class Middle(nn.Module):
@@ -150,9 +151,9 @@ class Middle(nn.Module):
         self.attention = recipe.attention(level.channels, wanted=True)
         self.block1 = ResBlock(level.channels, level.channels, level.index, level.index, recipe)
 
-    def forward(self, h: Tensor, embedding: Tensor, prepared: Prepared) -> Tensor:
+    def forward(self, h: Tensor, steer: Steer, prepared: Prepared) -> Tensor:
         """(B * K, C, h, w) -> (B * K, C, h, w)."""
-        return self.block1(self.attention(self.block0(h, embedding, prepared)), embedding, prepared)
+        return self.block1(self.attention(self.block0(h, steer, prepared)), steer, prepared)
 
 
 class Up(nn.Module):
@@ -174,9 +175,9 @@ class Up(nn.Module):
         self.attention = recipe.attention(channels, level.attends)
         self.upsample = None if index == 0 else ResBlock(channels, channels, index, index - 1, recipe)
 
-    def forward(self, h: Tensor, embedding: Tensor, prepared: Prepared, skips: list[Tensor]) -> Tensor:
+    def forward(self, h: Tensor, steer: Steer, prepared: Prepared, skips: list[Tensor]) -> Tensor:
         """Takes its skips from the end of the list."""
         for block in self.blocks:
-            h = block(torch.cat([h, skips.pop()], dim=1), embedding, prepared)
+            h = block(torch.cat([h, skips.pop()], dim=1), steer, prepared)
         h = self.attention(h)
-        return h if self.upsample is None else self.upsample(h, embedding, prepared)
+        return h if self.upsample is None else self.upsample(h, steer, prepared)

@@ -40,7 +40,10 @@ class AbstractNorm(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor, maps: Maps | None, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
-        """Normalise x (B * K, C, h, w): maps are those of B conditions, scale and shift (B * K or 1, C) of the time."""
+        """Normalise x (B * K, C, h, w): maps are those of B conditions, scale and shift (B * K or 1, C) of the time.
+
+        The scale multiplies: the 1 that the network's own outputs are added to is in it.
+        """
 
 
 class AbstractConditioning(ABC):
@@ -131,7 +134,7 @@ class _GroupNorm(AbstractNorm):
     def forward(self, x: Tensor, maps: Maps | None, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
         if scale is None:
             return group_norm(x, 1e-5, self.weight, self.bias)
-        return group_norm(x, 1e-5, 1 + scale, shift)
+        return group_norm(x, 1e-5, scale, shift)
 
 
 class _SPATINNorm(AbstractNorm):
@@ -163,7 +166,7 @@ class _SPATINNorm(AbstractNorm):
             h = scaled(h, one_plus_gamma[:, None], beta[:, None]).flatten(0, 1)
         if scale is None or shift is None:
             return h
-        scale, shift = (each.to(h.dtype)[:, :, None, None] for each in (1 + scale, shift))
+        scale, shift = (each.to(h.dtype)[:, :, None, None] for each in (scale, shift))
         return scaled(h, scale, shift)
 
 

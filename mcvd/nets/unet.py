@@ -15,6 +15,7 @@ from mcvd.nets.blocks import Down, Level, Middle, Prepared, Recipe, ResBlock, Up
 from mcvd.nets.conditioning import AbstractConditioning, AbstractNorm, Concat, Maps, context_planes
 from mcvd.nets.layers import TINY, conv, linear, silu
 from mcvd.nets.packed import PackedConvolutions
+from mcvd.nets.steering import Steering
 
 
 class UNet(nn.Module):
@@ -152,6 +153,7 @@ class UNet(nn.Module):
             planes=planes,
             first=F.conv2d(planes, weight, padding=1) if weight.shape[1] else None,
             embedding=None if self.past_embedding is None else self._embed_past(keep_past, check=hold),
+            steering=Steering(self._embedders(), self._dtype()),
             held={norm: _held(norm.maps(planes)) for norm in self._norms()} if hold else {},
             packed=self._packed() if hold else None,
         )
@@ -174,34 +176,43 @@ class UNet(nn.Module):
                 f"noisy must be (a multiple of {batch}, {', '.join(map(str, expected))}) with one label each "
                 f"for {self.block}, got {tuple(noisy.shape)} and {tuple(label.shape)}"
             )
-        embedding = self._embed_label(label, prepared)  # (B * K, E), or (1, E) where all labels are one
+        steer = prepared.steering(self._embed_label(label, prepared))
         x = _laid_out(noisy.flatten(1, 2))  # (B * K, N * C, H, W)
         h = F.conv2d(x, self.first.weight[:, : x.shape[1]], self.first.bias, padding=1)
         if prepared.first is not None:
             h = (h.unflatten(0, (batch, -1)) + prepared.first[:, None]).flatten(0, 1)
         skips = [h]  # (B * K, width, H, W)
         for down in self.down:
-            skips += down(skips[-1], embedding, prepared)
-        h = self.middle(skips[-1], embedding, prepared)
+            skips += down(skips[-1], steer, prepared)
+        h = self.middle(skips[-1], steer, prepared)
         for up in reversed(self.up):
-            h = up(h, embedding, prepared, skips)
+            h = up(h, steer, prepared, skips)
         h = silu(self.final_norm(h, prepared.maps(self.final_norm)))
         return prepared.convolve(self.last, h).unflatten(1, noisy.shape[1:3]).to(noisy.dtype)
 
-    def _packed(self) -> PackedConvolutions | None:
+    def _dtype(self) -> torch.dtype:
+        """In which it multiplies: autocast's, or that of its weights."""
         weight = self.last.weight
         device = weight.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
-        usable = PackedConvolutions.can_run(weight.device, dtype) and not torch.is_grad_enabled()
+        return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+
+    def _packed(self) -> PackedConvolutions | None:
+        usable = PackedConvolutions.can_run(self.last.weight.device, self._dtype()) and not torch.is_grad_enabled()
         return PackedConvolutions() if usable else None
+
+    def _blocks(self) -> list[ResBlock]:
+        return [module for module in self.modules() if isinstance(module, ResBlock)]
+
+    def _embedders(self) -> list[nn.Linear]:
+        """Every map from the time embedding to what a norm is told."""
+        return [layer for block in self._blocks() for layer in (block.embed0, block.embed1)]
 
     def _norms(self) -> list[AbstractNorm]:
         """Every norm that the context may steer."""
-        blocks = [module for module in self.modules() if isinstance(module, ResBlock)]
-        return [norm for block in blocks for norm in (block.norm0, block.norm1)] + [self.final_norm]
+        return [norm for block in self._blocks() for norm in (block.norm0, block.norm1)] + [self.final_norm]
 
     def _embed_label(self, label: Tensor, prepared: Prepared) -> Tensor:
-        """Sines, then cosines, of the raw label through two layers, activated for the blocks; (B * K, E)."""
+        """Sines, then cosines, of the raw label through two layers, activated for the blocks; (B * K or 1, E)."""
         if label.stride(0) == 0 and prepared.embedding is None:
             label = label[:1]  # a sampler's time, expanded: one embedding steers all
         weight = self.embed0.weight
