@@ -45,7 +45,7 @@ FIXED: dict[str, Callable[[int], AbstractSampler]] = {
     "DDPM()": lambda calls: DDPM(calls),
     "DDPM(spacing=LogSNR())": lambda calls: DDPM(calls, spacing=LogSNR()),
     "SDEDPMSolverPP()": lambda calls: SDEDPMSolverPP(calls),
-    "SDEDPMSolverPP(extrapolation=0.5)": lambda calls: SDEDPMSolverPP(calls, extrapolation=0.5),
+    "SDEDPMSolverPP(extrapolation=0.75)": lambda calls: SDEDPMSolverPP(calls, extrapolation=0.75),
     "SDEDPMSolverPP(eta=0.5)": lambda calls: SDEDPMSolverPP(calls, eta=0.5),
     "SDEDPMSolverPP(spacing=Uniform())": lambda calls: SDEDPMSolverPP(calls, spacing=Uniform()),
     "PredictorCorrector()": lambda calls: PredictorCorrector((calls + 1) // 2),
