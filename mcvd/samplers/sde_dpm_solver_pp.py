@@ -24,8 +24,8 @@ class SDEDPMSolverPP(AbstractSampler):
         clip: clip clean estimates to [-1, 1].
         spacing: where the steps lie.
         extrapolation: how much of it is done: 1 is the published method; 0 is `DDPM` if ``eta`` is 1. In between,
-            samples vary less and are a little nearer to the truth in PSNR; 0.75 is the default of the tasks, by measurement
-            (docs/choosing-a-sampler.md).
+            samples vary less and are a little nearer to the truth in PSNR; 0.75 is the default of the tasks, by
+            measurement (docs/choosing-a-sampler.md).
 
     `DDPM` follows the estimate at the noisy end of a step. That one is too blurred for the rest of the step, and with
     few steps the samples vary too little. Extrapolated whole, the error of mean and variance falls with the square of
