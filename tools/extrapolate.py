@@ -1,9 +1,9 @@
-"""Go on along the way that a training took: the weights of AFTER, and a share of their difference from BEFORE once more.
+"""Go on along the way that a training took: the weights of AFTER, and a share of how they differ from BEFORE once more.
 
     python tools/extrapolate.py runs/box/run-3/last.ckpt runs/box/run-5/last.ckpt --by 0.4 --out box
 
-Between two states of one training (or of fine-tuning from each other) the loss falls along the line that joins them, often
-a little beyond. BEFORE and AFTER are what `mcvd.load` opens.
+Between two states of one training (or of fine-tuning from each other) the loss falls along the line that joins them,
+often a little beyond. BEFORE and AFTER are what `mcvd.load` opens.
 """
 
 import argparse
