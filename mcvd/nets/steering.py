@@ -20,10 +20,10 @@ class Steering:
 
     Args:
         layers: each answers 2 C numbers, how much its scale differs from 1, then its shift.
-        dtype: in which the weights are kept, None: their own.
+        dtype: in which the weights are kept.
     """
 
-    def __init__(self, layers: Sequence[nn.Linear], dtype: torch.dtype | None = None) -> None:
+    def __init__(self, layers: Sequence[nn.Linear], dtype: torch.dtype) -> None:
         self._layers = tuple(layers)
         self._sizes = [layer.out_features // 2 for layer in layers for _ in range(2)]
         biases = [half for layer in layers for half in layer.bias.chunk(2)]

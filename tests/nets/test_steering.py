@@ -15,7 +15,7 @@ def layers():
 
 def test_each_norm_is_told_what_its_own_map_says():
     embedding = torch.randn(3, 6)
-    steer = Steering(made := layers())(embedding)
+    steer = Steering(made := layers(), torch.float32)(embedding)
     assert list(steer) == made
     for layer, (scale, shift) in steer.items():
         torch.testing.assert_close(torch.cat([scale - 1, shift], dim=1), layer(embedding))
@@ -23,7 +23,7 @@ def test_each_norm_is_told_what_its_own_map_says():
 
 def test_every_map_learns():
     made = layers()
-    sum((scale * shift).sum() for scale, shift in Steering(made)(torch.randn(3, 6)).values()).backward()
+    sum((scale * shift).sum() for scale, shift in Steering(made, torch.float32)(torch.randn(3, 6)).values()).backward()
     assert all(parameter.grad.abs().sum() > 0 for layer in made for parameter in layer.parameters())
 
 
