@@ -32,14 +32,14 @@ from mcvd.metrics.fvd import FrechetVideoDistance
 from mcvd.metrics.i3d import random_i3d
 from mcvd.opening import scoring_data
 from mcvd.samplers import DDIM, DDPM, PNDM, AbstractSampler, AdaptiveSDE, DPMSolverPP, Heun, SDEDPMSolverPP, UniPC
+from mcvd.samplers.default import default_sampler
 from mcvd.samplers.spacing import LogSNR
 
 SAMPLERS = {
     "DDPM": lambda steps: DDPM(steps),
     "DDPM_LogSNR": lambda steps: DDPM(steps, spacing=LogSNR()),
     "SDEDPMSolverPP": lambda steps: SDEDPMSolverPP(steps),
-    "SDEDPMSolverPP_damped": lambda steps: SDEDPMSolverPP(steps, extrapolation=0.5),
-    "SDEDPMSolverPP_075": lambda steps: SDEDPMSolverPP(steps, extrapolation=0.75),
+    "SDEDPMSolverPP_whole": lambda steps: SDEDPMSolverPP(steps, spacing=LogSNR(sigma_min=0)),
     "SDEDPMSolverPP_half": lambda steps: SDEDPMSolverPP(steps, eta=0.5),
     "DDIM": lambda steps: DDIM(steps),
     "PNDM": lambda steps: PNDM(steps),
@@ -147,7 +147,7 @@ def run(options: argparse.Namespace) -> None:
         if (task, name, steps, seed) in known:
             continue
         known.add((task, name, steps, seed))
-        sampler = SAMPLERS[name](steps)
+        sampler = default_sampler(task == "generate", steps) if name == "default" else SAMPLERS[name](steps)
         started, num_calls = time.monotonic(), 0
         sample = make(model, clips, task, options.num_frames, sampler, seed, options.precision)
         made[task, name, steps].append(sample)
@@ -298,7 +298,7 @@ def main() -> None:
     parser.add_argument("--root", help="a folder of videos, instead of --config")
     parser.add_argument("--out", type=Path, help="results.jsonl")
     parser.add_argument("--tasks", nargs="+", default=["predict"], choices=TASKS)
-    parser.add_argument("--samplers", nargs="+", default=list(SAMPLERS), choices=list(SAMPLERS))
+    parser.add_argument("--samplers", nargs="+", default=list(SAMPLERS), choices=["default", *SAMPLERS])
     parser.add_argument("--steps", nargs="+", type=int, default=[5, 10, 20, 50])
     parser.add_argument("--tolerances", nargs="+", type=float, default=[0.2, 0.1, 0.05], help="of AdaptiveSDE")
     parser.add_argument("--baseline-steps", type=int, default=1000, help="of DDPM")

@@ -32,7 +32,7 @@ class AdaptiveSDE(AbstractSampler):
     clean estimates at both ends, and is what is kept. Both use the same noise. A refused step is tried again, at most
     half as long, with fresh noise as in the paper: over the many pixels of a video the decision hardly depends on it.
 
-    The walk ends at the cleanest trained time, where the last call gives the video. Each step waits for the device
+    The walk ends at the last noise of `LogSNR`, where the last call gives the video. Each step waits for the device
     once, to see whether a video is left. Neighbours in the batch do not influence each other if ``draw`` gives each row
     noise of its own, as `mcvd.draws.RowNoise` does.
     """

@@ -9,7 +9,7 @@ from mcvd.samplers.sde_dpm_solver_pp import SDEDPMSolverPP
 from mcvd.samplers.unipc import UniPC
 
 # Chosen by measurement: docs/choosing-a-sampler.md
-_GIVEN_FRAMES = SDEDPMSolverPP(num_steps=20, extrapolation=0.75)
+_GIVEN_FRAMES = SDEDPMSolverPP(num_steps=20)
 _FROM_NOTHING = UniPC(num_steps=10)
 
 

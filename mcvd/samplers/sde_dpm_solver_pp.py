@@ -23,27 +23,21 @@ class SDEDPMSolverPP(AbstractSampler):
             with a perfect network all have the same distribution.
         clip: clip clean estimates to [-1, 1].
         spacing: where the steps lie.
-        extrapolation: how much of it is done: 1 is the published method; 0 is `DDPM` if ``eta`` is 1. In between,
-            samples vary less and are a little nearer to the truth in PSNR; 0.75 is the default of the tasks, by
-            measurement (docs/choosing-a-sampler.md).
 
     `DDPM` follows the estimate at the noisy end of a step. That one is too blurred for the rest of the step, and with
-    few steps the samples vary too little. Extrapolated whole, the error of mean and variance falls with the square of
-    the steps. The first step and the last one, to t = 0, have no second estimate to use.
+    few steps the samples vary too little. Extrapolated, the error of mean and variance falls with the square of the
+    steps. The first step and the last one, to t = 0, have no second estimate to use.
     """
 
     num_steps: int = 20
     eta: float = 1.0
     clip: bool = True
     spacing: AbstractSpacing = LOG_SNR
-    extrapolation: float = 1.0
     order = 2
 
     def __post_init__(self) -> None:
         if self.eta < 0:
             raise ValueError(f"eta must not be negative, got {self.eta}")
-        if not 0 <= self.extrapolation <= 1:
-            raise ValueError(f"extrapolation must be 0 to 1, got {self.extrapolation}")
 
     @property
     def num_calls(self) -> int:
@@ -60,8 +54,7 @@ class SDEDPMSolverPP(AbstractSampler):
         for i in range(self.num_steps):
             cleans = [self.clean(denoise, x, steps.t[i]), *cleans[:1]]
             order = min(2, i + 1) if steps.sigma[i + 1] > 0 else 1
-            latest = torch.eye(1, order, dtype=times.dtype)[0]
-            weights = latest.lerp(extrapolated_weights(times, i, order), self.extrapolation)
+            weights = extrapolated_weights(times, i, order)
             x, fresh = noisy_step(x, steps.at(i), steps.at(i + 1), cleans[:order], weights, self.eta)
             if fresh > 0:
                 x = x + fresh * draw(x)

@@ -11,7 +11,7 @@ SCHEDULES = [LinearBeta(), LinearBeta(num_steps=7, beta_max=0.9), Cosine()]
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
 class TestEverySpacing:
-    @pytest.mark.parametrize("spacing", [Uniform(), LogSNR(), Karras(), Karras(rho=1)], ids=repr)
+    @pytest.mark.parametrize("spacing", [Uniform(), LogSNR(), LogSNR(sigma_min=0), Karras(), Karras(rho=1)], ids=repr)
     @pytest.mark.parametrize("num_steps", [1, 2, 10, 333])
     def test_times_fall_to_exactly_zero(self, spacing, num_steps, schedule):
         t = spacing(num_steps, schedule)
@@ -28,11 +28,17 @@ class TestEverySpacing:
     def test_beyond_pure_noise_is_pure_noise(self, schedule):
         assert time_from_log_snr(torch.tensor([-200.0], dtype=torch.float64), schedule) == 1
 
-    @pytest.mark.parametrize("spacing", [LogSNR(), Karras()], ids=repr)
+    @pytest.mark.parametrize("spacing", [LogSNR(sigma_min=0), Karras()], ids=repr)
     def test_starts_where_there_is_signal_and_reaches_the_cleanest_trained_time(self, spacing, schedule):
         t = spacing(10, schedule)
         assert schedule(t[:1]).alpha >= LEAST_ALPHA * (1 - 1e-4)
         assert t[-2].item() == pytest.approx(1 / schedule.num_steps, rel=1e-9)
+
+    @pytest.mark.parametrize("sigma_min", [0.03, 0.1])
+    def test_the_last_call_sees_the_least_noise_that_was_asked_for_and_trained(self, sigma_min, schedule):
+        at = schedule(torch.tensor([LogSNR(sigma_min)(10, schedule)[-2], 1 / schedule.num_steps], dtype=torch.float64))
+        last, cleanest = (at.sigma / at.alpha).tolist()
+        assert last == pytest.approx(max(sigma_min, cleanest), rel=1e-9)
 
     def test_log_snr_steps_are_equal(self, schedule):
         ladder = log_snr(LogSNR()(10, schedule)[:-1], schedule)
@@ -51,3 +57,6 @@ def test_uniform_times_are_the_published_ones():
 def test_impossible_spacing_is_refused():
     with pytest.raises(ValueError, match="rho"):
         Karras(rho=0)
+    for sigma_min in (-0.1, 1.0):
+        with pytest.raises(ValueError, match="sigma_min"):
+            LogSNR(sigma_min)
