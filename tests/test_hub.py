@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -22,57 +23,63 @@ def hub():
         yield hub
 
 
+def run_client(hub, folder, code, ok=True, **more):
+    """Run Python that talks to the stand-in; the client reads its address when it is imported."""
+    settings = {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "hub"), "HF_TOKEN": TOKEN, "HF_HUB_DISABLE_XET": "1"}
+    settings |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONPATH": os.path.dirname(__file__), "NO_PROXY": "127.0.0.1"}
+    words = [sys.executable, *code] if isinstance(code, list) else [sys.executable, "-c", code]
+    done = subprocess.run(
+        words, capture_output=True, text=True, env=os.environ | settings | more, cwd=folder, check=False
+    )
+    assert (done.returncode == 0) == ok, done.stderr
+    return (done.stdout if ok else done.stderr).strip()
+
+
 @pytest.fixture
 def client(hub, tmp_path):
-    """Runs Python that talks to the stand-in; the client reads its address when it is imported."""
-    settings = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hub"), "HF_TOKEN": TOKEN, "HF_HUB_DISABLE_XET": "1"}
-    settings |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONPATH": os.path.dirname(__file__), "NO_PROXY": "127.0.0.1"}
-
-    def run(code, ok=True, **more):
-        words = [sys.executable, *code] if isinstance(code, list) else [sys.executable, "-c", code]
-        done = subprocess.run(
-            words, capture_output=True, text=True, env=os.environ | settings | more, cwd=tmp_path, check=False
-        )
-        assert (done.returncode == 0) == ok, done.stderr
-        return (done.stdout if ok else done.stderr).strip()
-
-    return run
+    """`run_client` with an empty home."""
+    return partial(run_client, hub, tmp_path)
 
 
 PUSH = """
 from tiny import tiny_model
-print(tiny_model(channels={channels}).push_to_hub("me/tiny", license="mit", data="Noise.", revision={revision!r}))
+print(tiny_model(channels={channels}).push_to_hub("{name}", license="mit", data="Noise.", revision={revision!r}))
 """
 
 
-@pytest.fixture
-def pushed(client):
-    return client(PUSH.format(channels=3, revision=None)).splitlines()[-1]
+@pytest.fixture(scope="module")
+def pushed(hub, tmp_path_factory):
+    """Address of the commit that made me/tiny."""
+    code = PUSH.format(name="me/tiny", channels=3, revision=None)
+    return run_client(hub, tmp_path_factory.mktemp("home"), code).splitlines()[-1]
 
 
 def test_what_is_pushed_is_loaded_by_its_name(hub, client, pushed):
-    code = "import mcvd, torch; model = {}('me/tiny'); print(model.channels, model.generate(2, seed=1).sum().item())"
+    code = "import mcvd\nfor load in (mcvd.load, mcvd.MCVD.from_pretrained):\n"
+    code += "    model = load('me/tiny'); print(model.channels, model.generate(2, seed=1).sum().item())"
     expected = f"3 {tiny_model(channels=3).generate(2, seed=1).sum().item()}"
-    assert client(code.format("mcvd.load")) == expected
-    assert client(code.format("mcvd.MCVD.from_pretrained")) == expected
+    assert client(code).splitlines() == [expected, expected]
     _, files = hub.files("me/tiny", "main")
     assert sorted(files) == ["README.md", "config.json", "model.safetensors"]
 
 
-def test_a_revision_pins_the_weights(client, pushed):
-    client(PUSH.format(channels=1, revision=None))
-    code = "import mcvd; print(mcvd.load('me/tiny', revision={!r}).channels)"
-    assert client(code.format(None)) == "1"
-    assert client(code.format(pushed)) == "3"
-    code = "import mcvd; print(mcvd.load('me/tiny@{}', revision={!r}).channels)"
-    assert client(code.format(pushed, None)) == "3"
-    assert "names a revision already" in client(code.format(pushed, "main"), ok=False)
+def test_a_revision_pins_the_weights(client):
+    one, two = (PUSH.format(name="me/twice", channels=channels, revision=None) for channels in (3, 1))
+    first = client(one + two).splitlines()[0]
+    code = f"""
+import mcvd
+names = ("me/twice", None), ("me/twice", "{first}"), ("me/twice@{first}", None)
+print(*(mcvd.load(name, revision=revision).channels for name, revision in names))
+mcvd.load("me/twice@{first}", revision="main")
+"""
+    assert "names a revision already" in client(code, ok=False)
+    assert client(code.rsplit("mcvd.load", 1)[0]) == "1 3 3"
 
 
 def test_a_branch_is_written_to_and_read_from(client, pushed):
-    client(PUSH.format(channels=1, revision="grey"))
-    code = "import mcvd; print(mcvd.load('me/tiny', revision={!r}).channels)"
-    assert client(code.format("grey")) == "1"
+    client(PUSH.format(name="me/tiny", channels=1, revision="grey"))
+    code = "import mcvd; print(*(mcvd.load('me/tiny', revision=name).channels for name in ('grey', None)))"
+    assert client(code) == "1 3"
 
 
 def test_a_command_takes_the_name(client, pushed, tmp_path):
@@ -83,9 +90,10 @@ def test_a_command_takes_the_name(client, pushed, tmp_path):
 
 
 def test_only_config_and_safetensors_are_fetched(hub, client, pushed):
-    hub.add_commit("me/tiny", "main", {"evil.py": b"raise SystemExit", "pytorch_model.bin": b"a pickle"})
+    _, files = hub.files("me/tiny", "main")
+    hub.add_commit("me/tiny", "more", files | {"evil.py": b"raise SystemExit", "pytorch_model.bin": b"a pickle"})
     hub.asked.clear()
-    client("import mcvd; mcvd.load('me/tiny')")
+    client("import mcvd; mcvd.load('me/tiny', revision='more')")
     fetched = {path.rsplit("/", 1)[-1] for _, path in hub.asked if "/resolve/" in path}
     assert fetched == {"config.json", "model.safetensors"}
 
@@ -102,7 +110,8 @@ def test_a_name_that_is_not_there_is_refused_in_one_line(client, name):
 
 
 def test_who_has_no_leave_is_refused(client):
-    assert "401" in client(PUSH.format(channels=1, revision=None), ok=False, HF_TOKEN="hf_of_somebody_else")
+    code = PUSH.format(name="me/tiny", channels=1, revision=None)
+    assert "401" in client(code, ok=False, HF_TOKEN="hf_of_somebody_else")
 
 
 # The model card
