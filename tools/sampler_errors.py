@@ -31,6 +31,7 @@ from mcvd.samplers import (
     DPMSolverPP,
     Heun,
     PredictorCorrector,
+    SASolver,
     SDEDPMSolverPP,
     UniPC,
 )
@@ -44,10 +45,10 @@ MEAN, STD = 0.3, 0.4  # of the one normal distribution
 FIXED: dict[str, Callable[[int], AbstractSampler]] = {
     "DDPM()": lambda calls: DDPM(calls),
     "DDPM(spacing=LogSNR())": lambda calls: DDPM(calls, spacing=LogSNR()),
+    "SASolver()": lambda calls: SASolver(calls),
+    "SASolver(spacing=LogSNR(0))": lambda calls: SASolver(calls, spacing=LogSNR(0)),
+    "SASolver(spacing=Uniform())": lambda calls: SASolver(calls, spacing=Uniform()),
     "SDEDPMSolverPP()": lambda calls: SDEDPMSolverPP(calls),
-    "SDEDPMSolverPP(spacing=LogSNR(0))": lambda calls: SDEDPMSolverPP(calls, spacing=LogSNR(0)),
-    "SDEDPMSolverPP(eta=0.5)": lambda calls: SDEDPMSolverPP(calls, eta=0.5),
-    "SDEDPMSolverPP(spacing=Uniform())": lambda calls: SDEDPMSolverPP(calls, spacing=Uniform()),
     "PredictorCorrector()": lambda calls: PredictorCorrector((calls + 1) // 2),
     "DDIM()": lambda calls: DDIM(calls),
     "DDIM(spacing=LogSNR())": lambda calls: DDIM(calls, spacing=LogSNR()),

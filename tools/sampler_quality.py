@@ -31,16 +31,27 @@ from mcvd.metrics.frames import mean_squared_error, psnr_per_frame, ssim
 from mcvd.metrics.fvd import FrechetVideoDistance
 from mcvd.metrics.i3d import random_i3d
 from mcvd.opening import scoring_data
-from mcvd.samplers import DDIM, DDPM, PNDM, AbstractSampler, AdaptiveSDE, DPMSolverPP, Heun, SDEDPMSolverPP, UniPC
+from mcvd.samplers import (
+    DDIM,
+    DDPM,
+    PNDM,
+    AbstractSampler,
+    AdaptiveSDE,
+    DPMSolverPP,
+    Heun,
+    SASolver,
+    SDEDPMSolverPP,
+    UniPC,
+)
 from mcvd.samplers.default import default_sampler
 from mcvd.samplers.spacing import LogSNR
 
 SAMPLERS = {
     "DDPM": lambda steps: DDPM(steps),
     "DDPM_LogSNR": lambda steps: DDPM(steps, spacing=LogSNR()),
+    "SASolver": lambda steps: SASolver(steps),
+    "SASolver_whole": lambda steps: SASolver(steps, spacing=LogSNR(sigma_min=0)),
     "SDEDPMSolverPP": lambda steps: SDEDPMSolverPP(steps),
-    "SDEDPMSolverPP_whole": lambda steps: SDEDPMSolverPP(steps, spacing=LogSNR(sigma_min=0)),
-    "SDEDPMSolverPP_half": lambda steps: SDEDPMSolverPP(steps, eta=0.5),
     "DDIM": lambda steps: DDIM(steps),
     "PNDM": lambda steps: PNDM(steps),
     "DPMSolverPP": lambda steps: DPMSolverPP(steps),

@@ -9,6 +9,7 @@ from mcvd.samplers.dpm_solver_pp import DPMSolverPP
 from mcvd.samplers.heun import Heun
 from mcvd.samplers.pndm import PNDM
 from mcvd.samplers.predictor_corrector import PredictorCorrector
+from mcvd.samplers.sa_solver import SASolver
 from mcvd.samplers.sde_dpm_solver_pp import SDEDPMSolverPP
 from mcvd.samplers.unipc import UniPC
 
@@ -22,6 +23,7 @@ __all__ = [
     "DPMSolverPP",
     "Heun",
     "PredictorCorrector",
+    "SASolver",
     "SDEDPMSolverPP",
     "UniPC",
 ]

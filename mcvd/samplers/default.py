@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mcvd.samplers.base import AbstractSampler
-from mcvd.samplers.sde_dpm_solver_pp import SDEDPMSolverPP
+from mcvd.samplers.sa_solver import SASolver
 from mcvd.samplers.unipc import UniPC
 
 # Chosen by measurement: docs/choosing-a-sampler.md
-_GIVEN_FRAMES = SDEDPMSolverPP(num_steps=20)
+_GIVEN_FRAMES = SASolver(num_steps=20)
 _FROM_NOTHING = UniPC(num_steps=10)
 
 

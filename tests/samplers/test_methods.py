@@ -13,6 +13,7 @@ from mcvd.samplers import (
     DPMSolverPP,
     Heun,
     PredictorCorrector,
+    SASolver,
     SDEDPMSolverPP,
     UniPC,
 )
@@ -70,12 +71,18 @@ def test_calls_at_less_noise_than_the_network_is_off_by_add_up_what_it_is_off_by
     assert moved(0.03) < 0.85 * moved(0.0)
 
 
-def test_twenty_steps_of_the_stochastic_solver_vary_as_the_data_do():
-    """The claim behind the default: ten times nearer to the right spread than `DDPM` with as many calls."""
-    spreads = [moments(kind(20, spacing=LogSNR(), clip=False), Cosine())[1] for kind in (SDEDPMSolverPP, DDPM)]
-    solver, ddpm = (abs(spread - STD) for spread in spreads)
-    assert solver < 0.05 * STD
-    assert solver < ddpm / 4
+def test_without_fresh_noise_two_steps_made_again_are_those_of_unipc():
+    start = noise(2, 16)
+    calm = SASolver(2, eta=0)(NARROW, start, SCHEDULE)
+    torch.testing.assert_close(calm, UniPC(2, order=1)(NARROW, start, SCHEDULE))
+
+
+def test_twenty_steps_vary_as_the_data_do():
+    """The claim behind the default: twenty times nearer to the right spread than `DDPM` with as many calls."""
+    kinds = (SASolver, SDEDPMSolverPP, DDPM)
+    spreads = (moments(kind(20, spacing=LogSNR(), clip=False), Cosine())[1] for kind in kinds)
+    again, once, ddpm = (abs(spread / STD - 1) for spread in spreads)
+    assert again < 0.01 and again < once / 2 and once < ddpm / 5
 
 
 def test_the_published_last_call_pulls_the_sample_towards_grey():
@@ -232,6 +239,7 @@ def test_corrections_help_where_steps_are_few():
         lambda: Heun(s_min=2.0, s_max=1.0),
         lambda: AdaptiveSDE(tolerance=0),
         lambda: SDEDPMSolverPP(eta=-0.1),
+        lambda: SASolver(eta=-0.1),
         lambda: AdaptiveSDE(absolute_tolerance=-1.0),
         lambda: PredictorCorrector(signal_to_noise=0),
     ],

@@ -14,6 +14,7 @@ from mcvd.samplers import (
     DPMSolverPP,
     Heun,
     PredictorCorrector,
+    SASolver,
     SDEDPMSolverPP,
     UniPC,
 )
@@ -62,6 +63,7 @@ def test_steps_begin_with_the_most_noise(spacing):
         DDIM(300),
         DPMSolverPP(50),
         SDEDPMSolverPP(50),
+        SASolver(50),
         UniPC(50),
         Heun(50),
         AdaptiveSDE(),
