@@ -15,7 +15,7 @@ from mcvd.samplers.spacing import LOG_SNR, AbstractSpacing
 
 @dataclass(frozen=True)
 class SASolver(AbstractSampler):
-    """Makes each step of `SDEDPMSolverPP` again once the estimate at its end is there, which the next step needs anyway.
+    """Makes each step of `SDEDPMSolverPP` again when the estimate at its end is there, which the next step needs too.
 
     Args:
         num_steps: network calls.
