@@ -43,7 +43,6 @@ from mcvd.samplers import (
     SDEDPMSolverPP,
     UniPC,
 )
-from mcvd.samplers.default import default_sampler
 from mcvd.samplers.spacing import LogSNR
 
 SAMPLERS = {
@@ -158,7 +157,7 @@ def run(options: argparse.Namespace) -> None:
         if (task, name, steps, seed) in known:
             continue
         known.add((task, name, steps, seed))
-        sampler = default_sampler(task == "generate", steps) if name == "default" else SAMPLERS[name](steps)
+        sampler = SAMPLERS[name](steps)
         started, num_calls = time.monotonic(), 0
         sample = make(model, clips, task, options.num_frames, sampler, seed, options.precision)
         made[task, name, steps].append(sample)
@@ -309,7 +308,7 @@ def main() -> None:
     parser.add_argument("--root", help="a folder of videos, instead of --config")
     parser.add_argument("--out", type=Path, help="results.jsonl")
     parser.add_argument("--tasks", nargs="+", default=["predict"], choices=TASKS)
-    parser.add_argument("--samplers", nargs="+", default=list(SAMPLERS), choices=["default", *SAMPLERS])
+    parser.add_argument("--samplers", nargs="+", default=list(SAMPLERS), choices=list(SAMPLERS))
     parser.add_argument("--steps", nargs="+", type=int, default=[5, 10, 20, 50])
     parser.add_argument("--tolerances", nargs="+", type=float, default=[0.2, 0.1, 0.05], help="of AdaptiveSDE")
     parser.add_argument("--baseline-steps", type=int, default=1000, help="of DDPM")
