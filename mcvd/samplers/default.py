@@ -9,7 +9,7 @@ from mcvd.samplers.sa_solver import SASolver
 from mcvd.samplers.unipc import UniPC
 
 # Chosen by measurement: docs/choosing-a-sampler.md
-_GIVEN_FRAMES = SASolver(num_steps=14)
+_GIVEN_FRAMES = SASolver(num_steps=20)
 _FROM_NOTHING = UniPC(num_steps=10)
 
 
@@ -22,7 +22,7 @@ def default_sampler(from_nothing: bool = False, num_steps: int | None = None) ->
 
     Example:
         >>> default_sampler().num_calls, default_sampler(num_steps=8).num_calls
-        (14, 8)
+        (20, 8)
     """
     sampler = _FROM_NOTHING if from_nothing else _GIVEN_FRAMES
     return sampler if num_steps is None else replace(sampler, num_steps=num_steps)
