@@ -131,7 +131,7 @@ def time_from_log_snr(wanted: Tensor, schedule: AbstractNoiseSchedule) -> Tensor
 
 
 def _log_snr_range(schedule: AbstractNoiseSchedule) -> tuple[Tensor, Tensor]:
-    """The log-SNR at the first and at the last but one time of a run, float64 ()."""
+    """The log-SNR at the first time of a run and at the cleanest trained time, float64 ()."""
     ends = torch.tensor([1, 1 / schedule.num_steps], dtype=torch.float64)
     at, (first, last) = schedule(ends), log_snr(ends, schedule)
     return (first if at.alpha[0] >= LEAST_ALPHA else 2 * torch.log(LEAST_ALPHA / at.sigma[0])), last
