@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mcvd.compiling import CompiledNet, GraphedNet
 from mcvd.frames import Condition
+from mcvd.nets.steering import Steering
 from mcvd.noise import (
     AbstractNoiseSchedule,
     Coefficients,
@@ -137,6 +138,7 @@ class Denoiser(nn.Module):
         guidance: float = 1.0,
         guidance_drops: Dropped = "both",
         claim_past_visible: bool = False,
+        steering: Steering | None = None,
     ) -> Denoise:
         """Fix the condition; everything that depends on it alone is computed here, once, not in every step.
 
@@ -147,6 +149,7 @@ class Denoiser(nn.Module):
             guidance_drops: which side of the context is masked for that: what guidance makes the result follow.
             claim_past_visible: only to repeat published numbers: the published samplers tell a network with
                 ``past_embedding`` that its past is visible even where it is masked, unlike the published training.
+            steering: from `steering`, for the times at which the result is called; None takes any time.
 
         Returns:
             ``denoise(noisy, t)`` for noisy frames (B * K, N, C, H, W): K samples of each condition, adjacent
@@ -163,11 +166,11 @@ class Denoiser(nn.Module):
             torch.Size([3, 2, 1, 16, 16])
         """
         if guidance == 1:
-            prepared = self._prepare(condition, True, claim_past_visible)
+            prepared = self._prepare(condition, True, claim_past_visible, steering)
             return lambda noisy, t: self._clean(self._run(noisy, t, prepared), noisy, self.schedule(t).like(noisy))
 
         null = condition.null(past=guidance_drops != "future", future=guidance_drops != "past")
-        prepared = self._prepare(condition.followed_by(null), True, claim_past_visible)
+        prepared = self._prepare(condition.followed_by(null), True, claim_past_visible, steering)
 
         def denoise(noisy: Tensor, t: Tensor) -> Tensor:
             twice = t[:1].expand(2 * len(t)) if t.stride(0) == 0 else torch.cat([t, t])
@@ -178,8 +181,21 @@ class Denoiser(nn.Module):
 
         return denoise
 
-    def _prepare(self, condition: Condition, hold: bool, claim_past_visible: bool = False):
-        return self.net.prepare(condition.frames, condition.keep, hold, claim_past_visible, condition.noise_level)  # type: ignore[operator]
+    def steering(self, times: Tensor) -> Steering:
+        """What the network's norms are told at these times, computed once for all calls of what `bind` makes of it.
+
+        Args:
+            times: float (T,), as the calls will give them, in any order; another one is taken for the nearest.
+        """
+        return self.net.steering(label_from_time(times, self.schedule.num_steps))  # type: ignore[operator]
+
+    def _prepare(
+        self, condition: Condition, hold: bool, claim_past_visible: bool = False, steering: Steering | None = None
+    ):
+        known = {} if steering is None else {"steering": steering}
+        return self.net.prepare(  # type: ignore[operator]
+            condition.frames, condition.keep, hold, claim_past_visible, condition.noise_level, **known
+        )
 
     def _run(self, noisy: Tensor, t: Tensor, prepared) -> Tensor:
         # One time for all (a sampler's, expanded) becomes one label for all, which the network embeds once.

@@ -20,6 +20,7 @@ from mcvd.denoiser import Denoiser, Dropped
 from mcvd.draws import RowNoise
 from mcvd.frames import Condition, FrameBlock, model_from_pixels, pixels_from_model, unit_from_model
 from mcvd.kept import KeptBlocks
+from mcvd.nets.steering import Steering
 from mcvd.rollout import plan, rollout
 from mcvd.samplers import AbstractSampler
 
@@ -130,7 +131,14 @@ class Generation:
         graphed = GraphedNet(self.denoiser.net) if not quick and replays(self.compile, self._device) else None
         with progress_bar(total, "frames", self.progress) as bar:
             # All parts advance together: each yields the same block of its own videos.
-            maker = partial(self._maker, bar=bar, frames_a_call=total / num_calls, quick=quick, graphed=graphed)
+            maker = partial(
+                self._maker,
+                bar=bar,
+                frames_a_call=total / num_calls,
+                quick=quick,
+                graphed=graphed,
+                steering=self._steering(),
+            )
             parallel = [
                 rollout(
                     maker(part, [keys[v][s] for v in videos for s in chosen]),
@@ -196,6 +204,15 @@ class Generation:
                     range(sample, min(sample + samples, self.num_samples)),
                 )
 
+    @torch.inference_mode()
+    def _steering(self) -> Steering | None:
+        """What the time says to the norms in all steps of the sampler, if it tells its times: once for all blocks."""
+        times = self.sampler.times(self.denoiser.schedule)
+        if times is None:
+            return None
+        with self._autocast():
+            return self.denoiser.steering(times.to(self._device, torch.float32))
+
     def _maker(
         self,
         part: int,
@@ -204,6 +221,7 @@ class Generation:
         frames_a_call: float,
         quick: bool,
         graphed: GraphedNet | None,
+        steering: Steering | None,
     ) -> Callable[[Condition, int, bool], Tensor]:
         def make(condition: Condition, number: int, sees_made: bool) -> Tensor:
             blank = condition.past.new_empty(len(keys), self.block.current, *condition.past.shape[2:])
@@ -220,7 +238,9 @@ class Generation:
             # Entered once a block: autocast keeps the weights that it has cast until it ends.
             compiled, replayed = self.denoiser.compiled(quick, mode="reduce-overhead"), self.denoiser.graphed(graphed)
             with torch.inference_mode(), evaluating(self.denoiser), self._autocast(), compiled, replayed:
-                denoise = self.denoiser.bind(condition, self.guidance, self.guidance_drops, self.claim_past_visible)
+                denoise = self.denoiser.bind(
+                    condition, self.guidance, self.guidance_drops, self.claim_past_visible, steering
+                )
 
                 def counted(noisy: Tensor, t: Tensor) -> Tensor:
                     bar.update(min(frames_a_call, total_of(bar) - bar.n))

@@ -50,6 +50,23 @@ def test_an_unknown_precision_is_refused():
         tiny_model().predict(pixels(1, 2, 1, 16, 16), 3, precision="int8")
 
 
+class Silent(DDIM):
+    """Does not tell its times beforehand."""
+
+    def times(self, schedule):
+        return None
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("past_embedding", [False, True], ids=["", "past_embedding"])
+def test_times_that_are_told_beforehand_change_nothing_but_work(past_embedding, precision):
+    model, past = tiny_model(past_embedding=past_embedding), pixels(2, 2, 1, 16, 16)
+    model.denoiser.predicts = "v"
+    chosen = {"num_frames": 6, "num_samples": 2, "guidance": 1.5, "precision": precision}
+    told, silent = (model.predict(past, sampler=kind(num_steps=4), **chosen) for kind in (DDIM, Silent))
+    assert psnr(told, silent) > (60 if precision == "float32" else 30)
+
+
 def test_one_time_for_all_is_the_same_as_a_time_for_each():
     model, noisy = tiny_model(), torch.randn(4, 3, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     context = torch.zeros(2, 4, 1, 16, 16)

@@ -7,8 +7,9 @@ import mcvd
 SIZE = (16, 16)
 
 
-def tiny_config(past=2, current=3, future=2, channels=1, conditioning="Concat", p=0.5):
+def tiny_config(past=2, current=3, future=2, channels=1, conditioning="Concat", p=0.5, past_embedding=False):
     init_args = {"width": 8, "multipliers": [1, 2], "num_blocks": 1, "attention_levels": [1], "head_channels": 8}
+    init_args["past_embedding"] = past_embedding
     width = {"width": 8} if conditioning == "SPATIN" else {}
     init_args["conditioning"] = {"class_path": f"mcvd.nets.{conditioning}", "init_args": width}
     return {

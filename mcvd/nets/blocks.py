@@ -25,16 +25,16 @@ class Prepared:
     Args:
         planes: (B, Q, H, W), the context frames and masks.
         first: (B, width, H, W), the conditioning half of the first convolution, or None.
-        embedding: (B, E), what is joined to the time embedding, or None.
-        steering: makes of a time embedding what the time says to the norms.
+        steering: makes of labels what the time says to the norms.
+        past: (B, S), what `Steering.of_past` says of the past, or None.
         held: maps kept for norms; those of other norms are computed when asked for and not kept.
         packed: runs the convolutions with weights laid out once, or None: as they are.
     """
 
     planes: Tensor
     first: Tensor | None
-    embedding: Tensor | None
     steering: Steering
+    past: Tensor | None
     held: Mapping[AbstractNorm, Maps | None]
     packed: PackedConvolutions | None
 

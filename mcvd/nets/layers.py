@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -67,7 +68,7 @@ def group_norm(x: Tensor, eps: float, scale: Tensor | None = None, shift: Tensor
     batch, channels, height, width = x.shape
     groups = num_groups(channels)
     # CUDA's autocast would return float32 and double the traffic of all that follows.
-    with torch.autocast(x.device.type, enabled=False):
+    with without_autocast(x):
         if scale is None or shift is None:
             return F.group_norm(x, groups, eps=eps)
         channels_last = batch > 1 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
@@ -81,6 +82,12 @@ def group_norm(x: Tensor, eps: float, scale: Tensor | None = None, shift: Tensor
         # B samples of G groups are one sample of B * G groups: a scale per sample then costs no pass of its own.
         one = x.reshape(1, batch * channels, height, width)
         return F.group_norm(one, batch * groups, scale.reshape(-1), shift.reshape(-1), eps).view_as(x)
+
+
+def without_autocast(x: Tensor) -> AbstractContextManager:
+    """A context in which operations on x's device compute in the dtypes that they are given."""
+    device = x.device.type  # entering costs as much as a small operation, and there are dozens in a call of a network
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
 
 
 def silu(x: Tensor) -> Tensor:

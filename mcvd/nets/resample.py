@@ -6,6 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mcvd.nets.layers import without_autocast
+
+FILTER = (1.0, 3.0, 3.0, 1.0)
+
 
 def downsample(x: Tensor) -> Tensor:
     """Filter and halve: along each axis ``y[k] = (x[2k-1] + 3 x[2k] + 3 x[2k+1] + x[2k+2]) / 8``.
@@ -22,9 +26,9 @@ def downsample(x: Tensor) -> Tensor:
     """
     if x.is_cuda:
         return _halved(_halved(x, 2), 3)
-    wide, kernel = _operands(x)
-    with torch.autocast(x.device.type, enabled=False):
-        return F.conv2d(wide, kernel / 16, stride=2, padding=1, groups=x.shape[1]).to(x.dtype)
+    wide, kernel = _operands(x, 1 / 64)
+    with without_autocast(x):
+        return F.conv2d(wide, kernel, stride=2, padding=1, groups=x.shape[1]).to(x.dtype)
 
 
 def upsample(x: Tensor) -> Tensor:
@@ -42,9 +46,9 @@ def upsample(x: Tensor) -> Tensor:
     """
     if x.is_cuda:
         return _doubled(_doubled(x, 2), 3)
-    wide, kernel = _operands(x)
-    with torch.autocast(x.device.type, enabled=False):
-        return F.conv_transpose2d(wide, kernel / 4, stride=2, padding=1, groups=x.shape[1]).to(x.dtype)
+    wide, kernel = _operands(x, 1 / 16)
+    with without_autocast(x):
+        return F.conv_transpose2d(wide, kernel, stride=2, padding=1, groups=x.shape[1]).to(x.dtype)
 
 
 def _halved(x: Tensor, axis: int) -> Tensor:
@@ -63,12 +67,11 @@ def _doubled(x: Tensor, axis: int) -> Tensor:
     return torch.stack([x.lerp(before, 0.25), x.lerp(after, 0.25)], axis + 1).flatten(axis, axis + 1)
 
 
-def _operands(x: Tensor) -> tuple[Tensor, Tensor]:
-    """The picture in at least float32 and the filter outer([1, 3, 3, 1]) / 4 for each of its channels.
+def _operands(x: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """The picture in at least float32 and the filter, outer([1, 3, 3, 1]) times ``scale``, for each of its channels.
 
     Depthwise convolutions in bf16 fall off the fast path on CPU (up to 20 times slower), so both are widened.
     """
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    # Computed, not copied from the host: a copy would make the GPU wait.
-    row = 2 - (torch.arange(4, dtype=wide.dtype, device=wide.device) - 1.5).abs()
-    return wide, torch.outer(row, row).expand(x.shape[1], 1, 4, 4)
+    kernel = wide.new_tensor([[scale * a * b for a in FILTER] for b in FILTER])
+    return wide, kernel.expand(x.shape[1], 1, 4, 4)

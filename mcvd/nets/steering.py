@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,25 +13,58 @@ Steer = Mapping[nn.Linear, tuple[Tensor, Tensor]]
 
 
 class Steering:
-    """The maps from the time embedding to scale and shift, as one product with the weights one below the other.
+    """From labels to scale and shift of every norm, as one product with the weights one below the other.
 
-    A network has dozens of them, and a step of a sampler has one vector for each: launching them costs more than their
-    arithmetic.
+    A network has dozens of these maps, and a step of a sampler has one time for all samples: launching them costs more
+    than their arithmetic. Where the labels of all steps are known beforehand, the product is made once for all.
 
     Args:
-        layers: each answers 2 C numbers, how much its scale differs from 1, then its shift.
+        layers: each answers 2 C numbers, how much its scale differs from 1, then its shift. They see an embedding of
+            the time, and after it that of the past, if the network has one.
+        embed: makes of labels (L,) the activated embeddings of their times, (L, E).
         dtype: in which the weights are kept.
+        labels: (T,), if it will be asked for no others; a label that is none of them is taken for the nearest.
     """
 
-    def __init__(self, layers: Sequence[nn.Linear], dtype: torch.dtype) -> None:
-        self._layers = tuple(layers)
+    def __init__(
+        self,
+        layers: Sequence[nn.Linear],
+        embed: Callable[[Tensor], Tensor],
+        dtype: torch.dtype,
+        labels: Tensor | None = None,
+    ) -> None:
+        self._layers, self._embed, self._labels = tuple(layers), embed, labels
         self._sizes = [layer.out_features // 2 for layer in layers for _ in range(2)]
         biases = [half for layer in layers for half in layer.bias.chunk(2)]
         biases[::2] = [1 + scale for scale in biases[::2]]  # the 1 costs nothing because it travels with the bias
         self._weight = torch.cat([layer.weight for layer in layers]).to(dtype)
         self._bias = torch.cat(biases).to(dtype)
+        self._table = None
+        if labels is not None:
+            embedding = embed(labels)
+            self._table = self._map(embedding)
+            self._weight = self._weight[:, embedding.shape[1] :].clone()  # of the past; the rest is large
 
-    def __call__(self, embedding: Tensor) -> Steer:
-        """For an activated time embedding (B * K or 1, E)."""
-        halves = F.linear(embedding, self._weight, self._bias).split(self._sizes, dim=1)
+    def of_past(self, embedding: Tensor) -> Tensor:
+        """What the past adds to the numbers of its samples, (B, S), for its activated embedding (B, P)."""
+        return F.linear(embedding, self._weight[:, -embedding.shape[1] :])
+
+    def __call__(self, label: Tensor, past: Tensor | None = None) -> Steer:
+        """What every norm is told.
+
+        Args:
+            label: float (B * K,); an expanded one, as of a sampler, is looked at once and answered with one row.
+            past: from `of_past`, of the B conditions; then there are always B * K rows.
+        """
+        one = label[:1] if label.stride(0) == 0 else label
+        if self._table is None or self._labels is None:
+            numbers = self._map(self._embed(one))
+        else:
+            numbers = self._table[(self._labels - one[:, None]).abs().argmin(1)]
+        if past is not None:
+            numbers = numbers + past.repeat_interleave(len(label) // len(past), dim=0)
+        halves = numbers.split(self._sizes, dim=1)
         return dict(zip(self._layers, zip(halves[::2], halves[1::2], strict=True), strict=True))
+
+    def _map(self, embedding: Tensor) -> Tensor:
+        return F.linear(embedding, self._weight[:, : embedding.shape[1]], self._bias)

@@ -120,6 +120,7 @@ class UNet(nn.Module):
         hold: bool,
         claim_past_visible: bool = False,
         noise_level: Tensor | None = None,
+        steering: Steering | None = None,
     ) -> Prepared:
         """Compute what depends on the condition alone.
 
@@ -129,6 +130,7 @@ class UNet(nn.Module):
             hold: True (sampling) computes every map now and keeps it; False (training) leaves maps to the blocks.
             claim_past_visible: let ``past_embedding`` say that the past is visible, whatever ``keep`` says.
             noise_level: float (B,), standard deviation of the noise in the context; None is 0.
+            steering: from `steering`, made under the same autocast; None makes one.
 
         Raises:
             ValueError: for shapes that do not fit; with ``past_embedding`` and ``hold``, for a past that is only
@@ -149,14 +151,19 @@ class UNet(nn.Module):
         planes = _laid_out(context_planes(context, keep, level, self.conditioning))
         noisy_planes = self.block.current * self.channels
         weight = self.first.weight[:, noisy_planes:]
+        steering = self.steering() if steering is None else steering
         return Prepared(
             planes=planes,
             first=F.conv2d(planes, weight, padding=1) if weight.shape[1] else None,
-            embedding=None if self.past_embedding is None else self._embed_past(keep_past, check=hold),
-            steering=Steering(self._embedders(), self._dtype()),
+            steering=steering,
+            past=None if self.past_embedding is None else steering.of_past(self._embed_past(keep_past, check=hold)),
             held={norm: _held(norm.maps(planes)) for norm in self._norms()} if hold else {},
             packed=self._packed() if hold else None,
         )
+
+    def steering(self, labels: Tensor | None = None) -> Steering:
+        """From labels to what the time says to the norms; for given labels (T,) alone, and computed now, if given."""
+        return Steering(self._embedders(), self._embed_label, self._dtype(), labels)
 
     def forward(self, noisy: Tensor, label: Tensor, prepared: Prepared) -> Tensor:
         """What the network answers (noise, clean frames or velocity: the denoiser knows).
@@ -176,7 +183,7 @@ class UNet(nn.Module):
                 f"noisy must be (a multiple of {batch}, {', '.join(map(str, expected))}) with one label each "
                 f"for {self.block}, got {tuple(noisy.shape)} and {tuple(label.shape)}"
             )
-        steer = prepared.steering(self._embed_label(label, prepared))
+        steer = prepared.steering(label, prepared.past)
         x = _laid_out(noisy.flatten(1, 2))  # (B * K, N * C, H, W)
         h = F.conv2d(x, self.first.weight[:, : x.shape[1]], self.first.bias, padding=1)
         if prepared.first is not None:
@@ -211,30 +218,23 @@ class UNet(nn.Module):
         """Every norm that the context may steer."""
         return [norm for block in self._blocks() for norm in (block.norm0, block.norm1)] + [self.final_norm]
 
-    def _embed_label(self, label: Tensor, prepared: Prepared) -> Tensor:
-        """Sines, then cosines, of the raw label through two layers, activated for the blocks; (B * K or 1, E)."""
-        if label.stride(0) == 0 and prepared.embedding is None:
-            label = label[:1]  # a sampler's time, expanded: one embedding steers all
+    def _embed_label(self, label: Tensor) -> Tensor:
+        """Sines, then cosines, of the raw label through two layers, activated for the blocks; (L,) -> (L, E)."""
         weight = self.embed0.weight
         half = self.width // 2
         dtype = torch.promote_types(weight.dtype, torch.float32)  # labels near 1000 need more than bf16
         rate = torch.exp(torch.arange(half, dtype=dtype, device=label.device) * (-math.log(10000) / (half - 1)))
         angle = label.to(dtype)[:, None] * rate
         waves = F.pad(torch.cat([angle.sin(), angle.cos()], dim=1), (0, self.width % 2)).to(weight.dtype)
-        embedding = self.embed1(F.silu(self.embed0(waves)))
-        if prepared.embedding is not None:
-            repeats = len(label) // len(prepared.planes)
-            past = prepared.embedding.repeat_interleave(repeats, dim=0)
-            embedding = torch.cat([embedding, past], dim=1)
-        return F.silu(embedding)
+        return F.silu(self.embed1(F.silu(self.embed0(waves))))
 
     def _embed_past(self, keep: Tensor, check: bool) -> Tensor:
-        """The learnt vector for a visible or a masked past; keep (B, P) -> (B, width // 2)."""
+        """The learnt vector for a visible or a masked past, activated for the blocks; (B, P) -> (B, width // 2)."""
         visible = keep.all(dim=1)
         # Not in training, where each step would wait for the device: `mcvd.MCVD` refuses masks that mix.
         if check and not torch.equal(visible, keep.any(dim=1)):
             raise ValueError("past_embedding tells one bit per sample: its past must be visible or masked as a whole")
-        return self.past_embedding(visible.long())  # type: ignore[misc]
+        return F.silu(self.past_embedding(visible.long()))  # type: ignore[misc]
 
 
 def _held(maps: Maps | None) -> Maps | None:

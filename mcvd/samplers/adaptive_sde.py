@@ -51,11 +51,15 @@ class AdaptiveSDE(AbstractSampler):
         """The most there can be: each kept step at most doubles the length, each refused one at least halves it."""
         return 2 * (2 * NUM_RUNGS + MOST_RUNGS.bit_length()) + 1
 
+    def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
+        """See `AbstractSampler`: the rungs, the noisiest first."""
+        return LogSNR()(NUM_RUNGS + 1, schedule)[:-1]
+
     def __call__(
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:
         """See `AbstractSampler`."""
-        times = LogSNR()(NUM_RUNGS + 1, schedule)[:-1]
+        times = self.times(schedule)
         ladder, times = schedule(times), times.to(noise)
         ladder = Coefficients(ladder.alpha.to(noise.device), ladder.sigma.to(noise.device))
         column = (-1, *(1,) * (noise.ndim - 1))

@@ -43,6 +43,10 @@ class AnnealedLangevin(AbstractSampler):
         """See `AbstractSampler`."""
         return self.num_steps * self.num_shakes + 1
 
+    def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
+        """See `AbstractSampler`."""
+        return self.spacing(self.num_steps, schedule)[:-1]
+
     def __call__(
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:

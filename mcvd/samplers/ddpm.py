@@ -16,6 +16,7 @@ from mcvd.samplers.base import (
     added_sigma,
     posterior,
     published_final_denoise,
+    published_final_time,
 )
 from mcvd.samplers.spacing import UNIFORM, AbstractSpacing
 
@@ -43,6 +44,13 @@ class DDPM(AbstractSampler):
     def num_calls(self) -> int:
         """See `AbstractSampler`."""
         return self.num_steps + self.published_final_denoise
+
+    def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
+        """See `AbstractSampler`."""
+        times = self.spacing(self.num_steps, schedule)[:-1]
+        if not self.published_final_denoise:
+            return times
+        return torch.cat([times, published_final_time(schedule, self.num_steps)[None]])
 
     def __call__(
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like

@@ -48,6 +48,10 @@ class DPMSolverPP(AbstractSampler):
         """See `AbstractSampler`."""
         return self.num_steps
 
+    def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
+        """See `AbstractSampler`."""
+        return self.spacing(self.num_steps, schedule)[:-1]
+
     def __call__(
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:

@@ -48,6 +48,14 @@ class Heun(AbstractSampler):
         """See `AbstractSampler`."""
         return 2 * self.num_steps - 1
 
+    def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
+        """See `AbstractSampler`."""
+        times = self.spacing(self.num_steps, schedule)
+        if self.s_churn == 0:
+            return times[:-1]
+        at = schedule(times)
+        return torch.cat([times[1:-1], self._raised(at.sigma / at.alpha, schedule)[:-1]])
+
     def __call__(
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:
@@ -65,10 +73,7 @@ class Heun(AbstractSampler):
         s, t_hat = steps.sigma / steps.alpha, steps.t
         s_hat, alpha_hat = s, steps.alpha
         if self.s_churn > 0:
-            gamma = min(self.s_churn / self.num_steps, sqrt(2) - 1)
-            churned = (s >= self.s_min) & (s <= self.s_max) & (s > 0)
-            raised = torch.where(churned, s * (1 + gamma), s).clamp(max=s[0])  # the network knows nothing noisier
-            times = time_from_log_snr(-2 * raised.log(), schedule)
+            times = self._raised(s, schedule)
             at = schedule(times)
             s_hat, alpha_hat, t_hat = at.sigma / at.alpha, at.alpha, times.to(noise)
 
@@ -83,3 +88,10 @@ class Heun(AbstractSampler):
                 end = y + (s[i + 1] - s_hat[i]) * (slope + end_slope) / 2
             y = end
         return steps.alpha[-1] * y
+
+    def _raised(self, s: Tensor, schedule: AbstractNoiseSchedule) -> Tensor:
+        """The times of noise levels s to which fresh noise was added (the paper's t-hat), of s's shape."""
+        gamma = min(self.s_churn / self.num_steps, sqrt(2) - 1)
+        churned = (s >= self.s_min) & (s <= self.s_max) & (s > 0)
+        raised = torch.where(churned, s * (1 + gamma), s).clamp(max=s[0])  # the network knows nothing noisier
+        return time_from_log_snr(-2 * raised.log(), schedule)

@@ -42,6 +42,10 @@ class PNDM(AbstractSampler):
         """See `AbstractSampler`."""
         return self.num_steps
 
+    def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
+        """See `AbstractSampler`."""
+        return Uniform()(self.num_steps, schedule)[:-1]
+
     def __call__(
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:

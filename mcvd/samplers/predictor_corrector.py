@@ -44,6 +44,10 @@ class PredictorCorrector(AbstractSampler):
         """See `AbstractSampler`."""
         return self.num_steps + (self.num_steps - 1) * self.num_corrections
 
+    def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
+        """See `AbstractSampler`."""
+        return self.spacing(self.num_steps, schedule)[:-1]
+
     def __call__(
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:

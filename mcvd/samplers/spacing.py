@@ -111,7 +111,7 @@ def time_from_log_snr(wanted: Tensor, schedule: AbstractNoiseSchedule) -> Tensor
 
     Args:
         wanted: float64, any shape; what lies beyond t = 1 gives 1.
-        schedule: any; halving the interval needs no more than that noise grows with time.
+        schedule: any; cutting the interval needs no more than that noise grows with time.
 
     Returns:
         float64 of the same shape, to the last bit or two.
@@ -122,12 +122,13 @@ def time_from_log_snr(wanted: Tensor, schedule: AbstractNoiseSchedule) -> Tensor
         >>> round(time_from_log_snr(log_snr(t, LinearBeta()), LinearBeta()).item(), 12)
         0.3
     """
-    low, high = torch.zeros_like(wanted), torch.ones_like(wanted)
-    for _ in range(60):
-        middle = (low + high) / 2
-        too_clean = log_snr(middle, schedule) > wanted
-        low, high = torch.where(too_clean, middle, low), torch.where(too_clean, high, middle)
-    return high
+    low, high = torch.zeros_like(wanted)[..., None], torch.ones_like(wanted)[..., None]
+    fractions = torch.linspace(0, 1, 65, dtype=wanted.dtype, device=wanted.device)
+    for _ in range(10):  # each keeps one of 64 parts; 60 halvings give the same and take three times as long
+        grid = torch.lerp(low, high, fractions)  # (..., 65)
+        num_too_clean = (log_snr(grid, schedule) > wanted[..., None]).sum(-1, keepdim=True).clamp(1, 64)
+        low, high = grid.gather(-1, num_too_clean - 1), grid.gather(-1, num_too_clean)
+    return high[..., 0]
 
 
 def _log_snr_range(schedule: AbstractNoiseSchedule) -> tuple[Tensor, Tensor]:

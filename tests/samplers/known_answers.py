@@ -45,6 +45,18 @@ def noise(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+def called_times(sampler, denoise, start, schedule):
+    """All times at which a sampler calls the network, of one run."""
+    called = set()
+
+    def recording(noisy, t):
+        called.update(t.tolist())
+        return denoise(noisy, t)
+
+    sampler(recording, start, schedule, seeded())
+    return called
+
+
 def seeded(seed=1):
     generator = torch.Generator().manual_seed(seed)
     return lambda x: torch.randn(x.shape, generator=generator, dtype=x.dtype)

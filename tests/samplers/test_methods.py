@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from known_answers import STD, gaussian, gaussian_flow, moments, noise, sampler_errors, seeded, time
+from known_answers import STD, called_times, gaussian, gaussian_flow, moments, noise, sampler_errors, seeded, time
 
 from mcvd.noise import Coefficients, Cosine, LinearBeta
 from mcvd.samplers import (
@@ -164,6 +164,11 @@ def test_the_published_last_call_is_counted():
     for published in (False, True):
         sampler = DDPM(num_steps=7, published_final_denoise=published)
         assert count_calls(sampler, NARROW, noise(1, 4)) == sampler.num_calls == 7 + published
+
+
+@pytest.mark.parametrize("sampler", [DDPM(7, published_final_denoise=True), DDIM(7, published_final_denoise=True)])
+def test_the_published_last_time_is_told(sampler):
+    assert called_times(sampler, NARROW, noise(1, 4), SCHEDULE) == set(sampler.times(SCHEDULE).tolist())
 
 
 def test_a_smaller_tolerance_costs_calls_and_brings_accuracy():

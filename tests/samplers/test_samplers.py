@@ -5,7 +5,19 @@ from dataclasses import replace
 
 import pytest
 import torch
-from known_answers import MEAN, STD, Part, gaussian, gaussian_flow, moments, noise, sampler_errors, seeded, time
+from known_answers import (
+    MEAN,
+    STD,
+    Part,
+    called_times,
+    gaussian,
+    gaussian_flow,
+    moments,
+    noise,
+    sampler_errors,
+    seeded,
+    time,
+)
 
 from mcvd.draws import RowNoise
 from mcvd.noise import Coefficients, Cosine, LinearBeta, ZeroTerminalSNR
@@ -75,6 +87,11 @@ class TestEverySampler:
         assert len(times) <= sampler.num_calls
         assert len(times) == sampler.num_calls or isinstance(sampler, AdaptiveSDE)
         assert min(times) > 0
+
+    def test_tells_all_times_at_which_it_calls(self, sampler):
+        known, called = set(sampler.times(SCHEDULE).tolist()), called_times(sampler, NARROW, noise(2, 3), SCHEDULE)
+        assert called <= known
+        assert called == known or isinstance(sampler, AdaptiveSDE)
 
     def test_the_same_draws_give_the_same_sample(self, sampler):
         one, two = (sampler(NARROW, noise(2, 8), SCHEDULE, seeded()) for _ in range(2))

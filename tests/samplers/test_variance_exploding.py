@@ -86,6 +86,7 @@ class TestAnnealedLangevin:
         LANGEVIN(counting, 50 * noise(2, 8), SCHEDULE, seeded())
         assert len(times) == LANGEVIN.num_calls == 91
         assert min(times) > 0
+        assert set(times) == set(LANGEVIN.times(SCHEDULE).tolist())
 
     def test_a_sample_does_not_depend_on_its_neighbours(self):
         start = 50 * noise(2, 8)
