@@ -8,7 +8,9 @@ from typing import Any
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
-from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from mcvd.sharding import let_go, load_whole_state, whole_state
 
 
 class EMA(WeightAveraging):
@@ -29,9 +31,15 @@ class EMA(WeightAveraging):
         self._exchanged = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Begin the average when training begins."""
+        """Begin the average when training begins; where the weights are shared out, so are their averages."""
         self._exchange(pl_module, False)  # a second fit of the same model trains its raw weights on
-        super().setup(trainer, pl_module, stage)
+        if stage != "fit":
+            return
+        mesh, pl_module._device_mesh = pl_module.device_mesh, None  # which cannot be copied
+        self._average_model = AveragedModel(pl_module, pl_module.device, use_buffers=False, **self._kwargs)
+        averages: Any = self._average_model.module
+        pl_module._device_mesh = averages._device_mesh = mesh
+        averages.configure_model()
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Validate the averages."""
@@ -52,9 +60,21 @@ class EMA(WeightAveraging):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put averages and raw weights where they belong, exchanged or not."""
         super().on_save_checkpoint(trainer, pl_module, checkpoint)
+        if pl_module.device_mesh is not None and self._average_model is not None:
+            checkpoint["state_dict"] = whole_state(self._average_model.module)
         if self._exchanged:
             raw, averages = checkpoint["state_dict"], checkpoint["current_model_state"]
             checkpoint |= {"state_dict": averages, "current_model_state": raw}
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Take up averages and raw weights again."""
+        if pl_module.device_mesh is None or self._average_model is None:
+            super().on_load_checkpoint(trainer, pl_module, checkpoint)
+            return
+        # The strategy has loaded the averages into the model, each process its part.
+        self._average_model.module.load_state_dict(pl_module.state_dict())
+        self._average_model.n_averaged.copy_(checkpoint["averaging_state"]["n_averaged"])
+        load_whole_state(pl_module, checkpoint["current_model_state"])
 
     @contextmanager
     def averages(self, pl_module: LightningModule) -> Iterator[None]:
@@ -69,6 +89,7 @@ class EMA(WeightAveraging):
     def _exchange(self, pl_module: LightningModule, averaged: bool) -> None:
         """Bring the averages into the model (True) or the raw weights (False); nothing to do if they are there."""
         if self._average_model is not None and averaged != self._exchanged:
+            let_go(pl_module)
             self._swap_models(pl_module)
             self._exchanged = averaged
 

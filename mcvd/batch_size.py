@@ -12,6 +12,7 @@ from mcvd.averaging import EMA
 from mcvd.data.module import VideoData
 from mcvd.memory import TrainingMemory, free_bytes, size_text
 from mcvd.module import MCVD
+from mcvd.sharding import SharesWeights
 
 
 class FitsMemory(Callback):
@@ -43,6 +44,7 @@ class FitsMemory(Callback):
             pl_module.optimizer,
             trainer.precision_plugin.forward_context,
             num_copies=num_averages + (trainer.world_size > 1),
+            num_shards=trainer.world_size if isinstance(trainer.strategy, SharesWeights) else 1,
         )
         free = free_bytes(device) // (trainer.num_devices if device.type == "cpu" else 1)
         try:

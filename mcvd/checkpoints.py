@@ -16,6 +16,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.nn.utils import get_total_norm
 
 from mcvd.progress import MetricsTable
+from mcvd.sharding import whole_tensor
 from mcvd.skipping import SkippedSteps
 from mcvd.stopping import Stopped
 from mcvd.storage import LAST
@@ -133,7 +134,7 @@ class Checkpoints(Checkpoint):
                 stacklevel=2,
             )
         self._told = total
-        norm = get_total_norm([weight.detach() for weight in pl_module.parameters()])
+        norm = whole_tensor(get_total_norm([weight.detach() for weight in pl_module.parameters()]))
         stuck = longest >= MAX_SKIPPED_IN_A_ROW
         if trainer.strategy.reduce_boolean_decision(stuck or not bool(torch.isfinite(norm)), all=False):
             what = f"the gradients of {longest} steps in a row" if stuck else "weights"

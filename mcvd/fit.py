@@ -29,6 +29,7 @@ from mcvd.preview import Preview
 from mcvd.progress import TrainingBar
 from mcvd.quick_training import CompileTraining
 from mcvd.runs import RunFolder
+from mcvd.sharding import SharesWeights
 from mcvd.stopping import StopOnSignal, Stopped
 from mcvd.storage import LAST
 
@@ -111,11 +112,12 @@ class FitCLI(LightningCLI):
         if self.config.ckpt_path and self.config.init_from:
             raise ConfigError("--ckpt_path resumes a run, --init_from starts a new one: give one of them")
         strategy = str(self.config.trainer.strategy)
-        if any(name in strategy.lower() for name in ("fsdp", "deepspeed", "model_parallel", "modelparallel")):
+        if strategy != "fsdp" and any(
+            name in strategy.lower() for name in ("fsdp", "deepspeed", "model_parallel", "modelparallel")
+        ):
             raise ConfigError(
-                f"--trainer.strategy {strategy} shards the weights, which their averages (ema) cannot follow: "
-                "take ddp, and for less memory --model.net.init_args.gradient_checkpointing true and "
-                "--trainer.precision bf16-mixed"
+                f"--trainer.strategy {strategy} shares out the weights in a way that their averages (ema) cannot "
+                "follow: take fsdp, which shares out weights, averages and moments of the optimiser, or ddp"
             )
 
     def _set_seed(self) -> None:
@@ -139,6 +141,8 @@ class FitCLI(LightningCLI):
         root = self.root
         resumed = self.checkpoint.parent if self.checkpoint and self.checkpoint.name == LAST else None
         made = self.config_init.trainer
+        if made.strategy == "fsdp":
+            made.strategy = SharesWeights()
         fits = FitsMemory(self.config.data.batch_size == "auto", self._save_batch_size, _say)
         callbacks = [
             StopOnSignal(),

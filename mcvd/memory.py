@@ -44,6 +44,7 @@ class TrainingMemory:
         autocast: the context of the forward pass.
         num_copies: of the weights, beside gradients and the optimiser's: 1 with averages, 1 more with several
             processes, which collect gradients in memory of their own.
+        num_shards: over how many processes these copies and what the optimiser keeps are shared out.
     """
 
     denoiser: Denoiser
@@ -53,6 +54,7 @@ class TrainingMemory:
     optimizer: Callable[[Iterable], Optimizer]
     autocast: Callable[[], AbstractContextManager] = nullcontext
     num_copies: int = 1
+    num_shards: int = 1
 
     def at(self, batch_size: int) -> int:
         """Bytes for a batch of so many clips.
@@ -61,7 +63,7 @@ class TrainingMemory:
             RuntimeError: the network does what cannot be played, such as deciding by the value of a tensor.
         """
         weights = sum(weight.nbytes for weight in self.denoiser.parameters())
-        kept = round((self.num_copies + _moments(self.optimizer)) * weights)
+        kept = round((self.num_copies + _moments(self.optimizer)) * weights / self.num_shards)
         return OVERHEAD + kept + self._peak(batch_size)
 
     def largest_batch(self, free: int, most: int = 1 << 20) -> int:

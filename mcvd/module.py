@@ -24,6 +24,7 @@ from mcvd.nets import UNet
 from mcvd.noise import AbstractNoiseSchedule, LinearBeta
 from mcvd.rollout import check_task
 from mcvd.samplers.default import default_sampler
+from mcvd.sharding import fetch, shard, whole_tensor
 from mcvd.storage import write_folder
 
 
@@ -123,7 +124,7 @@ class MCVD(LightningModule):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Log the norm of the gradients before clipping, and the learning rate, in steps that are logged."""
         if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            norm = get_total_norm([weight.grad for weight in self.parameters() if weight.grad is not None])
+            norm = whole_tensor(get_total_norm([each.grad for each in self.parameters() if each.grad is not None]))
             self.log_dict({"train/gradient_norm": norm, "train/learning_rate": optimizer.param_groups[0]["lr"]})
 
     def configure_gradient_clipping(
@@ -144,10 +145,19 @@ class MCVD(LightningModule):
         else:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
+    def on_validation_epoch_start(self) -> None:
+        """Weights that are shared out are fetched once, together: not all processes have equally many clips."""
+        fetch(self)
+
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """The loss on held-out clips, with the same draws each time."""
         loss = self.loss(batch) / batch["video"][0, : self.block.current].numel()
         self.log("val/loss", loss.mean(), prog_bar=True, sync_dist=True, batch_size=len(loss))
+
+    def configure_model(self) -> None:
+        """Under `mcvd.sharding.SharesWeights`, share out the weights."""
+        if self.device_mesh is not None:
+            shard(self.denoiser, self.device_mesh["data_parallel"], "loss")
 
     def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
         """Optimiser, and the published warm-up: update n (from 0) has ``lr * min(n / warmup_steps, 1)``; see also

@@ -16,6 +16,7 @@ from mcvd.data.writers import write_video
 from mcvd.module import MCVD
 from mcvd.rollout import check_task
 from mcvd.samplers import DDIM, AbstractSampler
+from mcvd.sharding import whole_weights
 
 
 class Preview(Callback):
@@ -60,15 +61,20 @@ class Preview(Callback):
             self._show(trainer, pl_module)
 
     def _show(self, trainer: Trainer, pl_module: MCVD) -> None:
-        # One process is enough; the others wait for it at their next exchange of gradients.
-        if trainer.global_step == self._step or not trainer.is_global_zero:
+        if trainer.global_step == self._step:
             return
         self._step = trainer.global_step
+        with averaged_weights(trainer, pl_module), whole_weights(pl_module):
+            # One process is enough; the others wait for it at their next exchange.
+            if trainer.is_global_zero:
+                self._make(trainer, pl_module)
+
+    def _make(self, trainer: Trainer, pl_module: MCVD) -> None:
         clips = trainer.datamodule.val_clips  # type: ignore[attr-defined]
         count = min(self.num_videos, len(clips))
         spread = [i * len(clips) // count for i in range(count)]  # over all videos, not of the first alone
         clips = torch.stack([clips[number]["video"] for number in spread])
-        with averaged_weights(trainer, pl_module), trainer.precision_plugin.forward_context():
+        with trainer.precision_plugin.forward_context():
             shown = preview(pl_module, clips, self.sampler)
         for task, (truth, made, given) in shown.items():
             path = self._folder / f"step-{self._step:06d}-{task}"

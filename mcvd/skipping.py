@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
+from mcvd.sharding import whole_tensor
+
 
 class SkippedSteps:
     """Skips the optimiser steps whose gradients hold NaN or infinity, and counts them.
@@ -29,7 +31,7 @@ class SkippedSteps:
         """To be called when all gradients are there, before they are clipped."""
         weights = [weight for weight in weights if weight.grad is not None]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
-        bad = ~torch.isfinite(get_total_norm(gradients)).to(self._total.device)
+        bad = ~torch.isfinite(whole_tensor(get_total_norm(gradients))).to(self._total.device)
         self._total = self._total + bad
         self._in_a_row = torch.where(bad, self._in_a_row + 1, 0)
         self._longest = torch.maximum(self._longest, self._in_a_row)

@@ -268,8 +268,9 @@ def test_accumulated_gradients_are_those_of_the_larger_batch(config, tmp_path):
         torch.testing.assert_close(small["current_model_state"][name], value, rtol=0, atol=1e-5)
 
 
-def test_two_processes_train_on_the_clips_of_one_and_share_a_folder(config, whole, tmp_path):
-    options = ["--trainer.devices", "2", "--trainer.strategy", "ddp", "--data.batch_size", "1"]
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_two_processes_train_on_the_clips_of_one_and_share_a_folder(config, whole, tmp_path, strategy):
+    options = ["--trainer.devices", "2", "--trainer.strategy", strategy, "--data.batch_size", "1"]
     process = start(config, tmp_path, *options, "--preview.every_n_steps", "6", "--model.net.init_args.dropout", "0")
     said = process.communicate(timeout=120)[0]
     assert process.returncode == 0, said

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 # From the ground up; a module imports from its own floor and from those below.
 FLOORS = [
     {"bars", "frames", "metrics", "draws", "whole", "storage", "baselines", "wording", "compiling", "arithmetic"}
-    | {"kept", "frame_file", "work"},
+    | {"kept", "frame_file", "work", "sharding"},
     {"masking", "noise", "nets", "data", "chart", "page_style"},
     {"denoiser", "samplers", "compat_config", "compat_keys", "compat"},
     {"rollout"},

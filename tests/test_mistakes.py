@@ -20,7 +20,7 @@ TRAINING = {
     "no such data": (["--data.train=null", "--data.root=nowhere"], ["nowhere"]),
     "a batch too large for memory": (["--data.batch_size=100000000"], ["are free", "--data.batch_size"]),
     "a batch of nothing": (["--data.batch_size=0"], ["batch_size", "0"]),
-    "weights in shards": (["--trainer.strategy=fsdp"], ["fsdp", "ddp", "gradient_checkpointing"]),
+    "weights in shards": (["--trainer.strategy=deepspeed"], ["deepspeed", "averages", "take fsdp"]),
     "a word for a number": (["--trainer.max_steps=many"], ["max_steps", "many"]),
 }
 MAKING = {

@@ -174,7 +174,7 @@ def runs(shape: Shape, what: str, device: torch.device, compiled: bool) -> dict[
 
         def fast(bf16: bool) -> Callable[[], object]:
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                denoise = denoiser.bind(condition)
+                denoise = denoiser.bind(condition, steering=denoiser.steering(t[:1]))
             scope = torch.autocast(device.type, torch.bfloat16, enabled=bf16)
 
             def call() -> None:  # autocast is entered once a trajectory: the weights are cast once

@@ -78,9 +78,9 @@ class Plain:
         net = self.model.denoiser.net
         seen: list[tuple[torch.Tensor, torch.Tensor]] = []
 
-        def prepare(context: torch.Tensor, keep: torch.Tensor, *choices: Any) -> Any:
+        def prepare(context: torch.Tensor, keep: torch.Tensor, *choices: Any, **known: Any) -> Any:
             seen.append((context, keep))
-            return prepare_fast(context, keep, *choices)
+            return prepare_fast(context, keep, *choices, **known)
 
         def forward(noisy: torch.Tensor, label: torch.Tensor, prepared: Any) -> torch.Tensor:
             return plain_forward(net, noisy, label, *seen[-1])

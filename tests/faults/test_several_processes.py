@@ -76,11 +76,11 @@ def forked(world_size, work, log):
     return [statuses[rank] for rank in range(world_size)], time.monotonic() - begin
 
 
-def train(root, world_size, *options):
-    """A word of the command line for a training of so many processes on the same clips."""
+def train(root, world_size, *options, strategy="ddp"):
+    """The words of the command line for a training of so many processes on the same clips."""
     config = root.parent / "tiny.yaml"
     config.write_text(yaml.safe_dump(TINY))
-    shared = ["--trainer.strategy=ddp", f"--trainer.devices={world_size}"] if world_size > 1 else []
+    shared = [f"--trainer.strategy={strategy}", f"--trainer.devices={world_size}"] if world_size > 1 else []
     batch = f"--data.batch_size={GLOBAL_BATCH // world_size}"
     words = ["--config", str(config), f"--trainer.default_root_dir={root}", "--trainer.max_steps=6", batch]
     return ["fit", *words, "--model.net.init_args.dropout=0", *shared, *options]
@@ -101,17 +101,40 @@ def alone(tmp_path_factory):
     return last(root)
 
 
-def test_three_processes_train_as_one_does(alone, tmp_path):
-    """Two, started by Lightning itself, are in test_fit.py."""
-    root, world_size = tmp_path / "runs", 3
-    statuses, _ = forked(world_size, lambda rank: main(train(root, world_size)), tmp_path / "log")
-    assert statuses == [0] * world_size, (tmp_path / "log-0").read_text()
-    together = last(root)
+def assert_same_training(together, alone):
+    """Within what the order of sums changes."""
     assert together["global_step"] == alone["global_step"] == 6
     assert together["VideoData"]["draws_done"] == alone["VideoData"]["draws_done"] == 6 * GLOBAL_BATCH
+    assert together["averaging_state"] == alone["averaging_state"]
     for part in ("current_model_state", "state_dict"):
+        assert together[part].keys() == alone[part].keys()
         for name, value in alone[part].items():
             torch.testing.assert_close(together[part][name], value, rtol=0, atol=1e-5)
+    moments = [checkpoint["optimizer_states"][0]["state"] for checkpoint in (together, alone)]
+    for number, state in moments[1].items():
+        for name, value in state.items():
+            torch.testing.assert_close(moments[0][number][name], value, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_three_processes_train_as_one_does(alone, tmp_path, strategy):
+    """Two, started by Lightning itself, are in test_fit.py."""
+    root, words = tmp_path / "runs", train(tmp_path / "runs", 3, strategy=strategy)
+    statuses, _ = forked(3, lambda rank: main(words), tmp_path / "log")
+    assert statuses == [0] * 3, (tmp_path / "log-0").read_text()
+    assert_same_training(last(root), alone)
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_a_training_with_weights_shared_out_goes_on_with_as_many_or_fewer_processes(alone, tmp_path, world_size):
+    root = tmp_path / "runs"
+    words = train(root, 2, strategy="fsdp")
+    statuses, _ = forked(2, lambda rank: main([*words, "--trainer.max_steps=3"]), tmp_path / "log")
+    assert statuses == [0, 0], (tmp_path / "log-0").read_text()
+    words = [*train(root, world_size, strategy="fsdp"), "--ckpt_path=last"]
+    statuses, _ = forked(world_size, lambda rank: main(words), tmp_path / "log")
+    assert statuses == [0] * world_size, (tmp_path / "log-0").read_text()
+    assert_same_training(last(root), alone)
 
 
 @pytest.mark.parametrize("victim", [0, 2])
