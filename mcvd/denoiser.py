@@ -181,12 +181,17 @@ class Denoiser(nn.Module):
 
         return denoise
 
-    def steering(self, times: Tensor) -> Steering:
+    def steering(self, times: Tensor) -> Steering | None:
         """What the network's norms are told at these times, computed once for all calls of what `bind` makes of it.
 
         Args:
             times: float (T,), as the calls will give them, in any order; another one is taken for the nearest.
+
+        Returns:
+            For `bind`; None if the network is somebody's own and does without.
         """
+        if not hasattr(self.net, "steering"):
+            return None
         return self.net.steering(label_from_time(times, self.schedule.num_steps))  # type: ignore[operator]
 
     def _prepare(

@@ -44,7 +44,8 @@ class TrainingMemory:
         autocast: the context of the forward pass.
         num_copies: of the weights, beside gradients and the optimiser's: 1 with averages, 1 more with several
             processes, which collect gradients in memory of their own.
-        num_shards: over how many processes these copies and what the optimiser keeps are shared out.
+        num_shards: over how many processes these copies, the gradients and what the optimiser keeps are shared out;
+            in a step weights and gradients are whole all the same, and once more while they are exchanged.
     """
 
     denoiser: Denoiser
@@ -63,8 +64,10 @@ class TrainingMemory:
             RuntimeError: the network does what cannot be played, such as deciding by the value of a tensor.
         """
         weights = sum(weight.nbytes for weight in self.denoiser.parameters())
-        kept = round((self.num_copies + _moments(self.optimizer)) * weights / self.num_shards)
-        return OVERHEAD + kept + self._peak(batch_size)
+        copies = self.num_copies + _moments(self.optimizer)
+        if self.num_shards > 1:
+            copies = 1 + (copies + 1) / self.num_shards
+        return OVERHEAD + round(copies * weights) + self._peak(batch_size)
 
     def largest_batch(self, free: int, most: int = 1 << 20) -> int:
         """The largest power of two up to ``most`` whose batch surely fits into these bytes; 0 if one clip does not."""

@@ -1,5 +1,7 @@
 """The memory of a training is known before it starts, and what does not fit is refused."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import yaml
@@ -46,6 +48,15 @@ def test_moments_of_the_optimiser_and_copies_of_the_weights_count():
     weights = sum(weight.nbytes for weight in model.parameters())
     with_moments, without = memory(model).at(16), memory(model, sgd).at(16)
     assert with_moments - without == pytest.approx(2 * weights, rel=1e-2)
+
+
+def test_what_is_shared_out_counts_by_its_share():
+    model = tiny_model()
+    weights = sum(weight.nbytes for weight in model.parameters())
+    two, many = (replace(memory(model), num_copies=2, num_shards=number).at(16) for number in (2, 1000))
+    # The own part, the average, its part of the gradients and both moments.
+    assert two - many == pytest.approx(5 * weights / 2, rel=1e-2)
+    assert two == pytest.approx(replace(memory(model), num_copies=2).at(16) - weights / 2, rel=1e-2)
 
 
 def test_the_model_is_as_before():

@@ -30,6 +30,7 @@ from mcvd.data.driving import DrivingScenes
 from mcvd.frames import Condition, model_from_pixels
 from mcvd.metrics.i3d import INPUT_SIZE, random_i3d
 from mcvd.samplers import DDIM, DDPM, AbstractSampler, UniPC
+from mcvd.samplers.default import default_sampler
 
 SIZE = (64, 64)
 BATCH = 4
@@ -146,7 +147,7 @@ def model_cases(name: str, conditioning: dict | None, device: torch.device) -> d
             denoise = denoiser.bind(condition)
         cases[f"{name}: network call, {dtype}"] = (lambda d=dtype, f=denoise: call(d, f), 0)
         cases[f"{name}: training step, {dtype}"] = (lambda d=dtype: train(d), 0)
-        for sampler in (DDIM(num_steps=5), DDPM(num_steps=5), UniPC(num_steps=5), UniPC(num_steps=10)):
+        for sampler in (DDIM(num_steps=5), DDPM(num_steps=5), UniPC(num_steps=10), default_sampler()):
             title = f"{name}: {type(sampler).__name__}, {sampler.num_calls} calls, {dtype}"
             cases[title] = (lambda d=dtype, s=sampler: sample(d, s, 1), BATCH * block.current)
         title = f"{name}: {NUM_BLOCKS} blocks, DDIM, 5 calls, {dtype}"
