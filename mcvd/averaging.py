@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from mcvd.sharding import let_go, load_whole_state, whole_state
 
@@ -27,7 +29,8 @@ class EMA(WeightAveraging):
     def __init__(self, decay: float = 0.999):
         if not 0 <= decay < 1:
             raise ValueError(f"decay must be at least 0 and below 1, got {decay}")
-        super().__init__(use_buffers=False, multi_avg_fn=get_ema_multi_avg_fn(decay))
+        super().__init__(use_buffers=False)
+        self.decay = decay
         self._exchanged = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -35,8 +38,9 @@ class EMA(WeightAveraging):
         self._exchange(pl_module, False)  # a second fit of the same model trains its raw weights on
         if stage != "fit":
             return
+        # The model itself is brought to its device later than this.
         mesh, pl_module._device_mesh = pl_module.device_mesh, None  # which cannot be copied
-        self._average_model = AveragedModel(pl_module, pl_module.device, use_buffers=False, **self._kwargs)
+        self._average_model = _Averages(pl_module, trainer.strategy.root_device, self.decay)
         averages: Any = self._average_model.module
         pl_module._device_mesh = averages._device_mesh = mesh
         averages.configure_model()
@@ -92,6 +96,23 @@ class EMA(WeightAveraging):
             let_go(pl_module)
             self._swap_models(pl_module)
             self._exchanged = averaged
+
+
+class _Averages(AveragedModel):
+    """Averages beside the weights on their device, made without waiting for it: torch's ask it for their number."""
+
+    def __init__(self, model: nn.Module, device: torch.device, decay: float) -> None:
+        super().__init__(model, device)
+        self.decay = decay
+        self.n_averaged = self.n_averaged.new_zeros((), device="cpu")
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        averages, weights = ([each.detach() for each in side.parameters()] for side in (self.module, model))
+        torch._foreach_lerp_(averages, weights, 1.0 if self.n_averaged == 0 else 1 - self.decay)
+        self.n_averaged += 1
+        for own, buffer in zip(self.module.buffers(), model.buffers(), strict=True):
+            own.copy_(buffer)
 
 
 @contextmanager

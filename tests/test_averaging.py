@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from lightning import LightningModule, Trainer
@@ -27,6 +29,16 @@ class Counter(LightningModule):
 
     def configure_optimizers(self):
         return torch.optim.SGD(self.parameters(), lr=1.0)
+
+
+def test_averages_live_where_the_training_does_and_no_update_waits_for_it():
+    model, ema = Counter(), EMA(DECAY)
+    trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("meta")))
+    ema.setup(trainer, model, "fit")  # the model is brought to its device after this, as in Lightning
+    averages = ema._average_model
+    assert averages.module.weight.device.type == "meta" and averages.n_averaged.device.type == "cpu"
+    for _ in range(2):
+        averages.update_parameters(model.to("meta"))  # a number of a meta tensor cannot be asked for
 
 
 def train(tmp_path, model, ema, num_steps=4, ckpt_path=None):
