@@ -33,16 +33,16 @@ class Steering:
         dtype: torch.dtype,
         labels: Tensor | None = None,
     ) -> None:
-        self._layers, self._embed, self._labels = tuple(layers), embed, labels
+        self._layers, self._embed = tuple(layers), embed
         self._sizes = [layer.out_features // 2 for layer in layers for _ in range(2)]
         biases = [half for layer in layers for half in layer.bias.chunk(2)]
         biases[::2] = [1 + scale for scale in biases[::2]]  # the 1 costs nothing because it travels with the bias
         self._weight = torch.cat([layer.weight for layer in layers]).to(dtype)
         self._bias = torch.cat(biases).to(dtype)
-        self._table = None
+        self._known: tuple[Tensor, Tensor] | None = None  # the labels, and what is told at each
         if labels is not None:
             embedding = embed(labels)
-            self._table = self._map(embedding)
+            self._known = labels, self._map(embedding)
             self._weight = self._weight[:, embedding.shape[1] :].clone()  # of the past; the rest is large
 
     def of_past(self, embedding: Tensor) -> Tensor:
@@ -57,10 +57,11 @@ class Steering:
             past: from `of_past`, of the B conditions; then there are always B * K rows.
         """
         one = label[:1] if label.stride(0) == 0 else label
-        if self._table is None or self._labels is None:
+        if self._known is None:
             numbers = self._map(self._embed(one))
         else:
-            numbers = self._table[(self._labels - one[:, None]).abs().argmin(1)]
+            labels, told = self._known
+            numbers = told[(labels - one[:, None]).abs().argmin(1)]
         if past is not None:
             numbers = numbers + past.repeat_interleave(len(label) // len(past), dim=0)
         halves = numbers.split(self._sizes, dim=1)

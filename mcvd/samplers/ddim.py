@@ -47,9 +47,8 @@ class DDIM(AbstractSampler):
     def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
         """See `AbstractSampler`."""
         times = self.spacing(self.num_steps, schedule)[:-1]
-        if not self.published_final_denoise:
-            return times
-        return torch.cat([times, published_final_time(schedule, self.num_steps)[None]])
+        final = published_final_time(schedule, self.num_steps).expand(int(self.published_final_denoise))
+        return torch.cat([times, final])
 
     def __call__(
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
