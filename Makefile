@@ -34,7 +34,7 @@ docs: venv
 	$(BIN)/mkdocs build --quiet
 
 bench: venv
-	$(BIN)/python tools/bench.py
+	$(BIN)/python tools/bench/bench.py
 
 clean:
 	rm -rf .venv build dist *.egg-info

@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mcvd import data, metrics, nets, noise, samplers
-    from mcvd.api import build, load, read_video, write_video
-    from mcvd.data.readers import VideoError
-    from mcvd.denoiser import Denoiser
+    from mcvd.diffusion.denoiser import Denoiser
+    from mcvd.diffusion.masking import Masking
     from mcvd.frames import Condition, FrameBlock
-    from mcvd.gallery import show
-    from mcvd.masking import Masking
-    from mcvd.module import MCVD
+    from mcvd.models.load import build, load, read_video, write_video
+    from mcvd.models.mcvd import MCVD
+    from mcvd.video.decoders.base import VideoError
+    from mcvd.video.page import show
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "MCVD": "mcvd.module",
+    "MCVD": "mcvd.models.mcvd",
     "Condition": "mcvd.frames",
-    "Denoiser": "mcvd.denoiser",
+    "Denoiser": "mcvd.diffusion.denoiser",
     "FrameBlock": "mcvd.frames",
-    "Masking": "mcvd.masking",
-    "VideoError": "mcvd.data.readers",
-    "build": "mcvd.api",
-    "load": "mcvd.api",
-    "show": "mcvd.gallery",
-    "read_video": "mcvd.data.video_in",
-    "write_video": "mcvd.data.writers",
+    "Masking": "mcvd.diffusion.masking",
+    "VideoError": "mcvd.video.decoders.base",
+    "build": "mcvd.models.load",
+    "load": "mcvd.models.load",
+    "show": "mcvd.video.page",
+    "read_video": "mcvd.video.read",
+    "write_video": "mcvd.video.write",
 }
 _ROOMS = ("data", "metrics", "nets", "noise", "samplers")
 

@@ -6,11 +6,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from published import description, needs_fixtures
+from reference.published import description, needs_fixtures
 
-from mcvd.compat import build_net
-from mcvd.compat_config import translate_config
-from mcvd.fit import FitCLI
+from mcvd.models.published.checkpoint import build_net
+from mcvd.models.published.config import translate_config
+from mcvd.training.fit import FitCLI
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 PUBLISHED = CONFIGS / "published"

@@ -5,12 +5,12 @@ import shlex
 import shutil
 from pathlib import Path
 
+import mcvd.samplers.default
 import pytest
 
 import mcvd
-import mcvd.samplers.default
-from mcvd.cli import main
-from mcvd.data.driving import DrivingScenes
+from mcvd.apps.cli.main import main
+from mcvd.data.synthetic.driving.scenes import DrivingScenes
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

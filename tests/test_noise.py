@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from published import needs_fixtures, tensors
+from reference.published import needs_fixtures, tensors
 
 from mcvd.noise import (
     Coefficients,

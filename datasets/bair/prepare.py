@@ -5,10 +5,10 @@ from functools import partial
 
 import numpy as np
 
-from mcvd.data.preparing import Download, Pack, fetch, unpack
-from mcvd.data.readers import VideoError
-from mcvd.data.recipe import run
-from mcvd.data.tfrecord import bytes_features, read_records
+from mcvd.data.prepare.cli import run
+from mcvd.data.prepare.packs import Download, Pack, fetch, unpack
+from mcvd.data.prepare.tfrecord import bytes_features, read_records
+from mcvd.video.decoders.base import VideoError
 
 SOURCE = Download(
     "http://rail.eecs.berkeley.edu/datasets/bair_robot_pushing_dataset_v0.tar",

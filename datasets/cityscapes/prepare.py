@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from mcvd.data.preparing import Pack, unpack
-from mcvd.data.readers import VideoError
-from mcvd.data.recipe import run
+from mcvd.data.prepare.cli import run
+from mcvd.data.prepare.packs import Pack, unpack
+from mcvd.video.decoders.base import VideoError
 
 SIZE, SNIPPET = 128, 30
 NAME = re.compile(r"(?P<city>.+)_(?P<sequence>\d{6})_(?P<frame>\d{6})_leftImg8bit\.png")

@@ -5,9 +5,9 @@ import sys
 
 from tqdm import tqdm
 
-from mcvd.data.preparing import RECORD, check_room, unpack
-from mcvd.data.recipe import run_prepare
-from mcvd.whole import whole
+from mcvd.data.prepare.cli import run_prepare
+from mcvd.data.prepare.packs import RECORD, check_room, unpack
+from mcvd.runtime.atomic import whole
 
 SIDES = ("train", "val")
 

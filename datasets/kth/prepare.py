@@ -5,10 +5,10 @@ from functools import partial
 
 from torch.nn.functional import interpolate
 
-from mcvd.data.fitting import with_channels
-from mcvd.data.preparing import Download, Pack, fetch, unpack
-from mcvd.data.readers import open_video
-from mcvd.data.recipe import run
+from mcvd.data.prepare.cli import run
+from mcvd.data.prepare.packs import Download, Pack, fetch, unpack
+from mcvd.video.open import open_video
+from mcvd.video.transforms import with_channels
 
 ACTIONS = ("boxing", "handclapping", "handwaving", "jogging", "running", "walking")
 PERSONS, TRAIN_PERSONS = range(1, 26), range(1, 21)

@@ -3,10 +3,10 @@
 import shutil
 import sys
 
-from mcvd.data.moving_mnist import FILES, find_digits, read_idx_images
-from mcvd.data.preparing import check_room, digest_of
-from mcvd.data.recipe import run_prepare
-from mcvd.whole import whole
+from mcvd.data.prepare.cli import run_prepare
+from mcvd.data.prepare.packs import check_room, digest_of
+from mcvd.data.synthetic.moving_mnist import FILES, find_digits, read_idx_images
+from mcvd.runtime.atomic import whole
 
 # Of the files with .gz, as torchvision and the data set's page give them.
 MD5 = {True: "f68b3c2dcbeaaa9fbdd348bbdeb94873", False: "9fb629c4189551a2d022fa330f9573f3"}

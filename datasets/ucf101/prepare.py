@@ -6,9 +6,9 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from mcvd.data.preparing import Download, Pack, fetch, unpack
-from mcvd.data.readers import open_video
-from mcvd.data.recipe import run
+from mcvd.data.prepare.cli import run
+from mcvd.data.prepare.packs import Download, Pack, fetch, unpack
+from mcvd.video.open import open_video
 
 SPLITS = Download(
     "https://www.crcv.ucf.edu/data/UCF101/UCF101TrainTestSplits-RecognitionTask.zip",

@@ -15,11 +15,12 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from mcvd.data.folder import find_videos
-from mcvd.data.module import NOMINAL_RATE_HZ, VideoData
-from mcvd.data.readers import VideoError, open_video
-from mcvd.data.strip import picture_strip
-from mcvd.whole import whole
+from mcvd.data.datamodule import NOMINAL_RATE_HZ, VideoData
+from mcvd.data.sources.folder import find_videos
+from mcvd.runtime.atomic import whole
+from mcvd.video.contact_sheet import picture_strip
+from mcvd.video.decoders.base import VideoError
+from mcvd.video.open import open_video
 
 NUM_TIMED = 8
 _SHOWN = 20

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mcvd.metrics.i3d import I3D
-from mcvd.metrics.weights_files import WeightsFile, cache_folder, fetch, has_digest
+from mcvd.runtime.download import WeightsFile, cache_folder, fetch, has_digest
 
 STYLEGAN_V = WeightsFile(
     name="i3d_torchscript.pt",

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mcvd.metrics.frame_metrics import FrameMetric
-from mcvd.metrics.weights_files import WeightsFile, cache_folder, fetch, has_digest
+from mcvd.runtime.download import WeightsFile, cache_folder, fetch, has_digest
 
 ALEXNET = WeightsFile(
     name="alexnet-owt-7be5be79.pth",

@@ -13,9 +13,9 @@ from torch.utils.checkpoint import checkpoint
 from mcvd.nets.attention import Attention
 from mcvd.nets.conditioning import AbstractNorm, Maps
 from mcvd.nets.layers import TINY, conv, linear, silu
-from mcvd.nets.packed import PackedConvolutions
+from mcvd.nets.modulation import Steer, Steering
+from mcvd.nets.onednn import PackedConvolutions
 from mcvd.nets.resample import downsample, upsample
-from mcvd.nets.steering import Steer, Steering
 
 
 @dataclass(frozen=True)

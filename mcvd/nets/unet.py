@@ -14,8 +14,8 @@ from mcvd.frames import FrameBlock
 from mcvd.nets.blocks import Down, Level, Middle, Prepared, Recipe, ResBlock, Up
 from mcvd.nets.conditioning import AbstractConditioning, AbstractNorm, Concat, Maps, context_planes
 from mcvd.nets.layers import TINY, conv, linear, silu
-from mcvd.nets.packed import PackedConvolutions
-from mcvd.nets.steering import Steering
+from mcvd.nets.modulation import Steering
+from mcvd.nets.onednn import PackedConvolutions
 
 
 class UNet(nn.Module):

@@ -36,7 +36,7 @@ class AbstractSampler(ABC):
     def times(self, schedule: AbstractNoiseSchedule) -> Tensor | None:
         """All times at which it may call ``denoise``, float64 (T,) on the CPU, in any order; or None, not to tell.
 
-        A sampler that tells saves the network a little work in each call (`mcvd.denoiser.Denoiser.steering`).
+        A sampler that tells saves the network a little work in each call (`mcvd.diffusion.denoiser.Denoiser.steering`).
         """
         return None
 
@@ -124,20 +124,3 @@ def posterior(noisier: Coefficients, cleaner: Coefficients) -> tuple[Tensor, Ten
     added, lower = added_sigma(noisier, cleaner), cleaner.sigma / noisier.sigma
     of_clean = cleaner.alpha * (added / noisier.sigma) ** 2
     return of_clean, noisier.alpha / cleaner.alpha * lower**2, added * lower
-
-
-def published_final_time(schedule: AbstractNoiseSchedule, num_steps: int) -> Tensor:
-    """The time, float64 (), that the last call of the published samplers is told: of label ``num_steps - 1``."""
-    return torch.tensor(1 - (num_steps - 1) / schedule.num_steps, dtype=torch.float64)
-
-
-def published_final_denoise(x: Tensor, denoise: Denoise, schedule: AbstractNoiseSchedule, num_steps: int) -> Tensor:
-    """The last call of the published samplers, with its wrong label; only to repeat published numbers.
-
-    The finished sample has sigma(1 / num_steps) times a noise estimate subtracted, and the network is told the label
-    ``num_steps - 1`` of the full schedule: nearly pure noise when steps are skipped. It shrinks the video towards grey.
-    """
-    last = schedule(torch.tensor(1 / num_steps, dtype=torch.float64)).sigma
-    told = published_final_time(schedule, num_steps)
-    clean = denoise(x, told.to(x).expand(x.shape[0]))
-    return x - last * noise_from_clean(x, clean, schedule(told))

@@ -8,16 +8,8 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import (
-    AbstractSampler,
-    Denoise,
-    Draw,
-    Trajectory,
-    added_sigma,
-    posterior,
-    published_final_denoise,
-    published_final_time,
-)
+from mcvd.samplers.base import AbstractSampler, Denoise, Draw, Trajectory, added_sigma, posterior
+from mcvd.samplers.published import published_final_denoise, published_final_time
 from mcvd.samplers.spacing import UNIFORM, AbstractSpacing
 
 

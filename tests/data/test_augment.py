@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from numbered_videos import NumberedVideos, frame_numbers
+from reference.numbered_videos import NumberedVideos, frame_numbers
 
-from mcvd.data.augment import Augmentation, Change
-from mcvd.data.clips import ClipDataset, ClipSpec, RandomDraws, find_slots
-from mcvd.data.module import VideoData
+from mcvd.data.clips.augment import Augmentation, Change
+from mcvd.data.clips.dataset import ClipDataset
+from mcvd.data.clips.sampling import RandomDraws
+from mcvd.data.clips.spec import ClipSpec, find_slots
+from mcvd.data.datamodule import VideoData
 
 SIZE = (4, 6)
 

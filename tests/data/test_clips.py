@@ -3,10 +3,12 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from numbered_videos import NumberedVideos, frame_numbers
+from reference.numbered_videos import NumberedVideos, frame_numbers
 
-from mcvd.data.clips import ClipDataset, ClipSpec, FixedDraws, RandomDraws, Slots, find_slots
-from mcvd.data.readers import VideoError
+from mcvd.data.clips.dataset import ClipDataset
+from mcvd.data.clips.sampling import FixedDraws, RandomDraws
+from mcvd.data.clips.spec import ClipSpec, Slots, find_slots
+from mcvd.video.decoders.base import VideoError
 
 SMALL = (4, 6)
 

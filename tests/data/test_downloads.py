@@ -6,11 +6,11 @@ import struct
 
 import numpy as np
 import pytest
-from file_server import served
-from test_recipes_miniatures import load_recipe, stamps
+from reference.file_server import served
+from test_recipes import load_recipe, stamps
 
-from mcvd.data.moving_mnist import StochasticMovingMNIST
-from mcvd.data.preparing import Download, fetch
+from mcvd.data.prepare.packs import Download, fetch
+from mcvd.data.synthetic.moving_mnist import StochasticMovingMNIST
 
 CONTENT = np.random.default_rng(0).bytes(200_000)
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d
 
-from mcvd.data.driving import DrivingScenes
-from mcvd.data.driving_canvas import pulse
-from mcvd.data.driving_world import Street
+from mcvd.data.synthetic.driving.canvas import pulse
+from mcvd.data.synthetic.driving.scenes import DrivingScenes
+from mcvd.data.synthetic.driving.world import Street
 
 SIZE = (64, 64)
 

@@ -7,13 +7,14 @@ import time
 
 import pytest
 import torch
-from as_nobody import folder_for_all, told_to_nobody
+from reference.as_nobody import folder_for_all, told_to_nobody
 from test_folder import names, write_frames, write_video
 
-from mcvd.data.folder import VideoFolder
-from mcvd.data.module import VideoData
-from mcvd.data.patience import may_stall
-from mcvd.data.readers import VideoError, open_video
+from mcvd.data.datamodule import VideoData
+from mcvd.data.sources.folder import VideoFolder
+from mcvd.runtime.timeout import may_stall
+from mcvd.video.decoders.base import VideoError
+from mcvd.video.open import open_video
 
 
 def data(root, **options):

@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from mcvd.data import folder as folder_module
-from mcvd.data.folder import VideoFolder, find_videos
-from mcvd.data.module import VideoData
-from mcvd.data.readers import VideoError
+from mcvd.data.datamodule import VideoData
+from mcvd.data.sources import folder as folder_module
+from mcvd.data.sources.folder import VideoFolder, find_videos
+from mcvd.video.decoders.base import VideoError
 
 ODD = Path(__file__).parents[2] / "../shared/data/odd"
 

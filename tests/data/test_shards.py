@@ -11,17 +11,17 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from file_server import served
-from numbered_videos import NumberedVideos, frame_numbers
+from reference.file_server import served
+from reference.numbered_videos import NumberedVideos, frame_numbers
+from test_datamodule import every_step, fit, flat
 from test_folder import write_video
-from test_video_data import every_step, fit, flat
 
-from mcvd.cli import main
-from mcvd.data import shard_writer
-from mcvd.data.module import VideoData
-from mcvd.data.readers import VideoError
-from mcvd.data.shard_writer import ShardSpec, check_shards, write_shards
-from mcvd.data.shards import ShardedVideos
+from mcvd.apps.cli.main import main
+from mcvd.data.datamodule import VideoData
+from mcvd.data.sources import shard_writer
+from mcvd.data.sources.shard_writer import ShardSpec, check_shards, write_shards
+from mcvd.data.sources.shards import ShardedVideos
+from mcvd.video.decoders.base import VideoError
 
 pytest.importorskip("litdata")
 

@@ -1,4 +1,4 @@
-"""Work for `mcvd.processes` in which one process is killed; apart, as new processes import it."""
+"""Work for `mcvd.runtime.distributed` in which one process is killed; apart, as new processes import it."""
 
 import os
 import signal

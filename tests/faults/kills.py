@@ -21,12 +21,13 @@ from random import Random
 
 import torch
 import yaml
-from tiny_fit import TINY, assert_same_run
+from reference.tiny_fit import TINY, assert_same_run
 
-import mcvd.fit  # noqa: F401, slow: before any fork
-from mcvd.checkpoints import LAST, WholeFiles
-from mcvd.cli import main
-from mcvd.module import MCVD
+import mcvd.training.fit  # noqa: F401, slow: before any fork
+from mcvd.apps.cli.main import main
+from mcvd.models.mcvd import MCVD
+from mcvd.training.checkpoint_io import WholeFiles
+from mcvd.training.checkpoints import LAST
 
 NUM_STEPS = 30
 CHECKPOINT_STEPS = 2

@@ -8,14 +8,14 @@ import sys
 import pytest
 import torch
 import yaml
-from tiny import tiny_config
-from tiny_fit import TINY, assert_same_run
+from reference.tiny import tiny_config
+from reference.tiny_fit import TINY, assert_same_run
 
 import mcvd
 from faults.kills import ended, told, training
-from mcvd.checkpoints import LAST
-from mcvd.cli import main
-from mcvd.whole import whole
+from mcvd.apps.cli.main import main
+from mcvd.runtime.atomic import whole
+from mcvd.training.checkpoints import LAST
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk or to become somebody else")
 

@@ -12,18 +12,17 @@ import traceback
 import pytest
 import torch
 import yaml
-from tiny import pixels, tiny_model
-from tiny_fit import TINY
+from reference.tiny import pixels, tiny_model
+from reference.tiny_fit import TINY
 
-import mcvd.fit
 import mcvd.metrics.frames  # noqa: F401
 from faults.dying import die
-from mcvd.checkpoints import LAST
-from mcvd.cli import main
-from mcvd.evaluate import evaluate
-from mcvd.module import MCVD
-from mcvd.processes import run_in_processes
+from mcvd.apps.cli.main import main
+from mcvd.evaluation.evaluate import evaluate
+from mcvd.models.mcvd import MCVD
+from mcvd.runtime.distributed import run_in_processes
 from mcvd.samplers import DDIM
+from mcvd.training.checkpoints import LAST
 
 LIMIT_SECONDS = 180
 GLOBAL_BATCH = 6
@@ -94,9 +93,7 @@ def last(root):
 def alone(tmp_path_factory):
     root = tmp_path_factory.mktemp("alone") / "runs"
     # In a process of its own: one that has looked ahead at its memory cannot be forked for training any more.
-    done = subprocess.run(
-        [sys.executable, "-m", "mcvd.cli", *train(root, 1)], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-m", "mcvd", *train(root, 1)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return last(root)
 
@@ -183,7 +180,7 @@ def test_processes_score_as_one_does(world_size, tmp_path):
 
 
 def test_when_a_process_of_an_evaluation_is_killed_the_command_ends_and_says_so(monkeypatch, capsys):
-    monkeypatch.setattr("mcvd.cli._run", lambda _: run_in_processes(die, 2, victim=1))
+    monkeypatch.setattr("mcvd.apps.cli.main._run", lambda _: run_in_processes(die, 2, victim=1))
     assert main(["evaluate"]) == 1
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("mcvd: another process of this work has ended"), line

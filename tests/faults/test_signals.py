@@ -5,10 +5,10 @@ import time
 import pytest
 import torch
 import yaml
-from tiny_fit import TINY
+from reference.tiny_fit import TINY
 
 from faults.kills import listen, told, training
-from mcvd.checkpoints import LAST
+from mcvd.training.checkpoints import LAST
 
 
 def leave(process, seconds=30):

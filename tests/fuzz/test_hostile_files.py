@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import tiny_config, tiny_model
+from reference.tiny import tiny_config, tiny_model
 
 import mcvd
 
 ROOT = Path(__file__).parents[2]
-FUZZ = ROOT / "tools" / "fuzz.py"
+FUZZ = ROOT / "tools/assurance/fuzz.py"
 
 
 @pytest.fixture(scope="module")

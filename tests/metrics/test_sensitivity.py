@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-_spec = importlib.util.spec_from_file_location("sensitivity", Path(__file__).parents[2] / "tools/fvd_sensitivity.py")
+_spec = importlib.util.spec_from_file_location(
+    "sensitivity", Path(__file__).parents[2] / "tools/studies/fvd_sensitivity.py"
+)
 sensitivity = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(sensitivity)
 

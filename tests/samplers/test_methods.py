@@ -2,7 +2,17 @@
 
 import pytest
 import torch
-from known_answers import STD, called_times, gaussian, gaussian_flow, moments, noise, sampler_errors, seeded, time
+from reference.known_answers import (
+    STD,
+    called_times,
+    gaussian,
+    gaussian_flow,
+    moments,
+    noise,
+    sampler_errors,
+    seeded,
+    time,
+)
 
 from mcvd.noise import Coefficients, Cosine, LinearBeta
 from mcvd.samplers import (

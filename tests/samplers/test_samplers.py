@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from known_answers import (
+from reference.known_answers import (
     MEAN,
     STD,
     Part,
@@ -19,8 +19,8 @@ from known_answers import (
     time,
 )
 
-from mcvd.draws import RowNoise
 from mcvd.noise import Coefficients, Cosine, LinearBeta, ZeroTerminalSNR
+from mcvd.runtime.rng import RowNoise
 from mcvd.samplers import (
     DDIM,
     DDPM,

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from known_answers import gaussian, noise, sampler_errors, seeded
+from reference.known_answers import gaussian, noise, sampler_errors, seeded
 
-from mcvd.draws import RowNoise
 from mcvd.noise import Geometric, LinearBeta
+from mcvd.runtime.rng import RowNoise
 from mcvd.samplers import (
     DDIM,
     DDPM,

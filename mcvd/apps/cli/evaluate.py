@@ -1,0 +1,139 @@
+"""What ``mcvd evaluate`` does: clips, videos made of them, their scores, and the card that holds them."""
+
+from __future__ import annotations
+
+import sys
+from json import dumps
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mcvd.apps.cli.output import DEFAULT_FPS
+from mcvd.apps.cli.setup import ready, scoring_data
+from mcvd.data.datamodule import collect_clips
+from mcvd.evaluation.distances import distance_rows, frame_metrics
+from mcvd.evaluation.evaluate import evaluate as score
+from mcvd.evaluation.protocols import Protocol, find_protocol
+from mcvd.evaluation.report import card_page, format_table
+from mcvd.evaluation.result_card import compare_cards, make_card
+from mcvd.models.load import BOX
+from mcvd.models.mcvd import MCVD
+from mcvd.runtime.atomic import whole
+from mcvd.runtime.distributed import from_all, launched_processes, rank, run_in_processes
+
+
+def evaluate(compare: list[str] | None = None, processes: int = 1, **options: Any) -> None:
+    """``mcvd evaluate``, in one process, several new ones, or those that torchrun started."""
+    if compare:
+        return print(compare_cards(*compare))
+    if options.get("out") is None:
+        raise ValueError("say where the scores go: --out result.json")
+    if processes > 1:
+        return run_in_processes(_evaluate, processes, **options)
+    with launched_processes():
+        _evaluate(**options)
+
+
+def _evaluate(
+    out: str,
+    model: str | Path = BOX,
+    config: str | None = None,
+    root: str | None = None,
+    val_root: str | None = None,
+    task: str | None = None,
+    num_frames: int | None = None,
+    num_clips: int | None = None,
+    num_samples: int | None = None,
+    protocol: str | None = None,
+    weights: str | None = None,
+    lpips_weights: str | None = None,
+    random_i3d: int | None = None,
+    rate: float | None = None,
+    json: bool = False,
+    **sampling: Any,
+) -> None:
+    """Score the share of this process, and in the first one write the card of all."""
+    fixed = find_protocol(protocol) if protocol else None
+    if fixed and (task or num_frames or num_clips or num_samples):
+        raise ValueError("--protocol fixes --task, --num-frames, --num-clips and --num-samples: leave them out")
+    if fixed and fixed.starts == "random" and root and not (config or (Path(root) / "val").is_dir()):
+        raise ValueError(
+            f"--protocol {protocol} scores a test split, {fixed.data}, and --root {root} means what was held out of a "
+            "folder that was trained on: name the folder of the split with --val-root"
+        )
+    net, options = ready(model, sampling, from_nothing=(fixed.task if fixed else task) == "generate")
+    if fixed:
+        _check_protocol(fixed, net)
+        task, num_frames, num_clips, num_samples = fixed.task, fixed.num_frames, fixed.num_clips, fixed.num_samples
+    task, num_clips, num_samples = task or "predict", num_clips or 64, num_samples or 10
+    num_frames = num_frames or net.block.current
+    rate = rate or net.frame_rate_hz
+    given = {"size": net.size, "channels": net.channels, "frame_rate_hz": rate, "max_val_clips": num_clips}
+    num_past = 0 if task == "generate" else net.block.past
+    num_future = 0 if task == "generate" or (fixed and task == "predict") else net.block.future
+    data = scoring_data(config, root, given | {"num_frames": num_past + num_frames + num_future}, val_root)
+    clips = collect_clips(data, dataset=fixed.clips(data) if fixed else None)
+    videos: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def keep(past: Tensor, samples: Tensor, truth: Tensor, future: Tensor, first: int) -> None:
+        sides = [side[:, None].expand(-1, samples.shape[1], *side.shape[1:]) for side in (past, future)]
+        real, fake = torch.cat([past, truth, future], 1), torch.cat([sides[0], samples.cpu(), sides[1]], 2)
+        videos.update(enumerate(zip(real, fake, strict=True), first))
+
+    metrics, missing = ([], {}) if task == "generate" else frame_metrics(net.size[0], net.size[1], fixed, lpips_weights)
+    asked: dict[str, Any] = {"num_frames": num_frames, "num_samples": num_samples, "metrics": metrics}
+    scores = score(net, clips, task, watch=keep, **asked, **options | {"progress": rank() == 0})  # type: ignore[arg-type]
+    device = next(net.parameters()).device
+    rows = distance_rows(videos, weights, random_i3d, fixed, device, from_nothing=task == "generate")
+    chosen = _shown(scores)
+    own = {number: videos[number] for number in chosen if number in videos}
+    shown = {number: pair for share in from_all(own) for number, pair in share.items()}
+    if rank() != 0:
+        return
+    facts = {
+        "model": "the model in the box" if model is BOX else str(model),
+        "data": val_root or root or config,
+        "frame_rate_hz": rate,
+        "device": str(device),
+    }
+    card = make_card(scores, rows, missing, net, clips, fixed, facts, ["mcvd", *sys.argv[1:]])
+    page = card_page(card, [(i, shown[i][0], shown[i][1][0]) for i in chosen], rate or DEFAULT_FPS)
+    with whole(out) as part:
+        part.write_text(dumps(card, indent=2) + "\n")
+    page.write(Path(out).with_suffix(".html"))
+    if json:
+        return print(dumps(card, indent=2))
+    print(format_table(scores))
+    for title, reason in missing.items():
+        print(f"{title}: none, {reason}")
+    for row in rows:
+        print(f"{row['name']}: {row['value'] if row['value'] is not None else 'none, ' + row['reason']}")
+    for caution in dict.fromkeys(caution for row in rows for caution in row.get("cautions", ())):
+        print(f"mcvd: {caution}", file=sys.stderr)
+
+
+def _shown(scores: dict[str, Any]) -> list[int]:
+    """Numbers of the clips that the page shows: the best and the worst, or some, where frames have no truth."""
+    if not scores["rows"]:
+        return list(range(min(4, scores["num_clips"])))
+    order = torch.tensor(scores["rows"]["one_sample"]["psnr_per_clip"]).argsort(descending=True).tolist()
+    return list(dict.fromkeys([*order[:2], *order[-2:]]))
+
+
+def _check_protocol(protocol: Protocol, model: MCVD) -> None:
+    asked: dict[str, Any] = {"size": protocol.size}
+    has = {"size": tuple(model.size), "past": model.block.past, "future": model.block.future}
+    if protocol.task != "generate":
+        asked["past"] = protocol.past
+    if protocol.task == "interpolate":
+        asked["future"] = protocol.future
+    for name, value in asked.items():
+        if value is not None and value != has[name]:
+            raise ValueError(f"--protocol {protocol.name} asks for a model of {name} {value}, this one has {has[name]}")
+    if protocol.in_one_block and protocol.num_frames and model.block.current < protocol.num_frames:
+        raise ValueError(
+            f"--protocol {protocol.name} asks for a model that makes {protocol.num_frames} frames at once, this one "
+            f"makes {model.block.current}"
+        )

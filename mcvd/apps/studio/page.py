@@ -1,0 +1,212 @@
+"""The studio's page, made with Gradio: which control asks `Studio` for what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import gradio as gr
+
+from mcvd.apps.studio import film_strip
+from mcvd.apps.studio.clip import Clip, invented_clip, no_clip, read_clip
+from mcvd.apps.studio.controls import DEFAULT, Controls
+from mcvd.apps.studio.job import Wish
+from mcvd.apps.studio.result_view import ALL
+from mcvd.apps.studio.selection import Task, first_marked
+from mcvd.apps.studio.service import Studio
+from mcvd.samplers.select import default_sampler, named_sampler, takes_steps
+
+Result = TypeVar("Result")
+
+_CSS = """
+.gradio-container { max-width: 1400px !important; margin: 0 auto; }
+#status { min-height: 44px; }
+#result .scroll { contain: inline-size; }  /* a phone scrolls the pictures, not the page */
+#result .chart { display: inline-block; width: calc(50% - 1.2em); min-width: 300px; margin: .6em 1em 0 0; }
+"""
+_QUEUE_LENGTH = 16
+_KEPT_SECONDS = 3600  # after that, uploads and results of visitors are deleted
+_SESSIONS = 32  # whose videos are remembered at once
+_FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]  # none is fetched
+_FIXED_FONTS = ["ui-monospace", "Menlo", "Consolas", "monospace"]
+
+
+def build_page(studio: Studio) -> gr.Blocks:
+    """The page; `serve` opens it to visitors. The model works for one of them at a time, the others queue."""
+    answers = _Answers(studio)
+    forgotten = (_KEPT_SECONDS // 2, _KEPT_SECONDS)
+    with gr.Blocks(title="mcvd studio", analytics_enabled=False, delete_cache=forgotten) as page:
+        clip = gr.State(no_clip(studio.model), time_to_live=_KEPT_SECONDS)
+        stretch = gr.State((0, 0))
+        files = gr.State({}, time_to_live=_KEPT_SECONDS)
+        next_street = gr.State(0)
+        see = Controls.lay_out(studio)
+
+        placing: dict[str, Any] = {
+            "inputs": [clip, see.task, see.length],
+            "outputs": [see.strip, see.hint, stretch, see.length],
+        }
+        gr.on(
+            [see.upload.upload, see.upload.clear], answers.receive, see.upload, [clip, see.strip], concurrency_limit=1
+        ).then(answers.place, **placing)
+        see.invent.click(
+            answers.invent, next_street, [clip, see.strip, see.upload, next_street], concurrency_limit=1
+        ).then(answers.place, **placing)
+        see.task.change(answers.place, **placing, trigger_mode="always_last")
+        see.strip.mark(
+            answers.choose,
+            [clip, see.task, see.length],
+            [stretch, see.strip, see.hint],
+            show_progress="hidden",
+            trigger_mode="multiple",  # the others lose what is marked while an answer is awaited
+        )
+        see.length.change(
+            answers.mark,
+            [clip, see.task, see.length, stretch],
+            [see.strip, see.hint],
+            show_progress="hidden",
+            trigger_mode="always_last",
+        )
+        see.sampler.change(answers.show_steps, see.sampler, see.steps)
+
+        buttons = [see.start, see.cancel]
+        wish = [see.task, see.length, see.num_samples, see.sampler, see.steps, see.guidance, see.seed]
+        see.start.click(answers.begin, None, buttons, queue=False).then(
+            answers.make,
+            [clip, stretch, *wish],
+            [see.status, see.result, files, see.downloads],
+            concurrency_limit=1,
+            show_progress_on=see.status,
+        ).then(answers.end, files, [*buttons, see.which]).then(
+            answers.offer, [files, see.which], [see.mp4, see.gif, see.page]
+        )
+        see.cancel.click(answers.cancel, None, None, queue=False)
+        see.which.change(answers.offer, [files, see.which], [see.mp4, see.gif, see.page])
+        page.load(answers.place, **placing)
+        page.unload(answers.leave)
+    return page.queue(max_size=_QUEUE_LENGTH)
+
+
+def serve(studio: Studio, host: str, port: int | None) -> tuple[gr.Blocks, str]:
+    """Open the page to visitors, in threads of its own.
+
+    Args:
+        studio: whose page.
+        host: address to listen on; 127.0.0.1 lets nobody in from outside of this machine.
+        port: None takes the first free one from 7860.
+
+    Returns:
+        The page, which can be waited for (``block_thread()``) and closed, and its address.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    page = build_page(studio)
+    _, url, _ = page.launch(
+        server_name=host,
+        server_port=port,
+        max_file_size=studio.limits.megabytes * 1_000_000,
+        state_session_capacity=_SESSIONS,
+        share=False,
+        quiet=True,
+        ssr_mode=False,
+        prevent_thread_lock=True,
+        footer_links=[],
+        theme=gr.themes.Default(primary_hue="blue", neutral_hue="slate", font=_FONTS, font_mono=_FIXED_FONTS),
+        css=_CSS,
+    )
+    return page, url
+
+
+class _Answers:
+    """What happens when a control is used, in Gradio's terms."""
+
+    def __init__(self, studio: Studio):
+        self._studio = studio
+
+    def receive(self, path: str | None) -> tuple[Clip, Any]:
+        model = self._studio.model
+        clip = no_clip(model) if path is None else _told(read_clip, path, model, self._studio.limits)
+        return clip, gr.HTML(frames=film_strip.pictures(clip.frames), kinds="")
+
+    def invent(self, number: int) -> tuple[Clip, Any, None, int]:
+        clip = invented_clip(self._studio.model, number)
+        return clip, gr.HTML(frames=film_strip.pictures(clip.frames), kinds=""), None, number + 1
+
+    def place(self, clip: Clip, task: Task, length: int) -> tuple[Any, str, tuple[int, int], Any]:
+        first = first_marked(task, self._studio.model.block, len(clip.frames))
+        stretch = (first.start, first.stop)
+        return *self.mark(clip, task, length, stretch), stretch, gr.Number(visible=task != "interpolate")
+
+    def choose(self, clip: Clip, task: Task, length: int, event: gr.EventData) -> tuple[tuple[int, int], Any, str]:
+        stretch = int(event.start), int(event.stop)
+        return stretch, *self.mark(clip, task, length, stretch)
+
+    def mark(self, clip: Clip, task: Task, length: int, stretch: tuple[int, int]) -> tuple[Any, str]:
+        kinds, sentence = self._studio.marked(clip, task, length or 1, range(*stretch))
+        return gr.HTML(kinds=kinds), sentence
+
+    def show_steps(self, sampler: str) -> Any:
+        return gr.Number(visible=sampler == DEFAULT or takes_steps(sampler))
+
+    def begin(self, request: gr.Request) -> tuple[Any, Any]:
+        self._studio.begin(_visitor(request))
+        return gr.Button(interactive=False), gr.Button(interactive=True)
+
+    def make(
+        self,
+        clip: Clip,
+        stretch: tuple[int, int],
+        task: Task,
+        length: int,
+        num_samples: float,
+        sampler: str,
+        steps: int,
+        guidance: float,
+        seed: int,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),
+    ) -> Iterator[tuple[str, str, dict, Any]]:
+        if sampler == DEFAULT:
+            method = _told(default_sampler, task == "generate", steps)
+        else:
+            method = _told(named_sampler, sampler, steps if takes_steps(sampler) else None)
+        wish = Wish(task, method, int(num_samples), guidance, seed or 0)
+
+        def tell(part: float) -> None:
+            progress(part, desc="making frames")
+
+        work = self._studio.make(_visitor(request), clip, range(*stretch), length or 0, wish, tell)
+        while (shown := _told(next, work, None)) is not None:
+            yield shown.status, shown.result, shown.files or {}, gr.Row(visible=bool(shown.files))
+
+    def end(self, files: dict) -> tuple[Any, Any, Any]:
+        which = gr.Dropdown(list(files) or [ALL], value=ALL)
+        return gr.Button(interactive=True), gr.Button(interactive=False), which
+
+    def offer(self, files: dict, which: str) -> tuple:
+        there = files.get(which, {})
+        endings = ("mp4", "gif", "html")
+        return tuple(
+            gr.DownloadButton(value=str(there[ending]) if ending in there else None, visible=ending in there)
+            for ending in endings
+        )
+
+    def cancel(self, request: gr.Request) -> None:
+        self._studio.cancel(_visitor(request))
+
+    def leave(self, request: gr.Request) -> None:
+        self._studio.leave(_visitor(request))
+
+
+def _visitor(request: gr.Request) -> str:
+    """Gradio's name of a browser tab."""
+    return request.session_hash or ""
+
+
+def _told(function: Callable[..., Result], *arguments: Any) -> Result:
+    """Call; what a visitor got wrong becomes a message on the page."""
+    try:
+        return function(*arguments)
+    except (ValueError, OSError) as error:
+        raise gr.Error(str(error), print_exception=False) from None

@@ -1,0 +1,75 @@
+"""Clips: the short windows of videos that a model trains on, each found again by its number.
+
+A video is divided into slots, as many as clips fit into it side by side. Training visits every slot once per
+epoch, in random order, and starts its clip anywhere inside the slot; validation takes fixed, evenly spread
+clips. Everything random about a draw derives from (seed, number of the draw), never from a global generator.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from mcvd.data.clips.sampling import AbstractDraws, Draw
+from mcvd.data.clips.spec import ClipSpec
+from mcvd.data.videos import AbstractVideos
+from mcvd.video.decoders.base import VideoError
+from mcvd.video.transforms import crop, with_channels
+
+MAX_FAILURES_IN_A_ROW = 100
+
+
+def read_clip(videos: AbstractVideos, spec: ClipSpec, draw: Draw) -> Tensor:
+    """Read one clip: uint8 (T, C, H, W) as ``spec`` says.
+
+    Raises:
+        VideoError: if the video cannot be read.
+    """
+    frames = spec.at_pace(draw.change.pace).frames(videos.times_seconds(draw.video), draw.start)
+    video = videos.read(draw.video, frames, spec.size)
+    video = draw.change(with_channels(crop(video, spec.size, draw.corner), spec.channels))
+    return (video.flip(-1) if draw.flip else video).contiguous()
+
+
+class ClipDataset(Dataset):
+    """Clips by number: ``dataset[draw]`` is ``{"video": uint8 (T, C, H, W), "index": draw}``.
+
+    Args:
+        videos: where frames come from.
+        spec: what a clip is.
+        draws: from the number of a draw to a clip, `RandomDraws` or `FixedDraws`.
+
+    A video that can no longer be read (vanished, damaged) is named in one warning and its clips are replaced by
+    others, the same ones each time; ``failures`` counts them per video, over all workers. After 100 replacements in
+    a row the last error is raised.
+    """
+
+    def __init__(self, videos: AbstractVideos, spec: ClipSpec, draws: AbstractDraws) -> None:
+        if spec.channels != videos.channels and {spec.channels, videos.channels} != {1, 3}:
+            raise ValueError(f"clips of {spec.channels} channels cannot be made of videos with {videos.channels}")
+        self.videos = videos
+        self.spec = spec
+        self.draws = draws
+        self.failures = torch.zeros(len(videos), dtype=torch.int64).share_memory_()
+
+    def __len__(self) -> int:
+        return len(self.draws)
+
+    def __getitem__(self, draw: int) -> dict[str, Any]:
+        for attempt in range(MAX_FAILURES_IN_A_ROW):
+            clip = self.draws(draw, attempt)
+            try:
+                return {"video": read_clip(self.videos, self.spec, clip), "index": draw}
+            except (VideoError, OSError) as fault:
+                error = fault
+                self._report(clip.video, fault)
+        raise VideoError(f"{MAX_FAILURES_IN_A_ROW} clips in a row could not be read; the last error: {error}")
+
+    def _report(self, video: int, fault: Exception) -> None:
+        self.failures[video] += 1
+        if self.failures[video] == 1:
+            warnings.warn(f"{fault}; clips of this video are replaced by others", stacklevel=3)

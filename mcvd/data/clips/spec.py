@@ -1,0 +1,147 @@
+"""Which frames make a clip, and where clips can begin."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from mcvd.data.videos import AbstractVideos
+from mcvd.video.timing import average_rate, frames_at_rate
+
+
+@dataclass(frozen=True)
+class ClipSpec:
+    """What a clip is.
+
+    Args:
+        num_frames: frames of a clip.
+        size: (height, width) in pixels.
+        channels: 3 for colour, 1 for grey (Rec. 601 luma of a coloured source).
+        frame_rate_hz: rate at which a video is read, by the times of its frames; None takes every frame as it comes.
+        stride: every how many frames of that rate one is taken.
+        crop: "centre", or "random": where the window of ``size`` lies in the scaled frame, one place per clip.
+        flip: mirror half of the clips, left and right exchanged.
+
+    Example:
+        >>> spec = ClipSpec(num_frames=3, size=(64, 64), stride=2)
+        >>> list(spec.frames(np.arange(10) / 25, start=4)), spec.count_starts(np.arange(10) / 25)
+        ([4, 6, 8], 6)
+    """
+
+    num_frames: int
+    size: tuple[int, int]
+    channels: int = 3
+    frame_rate_hz: float | None = None
+    stride: int = 1
+    crop: Literal["centre", "random"] = "centre"
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        for name, value in {"num_frames": self.num_frames, "stride": self.stride, "channels": self.channels}.items():
+            if value < 1:
+                raise ValueError(f"{name} must be 1 or more, got {value}")
+        if len(self.size) != 2 or min(self.size) < 1:
+            raise ValueError(f"size must be (height, width), both 1 or more pixels, got {self.size}")
+        if self.frame_rate_hz is not None and not 0 < self.frame_rate_hz < np.inf:
+            raise ValueError(f"frame_rate_hz must be more than 0, got {self.frame_rate_hz}")
+        if self.crop not in ("centre", "random"):
+            raise ValueError(f'crop must be "centre" or "random", got {self.crop!r}')
+
+    def __str__(self) -> str:
+        step = "" if self.stride == 1 else f", every {self.stride}th"
+        rate = "as they come" if self.frame_rate_hz is None else f"at {self.frame_rate_hz:g} Hz"
+        return f"{self.num_frames} frames {rate}{step}"
+
+    def at_pace(self, pace: int) -> ClipSpec:
+        """The same clips played so many times as fast: the stride multiplied."""
+        return self if pace == 1 else replace(self, stride=self.stride * pace)
+
+    def frames(self, times_seconds: np.ndarray, start: int) -> Sequence[int]:
+        """Numbers of the ``num_frames`` frames of the clip that begins with frame ``start``."""
+        if self.frame_rate_hz is None:
+            return range(start, start + self.stride * self.num_frames, self.stride)
+        return frames_at_rate(times_seconds, self.frame_rate_hz / self.stride, start, self.num_frames).tolist()
+
+    def count_starts(self, times_seconds: np.ndarray) -> int:
+        """How many frames of a video can begin a clip: the frames ``0 <= start < count``."""
+        return self._count(times_seconds)[0]
+
+    def count_slots(self, times_seconds: np.ndarray) -> int:
+        """How many clips fit into a video side by side."""
+        return self._count(times_seconds)[1]
+
+    def _count(self, times_seconds: np.ndarray) -> tuple[int, int]:
+        if len(times_seconds) == 0:
+            return 0, 0
+        if self.frame_rate_hz is None:
+            times, period = np.arange(len(times_seconds)), float(self.stride)
+        else:
+            times, period = times_seconds, self.stride / self.frame_rate_hz
+        reach = (self.num_frames - 1) * period
+        frame = 1 / average_rate(times, 1 / period)
+        # The last wanted time may lie on the last frame's display. Half of that is left out: stored times are rounded
+        # (to milliseconds in some formats), and a start more or less matters less than a last frame that is not there.
+        num_starts = int(np.searchsorted(times, times[-1] + frame / 2 - reach, side="right"))
+        num_slots = int((times[-1] + frame) / (reach + frame) + 1e-6)
+        return num_starts, min(num_starts, max(1, num_slots))
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Where the clips of a collection lie; arrays, because a collection may have millions.
+
+    Args:
+        video: int64 (N,), the video of each slot.
+        first, stop: int64 (N,), a clip of the slot begins at a frame ``first <= start < stop``; the slots of a video
+            share out all its possible starts.
+        even: int64 (N,), a fixed start: those of one video are evenly spread from its first to its last possible
+            start, and their clips do not overlap.
+    """
+
+    video: np.ndarray
+    first: np.ndarray
+    stop: np.ndarray
+    even: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.video)
+
+
+def find_slots(videos: AbstractVideos, spec: ClipSpec) -> Slots:
+    """Divide the videos of a collection into slots of one clip each.
+
+    Videos that are shorter than one clip are left out and named in one warning.
+
+    Raises:
+        ValueError: if no video is long enough.
+    """
+    columns, too_short = [], []
+    longest, longest_seconds, longest_frames = "", -1.0, 0
+    for index in range(len(videos)):
+        times = videos.times_seconds(index)
+        starts, slots = spec.count_starts(times), spec.count_slots(times)
+        if slots == 0:
+            too_short.append(videos.name(index))
+            if len(times) and times[-1] > longest_seconds:
+                longest, longest_seconds, longest_frames = videos.name(index), times[-1], len(times)
+            continue
+        edges = np.arange(slots + 1) * starts // slots
+        even = np.arange(slots) * (starts - 1) // max(1, slots - 1)
+        columns.append(np.stack([np.full(slots, index), edges[:-1], edges[1:], even]))
+    if not columns:
+        raise ValueError(
+            f"no video is long enough for a clip of {spec}: the longest of {len(videos)}, {longest}, has "
+            f"{longest_frames} frames in {max(0.0, longest_seconds):.2f} s; "
+            "use longer videos, fewer frames, a smaller stride or a higher frame rate"
+        )
+    if too_short:
+        names = ", ".join(too_short[:5]) + (", ..." if len(too_short) > 5 else "")
+        warnings.warn(
+            f"{len(too_short)} of {len(videos)} videos are shorter than a clip of {spec} and are left out: {names}",
+            stacklevel=2,
+        )
+    return Slots(*np.concatenate(columns, axis=1).astype(np.int64))

@@ -1,0 +1,294 @@
+"""Videos in, training and validation batches out: the data half of a Lightning training."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor, distributed
+from torch.utils.data import DataLoader, Subset
+
+from mcvd.data.batch_sampler import ResumableBatchSampler, ResumableLoader
+from mcvd.data.clips.augment import Augmentation
+from mcvd.data.clips.dataset import ClipDataset
+from mcvd.data.clips.sampling import FixedDraws, RandomDraws
+from mcvd.data.clips.spec import ClipSpec, find_slots
+from mcvd.data.loader import WorkerLoader
+from mcvd.data.sources.cached import CachedVideos
+from mcvd.data.sources.folder import VideoFolder
+from mcvd.data.sources.split import hold_out
+from mcvd.data.videos import AbstractVideos
+
+NOMINAL_RATE_HZ = 25.0
+
+
+class VideoData(LightningDataModule):
+    """Batches of clips, ``{"video": uint8 (B, T, C, H, W), "index": int64 (B,)}``, from collections of videos.
+
+    Args:
+        root: a folder of videos. Where it has a subfolder ``train`` only that is trained on, and a subfolder ``val``
+            is the validation set.
+        val_root: a folder of videos for validation.
+        train: a collection of training videos, in place of ``root``.
+        val: a collection of validation videos, in place of ``val_root``.
+        num_frames: frames of a clip.
+        size: height and width in pixels, one number for both or (height, width).
+        channels: 3 for colour, 1 for grey.
+        frame_rate_hz: rate at which videos are read, by time. None takes every frame as it comes; the videos must
+            then have about the same rate (within 10% of the median). Folders of frames, which do not tell their
+            rate, are taken to have this rate, or 25 Hz.
+        stride: every how many frames of that rate one is taken.
+        crop: "centre", or "random": where the training window lies in the scaled frame.
+        flip: mirror half of the training clips, left and right exchanged.
+        batch_size: clips in a batch of one process; "auto" lets ``mcvd fit`` take the largest power of two that fits
+            into memory (and is 8 elsewhere).
+        num_workers: worker processes of each loader.
+        seed: the same seed gives the same training clips in the same order, whatever the number of workers.
+        max_val_clips: how many validation clips to take, at most, evenly spread over the validation videos; null
+            takes all.
+        engine: the decoder of video files, see `mcvd.video.open.open_video`.
+        cache: a folder in which decoded frames are kept, so that each video is decoded only once; see
+            `mcvd.data.sources.cached.CachedVideos`. Worth it at small sizes: a minute of 64x64 at 25 Hz takes 18 MB.
+        cache_max_bytes: how much that folder may hold; null: no limit.
+        augment: how training clips are varied further: colour, pace, direction of time, standing still.
+
+    Without validation videos every tenth training video is held out (the last one of fewer than ten; of a single
+    video its last tenth).
+
+    After `setup`, ``data.frame_rate_hz`` is the rate of the clips' own frames, stride included (what a model trained
+    on them should remember), and ``data.train_clips`` and ``data.val_clips`` are the data sets.
+
+    A checkpoint holds how many clips were trained on; a resumed training continues with the next one, in the middle
+    of an epoch too, and also with another batch size or number of processes.
+    Under several processes the trainer needs ``use_distributed_sampler=False``: the split is done here.
+
+    Example::
+
+        data = VideoData(root="videos", num_frames=7, size=64)
+        data.setup("fit")
+        next(iter(data.train_dataloader()))["video"].shape      # (8, 7, 3, 64, 64)
+    """
+
+    def __init__(
+        self,
+        root: str | None = None,
+        val_root: str | None = None,
+        train: AbstractVideos | None = None,
+        val: AbstractVideos | None = None,
+        num_frames: int = 7,
+        size: tuple[int, int] | int = 64,
+        channels: int = 3,
+        frame_rate_hz: float | None = None,
+        stride: int = 1,
+        crop: Literal["centre", "random"] = "centre",
+        flip: bool = False,
+        batch_size: int | Literal["auto"] = 8,
+        num_workers: int = 2,
+        seed: int = 0,
+        max_val_clips: int | None = 64,
+        engine: str = "pyav",
+        cache: str | None = None,
+        cache_max_bytes: int | None = None,
+        augment: Augmentation | None = None,
+    ) -> None:
+        super().__init__()
+        height_width = (size, size) if isinstance(size, int) else (size[0], size[1])
+        self.spec = ClipSpec(num_frames, height_width, channels, frame_rate_hz, stride, crop, flip)
+        batch_size = 8 if batch_size == "auto" else batch_size
+        for name, value, least in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0), ("seed", seed, 0)):
+            if value < least:
+                raise ValueError(f"{name} must be {least} or more, got {value}")
+        if root is not None and train is not None:
+            raise ValueError("give root or train, not both: each names the training videos")
+        if val_root is not None and val is not None:
+            raise ValueError("give val_root or val, not both: each names the validation videos")
+        self.root = root
+        self.val_root = val_root
+        self.train_videos = train
+        self.val_videos = val
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.seed = seed
+        self.max_val_clips = max_val_clips
+        self.engine = engine
+        self.augment = augment or Augmentation()
+        self.cache = cache
+        self.cache_max_bytes = cache_max_bytes
+        self.frame_rate_hz: float | None = None
+        self._clips: tuple[ClipDataset, ClipDataset] | None = None  # of training and validation
+        self._start = {"draws_done": 0, "batches_done": 0}
+
+    def setup(self, stage: str | None = None) -> None:
+        """Find the videos, settle the frame rate and divide them into clips; all complaints about data come here."""
+        if stage == "fit":
+            self._start = {"draws_done": 0, "batches_done": 0}
+        if self._clips is not None:
+            return
+        train, val = self._find_videos()
+        for videos in (train, val):
+            if videos is not None:
+                videos.prepare()
+        if val is None:
+            train, val = hold_out(train, self.spec)
+        longest = self.spec.at_pace(self.augment.max_pace)
+        train_slots, val_slots = find_slots(train, longest), find_slots(val, self.spec)
+        rates = np.concatenate([_frame_rates(train, train_slots.video), _frame_rates(val, val_slots.video)])
+        self.frame_rate_hz = _clip_rate(rates, self.spec)
+        self._clips = (
+            ClipDataset(train, self.spec, RandomDraws(train_slots, self.spec, self.seed, self.augment)),
+            ClipDataset(val, self.spec, FixedDraws(val_slots, self.max_val_clips)),
+        )
+
+    @property
+    def train_clips(self) -> ClipDataset:
+        """The training clips."""
+        return self._found()[0]
+
+    @property
+    def val_clips(self) -> ClipDataset:
+        """The validation clips."""
+        return self._found()[1]
+
+    def _found(self) -> tuple[ClipDataset, ClipDataset]:
+        if self._clips is None:
+            raise RuntimeError("VideoData has no clips before setup()")
+        return self._clips
+
+    def _find_videos(self) -> tuple[AbstractVideos, AbstractVideos | None]:
+        train, val = self.train_videos, self.val_videos
+        train_root, val_root = self.root, self.val_root
+        if train is None and train_root is None:
+            raise ValueError("no training videos: name a folder of videos with --data.root FOLDER")
+        if train_root is not None and (Path(train_root) / "train").is_dir():
+            beside = Path(train_root) / "val"
+            if val is None and val_root is None and beside.is_dir():
+                val_root = str(beside)
+            train_root = str(Path(train_root) / "train")
+        if train_root and val_root and Path(train_root).resolve() in Path(val_root).resolve().parents:
+            raise ValueError(
+                f"the validation videos in {val_root} would be trained on, as they lie below {train_root}; "
+                "put them elsewhere, or into the subfolders train and val of one folder"
+            )
+        if train is None:
+            train = self._folder(str(train_root))
+        if val_root is not None:
+            val = self._folder(val_root)
+        return train, val
+
+    def _folder(self, root: str) -> AbstractVideos:
+        videos = VideoFolder(root, self.engine, self.spec.frame_rate_hz or NOMINAL_RATE_HZ)
+        if self.cache is None:
+            return videos
+        spec = self.spec
+        return CachedVideos(videos, self.cache, spec.size, spec.crop, spec.channels, self.cache_max_bytes)
+
+    @property
+    def _rank_and_world_size(self) -> tuple[int, int]:
+        if self.trainer is not None:
+            return self.trainer.global_rank, self.trainer.world_size
+        if distributed.is_available() and distributed.is_initialized():
+            return distributed.get_rank(), distributed.get_world_size()
+        return 0, 1
+
+    def _loader_options(self) -> dict[str, Any]:
+        # A DataLoader's workers compute on one thread each; nothing to set for that.
+        return {
+            "num_workers": self.num_workers,
+            "persistent_workers": self.num_workers > 0,
+            "pin_memory": torch.cuda.is_available(),
+        }
+
+    def train_dataloader(self) -> ResumableLoader:
+        """Training batches of this process, beginning where the trainer stands."""
+        order = ResumableBatchSampler(len(self.train_clips), self.batch_size, *self._rank_and_world_size)
+        return ResumableLoader(self.train_clips, order, self.count_draws, **self._loader_options())
+
+    def val_dataloader(self) -> DataLoader:
+        """Validation batches of this process: always the same clips, each in one process only."""
+        rank, world_size = self._rank_and_world_size
+        share = range(rank, len(self.val_clips), world_size)
+        return WorkerLoader(self.val_clips, batch_size=self.batch_size, sampler=share, **self._loader_options())
+
+    def count_draws(self) -> int:
+        """How many training clips all processes together have trained on, earlier parts of a resumed run included."""
+        global_batch_size = self.batch_size * self._rank_and_world_size[1]
+        return self._start["draws_done"] + (self._count_batches() - self._start["batches_done"]) * global_batch_size
+
+    def _count_batches(self) -> int:
+        # `processed` is right whenever a checkpoint is written: it has risen before on_train_batch_end, where
+        # `completed` has not, and has not risen yet when an exception ends a step, where `ready` has. `total` also
+        # counts across epochs, of whatever length limit_train_batches makes them.
+        if self.trainer is None:
+            return self._start["batches_done"]
+        return self.trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
+
+    def state_dict(self) -> dict[str, int]:
+        """Where training stands, in clips and in batches, and the batch size; Lightning keeps it in checkpoints."""
+        return {
+            "draws_done": self.count_draws(),
+            "batches_done": self._count_batches(),
+            "batch_size": self.batch_size,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Continue after the clips trained on when ``state_dict`` was taken."""
+        self._start = {name: state_dict[name] for name in ("draws_done", "batches_done")}
+
+
+def _frame_rates(videos: AbstractVideos, used: np.ndarray) -> np.ndarray:
+    """Frames per second of the videos ``used``, float64; those of a single frame have none."""
+    times = (videos.times_seconds(index) for index in np.unique(used).tolist())
+    # Over the whole video, not from one frame to the next: single times may be rounded to milliseconds.
+    return np.array([round((len(t) - 1) / (t[-1] - t[0]), 6) for t in times if len(t) > 1])
+
+
+def _clip_rate(source_rates_hz: np.ndarray, spec: ClipSpec) -> float | None:
+    """Frames per second of clips, from the rates of the videos they are taken from; None if those have no rate."""
+    if spec.frame_rate_hz is not None:
+        rate = spec.frame_rate_hz / spec.stride
+        num_slower = int((source_rates_hz < 0.9 * rate).sum())
+        if num_slower:
+            warnings.warn(
+                f"{num_slower} of {len(source_rates_hz)} videos have fewer frames per second (the slowest "
+                f"{source_rates_hz.min():.4g}) than the {rate:g} wanted: some of their frames are repeated",
+                stacklevel=3,
+            )
+        return rate
+    if len(source_rates_hz) == 0:
+        return None
+    median = float(np.median(source_rates_hz))
+    if np.abs(source_rates_hz - median).max() >= 0.1 * median:
+        counts = Counter(f"{rate:.3g}" for rate in source_rates_hz)
+        found = ", ".join(f"{rate} Hz ({count})" for rate, count in sorted(counts.items(), key=lambda c: float(c[0])))
+        raise ValueError(
+            f"the videos have different frame rates: {found}; "
+            f"name the rate to read all of them at, for example --data.frame_rate_hz {source_rates_hz.min():.3g}"
+        )
+    return median / spec.stride
+
+
+def collect_clips(data: VideoData, num_clips: int | None = None, dataset: ClipDataset | None = None) -> Tensor:
+    """Validation clips of a data module as one tensor, always the same, evenly spread over its videos.
+
+    To predict further than a block, make the `VideoData` with as many ``num_frames`` as are given and made together.
+
+    Args:
+        data: set up or not.
+        num_clips: how many, at most; None takes all that ``data.max_val_clips`` allows.
+        dataset: other clips, such as those of a protocol; None takes the validation clips.
+
+    Returns:
+        uint8 (N, T, C, H, W).
+    """
+    data.setup("validate")
+    dataset = dataset or data.val_clips
+    num_there = len(dataset)
+    num_clips = num_there if num_clips is None else min(num_clips, num_there)
+    chosen = Subset(dataset, [i * num_there // num_clips for i in range(num_clips)])
+    loader = WorkerLoader(chosen, batch_size=data.batch_size, num_workers=data.num_workers)
+    return torch.cat([batch["video"] for batch in loader])

@@ -1,0 +1,65 @@
+"""The command line that all ``datasets/*/prepare.py`` share."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mcvd.data.prepare.packs import Pack, describe, is_prepared, prepare_packs
+
+
+def run(
+    name: str,
+    frame_rate_hz: float,
+    find_packs: Callable[[Path], list[Pack]],
+    raw_help: str,
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Prepare a data set: ``prepare.py [--raw FOLDER] [--out FOLDER]``.
+
+    Args:
+        name: of the data set; the default folders are ``data/raw/NAME`` and ``data/NAME``.
+        frame_rate_hz: of its videos.
+        find_packs: from the folder of raw files (which it may fetch there) to all that is to be prepared.
+        raw_help: what the folder of raw files holds.
+        argv: words of the command line; None takes the process's.
+
+    Returns:
+        The exit status: 0 prepared (now or before), 1 not; why is told in one line.
+    """
+
+    def prepare(raw: Path, out: Path) -> str:
+        if is_prepared(out):
+            return f"{out} is prepared, there is nothing to do\n{describe(out)}"
+        prepare_packs(out, find_packs(raw), frame_rate_hz)
+        return describe(out)
+
+    return run_prepare(name, prepare, raw_help, argv)
+
+
+def run_prepare(
+    name: str, prepare: Callable[[Path, Path], str], raw_help: str, argv: Sequence[str] | None = None
+) -> int:
+    """As `run`, for data that are not kept in packs.
+
+    Args:
+        name: of the data set.
+        prepare: from the folders of raw and of prepared data to what is said at the end.
+        raw_help: what the folder of raw files holds.
+        argv: words of the command line; None takes the process's.
+    """
+    parser = argparse.ArgumentParser(description=f"Prepare the data set {name}; run again to go on or to verify.")
+    parser.add_argument("--raw", type=Path, default=Path("data/raw") / name, help=raw_help + " (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("data") / name, help="prepared data (default: %(default)s)")
+    options = parser.parse_args(argv)
+    try:
+        print(prepare(options.raw, options.out))
+    except (ValueError, OSError, RuntimeError, ModuleNotFoundError) as error:
+        print(f"prepare.py: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("prepare.py: interrupted; run again to go on", file=sys.stderr)
+        return 130
+    return 0

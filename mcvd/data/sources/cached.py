@@ -1,0 +1,280 @@
+"""Videos decoded once, kept as raw pixels on disk, and read by mapping the file into memory.
+
+One ``.npy`` file a video, uint8 (T, C, H, W), named by the digest of the video's file and of what was done to its
+frames. The operating system's page cache shares it between workers and processes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from threading import Lock
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from mcvd.data.sources.folder import VideoFolder
+from mcvd.data.videos import VideosOver
+from mcvd.runtime.atomic import whole
+from mcvd.runtime.digests import Digests
+from mcvd.runtime.timeout import Patience
+from mcvd.video.decoders.base import VideoError
+from mcvd.video.open import engine_version
+from mcvd.video.transforms import crop, take_frames, with_channels
+
+FORMAT = 1
+_FRAMES_AT_ONCE = 32  # a long video is never in memory as a whole
+_MAX_MAPS = 4096  # the kernel allows a process 65,530
+
+
+class CachedVideos(VideosOver):
+    """A folder of videos whose frames are decoded once and then read from memory-mapped files.
+
+    `prepare` decodes what is not there yet, with one thread a core; several processes at once share the work.
+    Frames are those of the folder bit for bit. A video that cannot be cached (damaged, no space left) is read from its
+    own file, and the reason told in one warning.
+
+    Args:
+        videos: where frames come from.
+        folder: where the cache lies; made if missing, may be shared by data sets and by processes.
+        size: (height, width) of the frames that clips are cut from; for another size the videos themselves are read.
+        crop: "centre" keeps only the window of ``size``; "random" the whole frame that covers it.
+        channels: 3 for colour, 1 for grey.
+        max_bytes: how much the folder may hold. Entries that this data set does not use make room first, those unused
+            for longest before others; videos that still do not fit are read from their own files. None: no limit.
+
+    Example:
+        >>> videos = CachedVideos(VideoFolder("videos"), "cache", size=(64, 64))  # doctest: +SKIP
+        >>> videos.prepare()  # doctest: +SKIP
+        >>> videos.read(0, range(7), cover=(64, 64)).shape  # doctest: +SKIP
+        torch.Size([7, 3, 64, 64])
+    """
+
+    def __init__(
+        self,
+        videos: VideoFolder,
+        folder: str | Path,
+        size: tuple[int, int],
+        crop: Literal["centre", "random"] = "centre",
+        channels: int = 3,
+        max_bytes: int | None = None,
+    ) -> None:
+        if max_bytes is not None and max_bytes < 1:
+            raise ValueError(f"max_bytes must be 1 or more, or None for no limit, got {max_bytes}")
+        super().__init__(videos)
+        self.videos: VideoFolder = videos
+        self.folder = Path(folder)
+        self.size: tuple[int, int] = (size[0], size[1])
+        self.crop = crop
+        self.max_bytes = max_bytes
+        self._channels = channels
+        self._entries: list[Path | None] = [None] * len(videos)
+        self._maps: OrderedDict[int, Tensor] = OrderedDict()
+
+    @property
+    def channels(self) -> int:
+        """Channels of every frame: 3 for colour, 1 for grey."""
+        return self._channels
+
+    @property
+    def num_cached(self) -> int:
+        """How many videos are read from the cache."""
+        return sum(entry is not None for entry in self._entries)
+
+    def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
+        """Some frames of one video, uint8 (T, C, H, W), a copy; see `AbstractVideos.read`."""
+        if tuple(cover) != self.size:
+            return with_channels(self.videos.read(index, frames, cover), self._channels)
+        pixels = self._map(index)
+        if pixels is None:
+            return self._decode(index, frames)
+        return take_frames(pixels, frames)
+
+    def _decode(self, index: int, frames: Sequence[int]) -> Tensor:
+        return self._kept(self.videos.read(index, frames, self.size))
+
+    def _kept(self, video: Tensor) -> Tensor:
+        """What is kept of frames that cover ``size``."""
+        return with_channels(crop(video, self.size) if self.crop == "centre" else video, self._channels).contiguous()
+
+    def _map(self, index: int) -> Tensor | None:
+        """All frames of a video, mapped; None where they are not cached."""
+        pixels, entry = self._maps.get(index), self._entries[index]
+        if pixels is None and entry is not None:
+            pixels = _open(entry, len(self.times_seconds(index)))
+            if pixels is None:
+                warnings.warn(f"{self._entries[index]} vanished: {self.name(index)} is decoded again", stacklevel=2)
+                self._entries[index] = None
+                return None
+            self._maps[index] = pixels
+            if len(self._maps) > _MAX_MAPS:
+                self._maps.popitem(last=False)
+        return pixels
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A map belongs to a process; pickling it would send all its pixels to a spawned worker.
+        return self.__dict__ | {"_maps": OrderedDict()}
+
+    def prepare(self) -> None:
+        """Decode what the cache does not hold yet; ended at any moment, what is finished is kept."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with Digests(self.folder / "digests.json") as digests:
+            entries = self._all(lambda index: self._entry(digests, index), "Looking into the cache")
+        wanted = {entry.name for entry in entries if entry is not None}
+        room = _Room(self.folder, wanted, self.max_bytes)
+        faults: dict[str, list[int]] = {}
+
+        def take(index: int, wait: bool) -> bool:
+            """Whether the matter is settled: cached, or never to be."""
+            entry = entries[index]
+            if entry is None:
+                return True  # the video has vanished; reading it will say so
+            try:
+                settled = self._take(index, entry, room, wait)
+            except (_NoRoomError, VideoError) as fault:
+                faults.setdefault(str(fault), []).append(index)
+            except OSError as fault:
+                faults.setdefault(fault.strerror or str(fault), []).append(index)
+            else:
+                if settled:
+                    self._entries[index] = entry
+                return settled
+            return True
+
+        settled = self._all(lambda index: take(index, wait=False), f"Caching frames in {self.folder}")
+        # What another process was busy with: wait for it, and do it if that process was ended.
+        for index in (index for index, done in enumerate(settled) if not done):
+            take(index, wait=True)
+        for fault, indices in faults.items():
+            names = ", ".join(self.name(index) for index in indices[:3]) + (", ..." if len(indices) > 3 else "")
+            warnings.warn(f"{len(indices)} of {len(self)} videos are not cached ({fault}): {names}", stacklevel=2)
+
+    def _all(self, work: Callable[[int], Any], title: str) -> list[Any]:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return list(tqdm(pool.map(work, range(len(self))), title, len(self), disable=None))
+
+    def _entry(self, digests: Digests, index: int) -> Path | None:
+        try:
+            content = digests.of(self.videos.paths[index])
+        except OSError:
+            return None
+        key = [FORMAT, content, *self.size, self.crop, self._channels, engine_version(self.videos.engine)]
+        return self.folder / f"{blake2b(json.dumps(key).encode(), digest_size=20).hexdigest()}.npy"
+
+    def _take(self, index: int, entry: Path, room: _Room, wait: bool) -> bool:
+        num_frames = len(self.times_seconds(index))
+        lock = entry.with_suffix(".lock")
+        if _open(entry, num_frames) is None or lock.exists():  # a builder that was killed may have left its lock alone
+            with _lock(lock, wait) as locked:
+                if not locked:
+                    return False
+                if _open(entry, num_frames) is None:  # nobody made it while this process waited
+                    _clear_parts(entry)
+                    self._write(index, entry, room)
+        os.utime(entry)  # used now: others go first when room is needed
+        return True
+
+    def _write(self, index: int, entry: Path, room: _Room) -> None:
+        path, num_frames = self.videos.paths[index], len(self.times_seconds(index))
+        patience, seconds = Patience(), self.videos.timeout_seconds
+        reader = patience.call(self.videos.open, path, seconds=seconds)
+        try:
+            with whole(entry) as part, part.open("wb") as file:
+                for start in range(0, num_frames, _FRAMES_AT_ONCE):
+                    frames = range(start, min(start + _FRAMES_AT_ONCE, num_frames))
+                    video = self._kept(patience.call(reader.read, frames, self.size, seconds=seconds))
+                    if start == 0:
+                        shape = (num_frames, *video.shape[1:])
+                        room.take(int(np.prod(shape)))
+                        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+                        np.lib.format.write_array_header_1_0(file, header)
+                    # Written, not mapped: on a full disk a write is an error, a touched map ends the process.
+                    file.write(video.contiguous().numpy().data)
+        except TimeoutError:
+            reader = None  # still stuck in its thread; closing it would be stuck too
+            raise
+        finally:
+            if reader is not None:
+                reader.close()
+
+
+class _NoRoomError(Exception):
+    """The folder is full."""
+
+
+class _Room:
+    """What the cache may still take, other data sets' entries making room first."""
+
+    def __init__(self, folder: Path, wanted: set[str], max_bytes: int | None) -> None:
+        self.folder, self.max_bytes = folder, max_bytes
+        self._lock = Lock()
+        stats = {path: path.stat() for path in folder.glob("*.npy")}
+        self.used = sum(stat.st_size for stat in stats.values())
+        others = [path for path in stats if path.name not in wanted]
+        self.others = sorted(others, key=lambda path: stats[path].st_mtime, reverse=True)
+        self.sizes = {path: stats[path].st_size for path in others}
+
+    def take(self, num_bytes: int) -> None:
+        """Reserve bytes. Raises `_NoRoomError` if they cannot be had."""
+        if self.max_bytes is None:
+            return
+        with self._lock:
+            spare = sum(self.sizes[path] for path in self.others)
+            if self.used - spare + num_bytes > self.max_bytes:
+                raise _NoRoomError(f"{self.folder} may hold {self.max_bytes:,} bytes")
+            while self.used + num_bytes > self.max_bytes:
+                path = self.others.pop()
+                path.unlink(missing_ok=True)  # who has it mapped keeps it
+                self.used -= self.sizes[path]
+            self.used += num_bytes
+
+
+def _open(entry: Path, num_frames: int) -> Tensor | None:
+    """An entry's frames, mapped copy-on-write; None if it is not there or not whole."""
+    try:
+        pixels = np.load(entry, mmap_mode="c", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return torch.from_numpy(pixels) if pixels.dtype == np.uint8 and len(pixels) == num_frames else None
+
+
+def _clear_parts(entry: Path) -> None:
+    """Remove what builders that were ended left of this entry; the caller holds its lock."""
+    for part in entry.parent.glob(f".{entry.name}.*.part"):
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _lock(path: Path, wait: bool) -> Iterator[bool]:
+    """Hold a lock that ends with the process; yields whether it was got. Its file is removed again."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+                return
+            try:
+                is_current = os.stat(path).st_ino == os.fstat(handle).st_ino
+            except FileNotFoundError:
+                is_current = False
+            if is_current:  # else its last owner removed it between the two lines above
+                try:
+                    yield True
+                finally:
+                    path.unlink(missing_ok=True)
+                return
+        finally:
+            os.close(handle)

@@ -1,0 +1,229 @@
+"""A folder of ordinary videos is a data set."""
+
+from __future__ import annotations
+
+import os
+import warnings
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+from tqdm import tqdm
+
+from mcvd.data.videos import AbstractVideos
+from mcvd.runtime.timeout import Patience, may_stall
+from mcvd.video.decoders.base import FRAME_SUFFIXES, VIDEO_SUFFIXES, AbstractReader, VideoError
+from mcvd.video.open import open_video
+
+MAX_OPEN_READERS = 8
+# A clip takes milliseconds to seconds; a long 4K file with a single key frame may take most of a minute.
+TIMEOUT_SECONDS = 60.0
+
+
+class VideoFolder(AbstractVideos):
+    """Every video below a folder, in the order of their paths.
+
+    A video is a file with a known ending, or a folder without subfolders that holds numbered frames (png, jpg).
+    Hidden files and folders are passed over. Each video is opened once at the start to learn the times of its
+    frames; one that cannot be opened is named in a warning and left out.
+
+    Args:
+        root: the folder; also a single video file.
+        engine: the decoder, see `mcvd.video.open.open_video`.
+        frame_rate_hz: rate of the videos that are folders of frames, which do not tell it.
+        timeout_seconds: how long opening a video, or reading some of its frames, may take; one that takes longer is
+            left out or refused from then on, by name, and nothing waits for it again.
+
+    Attributes:
+        paths: the videos.
+        skipped: what could not be opened, and why.
+
+    Raises:
+        FileNotFoundError: if ``root`` does not exist.
+        ValueError: if nothing below it can be read as a video.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        engine: str = "pyav",
+        frame_rate_hz: float = 25.0,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
+        if not timeout_seconds > 0:
+            raise ValueError(f"timeout_seconds must be more than 0, got {timeout_seconds}")
+        self.root = Path(root)
+        self.engine = engine
+        self.frame_rate_hz = frame_rate_hz
+        self.paths: list[Path] = []
+        self.skipped: dict[Path, str] = {}
+        self.timeout_seconds = timeout_seconds
+        self._readers = _OpenReaders()
+        self._patience = Patience()
+        self._stuck: set[Path] = set()
+        if not self.root.exists():
+            raise FileNotFoundError(f"no such folder of videos: {root}")
+        times = self._probe(list(find_videos(self.root)))
+        if not times:
+            unreadable = f"; {len(self.skipped)} files could not be opened" if self.skipped else ""
+            raise ValueError(
+                f"no readable video below {root}{unreadable}: looked for files ending in "
+                f"{', '.join(sorted(VIDEO_SUFFIXES))} and for folders of numbered frames "
+                f"({', '.join(sorted(FRAME_SUFFIXES))})"
+            )
+        # One array for all videos: forked workers share it, where a list of arrays would be copied bit by bit.
+        self._times = np.concatenate(times)
+        self._ends = np.cumsum([len(part) for part in times])
+
+    def open(self, path: Path) -> AbstractReader:
+        """A reader of one of the videos, for the caller to close."""
+        return open_video(path, self.engine, self.frame_rate_hz, self.timeout_seconds)
+
+    def _probe(self, paths: list[Path]) -> list[np.ndarray]:
+        def times(path: Path) -> np.ndarray:
+            with self.open(path) as reader:
+                return reader.times_seconds
+
+        def times_or_fault(path: Path) -> np.ndarray | str:
+            try:
+                return Patience().call(times, path, seconds=self.timeout_seconds)
+            except TimeoutError as fault:
+                return f"{path}: opening it {fault}"
+            except (VideoError, OSError) as fault:
+                return str(fault)
+
+        all_times = []
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = pool.map(times_or_fault, paths)
+            # disable=None: no bar where the output is not a terminal.
+            for path, result in zip(paths, tqdm(found, "Reading videos", len(paths), disable=None), strict=True):
+                if isinstance(result, str):
+                    self.skipped[path] = result
+                    warnings.warn(f"left out: {result}", stacklevel=3)
+                else:
+                    self.paths.append(path)
+                    all_times.append(result)
+        return all_times
+
+    @property
+    def channels(self) -> int:
+        """3: every video is read in colour."""
+        return 3
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def times_seconds(self, index: int) -> np.ndarray:
+        """When each frame of video ``index`` is shown: float64 (num_frames,), rising, the first at 0."""
+        return self._times[self._ends[index - 1] if index else 0 : self._ends[index]]
+
+    def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
+        """Some frames of one video, uint8 (T, 3, H, W), just covering ``cover``, their aspect kept."""
+        path = self.paths[index]
+        if path in self._stuck:
+            raise VideoError(f"{path}: reading it got stuck before")
+        ends_by_itself = False
+        try:
+            reader = self._readers.get(path, self._open_in_time)
+            ends_by_itself = reader.checks_time and not may_stall(path)
+            if ends_by_itself:
+                return reader.read(frames, cover)
+            return self._patience.call(reader.read, frames, cover, seconds=self.timeout_seconds)
+        except TimeoutError as fault:
+            self._stuck.add(path)
+            let_go = self._readers.discard if ends_by_itself else self._readers.forget
+            let_go(path)
+            raise VideoError(f"{path}: reading {len(frames)} frames {fault}") from None
+        except (VideoError, OSError):
+            self._readers.discard(path)
+            raise
+
+    def _open_in_time(self, path: Path) -> AbstractReader:
+        return self._patience.call(self.open, path, seconds=self.timeout_seconds)
+
+    def name(self, index: int) -> str:
+        """The path of video ``index`` below the root."""
+        path = self.paths[index]
+        return path.name if path == self.root else path.relative_to(self.root).as_posix()
+
+    def close(self) -> None:
+        """Close what this process has open; reading opens it again."""
+        self._readers.close()
+
+
+def find_videos(root: Path) -> Iterator[Path]:
+    """Paths of the video files and folders of frames at or below ``root``, sorted; hidden ones are passed over."""
+    if root.is_file():
+        yield root
+    else:
+        yield from _videos_below(root, above=frozenset())
+
+
+def _videos_below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
+    above |= {folder.resolve()}
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    # A link to a folder that contains it would be followed for ever.
+    inside = [(entry, entry.is_dir()) for entry in entries if not (entry.is_symlink() and entry.resolve() in above)]
+    inside = [(entry, is_dir) for entry, is_dir in inside if is_dir or entry.suffix.lower() in VIDEO_SUFFIXES]
+    for entry, is_dir in inside:
+        if is_dir:
+            yield from _videos_below(entry, above)
+        else:
+            yield entry
+    # A picture beside videos or above subfolders is a thumbnail or a title, not a frame.
+    if not inside and any(entry.suffix.lower() in FRAME_SUFFIXES and entry.stem[-1:].isdigit() for entry in entries):
+        yield folder
+
+
+class _OpenReaders:
+    """The readers that this process has open; beyond `MAX_OPEN_READERS` the one unused for longest is closed.
+
+    Open readers belong to one process: they are neither pickled nor used after a fork.
+    """
+
+    def __init__(self) -> None:
+        self._readers: OrderedDict[Path, AbstractReader] = OrderedDict()
+        self._process = os.getpid()
+        self._abandoned: list[AbstractReader | None] = []
+        self._inherited: list[OrderedDict[Path, AbstractReader]] = []
+        weakref.finalize(self, _close_readers, self._readers, self._process)
+
+    def get(self, path: Path, open_reader: Callable[[Path], AbstractReader]) -> AbstractReader:
+        if self._process != os.getpid():
+            # Kept, not closed: closing would wait for decoder threads that only the parent process has.
+            self._inherited.append(self._readers)
+            self._readers, self._process = OrderedDict(), os.getpid()
+        reader = self._readers.pop(path, None)
+        if reader is None:
+            reader = open_reader(path)
+        self._readers[path] = reader
+        if len(self._readers) > MAX_OPEN_READERS:
+            self._readers.popitem(last=False)[1].close()
+        return reader
+
+    def discard(self, path: Path) -> None:
+        reader = self._readers.pop(path, None)
+        if reader is not None:
+            reader.close()
+
+    def forget(self, path: Path) -> None:
+        """Let go of a reader that is stuck: closing it would be stuck too."""
+        self._abandoned.append(self._readers.pop(path, None))
+
+    def close(self) -> None:
+        _close_readers(self._readers, self._process)
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    def __reduce__(self) -> tuple[type[_OpenReaders], tuple[()]]:
+        return _OpenReaders, ()
+
+
+def _close_readers(readers: OrderedDict[Path, AbstractReader], process: int) -> None:
+    while readers and process == os.getpid():
+        readers.popitem()[1].close()

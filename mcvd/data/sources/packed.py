@@ -1,0 +1,166 @@
+"""`PackedVideos`: prepared videos of one small size, as raw pixels that are mapped into memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mcvd.data.videos import AbstractVideos, check_request
+from mcvd.runtime.atomic import whole
+from mcvd.video.decoders.base import VideoError
+from mcvd.video.transforms import scaled
+
+FRAMES, INDEX = "frames.bin", "index.json"
+
+
+def write_pack(folder: str | Path, videos: Iterable[tuple[str, NDArray[np.uint8]]], frame_rate_hz: float) -> None:
+    """Write videos of one size as one pack: a folder of ``frames.bin`` and ``index.json`` that appears whole.
+
+    Args:
+        folder: the pack.
+        videos: (name, uint8 (T, H, W, C)), all of one H, W and C, C being 1 or 3.
+        frame_rate_hz: frames per second.
+
+    Raises:
+        ValueError: if there is no video, or one is not of that kind.
+    """
+    names: list[str] = []
+    lengths: list[int] = []
+    digest = hashlib.sha256()
+    size: tuple[int, ...] = ()
+    with whole(folder) as part:
+        part.mkdir()
+        with (part / FRAMES).open("wb") as file:
+            for name, video in videos:
+                if video.dtype != np.uint8 or video.ndim != 4 or video.shape[3] not in (1, 3) or not video.size:
+                    raise ValueError(f"{name}: must be uint8 (T, H, W, C), got {video.dtype} {video.shape}")
+                size = size or video.shape[1:]
+                if video.shape[1:] != size:
+                    raise ValueError(f"{name}: is (H, W, C) {video.shape[1:]}, the pack {folder} holds {size}")
+                pixels = np.ascontiguousarray(video).data
+                file.write(pixels)
+                digest.update(pixels)
+                names.append(name)
+                lengths.append(len(video))
+            if not names:
+                raise ValueError(f"{folder}: there is no video to put into this pack")
+        index = {
+            "size": list(size),
+            "frame_rate_hz": frame_rate_hz,
+            "sha256": digest.hexdigest(),
+            "names": names,
+            "lengths": lengths,
+        }
+        (part / INDEX).write_text(json.dumps(index, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def check_pack(folder: str | Path, content: bool = True) -> dict[str, Any]:
+    """The index of a pack, after a look at whether the frames are those it tells of.
+
+    Args:
+        folder: the pack.
+        content: read all pixels and compare their digest; otherwise only the size.
+
+    Raises:
+        ValueError: if the pack is damaged; says what to do.
+    """
+    folder = Path(folder)
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        height, width, channels = (int(number) for number in index["size"])
+        lengths, rate = [int(length) for length in index["lengths"]], float(index["frame_rate_hz"])
+        sound = min(height, width, *lengths) > 0 and channels in (1, 3) and 0 < rate < math.inf
+        if not sound or len(index["names"]) != len(lengths):
+            raise ValueError("impossible numbers")
+        expected, found = sum(lengths) * height * width * channels, (folder / FRAMES).stat().st_size
+        if found != expected:
+            raise ValueError(f"{FRAMES} has {found} bytes, {expected} expected")
+        if content:
+            with (folder / FRAMES).open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != index["sha256"]:
+                    raise ValueError(f"{FRAMES} is not what was written")
+    except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
+        fault = " ".join(str(error).split())
+        raise VideoError(f"{folder}: damaged ({fault}); delete this folder and prepare again") from None
+    return index
+
+
+class PackedVideos(AbstractVideos):
+    """Prepared videos: all packs below a folder, in the order of their paths.
+
+    Frames are read through a memory map that is opened for each clip, so that workers share the pages and hold nothing.
+
+    Args:
+        root: a split of the prepared data, such as ``data/kth/train``.
+
+    Raises (on first use):
+        FileNotFoundError: if nothing is prepared there.
+        VideoError: if a pack is damaged.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = Path(root)
+
+    @cached_property
+    def _found(self) -> SimpleNamespace:
+        """The packs, read on first use: to name a collection in a configuration does not need its data."""
+        root = self.root
+        folders = sorted(path.parent for path in self.root.rglob(INDEX) if not path.parent.name.startswith("."))
+        if not folders:
+            raise FileNotFoundError(
+                f"no prepared data in {root}: run the recipe's prepare.py first, or name their place "
+                "(--data.train.init_args.root, --data.val.init_args.root)"
+            )
+        names: list[str] = []
+        rates: list[float] = []
+        places, sizes = [], []
+        for number, folder in enumerate(folders):
+            index = check_pack(folder, content=False)
+            ends = np.cumsum(index["lengths"])
+            places.append(np.stack([np.full(len(ends), number), ends - index["lengths"], index["lengths"]], 1))
+            names += [str(name) for name in index["names"]]
+            sizes.append(tuple(index["size"]))
+            rates.append(float(index["frame_rate_hz"]))
+        if len({size[2] for size in sizes}) > 1:
+            raise VideoError(f"{root}: holds grey and coloured packs; name one kind")
+        # places: (num_videos, 3), pack, first frame, number of frames
+        return SimpleNamespace(folders=folders, names=names, rates=rates, sizes=sizes, places=np.concatenate(places))
+
+    @property
+    def channels(self) -> int:
+        """3 for colour, 1 for grey."""
+        return self._found.sizes[0][2]
+
+    def __len__(self) -> int:
+        return len(self._found.names)
+
+    def times_seconds(self, index: int) -> np.ndarray:
+        """Evenly spaced times of the frames, float64 (num_frames,)."""
+        pack, _, length = self._found.places[index].tolist()
+        return np.arange(length) / self._found.rates[pack]
+
+    def name(self, index: int) -> str:
+        """What the video was prepared from."""
+        return self._found.names[index]
+
+    def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
+        """Some frames of one video, uint8 (T, C, H, W): as stored where that just covers, otherwise scaled."""
+        pack, first, length = self._found.places[index].tolist()
+        check_request(index, frames, len(self), length)
+        height, width, channels = self._found.sizes[pack]
+        offset = first * height * width * channels
+        path = self._found.folders[pack] / FRAMES
+        stored = np.memmap(path, np.uint8, "r", offset, (length, height, width, channels))
+        video = torch.from_numpy(stored[np.asarray(frames, int)]).permute(0, 3, 1, 2)
+        return scaled(video, cover)

@@ -1,0 +1,279 @@
+"""Packs a collection of videos into shards that `mcvd.data.sources.shards.ShardedVideos` streams."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from mcvd.data.datamodule import NOMINAL_RATE_HZ, VideoData
+from mcvd.data.loader import WorkerLoader
+from mcvd.data.prepare.packs import check_room, sweep
+from mcvd.data.sources.shards import CHECKS, FRAMES, INDEX, OURS, RECORD_BYTES, ShardedVideos, import_litdata
+from mcvd.data.videos import AbstractVideos
+from mcvd.runtime.atomic import whole
+from mcvd.video.decoders.base import VideoError
+from mcvd.video.timing import frames_at_rate
+from mcvd.video.transforms import crop, with_channels
+
+PART_BYTES = 1 << 30  # what is lost when packing is interrupted
+CHUNK_BYTES = "64MB"
+PART = "part.json"
+
+
+@dataclass(frozen=True)
+class ShardSpec:
+    """What shards hold.
+
+    Args:
+        size: (height, width) of every frame, cut from the centre of one that just covers it.
+        channels: 3 for colour, 1 for grey.
+        frame_rate_hz: of the frames that are stored.
+        by_time: read the videos by time at that rate; otherwise every frame is stored as it comes.
+    """
+
+    size: tuple[int, int]
+    channels: int
+    frame_rate_hz: float
+    by_time: bool
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one frame."""
+        return self.channels * self.size[0] * self.size[1]
+
+    @property
+    def frames_per_record(self) -> int:
+        """Frames of a full record."""
+        return max(1, RECORD_BYTES // self.frame_bytes)
+
+    def frames(self, times_seconds: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Numbers of the frames of a video that are stored."""
+        if self.by_time:
+            return frames_at_rate(times_seconds, self.frame_rate_hz)
+        return np.arange(len(times_seconds))
+
+
+def write_shards(videos: AbstractVideos, out: str | Path, spec: ShardSpec, num_workers: int | None = None) -> bool:
+    """Pack all videos into ``out``; interrupted at any moment it goes on where it was, and a second run does nothing.
+
+    Videos are decoded by worker processes and written in their order, in parts of about a gigabyte that appear whole.
+    One that cannot be read to its end is cut there, or left out, and named in a warning.
+
+    Args:
+        videos: what to pack.
+        out: the new folder.
+        spec: what to store.
+        num_workers: processes that decode; None: one a core.
+
+    Returns:
+        Whether there was anything to do.
+
+    Raises:
+        OSError: if the disk has too little room: before anything is written, where that can be foreseen.
+        ValueError: if ``out`` holds shards of other videos, or of another kind; or if no video can be read.
+    """
+    out = Path(out)
+    counts = np.array([len(spec.frames(videos.times_seconds(index))) for index in range(len(videos))], np.int64)
+    parts = list(_parts(videos, counts, spec))
+    if (out / INDEX).exists():
+        index = json.loads((out / INDEX).read_text(encoding="utf-8"))
+        if index["config"].get(OURS, {}).get("plans") != [part.plan for part in parts]:
+            raise ValueError(f"{out} holds other videos, or frames of another size or rate; name a new folder")
+        check_shards(out)
+        return False
+    missing = [part for part in parts if not part.is_done(out)]
+    check_room(out, sum(int(counts[part.videos].sum()) for part in missing) * (spec.frame_bytes + 8))
+    out.mkdir(parents=True, exist_ok=True)
+    records = _Records(videos, counts, spec, [index for part in missing for index in part.videos])
+    workers = os.cpu_count() if num_workers is None else num_workers
+    loader = WorkerLoader(records, batch_size=None, num_workers=workers or 0)
+    decoded = iter(tqdm(loader, f"Packing {out}", len(records), disable=None))
+    for part in missing:
+        _write_part(out / part.name, part, videos, counts, spec, decoded)
+    _write_index(out, parts, spec)
+    check_shards(out)
+    return True
+
+
+def pack_data(data: VideoData, out: str | Path, num_workers: int | None = None) -> str:
+    """Pack the training and the validation videos of ``data`` into ``out/train`` and ``out/val``.
+
+    Beside them ``out/data.yaml`` trains on them: ``mcvd fit --config out/data.yaml``.
+
+    Returns:
+        What was done, in one line.
+    """
+    data.setup("pack")
+    out, spec = Path(out), data.spec
+    rate = spec.frame_rate_hz or data.frame_rate_hz or NOMINAL_RATE_HZ
+    shards = ShardSpec(spec.size, spec.channels, rate, by_time=spec.frame_rate_hz is not None)
+    sides = {"train": data.train_clips.videos, "val": data.val_clips.videos}
+    done = [write_shards(videos, out / side, shards, num_workers) for side, videos in sides.items()]
+    name = f"{ShardedVideos.__module__}.{ShardedVideos.__name__}"
+    recipe = {side: {"class_path": name, "init_args": {"root": str(out / side)}} for side in sides}
+    if any(done):
+        with whole(out / "data.yaml") as beside:
+            beside.write_text(yaml.safe_dump({"data": recipe | {"channels": spec.channels}}, sort_keys=False))
+    counts = ", ".join(f"{side}: {len(ShardedVideos(str(out / side)))} videos" for side in sides)
+    return f"{out}: {counts}" + ("" if any(done) else "; there is nothing to do")
+
+
+def check_shards(root: str | Path) -> dict[str, Any]:
+    """The index of shards on a disk, after a look at whether every file has the size that it tells.
+
+    Raises:
+        VideoError: if one has not; says what to do.
+    """
+    root = Path(root)
+    index = json.loads((root / INDEX).read_text(encoding="utf-8"))
+    for chunk in index["chunks"]:
+        file = root / chunk["filename"]
+        found = file.stat().st_size if file.exists() else 0
+        if found != chunk["chunk_bytes"]:
+            raise VideoError(
+                f"{file}: damaged ({found} bytes, {chunk['chunk_bytes']} expected); "
+                f"delete its folder and {root / INDEX} and pack again"
+            )
+    return index
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Videos that are packed together.
+
+    Args:
+        name: its folder.
+        videos: their numbers.
+        plan: a digest of what is asked of it.
+    """
+
+    name: str
+    videos: range
+    plan: str
+
+    def is_done(self, out: Path) -> bool:
+        """Whether it is there, as asked for."""
+        record = out / self.name / PART
+        if not record.exists():
+            return False
+        if json.loads(record.read_text(encoding="utf-8"))["plan"] != self.plan:
+            raise ValueError(f"{out / self.name} holds other videos, or of another size or rate; name a new folder")
+        return True
+
+
+def _parts(videos: AbstractVideos, counts: NDArray[np.int64], spec: ShardSpec) -> Iterator[_Part]:
+    start, num_bytes = 0, 0
+    for stop in range(1, len(counts) + 1):
+        num_bytes += int(counts[stop - 1]) * spec.frame_bytes
+        if num_bytes < PART_BYTES and stop < len(counts):
+            continue
+        chosen = range(start, stop)
+        asked = [repr(spec), [[videos.name(index), int(counts[index])] for index in chosen]]
+        plan = blake2b(json.dumps(asked).encode(), digest_size=20).hexdigest()
+        yield _Part(f"{start:08}", chosen, plan)
+        start, num_bytes = stop, 0
+
+
+class _Records(Dataset):
+    """The records of some videos in their order: frames, uint8 (T, C, H, W), or why they cannot be had."""
+
+    def __init__(self, videos: AbstractVideos, counts: NDArray[np.int64], spec: ShardSpec, chosen: list[int]) -> None:
+        self.videos, self.spec = videos, spec
+        num_records = -(-counts[chosen] // spec.frames_per_record)
+        self.video = np.repeat(np.array(chosen, np.int64), num_records)
+        self.number = np.arange(len(self.video)) - np.repeat(np.cumsum(num_records) - num_records, num_records)
+
+    def __len__(self) -> int:
+        return len(self.video)
+
+    def __getitem__(self, place: int) -> Tensor | str:
+        index, first = int(self.video[place]), int(self.number[place]) * self.spec.frames_per_record
+        frames = self.spec.frames(self.videos.times_seconds(index))[first : first + self.spec.frames_per_record]
+        try:
+            video = self.videos.read(index, frames.tolist(), self.spec.size)
+        except (VideoError, OSError) as fault:
+            return str(fault)
+        return with_channels(crop(video, self.spec.size), self.spec.channels).contiguous()
+
+
+def _write_part(
+    folder: Path,
+    part: _Part,
+    videos: AbstractVideos,
+    counts: NDArray[np.int64],
+    spec: ShardSpec,
+    decoded: Iterator[Tensor | str],
+) -> None:
+    from litdata.streaming.writer import BinaryWriter
+
+    litdata = import_litdata()
+    names, lengths, number = [], [], 0
+    sweep(folder)
+    with whole(folder) as beside:
+        beside.mkdir()
+        writer = BinaryWriter(
+            str(beside), chunk_bytes=CHUNK_BYTES, item_loader=litdata.TemporalArrayLoader([[FRAMES, CHECKS]])
+        )
+        for index in part.videos:
+            length, fault = 0, ""
+            for _ in range(-(-int(counts[index]) // spec.frames_per_record)):
+                frames = next(decoded)
+                if fault or isinstance(frames, str):
+                    fault = fault or str(frames)
+                    continue
+                pixels = frames.numpy()
+                writer[number] = {FRAMES: pixels, CHECKS: np.array([zlib.crc32(frame) for frame in pixels], np.uint32)}
+                number, length = number + 1, length + len(pixels)
+            if fault:
+                kept = f"its first {length} frames are packed" if length else "left out"
+                warnings.warn(f"{videos.name(index)}: {kept} ({fault})", stacklevel=3)
+            if length:
+                names.append(videos.name(index))
+                lengths.append(length)
+        if number:
+            writer.done()
+            writer.merge()
+        record = {"plan": part.plan, "names": names, "lengths": lengths}
+        (beside / PART).write_text(json.dumps(record, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _write_index(out: Path, parts: list[_Part], spec: ShardSpec) -> None:
+    """One index for all parts, in LitData's form: a store holds them as one data set."""
+    names: list[str] = []
+    lengths: list[int] = []
+    index: dict[str, Any] = {"chunks": []}
+    for part in parts:
+        record = json.loads((out / part.name / PART).read_text(encoding="utf-8"))
+        names += record["names"]
+        lengths += record["lengths"]
+        if record["names"]:
+            found = json.loads((out / part.name / INDEX).read_text(encoding="utf-8"))
+            index["config"] = found["config"]
+            index["updated_at"] = found["updated_at"]
+            index["chunks"] += [chunk | {"filename": f"{part.name}/{chunk['filename']}"} for chunk in found["chunks"]]
+    if not names:
+        raise ValueError(f"{out}: no video could be packed")
+    index["config"][OURS] = {
+        "names": names,
+        "lengths": lengths,
+        "shape": [spec.channels, *spec.size],
+        "frame_rate_hz": spec.frame_rate_hz,
+        "frames_per_record": spec.frames_per_record,
+        "plans": [part.plan for part in parts],
+    }
+    with whole(out / INDEX) as beside:
+        beside.write_text(json.dumps(index, ensure_ascii=False) + "\n", encoding="utf-8")

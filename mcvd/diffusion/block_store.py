@@ -1,0 +1,64 @@
+"""Blocks of a rollout that are done, on disk, so that one that was stopped goes on from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mcvd.frames import FrameBlock, model_from_pixels, pixels_from_model
+from mcvd.runtime.atomic import whole
+
+
+class KeptBlocks:
+    """Finished blocks of a rollout, a file each; a rollout with the same settings takes them instead of making them.
+
+    Frames that blocks to come may look at are kept exactly, older ones as pixels; so what goes on is bit for bit what
+    would have gone on, and 10,000 frames take the room of their pixels.
+
+    Args:
+        folder: theirs.
+        block: of the model.
+    """
+
+    def __init__(self, folder: Path, block: FrameBlock):
+        self._folder = folder
+        reach = 1 + (block.current + max(block.past, block.future)) // block.current  # blocks a new one may see
+        self._num_exact = 2 * (reach + 1)  # forward and backward ones alternate in a long gap
+
+    def load(self, part: int, number: int, shape: Sequence[int]) -> Tensor | None:
+        """The frames of a block, float in the model's range; None if they are not there, or not whole."""
+        try:
+            stored = np.load(self._path(part, number), mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+        if stored.shape != tuple(shape) or stored.dtype not in (np.uint8, np.float32, np.float64):
+            return None
+        frames = torch.from_numpy(np.array(stored))
+        return model_from_pixels(frames) if frames.dtype == torch.uint8 else frames
+
+    def save(self, part: int, number: int, frames: Tensor) -> None:
+        """Keep a block that was made.
+
+        Args:
+            part: of the batch, from 0.
+            number: of the block, from 0.
+            frames: float (B, N, C, H, W), whatever the range.
+        """
+        self._write(part, number, frames.detach().cpu())
+        old = number - self._num_exact
+        if old >= 0 and (seen := self.load(part, old, frames.shape)) is not None:
+            self._write(part, old, pixels_from_model(seen))
+
+    def _write(self, part: int, number: int, frames: Tensor) -> None:
+        content = BytesIO()  # written to a file, NumPy would not say why it cannot
+        np.save(content, frames.contiguous().numpy(), allow_pickle=False)
+        with whole(self._path(part, number)) as beside:
+            beside.write_bytes(content.getvalue())
+
+    def _path(self, part: int, number: int) -> Path:
+        return self._folder / f"block-{number:06d}-{part}.npy"

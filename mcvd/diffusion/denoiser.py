@@ -1,0 +1,258 @@
+"""The denoiser: a network, a noise schedule, and the only place that knows what the network predicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from mcvd.frames import Condition
+from mcvd.nets.compiled import CompiledNet
+from mcvd.nets.cuda_graph import GraphedNet
+from mcvd.nets.modulation import Steering
+from mcvd.noise import (
+    AbstractNoiseSchedule,
+    Coefficients,
+    clean_from_noise,
+    clean_from_velocity,
+    label_from_time,
+    noise_from_clean,
+    noisy_from_clean,
+    velocity_from_clean,
+)
+from mcvd.samplers.base import Denoise
+
+Prediction = Literal["eps", "x0", "v", "edm"]
+Dropped = Literal["both", "past", "future"]
+
+SIGMA_DATA = 0.5  # typical standard deviation of video in [-1, 1] (EDM, table 1)
+
+
+class Denoiser(nn.Module):
+    """A network that estimates the clean current frames from noisy ones, given the frames around them.
+
+    Args:
+        net: called as ``net(noisy, label, prepared)`` with
+            ``prepared = net.prepare(context, keep, hold, claim_past_visible)``; see `mcvd.nets.UNet`.
+        schedule: how much noise there is at each time.
+        predicts: what the network's output means: the noise, the clean frames, the velocity (Salimans and Ho 2022), or
+            "edm": what is missing from the noisy frames themselves, scaled to unit size at every noise level
+            (Karras et al. 2022, section 5).
+        distance: of the loss: half the squared difference, or the absolute one, summed over all pixels.
+        min_snr: weigh times as if the clean frames were predicted with the signal-to-noise ratio, but at most this,
+            as weight (min-SNR, Hang et al. 2023, arXiv 2303.09556, who advise 5); None weighs all outputs equally.
+
+    The state and all conversions keep the dtype of the noisy frames; only the network runs under autocast.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        schedule: AbstractNoiseSchedule,
+        predicts: Prediction = "eps",
+        distance: Literal["squared", "absolute"] = "squared",
+        min_snr: float | None = None,
+    ):
+        super().__init__()
+        if predicts not in ("eps", "x0", "v", "edm"):
+            raise ValueError(f"predicts must be 'eps', 'x0', 'v' or 'edm', got {predicts!r}")
+        if distance not in ("squared", "absolute"):
+            raise ValueError(f"distance must be 'squared' or 'absolute', got {distance!r}")
+        with torch.device("cpu"):  # a model may be made on the meta device, which has no numbers
+            signal_at_end = schedule(torch.ones(1, dtype=torch.float64)).alpha.item()
+        if predicts == "eps" and signal_at_end == 0:
+            raise ValueError(
+                "at t = 1 this schedule leaves no signal, so noise says nothing there: use 'v', 'x0' or 'edm'"
+            )
+        if min_snr is not None and (min_snr <= 0 or distance != "squared"):
+            raise ValueError(f"min_snr weighs squared distances and must be above 0, got {min_snr} for {distance!r}")
+        self.net = net
+        self.schedule = schedule
+        self.predicts = predicts
+        self.distance = distance
+        self.min_snr = min_snr
+        self._compiled: dict[str, CompiledNet] = {}
+        self._quick: CompiledNet | GraphedNet | None = None  # what stands in for the network at present
+
+    @contextmanager
+    def compiled(self, wanted: bool, mode: str = "default") -> Iterator[None]:
+        """Inside the ``with`` the network is called through `torch.compile`, if wanted; once compiled it stays so.
+
+        Args:
+            wanted: or not: then it is called as it is.
+            mode: of `torch.compile`; "reduce-overhead" uses CUDA graphs on a GPU.
+        """
+        before = self._quick
+        if wanted and mode not in self._compiled:
+            self._compiled[mode] = CompiledNet(self.net, mode=mode)
+        self._quick = self._compiled[mode] if wanted else None
+        try:
+            yield
+        finally:
+            self._quick = before
+
+    @contextmanager
+    def graphed(self, net: GraphedNet | None) -> Iterator[None]:
+        """Inside the ``with`` the network is called through ``net``, which replays it; None changes nothing."""
+        before = self._quick
+        self._quick = net or before
+        try:
+            yield
+        finally:
+            self._quick = before
+            if net is not None:
+                net.forget()
+
+    def loss(self, clean: Tensor, condition: Condition, t: Tensor, noise: Tensor) -> Tensor:
+        """Regression loss on the current frames, deterministic in its arguments (MCVD, eq. 3).
+
+        Args:
+            clean: float (B, N, C, H, W), the true current frames.
+            condition: the frames around them, masked as drawn.
+            t: float (B,), 0 is clean, 1 is noise.
+            noise: standard normal of clean's shape.
+
+        Returns:
+            float (B,), summed over frames, channels and pixels as published (not averaged).
+        """
+        at = self.schedule(t).like(clean)
+        noisy = noisy_from_clean(clean, noise, at)
+        difference = self._run(noisy, t, self._prepare(condition, hold=False)) - self._target(clean, noise, noisy, at)
+        each = 0.5 * difference.square() if self.distance == "squared" else difference.abs()
+        each = each.flatten(1).sum(1)
+        return each if self.min_snr is None else each * self._min_snr_weight(at).view(-1)
+
+    def predict_noise(self, noisy: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        """The noise that the network sees in noisy frames (B, N, C, H, W) at times t (B,)."""
+        output = self._run(noisy, t, self._prepare(condition, hold=False))
+        if self.predicts == "eps":
+            return output
+        at = self.schedule(t).like(noisy)
+        return noise_from_clean(noisy, self._clean(output, noisy, at), at)
+
+    def bind(
+        self,
+        condition: Condition,
+        guidance: float = 1.0,
+        guidance_drops: Dropped = "both",
+        claim_past_visible: bool = False,
+        steering: Steering | None = None,
+    ) -> Denoise:
+        """Fix the condition; everything that depends on it alone is computed here, once, not in every step.
+
+        Args:
+            condition: of B samples.
+            guidance: 1 uses the condition as it is; other weights w mix in the estimate with the context masked,
+                ``null + w * (conditional - null)``, both computed in one network call (Ho and Salimans 2022).
+            guidance_drops: which side of the context is masked for that: what guidance makes the result follow.
+            claim_past_visible: only to repeat published numbers: the published samplers tell a network with
+                ``past_embedding`` that its past is visible even where it is masked, unlike the published training.
+            steering: from `steering`, for the times at which the result is called; None takes any time.
+
+        Returns:
+            ``denoise(noisy, t)`` for noisy frames (B * K, N, C, H, W): K samples of each condition, adjacent
+            (``repeat_interleave`` order). The estimate is not clipped.
+
+        Example:
+            >>> import mcvd
+            >>> block = mcvd.FrameBlock(past=1, current=2)
+            >>> net = mcvd.nets.UNet(block, channels=1, width=8, multipliers=(1, 2), attention_levels=(1,))
+            >>> denoiser = Denoiser(net, mcvd.noise.LinearBeta())
+            >>> past = torch.zeros(1, 1, 1, 16, 16)
+            >>> denoise = denoiser.bind(mcvd.Condition.visible(past, past[:, :0]))
+            >>> denoise(torch.randn(3, 2, 1, 16, 16), torch.full((3,), 0.5)).shape
+            torch.Size([3, 2, 1, 16, 16])
+        """
+        if guidance == 1:
+            prepared = self._prepare(condition, True, claim_past_visible, steering)
+            return lambda noisy, t: self._clean(self._run(noisy, t, prepared), noisy, self.schedule(t).like(noisy))
+
+        null = condition.null(past=guidance_drops != "future", future=guidance_drops != "past")
+        prepared = self._prepare(condition.followed_by(null), True, claim_past_visible, steering)
+
+        def denoise(noisy: Tensor, t: Tensor) -> Tensor:
+            twice = t[:1].expand(2 * len(t)) if t.stride(0) == 0 else torch.cat([t, t])
+            output = self._run(torch.cat([noisy, noisy]), twice, prepared)
+            at = self.schedule(t).like(noisy)
+            conditional, null = (self._clean(half, noisy, at) for half in output.chunk(2))
+            return null + guidance * (conditional - null)
+
+        return denoise
+
+    def steering(self, times: Tensor) -> Steering | None:
+        """What the network's norms are told at these times, computed once for all calls of what `bind` makes of it.
+
+        Args:
+            times: float (T,), as the calls will give them, in any order; another one is taken for the nearest.
+
+        Returns:
+            For `bind`; None if the network is somebody's own and does without.
+        """
+        if not hasattr(self.net, "steering"):
+            return None
+        return self.net.steering(label_from_time(times, self.schedule.num_steps))  # type: ignore[operator]
+
+    def _prepare(
+        self, condition: Condition, hold: bool, claim_past_visible: bool = False, steering: Steering | None = None
+    ):
+        known = {} if steering is None else {"steering": steering}
+        return self.net.prepare(  # type: ignore[operator]
+            condition.frames, condition.keep, hold, claim_past_visible, condition.noise_level, **known
+        )
+
+    def _run(self, noisy: Tensor, t: Tensor, prepared) -> Tensor:
+        # One time for all (a sampler's, expanded) becomes one label for all, which the network embeds once.
+        label = label_from_time(t[:1] if t.stride(0) == 0 else t, self.schedule.num_steps).expand(len(t))
+        if self.predicts == "edm":
+            seen = noisy / _size(self.schedule(t).like(noisy), SIGMA_DATA)
+        elif not self.schedule.preserves_variance:
+            seen = noisy / _size(self.schedule(t).like(noisy), 1.0)
+        else:
+            seen = noisy
+        run = self.net if self._quick is None else self._quick
+        return run(seen, label, prepared).to(noisy.dtype)
+
+    def _target(self, clean: Tensor, noise: Tensor, noisy: Tensor, at: Coefficients) -> Tensor:
+        if self.predicts == "eps":
+            return noise
+        if self.predicts == "v":
+            return velocity_from_clean(clean, noise, at)
+        if self.predicts == "edm":
+            skip, out = _edm_coefficients(at)
+            return (clean - skip * noisy) / out
+        return clean
+
+    def _min_snr_weight(self, at: Coefficients) -> Tensor:
+        """Weight of the squared error of the output: that of the clean frames, times how far they follow it."""
+        of_clean = (at.alpha / at.sigma).square().clamp(max=self.min_snr)
+        follows = {
+            "eps": at.sigma / at.alpha,
+            "x0": torch.ones_like(at.sigma),
+            "v": at.sigma / (at.alpha**2 + at.sigma**2),
+            "edm": _edm_coefficients(at)[1],
+        }
+        return of_clean * follows[self.predicts].square()
+
+    def _clean(self, output: Tensor, noisy: Tensor, at: Coefficients) -> Tensor:
+        if self.predicts == "eps":
+            return clean_from_noise(noisy, output, at)
+        if self.predicts == "v":
+            return clean_from_velocity(noisy, output, at)
+        if self.predicts == "edm":
+            skip, out = _edm_coefficients(at)
+            return skip * noisy + out * output
+        return output
+
+
+def _size(at: Coefficients, sigma_data: float) -> Tensor:
+    """Standard deviation of noisy frames whose clean ones have this one."""
+    return ((at.alpha * sigma_data) ** 2 + at.sigma**2).sqrt()
+
+
+def _edm_coefficients(at: Coefficients) -> tuple[Tensor, Tensor]:
+    """(c_skip, c_out) of EDM, table 1, for ``noisy = alpha * clean + sigma * noise``: finite also where alpha is 0."""
+    size = _size(at, SIGMA_DATA)
+    return at.alpha * (SIGMA_DATA / size) ** 2, at.sigma * SIGMA_DATA / size

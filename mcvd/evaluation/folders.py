@@ -1,0 +1,201 @@
+"""The distance between two folders of videos, with the conditions that such a number means nothing without."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from mcvd.data.clips.spec import ClipSpec, find_slots
+from mcvd.data.sources.folder import VideoFolder
+from mcvd.metrics.fvd import FrechetVideoDistance, frechet_interval
+from mcvd.metrics.i3d import INPUT_SIZE, random_i3d
+from mcvd.metrics.i3d_weights import KINETICS, cached_i3d, identify, load_i3d, load_kinetics_i3d
+from mcvd.metrics.kernel import kernel_distance
+from mcvd.metrics.preprocessing import Preprocessing, check_preprocessing
+from mcvd.video.open import open_video
+from mcvd.video.read import read_frames
+from mcvd.video.timing import average_rate
+
+
+def folder_distance(
+    real: str | Path,
+    fake: str | Path,
+    *,
+    num_frames: int = 16,
+    size: int | None = None,
+    frame_rate_hz: float | None = None,
+    every_clip: bool = False,
+    preprocessing: Preprocessing = "mcvd",
+    weights: str | Path | None = None,
+    trust_weights: bool = False,
+    random_seed: int | None = None,
+    kinetics_i3d: str | Path | None = None,
+    device: str | torch.device = "cpu",
+    cache: str | Path | None = None,
+) -> dict[str, Any]:
+    """How far the videos below two folders are apart: FVD, with all that it depends on.
+
+    Args:
+        real: folder of true videos.
+        fake: folder of made ones.
+        num_frames: length of the clips that are compared.
+        size: frames are first scaled and cropped to a square of this side, as data sets are prepared; needed where the
+            two folders differ in size. None: as they are.
+        frame_rate_hz: read by time at this rate; None takes the frames as they come.
+        every_clip: compare all clips of each video that lie side by side; otherwise its first one alone.
+        preprocessing: from there to what the network sees, see `mcvd.metrics.preprocessing.prepare`.
+        weights: file of I3D weights; None: of the cache, fetched at first use. See `load_i3d`.
+        trust_weights: take ``weights`` of unknown checksum too; the result is then not called FVD.
+        random_seed: take an I3D with random weights of this seed, without any file; the result is not called FVD.
+        kinetics_i3d: take the I3D of the original Kinetics release in this file, which is another network than that of
+            FVD; the result is not called FVD.
+        device: where the network runs.
+        cache: folder of fetched weights.
+
+    Returns:
+        For JSON: ``name`` ("FVD" only with known weights), ``value``, ``interval_95`` (see `frechet_interval`),
+        ``kernel_distance`` (KVD, with known weights), and the conditions.
+
+    Raises:
+        FileNotFoundError: a folder, or the weights; says what to fetch and where to put it.
+        ValueError: too few videos, different sizes, or videos that cannot be read.
+
+    Example:
+        >>> folder_distance("test", "made", size=128)["value"]  # doctest: +SKIP
+        231.4
+    """
+    check_preprocessing(preprocessing)
+    if sum(choice is not None for choice in (weights, random_seed, kinetics_i3d)) > 1:
+        raise ValueError("one network at a time: --weights, --random-i3d or --kinetics-i3d, not two of them")
+    name, origin, network = _network(weights, trust_weights, random_seed, kinetics_i3d, cache)
+    sides = [_Clips(folder, num_frames, size, frame_rate_hz, every_clip) for folder in (real, fake)]
+    _check(sides)
+    metric = FrechetVideoDistance(network, preprocessing, INPUT_SIZE).to(device)
+    for clips, is_real in zip(sides, (True, False), strict=True):
+        # disable=None: no bar where the output is not a terminal.
+        for number in tqdm(range(len(clips)), f"I3D of {clips.folder}", disable=None):
+            metric.update(clips.read(number)[None], real=is_real)
+    value = metric.compute().item()
+    features = metric.features()
+    rates = [clips.mean_rate_hz() for clips in sides]
+    if frame_rate_hz is None and max(rates) > 1.1 * min(rates):
+        found = f"the files of {real} have {rates[0]:.4g} frames a second, those of {fake} {rates[1]:.4g}"
+        warnings.warn(f"{found}: to compare motion name one rate for both (--rate)", stacklevel=2)
+    return {
+        "name": name,
+        "value": value,
+        "interval_95": list(frechet_interval(*features)),
+        "kernel_distance": kernel_distance(*features).item(),
+        "weights": origin,
+        "num_real": len(sides[0]),
+        "num_fake": len(sides[1]),
+        "num_frames": num_frames,
+        "clips": "all that lie side by side" if every_clip else "the first of each video",
+        "frame_rate_hz": frame_rate_hz,
+        "rates_of_files_hz": rates,
+        "sizes": [clips.sizes for clips in sides],
+        "preprocessing": f"{preprocessing}, {INPUT_SIZE}x{INPUT_SIZE}",
+    }
+
+
+def format_distance(result: dict[str, Any]) -> str:
+    """A result of `folder_distance` as text: the number in the first line, its conditions below."""
+    low, high = result["interval_95"]
+    kernel = "KVD" if result["name"] == "FVD" else "kernel distance"
+    if result["frame_rate_hz"] is None:
+        rates = " and ".join(f"{rate:.4g}" for rate in result["rates_of_files_hz"])
+        rate = f"as they come ({rates} Hz)"
+    else:
+        rate = f"at {result['frame_rate_hz']:g} Hz"
+    sizes = " and ".join(", ".join(sizes) for sizes in result["sizes"])
+    return (
+        f"{result['name']} {result['value']:.3f}\n"
+        f"  95% interval {low:.3f} to {high:.3f}; {kernel} {result['kernel_distance']:.5g}\n"
+        f"  {result['num_real']} real and {result['num_fake']} made clips ({result['clips']}) "
+        f"of {result['num_frames']} frames {rate}\n"
+        f"  frames of {sizes}; preprocessing {result['preprocessing']}; weights {result['weights']}"
+    )
+
+
+class _Clips:
+    """Clips of one length of all videos below a folder."""
+
+    def __init__(
+        self, folder: str | Path, num_frames: int, size: int | None, frame_rate_hz: float | None, every_clip: bool
+    ) -> None:
+        self.folder = folder
+        self._videos = VideoFolder(folder)
+        self._size = size
+        self._spec = ClipSpec(num_frames, size=(1, 1), frame_rate_hz=frame_rate_hz)
+        slots = find_slots(self._videos, self._spec)
+        starts = slots.even if every_clip else np.zeros_like(slots.even)
+        self._clips = sorted(set(zip(slots.video.tolist(), starts.tolist(), strict=True)))
+        self._sizes: set[tuple[int, int]] = set()
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def read(self, number: int) -> Tensor:
+        """uint8 (T, 3, H, W)."""
+        video, start = self._clips[number]
+        frames = self._spec.frames(self._videos.times_seconds(video), start)
+        with open_video(self._videos.paths[video]) as reader:
+            clip = read_frames(reader, frames, self._size, channels=3)
+        self._sizes.add((clip.shape[-2], clip.shape[-1]))
+        if self._size is None and len(self._sizes) > 1:
+            sizes = " and ".join(self.sizes)
+            raise ValueError(f"{self.folder} has videos of {sizes} pixels: say at which size to compare them (--size)")
+        return clip
+
+    @property
+    def sizes(self) -> list[str]:
+        """Height x width of what was read."""
+        return [f"{height}x{width}" for height, width in sorted(self._sizes)]
+
+    def mean_rate_hz(self) -> float:
+        """Of the files, averaged."""
+        videos = {video for video, _ in self._clips}
+        return float(np.mean([average_rate(self._videos.times_seconds(video), None) for video in videos]))
+
+
+def _check(sides: list[_Clips]) -> None:
+    """Refuse, before any work, too few clips and different sizes."""
+    for clips in sides:
+        if len(clips) < 2:
+            raise ValueError(
+                f"a distance needs 2 or more clips of each side, {clips.folder} gives {len(clips)}: take more videos, "
+                "or all clips of each (--every-clip)"
+            )
+        clips.read(0)
+    real, fake = sides
+    if real.sizes != fake.sizes:
+        raise ValueError(
+            f"the videos of {real.folder} have {real.sizes[0]} pixels, those of {fake.folder} {fake.sizes[0]}: "
+            "say at which size to compare them (--size)"
+        )
+
+
+def _network(
+    weights: str | Path | None,
+    trust: bool,
+    random_seed: int | None,
+    kinetics_i3d: str | Path | None,
+    cache: str | Path | None,
+) -> tuple[str, str, nn.Module]:
+    """What the distance is called, where its weights are from, and the network."""
+    if kinetics_i3d is not None:
+        return "kinetics_i3d_distance", f"{KINETICS.what}, {KINETICS.digest}", load_kinetics_i3d(kinetics_i3d)
+    if random_seed is not None:
+        return "random_i3d_distance", f"random, seed {random_seed}", random_i3d(random_seed)
+    path = cached_i3d(cache) if weights is None else Path(weights)
+    network = load_i3d(path, trust=trust)
+    known = identify(path)
+    if known is None:
+        return "unverified_i3d_distance", f"{path}, of unknown checksum", network
+    return "FVD", f"{known.name}, {known.what}, {known.digest}", network

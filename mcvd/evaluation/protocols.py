@@ -1,0 +1,173 @@
+"""Protocols: everything besides the model that a score depends on, under a name that can be cited."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+
+from mcvd.data.clips.dataset import ClipDataset
+from mcvd.data.clips.sampling import Draw
+from mcvd.data.clips.spec import Slots
+from mcvd.data.datamodule import VideoData
+from mcvd.metrics.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a model is scored.
+
+    Args:
+        name: as it is cited; changing anything below needs another name.
+        data: the data set and its test split, in words.
+        task: "predict", "interpolate", or "generate", where nothing is given and distances alone are told.
+        size: (height, width) in pixels; None takes the model's.
+        past, num_frames, future: frames given before, made, and given after; None takes the model's.
+        num_clips: clips of the split.
+        num_samples: K videos made for each clip.
+        starts: "even" as in validation, or "random": start frames drawn from ``seed`` and the number of the clip.
+        seed: of the start frames.
+        aggregation: how K scores become one; each metric chooses its own best.
+        distance: what enters the Frechet distance.
+        preprocessing: of the frames that enter it.
+        frame_metrics: whose definitions PSNR, SSIM and LPIPS have: those of torchmetrics, or "mcvd-2022", those of the
+            published evaluation (`mcvd.metrics.published`).
+        binary_ssim: of the published SSIM: each pixel becomes 0 or 1 first.
+        in_one_block: the model must make all frames at once.
+
+    Example:
+        >>> find_protocol("mcvd-2022/kth-10-30").num_frames
+        30
+    """
+
+    name: str
+    data: str
+    task: Literal["predict", "interpolate", "generate"]
+    size: tuple[int, int] | None
+    past: int | None
+    num_frames: int | None
+    future: int | None = 0
+    num_clips: int = 256
+    num_samples: int = 10
+    starts: Literal["even", "random"] = "random"
+    seed: int = 0
+    aggregation: str = "best of K for each clip and metric, mean over clips; PSNR of the error averaged over frames"
+    distance: str = (
+        "real: given and true frames, once a clip; fake: given and made frames, of all K samples together, and of each "
+        "of the K alone, averaged; 10 frames or more, rounded to 8 bits"
+    )
+    preprocessing: Preprocessing = "mcvd"
+    frame_metrics: Literal["torchmetrics", "mcvd-2022"] = "torchmetrics"
+    binary_ssim: bool = False
+    in_one_block: bool = False
+
+    def describe(self) -> dict[str, Any]:
+        """All of it, as JSON holds it."""
+        return asdict(self) | {"size": list(self.size) if self.size else None}
+
+    def clips(self, data: VideoData) -> ClipDataset:
+        """The clips of the protocol in a data module whose ``num_frames`` fit it.
+
+        Args:
+            data: its validation videos are the split.
+        """
+        data.setup("validate")
+        found = data.val_clips
+        if self.starts == "even":
+            return found
+        return ClipDataset(found.videos, found.spec, SeededDraws(found.draws.slots, self.num_clips, self.seed))
+
+
+@dataclass(frozen=True)
+class SeededDraws:
+    """Clips of evenly chosen videos at random starts that depend on the seed and the number of the clip alone.
+
+    Args:
+        slots: where clips lie.
+        num_clips: how many; videos are taken more than once where there are fewer.
+        seed: of the starts.
+
+    ``attempt`` counts the replacements of a clip that could not be read.
+    """
+
+    slots: Slots
+    num_clips: int
+    seed: int = 0
+
+    def __len__(self) -> int:
+        return self.num_clips
+
+    def __call__(self, draw: int, attempt: int = 0) -> Draw:
+        """The clip of a draw."""
+        videos = np.unique(self.slots.video)
+        place = round(draw * (len(videos) - 1) / max(1, self.num_clips - 1))
+        video = videos[(place + attempt) % len(videos)]
+        own = self.slots.video == video
+        random = np.random.Generator(np.random.Philox(np.random.SeedSequence(self.seed, spawn_key=(draw, attempt))))
+        return Draw(int(video), int(random.integers(self.slots.first[own].min(), self.slots.stop[own].max())))
+
+
+def find_protocol(name: str) -> Protocol:
+    """The protocol of a name.
+
+    Raises:
+        ValueError: there is none of this name; the message lists them.
+    """
+    if name not in PROTOCOLS:
+        raise ValueError(f"--protocol {name}: there is none of this name; there are {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]
+
+
+_NO_TRUTH = "distances alone: no frame has a truth"
+
+
+def _published() -> list[Protocol]:
+    """The test settings of Voleti et al. 2022 and their code; clips are fixed here, where theirs are not seeded."""
+    kinds = {
+        "smmnist": ("Stochastic Moving MNIST, test", (64, 64)),
+        "kth": ("KTH actions, persons 21-25", (64, 64)),
+        "bair": ("BAIR robot pushing, test", (64, 64)),
+        "cityscapes": ("Cityscapes sequences, test", (128, 128)),
+        "ucf101": ("UCF-101, test of split 3, every 10th video", (64, 64)),
+    }
+    predicted = {
+        "smmnist": [(5, 10)],
+        "kth": [(10, 30)],
+        "bair": [(1, 15), (2, 14), (2, 28)],
+        "cityscapes": [(2, 28)],
+        "ucf101": [(4, 16)],
+    }
+    interpolated = {
+        "smmnist": [(5, 5, 5), (5, 10, 5)],
+        "kth": [(5, 5, 5), (10, 10, 5)],
+        "bair": [(1, 5, 2), (2, 5, 2)],
+    }
+    # As many frames as prediction gives and makes together.
+    generated = {"smmnist": [15], "kth": [40], "bair": [16, 30], "cityscapes": [30], "ucf101": [20]}
+    made = []
+    for kind, (data, size) in kinds.items():
+        published = partial(Protocol, frame_metrics="mcvd-2022", binary_ssim=kind == "smmnist")
+        for past, num_frames in predicted[kind]:
+            name = f"mcvd-2022/{kind}-{past}-{num_frames}"
+            made.append(published(name, data, "predict", size, past, num_frames))
+        for past, num_frames, future in interpolated.get(kind, []):
+            name = f"mcvd-2022/{kind}-interpolate-{past}-{num_frames}-{future}"
+            made.append(published(name, data, "interpolate", size, past, num_frames, future, in_one_block=True))
+        for num_frames in generated[kind]:
+            name = f"mcvd-2022/{kind}-generate-{num_frames}"
+            made.append(Protocol(name, data, "generate", size, 0, num_frames, aggregation=_NO_TRUTH))
+    return made
+
+
+_OWN = "mcvd's own, validation split of the data"
+PROTOCOLS = {
+    protocol.name: protocol
+    for protocol in [
+        *_published(),
+        Protocol("mcvd/predict-v1", _OWN, "predict", None, None, None, None, 64, starts="even"),
+        Protocol("mcvd/interpolate-v1", _OWN, "interpolate", None, None, None, None, 64, starts="even"),
+        Protocol("mcvd/generate-v1", _OWN, "generate", None, 0, 16, 0, 64, starts="even", aggregation=_NO_TRUTH),
+    ]
+}

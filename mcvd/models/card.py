@@ -1,0 +1,150 @@
+"""The README of an exported model: what it is, what it can do, what it was trained on, how it scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from mcvd.evaluation.wording import describe_conditions, row_title
+from mcvd.models.facts import model_facts
+from mcvd.models.files import CARD
+
+if TYPE_CHECKING:
+    from mcvd.models.mcvd import MCVD
+
+_TASKS = {
+    "predict": "predict what comes next",
+    "backward": "tell what came before",
+    "interpolate": "fill a gap",
+    "generate": "invent from nothing",
+}
+
+
+class About(TypedDict, total=False):
+    """What a model cannot know of itself.
+
+    Args:
+        data: what it was trained on, in Markdown.
+        license: of the weights, by its identifier on the Hub, such as "mit" or "cc-by-4.0".
+        scores: cards that `mcvd evaluate` wrote, each as its file or as what the file holds.
+    """
+
+    data: str
+    license: str
+    scores: Sequence[dict[str, Any] | str | Path]
+
+
+def model_card(model: MCVD, name: str, about: About) -> str:
+    """Write down what is known of a model, as Markdown with the Hub's metadata at its head.
+
+    Args:
+        model: of any kind.
+        name: under which it is loaded: of its folder, or ``owner/name`` on the Hub.
+        about: what it does not know itself; what is not told is said to be unknown.
+
+    Raises:
+        ValueError: one of the scores is no card of `mcvd evaluate`.
+    """
+    from huggingface_hub import ModelCardData
+
+    facts = model_facts(model)
+    block, (height, width) = facts["block"], facts["size"]
+    rate = f" at {facts['frame_rate_hz']:g} Hz" if facts["frame_rate_hz"] else ""
+    tags = ["video-prediction", "video-interpolation", "video-generation", "diffusion", "mcvd"]
+    data = ModelCardData(library_name="mcvd", pipeline_tag="video-to-video", license=about.get("license"), tags=tags)
+    lines = [
+        "---",
+        data.to_yaml().strip(),
+        "---",
+        f"# {name}",
+        "",
+        f"A masked conditional video diffusion model of {facts['parameters'] / 1e6:.1f} M parameters for "
+        f"{'colour' if facts['channels'] == 3 else 'grey'} video of {width}x{height} pixels{rate}. "
+        f"It sees {block['past']} past and {block['future']} future frames and makes {block['current']} at once; "
+        "longer videos are made block by block.",
+        "",
+        "```python",
+        "import mcvd",
+        f'model = mcvd.load("{name}")',
+        *_use(facts),
+        "```",
+        "",
+        "## Tasks",
+        "",
+        "| task | can it? |",
+        "|---|---|",
+        *(f"| {words} | {facts['tasks'][task] or 'yes'} |" for task, words in _TASKS.items()),
+        "",
+        "## Network and diffusion",
+        "",
+        f"{facts['net']} with {facts['conditioning']}; predicts {facts['predicts']}; {facts['schedule']}; "
+        f"context noise up to {facts['context_noise']:g}.",
+        "",
+        "## Training data",
+        "",
+        about.get("data") or "Not told.",
+        "",
+        "## Scores",
+        "",
+    ]
+    for found in about.get("scores", ()):
+        lines += [*_scores(found), ""]
+    if not about.get("scores"):
+        lines += ["Not measured. `mcvd evaluate` does it, beside copying the last frame.", ""]
+    return "\n".join([*lines, "## Licence", "", about.get("license") or "Not told.", ""])
+
+
+def told_data(source: str | Path) -> str | None:
+    """What the card in an exported folder tells of the training data, or where the card is; None without one."""
+    card = Path(source) / CARD
+    if not card.is_file():
+        return None
+    _, _, after = card.read_text(encoding="utf-8").partition("\n## Training data\n")
+    return " ".join(after.partition("\n## ")[0].split()) or f"see {card}"
+
+
+def _use(facts: dict[str, Any]) -> list[str]:
+    if facts["tasks"]["predict"] is not None:
+        return ["made = model.generate(num_frames=20)"]
+    (height, width), rate = facts["size"], facts["frame_rate_hz"]
+    at_rate = f", frame_rate_hz={rate:g}" if rate else ""
+    grey = ", channels=1" if facts["channels"] == 1 else ""
+    return [
+        f'past = mcvd.read_video("clip.mp4", size=({height}, {width}){grey}{at_rate})',
+        "future = model.predict(past, num_frames=20)  # uint8 (1, 20, C, H, W)",
+    ]
+
+
+def _scores(source: dict[str, Any] | str | Path) -> list[str]:
+    """A card of `mcvd evaluate` as a table, every row of it, with the command that repeats it."""
+    try:
+        card = source if isinstance(source, dict) else json.loads(Path(source).read_text())
+        scores, protocol = card["scores"], card["protocol"]
+        lines = [
+            f"{scores['task']}: {describe_conditions(scores)}; data: {card['data']}"
+            + (f"; protocol {protocol['name']}" if protocol else "")
+            + ".",
+            "",
+        ]
+        if scores["metrics"]:
+            heads = " | ".join(f"{metric['title']} | 95% interval" for metric in scores["metrics"].values())
+            lines += [f"| | {heads} |", "|---" * (1 + 2 * len(scores["metrics"])) + "|"]
+        for name, row in scores["rows"].items():
+            cells = [_value(row, key, metric["digits"]) for key, metric in scores["metrics"].items()]
+            lines.append(f"| {row_title(name, scores)} | {' | '.join(cells)} |")
+        for row in card["distances"]:
+            if row["value"] is not None:
+                lines += ["", f"{row['name']}: {row['value']:.1f}"]
+        return [*lines, "", f"`{card['command']}`"]
+    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        where = "a dictionary" if isinstance(source, dict) else source
+        raise ValueError(f"{where} is no result of `mcvd evaluate`: {type(error).__name__} {error}") from error
+
+
+def _value(row: dict[str, Any], metric: str, digits: int) -> str:
+    """A value and its interval, as two cells."""
+    ends = row[f"{metric}_interval"]
+    interval = " to ".join(f"{end:.{digits}f}" for end in ends) if ends else ""
+    return f"{row[metric]:.{digits}f} | {interval}"

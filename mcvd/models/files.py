@@ -1,0 +1,100 @@
+"""Models on disk: exported folders and training checkpoints, read without executing anything in them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mcvd.runtime.atomic import whole
+
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+MAX_CONFIG_BYTES = 1 << 20
+LAST = "last.ckpt"  # in the folder of a training run
+TRAINING_ONLY = ("optimizer", "warmup_steps", "cooldown_steps", "seed")
+
+
+def write_folder(folder: str | Path, config: dict[str, Any], weights: dict[str, Tensor], card: str) -> None:
+    """Write config.json, model.safetensors and README.md into a new folder: it is there whole or not at all.
+
+    Raises:
+        FileExistsError: the folder holds something already.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} is not empty: choose another folder, nothing was written")
+    config = {key: value for key, value in config.items() if key not in TRAINING_ONLY}
+    with whole(folder) as part:
+        part.mkdir()
+        (part / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+        (part / CARD).write_text(card, encoding="utf-8")
+        try:
+            save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, part / WEIGHTS)
+        except SafetensorError as error:
+            raise OSError(f"cannot write the weights of {folder}: {error}; nothing is left of it") from error
+        shutil.copymode(part / CONFIG, part / WEIGHTS)  # safetensors keeps others from reading what it writes
+
+
+def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Config and weights of an exported folder."""
+    missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
+    if missing:
+        raise FileNotFoundError(f"{folder} is not an exported model: {' and '.join(missing)} missing")
+    try:
+        if (folder / CONFIG).stat().st_size > MAX_CONFIG_BYTES:
+            raise ValueError(f"{folder / CONFIG} has more than {MAX_CONFIG_BYTES} bytes: it is no configuration")
+        config = json.loads((folder / CONFIG).read_text())
+        weights = load_file(folder / WEIGHTS)
+    except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, RecursionError) as error:
+        raise ValueError(f"{folder} is damaged: {error}") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{folder / CONFIG} must hold a dictionary, got {type(config).__name__}")
+    return config, weights
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Config and averaged weights of a training checkpoint (``.ckpt``)."""
+    try:
+        refuse_compressed(path)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # torch raises a zoo of types for damaged and for hostile files
+        raise ValueError(
+            f"{path} is not a training checkpoint that can be read safely: {_first_line(error)}"
+        ) from error
+    if not isinstance(checkpoint, dict) or not {"config", "state_dict"} <= checkpoint.keys():
+        raise ValueError(
+            f"{path} is not a checkpoint of `mcvd fit` (for a published MCVD checkpoint use `mcvd convert`)"
+        )
+    config, weights = checkpoint["config"], checkpoint["state_dict"]
+    if not isinstance(config, dict) or not is_state_dict(weights):
+        raise ValueError(f"{path} is damaged: config and state_dict (of tensors) must be dictionaries")
+    return config, weights
+
+
+def refuse_compressed(path: Path) -> None:
+    """Raise ValueError for an archive with compressed members: torch writes none, and they unpack to any size."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise ValueError("its members are compressed, which PyTorch never does")
+
+
+def is_state_dict(value: Any) -> bool:
+    """Whether it is a dictionary of plain tensors by name."""
+    return isinstance(value, dict) and all(
+        isinstance(name, str) and isinstance(each, Tensor) and each.layout is torch.strided
+        for name, each in value.items()
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

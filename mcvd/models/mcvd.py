@@ -1,0 +1,358 @@
+"""The model that users hold: trained by Lightning, asked to predict, interpolate and generate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Unpack
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_, get_total_norm
+from torch.optim import Adam, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from mcvd.diffusion.denoiser import Denoiser, Prediction
+from mcvd.diffusion.engine import Generation
+from mcvd.diffusion.masking import Masking
+from mcvd.diffusion.options import SamplingOptions
+from mcvd.diffusion.plan import check_task
+from mcvd.frames import FrameBlock, model_from_pixels
+from mcvd.models.card import About, model_card
+from mcvd.models.files import write_folder
+from mcvd.nets import UNet
+from mcvd.noise import AbstractNoiseSchedule, LinearBeta
+from mcvd.runtime.fsdp import fetch, shard, whole_tensor
+from mcvd.runtime.rng import TrainingDraws, keyed_seed
+from mcvd.samplers.select import default_sampler
+
+
+class MCVD(LightningModule):
+    """Masked conditional video diffusion: one network that predicts, interpolates and generates video.
+
+    Args:
+        block: frames that the network sees at once, past | current | future.
+        net: makes the network from the block and the number of channels.
+        size: height and width of the frames.
+        channels: 3 for colour, 1 for grey.
+        schedule: noise over time.
+        predicts: what the network's output means: noise (eps), clean frames (x0), velocity (v) or edm; see `Denoiser`.
+        min_snr: weigh the loss by the signal-to-noise ratio, at most this; see `Denoiser`.
+        masking: how often past and future are hidden in training; it decides which tasks the model can do.
+        context_noise: in half of the training the context carries noise of a random level up to this standard
+            deviation (range of the frames: [-1, 1]), which the network is told; its conditioning needs ``tell_noise``.
+        optimizer: makes the optimiser from the parameters.
+        warmup_steps: the learning rate rises linearly from 0 over so many steps, then stays.
+        cooldown_steps: it falls linearly towards 0 over the last so many steps of the training.
+        frame_rate_hz: of the training clips; learned from the data when training starts.
+        seed: of the random draws of training.
+    """
+
+    def __init__(
+        self,
+        block: FrameBlock,
+        net: Callable[[FrameBlock, int], nn.Module] = UNet,
+        size: tuple[int, int] = (64, 64),
+        channels: int = 3,
+        schedule: AbstractNoiseSchedule = LinearBeta(),
+        predicts: Prediction = "eps",
+        min_snr: float | None = None,
+        masking: Masking = Masking(),
+        context_noise: float = 0.0,
+        optimizer: Callable[[Iterable], Optimizer] = lambda parameters: Adam(parameters, lr=2e-4, fused=True),
+        warmup_steps: int = 1000,
+        cooldown_steps: int = 0,
+        frame_rate_hz: float | None = None,
+        seed: int = 0,
+    ):
+        super().__init__()
+        self.block = block
+        self.size: tuple[int, int] = (size[0], size[1])
+        self.channels = channels
+        self.masking = masking
+        self.context_noise = context_noise
+        self.optimizer = optimizer
+        self.warmup_steps = warmup_steps
+        self.cooldown_steps = cooldown_steps
+        self.frame_rate_hz = frame_rate_hz
+        self.seed = seed
+        self.denoiser = Denoiser(net(block, channels), schedule, predicts, min_snr=min_snr)
+        self.denoiser.net.check_size(*self.size)  # type: ignore[operator]
+        if not 0 <= context_noise < 2:
+            raise ValueError(f"context_noise is a standard deviation in the range [-1, 1], got {context_noise}")
+        if context_noise and not self.denoiser.net.conditioning.tell_noise:  # type: ignore[union-attr]
+            raise ValueError("context_noise needs a network that is told of it: set tell_noise of its conditioning")
+        if masking.p_partial and self.denoiser.net.past_embedding is not None:
+            raise ValueError(
+                "past_embedding tells one bit of the past: masking.p_partial, which shows parts, must be 0"
+            )
+        self.config: dict[str, Any] | None = None  # how this model was built; see `mcvd.build`
+
+    # Training
+
+    def loss(self, batch: dict[str, Any]) -> Tensor:
+        """Loss of each clip of a batch, summed over pixels as published (see `Denoiser.loss`).
+
+        Args:
+            batch: ``video`` uint8 (B, T, C, H, W) and ``index``, the number of each clip in the whole training, from
+                which its masks, its time and its noise are drawn.
+
+        Returns:
+            float (B,).
+        """
+        past, current, future = self.block.split(model_from_pixels(batch["video"]))
+        condition_shape = (self.block.num_context, *current.shape[2:])
+        shapes = [current.shape[1:]] + ([condition_shape] if self.context_noise else [])
+        uniform, noise, *of_context = TrainingDraws(self.seed, current.device)(batch["index"], *shapes)
+        num_steps = self.denoiser.schedule.num_steps
+        t = ((uniform[:, 2] * num_steps).floor() + 1) / num_steps
+        condition = self.masking.condition(past, future, uniform[:, [0, 1, 3, 4]])
+        if of_context:
+            level = (2 * uniform[:, 5] - 1).clamp(min=0) * self.context_noise  # half of the clips stay clean
+            condition = condition.noised(level, of_context[0])
+        return self.denoiser.loss(current, condition, t, noise)
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """One step of Lightning's training loop."""
+        # Dropout draws from the global generators: named by the batch, it is the same in a resumed run.
+        torch.manual_seed(keyed_seed(self.seed, batch["index"][0]))
+        loss = self.loss(batch).mean()
+        self.log("train/loss", loss.detach() / batch["video"][0, : self.block.current].numel(), prog_bar=True)
+        return loss
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Log the norm of the gradients before clipping, and the learning rate, in steps that are logged."""
+        if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            norm = whole_tensor(get_total_norm([each.grad for each in self.parameters() if each.grad is not None]))
+            self.log_dict({"train/gradient_norm": norm, "train/learning_rate": optimizer.param_groups[0]["lr"]})
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip, also for a fused optimiser in bf16, which Lightning refuses though nothing is scaled there."""
+        if self.trainer.precision == "bf16-mixed" and gradient_clip_algorithm in (None, "norm"):
+            if gradient_clip_val:
+                clip_grad_norm_(self.parameters(), gradient_clip_val)
+        elif gradient_clip_val and self.trainer.precision == "16-mixed" and optimizer.defaults.get("fused"):
+            raise ValueError(
+                "16-mixed cannot clip the gradients of a fused optimiser: take --trainer.precision bf16-mixed, or give "
+                "model.optimizer the init_args {fused: false}"
+            )
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def on_validation_epoch_start(self) -> None:
+        """Weights that are shared out are fetched once, together: not all processes have equally many clips."""
+        fetch(self)
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """The loss on held-out clips, with the same draws each time."""
+        loss = self.loss(batch) / batch["video"][0, : self.block.current].numel()
+        self.log("val/loss", loss.mean(), prog_bar=True, sync_dist=True, batch_size=len(loss))
+
+    def configure_model(self) -> None:
+        """Under `mcvd.runtime.fsdp.SharesWeights`, share out the weights."""
+        if self.device_mesh is not None:
+            shard(self.denoiser, self.device_mesh["data_parallel"], "loss")
+
+    def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
+        """Optimiser, and the published warm-up: update n (from 0) has ``lr * min(n / warmup_steps, 1)``; see also
+        ``cooldown_steps``, which the published training has not."""
+        optimizer = self.optimizer(self.parameters())
+        last = self.trainer.estimated_stepping_batches if self.cooldown_steps else 0
+
+        def share(step: int) -> float:
+            rising = step / self.warmup_steps if self.warmup_steps else 1.0
+            falling = (last - step) / self.cooldown_steps if self.cooldown_steps else 1.0
+            return max(min(rising, falling, 1.0), 0.0)
+
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, share), "interval": "step"}}
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Move the video; the clip numbers stay here as a list, so that no step waits for the device."""
+        return {
+            "video": batch["video"].to(device, non_blocking=True),
+            "index": torch.as_tensor(batch["index"]).tolist(),
+        }
+
+    # The four tasks
+
+    def predict(
+        self, past: Tensor, num_frames: int, *, backward: bool = False, **options: Unpack[SamplingOptions]
+    ) -> Tensor:
+        """The frames that follow the given ones, or with ``backward`` those that came before.
+
+        Args:
+            past: uint8 (B, T, C, H, W) or (T, C, H, W), oldest first; the last ``block.past`` frames count (for
+                ``backward``: the frames that come after, of which the first ``block.future`` count).
+            num_frames: how many to make, any number.
+            backward: make what came before.
+            **options: num_samples, sampler, guidance, seed, batch_size and more; see `SamplingOptions`.
+
+        Returns:
+            uint8 (B, num_frames, C, H, W) on the CPU in time order, or (B, K, num_frames, C, H, W) for K > 1 samples;
+            float32 in [0, 1] with ``rounded=False``.
+
+        Raises:
+            ValueError: the frames do not fit the model, or it was not trained for this task.
+        """
+        before, after = (None, past) if backward else (past, None)
+        return _collect(self.stream(before, num_frames, future=after, **options), num_frames)
+
+    def interpolate(self, past: Tensor, future: Tensor, num_frames: int, **options: Unpack[SamplingOptions]) -> Tensor:
+        """The frames of a gap of any length between past and future; arguments and result as in `predict`."""
+        return _collect(self.stream(past, num_frames, future=future, **options), num_frames)
+
+    def generate(self, num_frames: int, *, num_samples: int = 1, **options: Unpack[SamplingOptions]) -> Tensor:  # type: ignore[misc]
+        """Videos from nothing, uint8 (num_samples, num_frames, C, H, W); options as in `predict`."""
+        nothing = torch.empty(num_samples, 0, self.channels, *self.size, dtype=torch.uint8)
+        return _collect(self.stream(nothing, num_frames, **options), num_frames)
+
+    def stream(
+        self, past: Tensor | None, num_frames: int, *, future: Tensor | None = None, **options: Unpack[SamplingOptions]
+    ) -> Iterator[tuple[int, Tensor]]:
+        """The same videos block by block as they are made, for any length in the memory of a few blocks.
+
+        Arguments as in `predict` and `interpolate`; with a future alone it goes backward.
+
+        Yields:
+            (start, frames): the place of the first of them among the ``num_frames`` made, and uint8
+            (B, n, C, H, W), or (B, K, n, C, H, W) for K > 1. Ascending forward, descending backward.
+        """
+        given = past if past is not None else future
+        if given is None:
+            raise ValueError("nothing was given: stream needs past or future frames (generate makes videos from none)")
+        past, future = (self._given(side if side is not None else given[..., :0, :, :, :]) for side in (past, future))
+        if len(past) != len(future):
+            raise ValueError(f"past and future must hold equally many videos, got {len(past)} and {len(future)}")
+        self._check_options(past.shape[1], future.shape[1], num_frames, options)
+        chosen: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+        chosen.setdefault("sampler", default_sampler(from_nothing=not past.shape[1] + future.shape[1]))
+        return Generation(self.denoiser, self.block, **chosen).stream(past, future, num_frames)
+
+    def _check_options(self, num_past: int, num_future: int, num_frames: int, options: SamplingOptions) -> None:
+        """Refuse, before any work, what the model was not trained for."""
+        check_task(self.block, self.masking, num_past, num_future, num_frames, options.get("overlap"))
+        if options.get("guidance", 1.0) != 1:
+            dropped = options.get("guidance_drops", "both")
+            if dropped not in ("both", "past", "future"):
+                raise ValueError(f"guidance_drops must be 'both', 'past' or 'future', got {dropped!r}")
+            kept = (num_past * (dropped == "future"), num_future * (dropped == "past"))
+            check_task(self.block, self.masking, *kept, 1)
+        level = options.get("context_noise", 0.0)
+        if not 0 <= level <= self.context_noise:
+            raise ValueError(
+                f"context_noise {level:g}: this model was trained with levels from 0 to {self.context_noise:g} "
+                "(model.context_noise)"
+            )
+
+    def _given(self, video: Tensor) -> Tensor:
+        """A user's frames as uint8 (B, T, C, H, W), checked against what the model works on."""
+        video = video if video.ndim == 5 else video[None]
+        expected = (self.channels, *self.size)
+        if video.ndim != 5 or tuple(video.shape[2:]) != expected or video.dtype != torch.uint8:
+            raise ValueError(
+                f"this model takes uint8 frames (T, C, H, W) or (B, T, C, H, W) with C, H, W = {expected}, "
+                f"got {video.dtype} {tuple(video.shape)}; mcvd.read_video(path, size=...) makes them fit"
+            )
+        return video
+
+    # Keeping
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, *, revision: str | None = None) -> MCVD:
+        """Open a folder that `save_pretrained` wrote, here or on the Hugging Face Hub; the same as `mcvd.load`."""
+        from mcvd.models.load import load
+
+        return load(source, revision)
+
+    def save_pretrained(self, folder: str | Path, **about: Unpack[About]) -> None:
+        """Export to a folder that `mcvd.load` opens: config.json, model.safetensors and a model card, README.md.
+
+        Args:
+            folder: a new one.
+            **about: data, license and scores for the model card; see `About`.
+
+        Raises:
+            FileExistsError: the folder holds something already.
+        """
+        self._write(folder, Path(folder).name, about)
+
+    def push_to_hub(
+        self,
+        name: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        message: str = "Upload a model of mcvd",
+        token: str | None = None,
+        **about: Unpack[About],
+    ) -> str:
+        """Upload to the Hugging Face Hub what `save_pretrained` writes; others then open it by its name.
+
+        Args:
+            name: ``owner/name``; made if there is none.
+            private: whether a new one is only for its owner; None: as the owner has set.
+            revision: branch to write to; None is the main one.
+            message: of the commit.
+            token: of the Hub; None takes that of ``hf auth login``.
+            **about: data, license and scores for the model card; see `About`.
+
+        Returns:
+            The commit's identifier: ``mcvd.load(name, revision=...)`` with it always opens these weights.
+
+        Raises:
+            huggingface_hub.errors.HfHubHTTPError: the Hub refuses.
+        """
+        from huggingface_hub import HfApi
+
+        api = HfApi(token=token)
+        with TemporaryDirectory() as folder:
+            self._write(Path(folder) / "model", name, about)
+            full_name = api.create_repo(name, private=private, exist_ok=True).repo_id
+            commit = api.upload_folder(
+                repo_id=full_name, folder_path=Path(folder) / "model", revision=revision, commit_message=message
+            )
+        return commit.oid
+
+    def _write(self, folder: str | Path, name: str, about: About) -> None:
+        if self.config is None:
+            raise ValueError(
+                "this model was not made by mcvd.build, mcvd.load or `mcvd fit`: it does not know its config"
+            )
+        card = model_card(self, name, about)
+        write_folder(folder, self.config | {"frame_rate_hz": self.frame_rate_hz}, self.state_dict(), card)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put the config beside the weights: a checkpoint says how to build its model."""
+        if self.config is not None:
+            checkpoint["config"] = self.config | {"frame_rate_hz": self.frame_rate_hz}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """A resumed run keeps the frame rate that it was started with.
+
+        Raises:
+            ValueError: it was started with another block, which these weights cannot make.
+        """
+        trained = checkpoint.get("config", {}).get("block")
+        if trained and FrameBlock(**trained) != self.block:
+            raise ValueError(
+                f"this checkpoint was trained for {FrameBlock(**trained)}, and now model.block is {self.block}: go on "
+                "with the same block, or start a new training from its weights with --init_from"
+            )
+        self.frame_rate_hz = checkpoint.get("config", {}).get("frame_rate_hz", self.frame_rate_hz)
+
+
+def _collect(stream: Iterable[tuple[int, Tensor]], num_frames: int) -> Tensor:
+    """The pieces of a stream as one video in time order."""
+    video = torch.empty(0)
+    for number, (start, frames) in enumerate(stream):
+        if number == 0:
+            video = frames.new_empty(*frames.shape[:-4], num_frames, *frames.shape[-3:])
+        video[..., start : start + frames.shape[-4], :, :, :] = frames
+    return video

@@ -1,0 +1,59 @@
+"""What a device computes quickly."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+NO_BF16 = "this CPU has no arithmetic for bf16 and would imitate it, many times slower than float32"
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Whether bf16 saves time on a device: not on CPUs that only imitate it (x86 without AVX-512)."""
+    if device.type != "cpu":
+        return True
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+GIBIBYTE = 1 << 30
+
+
+def size_text(num_bytes: int) -> str:
+    """A number of bytes for people: ``745 MiB``, ``1.5 GiB``."""
+    unit, name = (GIBIBYTE, "GiB") if num_bytes >= GIBIBYTE else (GIBIBYTE >> 10, "MiB")
+    return f"{num_bytes / unit:.3g} {name}"
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory of a device that is free now; on a CPU what the machine and its container leave."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return min(_free_in_machine(), _free_in_container())
+
+
+def _free_in_machine() -> int:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable"))
+    except OSError:  # not Linux: all there is
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _free_in_container() -> int:
+    """What the control group of the process leaves, version 2; without a limit more than any machine has."""
+    folder = Path("/sys/fs/cgroup")
+    try:
+        limit, used = (int((folder / name).read_text()) for name in ("memory.max", "memory.current"))
+    except (OSError, ValueError):  # no such groups, or the limit is "max"
+        return 1 << 62
+    return limit - used
+
+
+def device_of(name: str | None) -> torch.device:
+    """The device of a name; without one, the GPU where there is one."""
+    try:
+        return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError:
+        raise ValueError(f"--device {name}: there is no such kind of device") from None

@@ -1,0 +1,66 @@
+"""A sampler from its name and its number of steps, as a person chooses one."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+from mcvd import samplers
+from mcvd.samplers.base import AbstractSampler
+from mcvd.samplers.sa_solver import SASolver
+from mcvd.samplers.unipc import UniPC
+
+
+def sampler_names() -> list[str]:
+    """Names of all samplers, in alphabetical order."""
+    return sorted(set(samplers.__all__) - {"AbstractSampler"})
+
+
+def takes_steps(name: str) -> bool:
+    """Whether the number of steps can be chosen; the others find it themselves."""
+    return "num_steps" in {field.name for field in fields(getattr(samplers, name))}
+
+
+def named_sampler(name: str, num_steps: int | None = None) -> AbstractSampler:
+    """Make a sampler of `mcvd.samplers`.
+
+    Args:
+        name: of its class.
+        num_steps: None is its own default.
+
+    Raises:
+        ValueError: there is none of this name, or it chooses its steps itself.
+
+    Example:
+        >>> named_sampler("DDPM", 5).num_steps
+        5
+    """
+    if name not in sampler_names():
+        raise ValueError(f"there is no sampler {name}; there are {', '.join(sampler_names())}")
+    kind = getattr(samplers, name)
+    if num_steps is None:
+        return kind()
+    if not takes_steps(name):
+        raise ValueError(f"{name} chooses its steps itself: leave their number (--steps) out")
+    return kind(num_steps=num_steps)
+
+
+# Chosen by measurement: docs/choosing-a-sampler.md
+_GIVEN_FRAMES = SASolver(num_steps=20)
+
+
+_FROM_NOTHING = UniPC(num_steps=10)
+
+
+def default_sampler(from_nothing: bool = False, num_steps: int | None = None) -> AbstractSampler:
+    """The sampler of a task.
+
+    Args:
+        from_nothing: whether no frame is given.
+        num_steps: another number of network calls for each block.
+
+    Example:
+        >>> default_sampler().num_calls, default_sampler(num_steps=8).num_calls
+        (20, 8)
+    """
+    sampler = _FROM_NOTHING if from_nothing else _GIVEN_FRAMES
+    return sampler if num_steps is None else replace(sampler, num_steps=num_steps)

@@ -1,0 +1,171 @@
+"""Checkpoints of a training: written whole or not at all, never of a ruined model, found again by `last_checkpoint`."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from torch.nn.utils import get_total_norm
+
+from mcvd.models.files import LAST
+from mcvd.runtime.fsdp import whole_tensor
+from mcvd.training.csv_logger import MetricsTable
+from mcvd.training.nonfinite import SkippedSteps
+from mcvd.training.signals import Stopped
+
+MAX_SKIPPED_IN_A_ROW = 20
+
+
+class Checkpoints(Checkpoint):
+    """Writes ``last.ckpt`` in the run's folder: every so many steps, at the end, and when training is interrupted.
+
+    Nothing is written between two optimiser steps' halves. A step whose gradients are NaN or infinite is skipped and
+    counted (see `SkippedSteps`); after `MAX_SKIPPED_IN_A_ROW` of them in a row, or with a weight that is not finite,
+    training stops and the last good checkpoint stays.
+
+    Args:
+        every_n_steps: steps between two checkpoints; what a crash can cost.
+        keep_every_n_steps: also keep ``step-000000.ckpt`` for each of so many steps, a multiple of ``every_n_steps``;
+            null keeps the last one alone.
+    """
+
+    def __init__(self, every_n_steps: int = 1000, keep_every_n_steps: int | None = None):
+        if every_n_steps < 1:
+            raise ValueError(f"every_n_steps must be 1 or more, got {every_n_steps}")
+        if keep_every_n_steps is not None and (keep_every_n_steps < 1 or keep_every_n_steps % every_n_steps):
+            raise ValueError(
+                f"keep_every_n_steps must be a multiple of every_n_steps = {every_n_steps}, got {keep_every_n_steps}"
+            )
+        self.every_n_steps = every_n_steps
+        self.keep_every_n_steps = keep_every_n_steps
+        self.folder = Path()
+        self._step = self._saved_step = 0
+        self._whole = False  # no step is half done and no gradient half accumulated
+        self._skipped = SkippedSteps(torch.device("cpu"))
+        self._skipped_state: dict[str, int] = {}
+        self._told = 0  # how many skipped steps the user was told of
+
+    @property
+    def path(self) -> Path:
+        """Where the last checkpoint is written."""
+        return self.folder / LAST
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Learn the run's folder."""
+        self.folder = Path(trainer.log_dir or self.folder)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin at the step that a resumed training has reached."""
+        self._step = self._saved_step = trainer.global_step
+        self._whole = True
+        self._skipped = SkippedSteps(pl_module.device)
+        if self._skipped_state:
+            self._skipped.load_state_dict(self._skipped_state)
+            self._told = self._skipped.total
+
+    def state_dict(self) -> dict[str, int]:
+        """How many steps were skipped."""
+        return self._skipped.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Count on from there when training starts."""
+        self._skipped_state = dict(state_dict)
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
+        """Skip the step if it must be; from here to the end of the batch the state is half old, half new."""
+        self._whole = False
+        self._skipped.skip_if_bad(optimizer, pl_module.parameters())
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save when it is time."""
+        step = trainer.global_step
+        self._whole, self._step = step != self._step, step
+        is_time = self._whole and (step % self.every_n_steps == 0 or step == trainer.max_steps)
+        if is_time or (batch_idx + 1) % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self._check_finite(trainer, pl_module)
+        if is_time:
+            if step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+                _write_row(trainer)  # Lightning writes it after this: a kill between them would lose it
+            self._save(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """There is always a checkpoint of the end."""
+        if self._saved_step != trainer.global_step or not self.path.exists():
+            self._check_finite(trainer, pl_module)
+            self._save(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Save what was trained so far, if it is whole and (with several processes) all of them stop together."""
+        if self._saved_step == trainer.global_step or isinstance(exception, NotFiniteError):
+            return
+        if isinstance(exception, Stopped):  # raised by all processes, after a whole step
+            self._check_finite(trainer, pl_module)
+            self._save(trainer)
+        elif self._whole and trainer.world_size == 1:
+            with suppress(Exception):  # the first error is the one to report, and the device may be lost
+                self._check_finite(trainer, pl_module)
+                self._save(trainer)
+
+    def _save(self, trainer: Trainer) -> None:
+        step = trainer.global_step
+        trainer.save_checkpoint(self.path)
+        self._saved_step = step
+        if self.keep_every_n_steps and step % self.keep_every_n_steps == 0 and trainer.is_global_zero:
+            kept = self.folder / f"step-{step:06d}.ckpt"
+            kept.unlink(missing_ok=True)
+            os.link(self.path, kept)
+
+    def _check_finite(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        total, longest = self._skipped.total, self._skipped.longest
+        if total > self._told and trainer.is_global_zero:
+            warnings.warn(
+                f"{total} training steps skipped up to step {self._step}: their gradients were not finite numbers",
+                stacklevel=2,
+            )
+        self._told = total
+        norm = whole_tensor(get_total_norm([weight.detach() for weight in pl_module.parameters()]))
+        stuck = longest >= MAX_SKIPPED_IN_A_ROW
+        if trainer.strategy.reduce_boolean_decision(stuck or not bool(torch.isfinite(norm)), all=False):
+            what = f"the gradients of {longest} steps in a row" if stuck else "weights"
+            good = f"{self.path} of step {self._saved_step} is untouched" if self._saved_step else "none was saved yet"
+            raise NotFiniteError(
+                f"training stopped after step {self._step}: {what} were not finite numbers; the last good checkpoint: "
+                f"{good}. Try a lower learning rate, a longer warm-up or gradient clipping"
+            )
+
+
+def _write_row(trainer: Trainer) -> None:
+    for logger in trainer.loggers:
+        if isinstance(logger, MetricsTable):
+            row: dict[str, Any] = {
+                name: value for name, value in trainer.logged_metrics.items() if name.startswith("train/")
+            }
+            row["epoch"] = trainer.current_epoch
+            logger.log_metrics(row, trainer.global_step - 1)
+
+
+class NotFiniteError(FloatingPointError):
+    """Training produced NaN or infinity."""
+
+
+def last_checkpoint(root: str | Path) -> Path:
+    """The newest ``last.ckpt`` of the runs in a folder.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = [*Path(root).glob(LAST), *Path(root).glob(f"*/{LAST}")]
+    if not found:
+        raise ValueError(
+            f"--ckpt_path last: no checkpoint below {root}, nothing to resume; "
+            "name the folder of the run with --trainer.default_root_dir, or leave --ckpt_path out to start anew"
+        )
+    return max(found, key=lambda path: path.stat().st_mtime_ns)

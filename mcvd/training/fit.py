@@ -1,0 +1,304 @@
+"""``mcvd fit``: training from a config, on LightningCLI with the defaults that lose work set right."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentError
+from lightning import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from mcvd.data.datamodule import VideoData
+from mcvd.data.loader import shared_with_workers
+from mcvd.models.files import LAST
+from mcvd.models.load import load
+from mcvd.models.mcvd import MCVD
+from mcvd.nets.compiled import Compile
+from mcvd.runtime.device import NO_BF16, computes_bf16
+from mcvd.runtime.fsdp import SharesWeights
+from mcvd.training.checkpoint_io import WholeFiles
+from mcvd.training.checkpoints import Checkpoints, last_checkpoint
+from mcvd.training.compile import CompileTraining
+from mcvd.training.ema import EMA
+from mcvd.training.memory_check import FitsMemory
+from mcvd.training.preview import Preview
+from mcvd.training.progress_bar import TrainingBar
+from mcvd.training.run_folder import RunFolder
+from mcvd.training.signals import StopOnSignal, Stopped
+
+TRAINER_DEFAULTS: dict[str, Any] = {
+    "accelerator": "auto",
+    "max_steps": 100_000,
+    "gradient_clip_val": 1.0,
+    "use_distributed_sampler": False,  # VideoData deals the clips out itself
+    "check_val_every_n_epoch": None,  # so that val_check_interval counts steps
+    "val_check_interval": 1000,
+    "num_sanity_val_steps": 0,
+    "log_every_n_steps": 50,
+    "enable_model_summary": False,
+}
+
+# Lightning's remarks that do not apply: the loaders resume, the learning rate is stepped as published.
+_REMARKS = (
+    r".*does not have many workers.*",
+    r".*lr_scheduler\.step\(\).*optimizer\.step\(\).*",
+    r".*is smaller than the logging interval.*",
+    r".*have overridden `transfer_batch_to_device`.*",
+    r".*isinstance\(treespec, LeafSpec\).*",
+)
+
+
+class ConfigError(ValueError):
+    """An option or a key of a config file that does not exist or does not fit."""
+
+
+class FitCLI(LightningCLI):
+    """Parses the options and config files of ``mcvd fit`` and makes model, data and trainer of them."""
+
+    def __init__(self, argv: list[str]):
+        super().__init__(
+            MCVD,
+            VideoData,
+            args=argv,
+            run=False,
+            save_config_callback=None,
+            trainer_defaults=TRAINER_DEFAULTS,
+            seed_everything_default=False,  # one seed, the model's, see before_instantiate_classes
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            parser_kwargs={"prog": "mcvd fit", "exit_on_error": False, "description": "Train a model."},
+        )
+
+    def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """None of Lightning's."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """What the sections have in common is written once; see DESIGN: facts are linked."""
+        parser.add_argument(
+            "--ckpt_path",
+            type=str | None,
+            help="resume a run: 'last' for the newest below trainer.default_root_dir, or the path of a .ckpt file",
+        )
+        parser.add_argument(
+            "--init_from",
+            type=str | None,
+            help="fine-tune: start a new run with the weights of an exported folder, a .ckpt file or a Hub model",
+        )
+        parser.add_argument(
+            "--compile",
+            type=Compile,
+            default="auto",
+            help="compile the network (torch.compile): auto (for long trainings on a GPU), always or never",
+        )
+        for callback, section in ((EMA, "ema"), (Checkpoints, "checkpoints"), (Preview, "preview")):
+            parser.add_lightning_class_args(callback, section)
+        parser.link_arguments("model.block", "data.num_frames", lambda block: block.past + block.current + block.future)
+        for name in ("size", "channels", "seed"):
+            parser.link_arguments(f"model.{name}", f"data.{name}")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse; a mistake is one line."""
+        try:
+            self.config = parser.parse_args(args)
+        except ArgumentError as error:
+            raise ConfigError(_one_line(error)) from error
+        if self.config.ckpt_path and self.config.init_from:
+            raise ConfigError("--ckpt_path resumes a run, --init_from starts a new one: give one of them")
+        strategy = str(self.config.trainer.strategy)
+        if strategy != "fsdp" and any(
+            name in strategy.lower() for name in ("fsdp", "deepspeed", "model_parallel", "modelparallel")
+        ):
+            raise ConfigError(
+                f"--trainer.strategy {strategy} shares out the weights in a way that their averages (ema) cannot "
+                "follow: take fsdp, which shares out weights, averages and moments of the optimiser, or ddp"
+            )
+
+    def _set_seed(self) -> None:
+        """See `before_instantiate_classes`."""
+
+    def before_instantiate_classes(self) -> None:
+        """First weights depend on the model's seed alone; later draws do not use the global generators."""
+        config = self.config
+        seed_everything(config.model.seed, workers=True, verbose=False)
+        on_cpu = config.trainer.accelerator == "cpu" or not torch.accelerator.is_available()
+        if config.trainer.precision == "bf16-mixed" and on_cpu and not computes_bf16(torch.device("cpu")):
+            config.trainer.precision = "32-true"
+            _say(f"{NO_BF16}: training in float32")
+        self.root = Path(config.trainer.default_root_dir or _default_root(config.get("config") or []))
+        self.checkpoint = _resumed_checkpoint(config.ckpt_path, self.root)
+        if self.checkpoint and config.data.batch_size == "auto":
+            self._save_batch_size(_batch_size_of(self.checkpoint))
+
+    def instantiate_trainer(self, **_: Any) -> Trainer:
+        """The trainer, with what every run has."""
+        root = self.root
+        resumed = self.checkpoint.parent if self.checkpoint and self.checkpoint.name == LAST else None
+        made = self.config_init.trainer
+        if made.strategy == "fsdp":
+            made.strategy = SharesWeights()
+        fits = FitsMemory(self.config.data.batch_size == "auto", self._save_batch_size, _say)
+        callbacks = [
+            StopOnSignal(),
+            fits,
+            CompileTraining(self.config.compile),
+            RunFolder(root, resumed, self._save_config),
+            _Facts(),
+        ]
+        if made.enable_progress_bar is not False:
+            callbacks.append(TrainingBar())
+        self.trainer_defaults = {"callbacks": callbacks}
+        return super().instantiate_trainer(
+            default_root_dir=str(root),
+            logger=[] if made.logger in (None, True, False) else made.logger,  # RunFolder adds ours
+            plugins=[*(made.plugins or []), WholeFiles()],
+        )
+
+    def _save_batch_size(self, batch_size: int) -> None:
+        self.config.data.batch_size = batch_size
+
+    def _save_config(self, path: Path) -> None:
+        self.parser.save(self.config, path, skip_none=False, multifile=False)
+
+    def model_config(self) -> dict[str, Any]:
+        """The model's section as `mcvd.build` takes it."""
+        config = json.loads(self.parser.dump(self.config, format="json", skip_none=False))["model"]
+        del config["optimizer"]
+        return config
+
+
+class _Facts(Callback):
+    """Tells the model the frame rate of its clips, and the user in one line what is trained where."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        pl_module.frame_rate_hz = trainer.datamodule.frame_rate_hz  # type: ignore[attr-defined]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        folder = trainer.log_dir  # asked by all processes: Lightning broadcasts it
+        if trainer.is_global_zero:
+            millions = sum(weight.numel() for weight in pl_module.parameters()) / 1e6
+            assert isinstance(pl_module, MCVD)
+            block, (height, width) = pl_module.block, pl_module.size
+            begin = f"from step {trainer.global_step}" if trainer.global_step else "from the start"
+            _say(
+                f"training {millions:.2f} M parameters on {block.past}|{block.current}|{block.future} frames of "
+                f"{height}x{width}, {len(trainer.datamodule.train_clips.videos)} videos, "  # type: ignore[attr-defined]
+                f"{trainer.world_size} x {pl_module.device.type}, {trainer.precision}, {begin}, in {folder}"
+            )
+
+
+def run_fit(argv: list[str]) -> None:
+    """Train as ``mcvd fit`` does.
+
+    Args:
+        argv: options, such as ``["--config", "configs/small.yaml", "--data.root", "videos"]``.
+
+    Raises:
+        ConfigError: an option or a key does not exist or does not fit (a ValueError).
+        ValueError: the data or the checkpoint cannot be used.
+        FloatingPointError: training produced NaN.
+        FileNotFoundError: a folder of videos or a model is not there.
+        SystemExit: after Ctrl-C or SIGTERM, with 128 + the signal's number, when the checkpoint is written.
+    """
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        for remark in _REMARKS:
+            warnings.filterwarnings("ignore", remark)
+        try:
+            cli = FitCLI(argv)
+        except MisconfigurationException as error:  # such as a device that is not there
+            raise ConfigError(_one_line(error)) from error
+        cli.model.config = cli.model_config()
+        if cli.config.init_from:
+            _start_from(cli.model, cli.config.init_from)
+        _fit(cli)
+
+
+def _fit(cli: FitCLI) -> None:
+    trainer = cli.trainer
+    path = next(callback for callback in trainer.callbacks if isinstance(callback, Checkpoints))  # type: ignore[attr-defined]
+    try:
+        with shared_with_workers():
+            trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=cli.checkpoint, weights_only=True)
+    except Stopped as stopped:
+        if trainer.is_global_zero:
+            _say(
+                f"stopped by {stopped} after step {trainer.global_step}; saved {path.path}; continue with the same "
+                f"command and --ckpt_path {path.path}"
+            )
+            raise SystemExit(128 + stopped.signal_number) from None
+    else:
+        _tell_failures(cli.datamodule)
+        if trainer.is_global_zero:
+            _say(f"trained {trainer.global_step} steps; use the model: {_how_to_use(cli.model, path.path)}")
+
+
+def _tell_failures(data: VideoData) -> None:
+    """How many clips were replaced because their videos turned out to be damaged; counted over all workers."""
+    failures = data.train_clips.failures
+    if failures.any():
+        _say(f"{int(failures.sum())} clips of {int((failures > 0).sum())} damaged videos were replaced by others")
+
+
+def _how_to_use(model: MCVD, path: Path) -> str:
+    if model.block.past:
+        return f"mcvd predict VIDEO --model {path} --num-frames 20 --out future.mp4"
+    return f"mcvd generate --model {path} --num-frames 20 --out made.mp4"
+
+
+def _start_from(model: MCVD, source: str) -> None:
+    """Copy the weights that fit from a trained model, and tell which did not."""
+    given, wanted = load(source).state_dict(), model.state_dict()
+    fitting = {name: value for name, value in given.items() if name in wanted and value.shape == wanted[name].shape}
+    if not any(value.ndim > 1 for value in fitting.values()):  # a bias alone is no start
+        raise ValueError(
+            f"--init_from {source}: none of its {len(given)} weights fits this model; is it of another width?"
+        )
+    model.load_state_dict(fitting, strict=False)
+    shapes = [
+        f"{name} {tuple(given[name].shape)} there, {tuple(wanted[name].shape)} here"
+        for name in given.keys() & wanted.keys() - fitting.keys()
+    ]
+    alone = [f"{name} only there" for name in given.keys() - wanted.keys()]
+    new = [f"{name} only here" for name in wanted.keys() - given.keys()]
+    left_out = sorted(shapes + alone + new)
+    _say(
+        f"started from {source}: {len(fitting)} of {len(wanted)} weights taken"
+        + (f", {len(left_out)} left out:\n  " + "\n  ".join(left_out) if left_out else "")
+    )
+
+
+def _resumed_checkpoint(ckpt_path: str | None, root: Path) -> Path | None:
+    if ckpt_path is None:
+        return None
+    if ckpt_path == "last":
+        return last_checkpoint(root)
+    if not Path(ckpt_path).is_file():
+        raise FileNotFoundError(f"--ckpt_path {ckpt_path}: no such checkpoint; 'last' finds the newest below {root}")
+    return Path(ckpt_path)
+
+
+def _batch_size_of(checkpoint: Path) -> int:
+    """With which batches a run was trained: ``auto`` resumes with the same, whatever is free today."""
+    return torch.load(checkpoint, map_location="cpu", mmap=True, weights_only=True)["VideoData"]["batch_size"]
+
+
+def _default_root(configs: list[Any]) -> str:
+    """``runs/NAME``, where NAME is that of the first config file."""
+    return f"runs/{Path(str(configs[0])).stem if configs else 'mcvd'}"
+
+
+def _one_line(error: Exception) -> str:
+    return re.sub(r"\s+", " ", str(error)).strip()
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stdout, flush=True)

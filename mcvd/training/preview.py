@@ -1,0 +1,132 @@
+"""Sample videos during training: what the model makes of held-out clips, beside the truth."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from mcvd.diffusion.plan import check_task
+from mcvd.models.mcvd import MCVD
+from mcvd.runtime.fsdp import whole_weights
+from mcvd.samplers import DDIM, AbstractSampler
+from mcvd.training.ema import averaged_weights
+from mcvd.video.contact_sheet import picture_strip
+from mcvd.video.write import write_video
+
+
+class Preview(Callback):
+    """Writes ``previews/step-000000-TASK.png`` and ``.mp4`` into the run's folder, for each task the model can do.
+
+    Always the same held-out clips from the same noise, so that the pictures of a run can be compared. The averaged
+    weights are used. In the png each clip is a row of true frames above a row with the model's, the given ones framed;
+    in the mp4 truth is left and the model right.
+
+    Args:
+        every_n_steps: steps between two previews; there is also one at the end. Null makes none.
+        num_videos: how many clips.
+        sampler: a fast one by default.
+    """
+
+    def __init__(
+        self, every_n_steps: int | None = 5000, num_videos: int = 4, sampler: AbstractSampler = DDIM(num_steps=20)
+    ):
+        if every_n_steps is not None and every_n_steps < 1:
+            raise ValueError(f"every_n_steps must be 1 or more, or null for no previews, got {every_n_steps}")
+        if num_videos < 1:
+            raise ValueError(f"num_videos must be 1 or more, got {num_videos}")
+        self.every_n_steps = every_n_steps
+        self.num_videos = num_videos
+        self.sampler = sampler
+        self._step = 0
+        self._folder = Path()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """A resumed run has the preview of its first step already."""
+        self._folder = Path(trainer.log_dir or self._folder) / "previews"
+        self._step = trainer.global_step
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: MCVD, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+        """Show the model as the last step left it; its checkpoint, if it was due, is written by now."""
+        if self.every_n_steps and trainer.global_step % self.every_n_steps == 0:
+            self._show(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: MCVD) -> None:  # type: ignore[override]
+        """Show the finished model."""
+        if self.every_n_steps:
+            self._show(trainer, pl_module)
+
+    def _show(self, trainer: Trainer, pl_module: MCVD) -> None:
+        if trainer.global_step == self._step:
+            return
+        self._step = trainer.global_step
+        with averaged_weights(trainer, pl_module), whole_weights(pl_module):
+            # One process is enough; the others wait for it at their next exchange.
+            if trainer.is_global_zero:
+                self._make(trainer, pl_module)
+
+    def _make(self, trainer: Trainer, pl_module: MCVD) -> None:
+        clips = trainer.datamodule.val_clips  # type: ignore[attr-defined]
+        count = min(self.num_videos, len(clips))
+        spread = [i * len(clips) // count for i in range(count)]  # over all videos, not of the first alone
+        clips = torch.stack([clips[number]["video"] for number in spread])
+        with trainer.precision_plugin.forward_context():
+            shown = preview(pl_module, clips, self.sampler)
+        for task, (truth, made, given) in shown.items():
+            path = self._folder / f"step-{self._step:06d}-{task}"
+            try:
+                _write(path, truth, made, given, pl_module.frame_rate_hz or 10.0)
+            except OSError as error:
+                warnings.warn(f"no preview {path}: {error}", stacklevel=2)  # a full disk is no reason to stop training
+
+
+def preview(model: MCVD, clips: Tensor, sampler: AbstractSampler) -> dict[str, tuple[Tensor, Tensor, list[int]]]:
+    """Let a model do the tasks it was trained for on the given clips.
+
+    Args:
+        model: of any block and masks.
+        clips: uint8 (B, T, C, H, W), T being all frames of the model's block.
+        sampler: to use.
+
+    Returns:
+        task -> (truth, made, given): uint8 (B, T', C, H, W) both, and which of the T' frames were given to the model;
+        these are the same in both. Nothing is given to ``generate``, where truth is there to compare the looks.
+    """
+    past, current, future = model.block.split(clips)
+    contexts = {"predict": (past, None), "backward": (None, future), "interpolate": (past, future), "generate": None}
+    shown = {}
+    for task, context in contexts.items():
+        before, after = (side if side is not None else clips[:, :0] for side in context or (None, None))
+        if (context and not (before if task == "predict" else after).shape[1]) or not _can(model, before, after):
+            continue
+        made = torch.empty_like(current)
+        for start, frames in model.stream(before, current.shape[1], future=after, sampler=sampler, progress=False):
+            made[:, start : start + frames.shape[1]] = frames
+        truth, made = (torch.cat([before, middle, after], 1) for middle in (current.cpu(), made))
+        given = [*range(before.shape[1]), *range(truth.shape[1] - after.shape[1], truth.shape[1])]
+        shown[task] = (truth, made, given)
+    return shown
+
+
+def _can(model: MCVD, before: Tensor, after: Tensor) -> bool:
+    try:
+        check_task(model.block, model.masking, before.shape[1], after.shape[1], model.block.current)
+    except ValueError:
+        return False
+    return True
+
+
+def _write(path: Path, truth: Tensor, made: Tensor, given: list[int], frame_rate_hz: float) -> None:
+    path.parent.mkdir(exist_ok=True)
+    rows: dict[str, Tensor] = {}
+    for number, (true, model) in enumerate(zip(truth, made, strict=True), start=1):
+        rows |= {f"truth {number}": true, f"model {number}": model}
+    beside = path.with_name(f".{path.name}.png")
+    picture_strip(rows, given, min_height=64).save(beside)
+    beside.replace(path.with_name(f"{path.name}.png"))
+    pairs = torch.cat([truth, made], -1)  # (B, T, C, H, 2W)
+    write_video(path.with_name(f"{path.name}.mp4"), pairs.permute(1, 2, 0, 3, 4).flatten(2, 3), frame_rate_hz)

@@ -1,0 +1,113 @@
+"""What every video reader can do, and how one is opened."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from torch import Tensor
+
+VIDEO_SUFFIXES = frozenset(
+    [
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".avi",
+        ".mkv",
+        ".webm",
+        ".gif",
+        ".mpg",
+        ".mpeg",
+        ".ts",
+        ".mts",
+        ".m2ts",
+        ".3gp",
+        ".3g2",
+        ".wmv",
+        ".flv",
+        ".ogv",
+    ]
+)
+FRAME_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
+
+# Files store times in ticks, the coarsest common one being a millisecond (mkv, webm, flv).
+_TICK_SECONDS = 1e-3
+
+
+class VideoError(ValueError):
+    """A video cannot be read: one line that names the file and the fault."""
+
+
+class AbstractReader(ABC):
+    """One open video whose frames can be read in any order, exactly.
+
+    A reader holds an open file: open it in the process that reads, and close it (it is a context manager).
+
+    Attributes:
+        path: the file or folder.
+        times_seconds: float64 (num_frames,), when each frame is shown, rising, the first at 0.
+        frame_rate_hz: the average rate, frames per second.
+        size: (height, width) as displayed: upright and with square pixels.
+        checks_time: whether `read` ends by itself, with a TimeoutError, after the ``timeout_seconds`` of `open_video`.
+    """
+
+    checks_time = False
+    path: Path
+    times_seconds: np.ndarray
+    frame_rate_hz: float
+    size: tuple[int, int]
+
+    @property
+    def num_frames(self) -> int:
+        """How many frames the video holds; damage inside the file shows only on reading."""
+        return len(self.times_seconds)
+
+    @abstractmethod
+    def read(self, frames: Sequence[int], cover: tuple[int, int] | None = None) -> Tensor:
+        """Exactly these frames, uint8 (T, 3, H, W), RGB, in memory perhaps with the channels last.
+
+        Args:
+            frames: frame numbers, 0 <= number < num_frames, in any order, repeats allowed.
+            cover: (height, width); the frames are scaled, aspect kept, until they just cover it. Nothing is cut off.
+                None: as displayed.
+
+        Raises:
+            VideoError: if a frame is not there or cannot be decoded.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give the file back; closing twice is fine."""
+
+    def __enter__(self) -> AbstractReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def check_exists(path: Path) -> None:
+    """Raise unless there is a folder or a non-empty regular file at ``path``; a pipe would block for ever."""
+    try:
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such file or folder")
+        if path.is_dir():
+            return
+        if not path.is_file():
+            raise VideoError(f"{path}: neither a file nor a folder")
+        if path.stat().st_size == 0:
+            raise VideoError(f"{path}: the file is empty (0 bytes)")
+    except PermissionError:
+        raise VideoError(f"{path}: permission denied") from None
+
+
+def check_frames(path: Path, frames: Sequence[int], num_frames: int) -> None:
+    """Raise `VideoError` unless every number is that of a frame."""
+    wrong = [int(frame) for frame in frames if not 0 <= frame < num_frames]
+    if wrong:
+        raise VideoError(f"{path}: there is no frame {wrong[0]}; the video has frames 0 to {num_frames - 1}")

@@ -1,0 +1,377 @@
+"""The default reader of video files, on PyAV (FFmpeg): any frame, in any order, never a wrong one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from time import monotonic
+
+import av
+import numpy as np
+import torch
+from torch import Tensor
+
+from mcvd.video.decoders.base import AbstractReader, VideoError, check_exists, check_frames
+from mcvd.video.decoders.color import RGBConverter, displayed_size
+from mcvd.video.decoders.frame_index import FrameIndex
+from mcvd.video.timing import average_rate
+from mcvd.video.transforms import covering_size
+
+# Two threads decode large frames in two thirds of the time, and cost small ones up to half as much again; more help
+# one reader little and cost many readers much.
+_TWO_THREADS_FROM_PIXELS = 640 * 480
+# Decoding on is cheaper than seeking to a key frame that is only this far ahead.
+_WORTH_SEEKING_FRAMES = 8
+# A live playlist, or a disk that has gone, would otherwise be waited for without end.
+_PATIENCE_SECONDS = 15.0
+# Titles in a broken encoding are no reason to refuse a video; PyAV 19 takes them without being told.
+_TOLERANT = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
+_MAX_PIXEL_ASPECT = 32
+# Still pictures: one of these beside sound is the cover of a record, not a video.
+_PICTURE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "webp"})
+
+
+class _OutOfStepError(Exception):
+    """The decoder did not return the frame which the index promised next."""
+
+
+class _TooLongError(Exception):
+    """The time that a read may take is over; not an OSError, so that nobody takes it for a damaged file."""
+
+
+class PyAVReader(AbstractReader):
+    """Reads a video file by its presentation times: seek to a key frame, decode on, check every frame on the way.
+
+    On opening, the packets are listed without decoding (milliseconds a file) and the first frame is decoded. A seek
+    is believed only if it meets the listed key frame, and a frame only if its presentation time is the next of the
+    list; otherwise the reader decodes from the start. Where the frames do not come in the order of their times
+    (broken time stamps), the decoder's order counts and the sorted times are dealt out to it.
+    Frames that the decoder marks as damaged are refused.
+
+    Args:
+        path: the file.
+        timeout_seconds: how long one `read` may decode; looked at after each packet.
+    """
+
+    checks_time = True
+
+    def __init__(self, path: str | Path, timeout_seconds: float = math.inf) -> None:
+        self.path = Path(path)
+        check_exists(self.path)
+        self._timeout_seconds, self._deadline = timeout_seconds, math.inf
+        self._run: Iterator[tuple[int, av.VideoFrame]] | None = None
+        self._next = self._wanted = 0
+        self._index_is_decoded = False
+        self._seeks = True
+        self._to_rgb = RGBConverter()
+        self._open()
+        try:
+            self._index = self._scan()
+            self._first = self._decode_first()
+            if self._index.labels is None:
+                self._index_by_decoding()
+            nominal_hz = self._stream.average_rate or self._stream.base_rate
+            self.times_seconds = self._times(float(nominal_hz or 25))
+            self.frame_rate_hz = average_rate(self.times_seconds, float(nominal_hz) if nominal_hz else None)
+            self.size = displayed_size(self._first, self._pixel_aspect())
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self, frames: Sequence[int], cover: tuple[int, int] | None = None) -> Tensor:
+        """Exactly these frames, uint8 (T, 3, H, W); see `AbstractReader.read`."""
+        check_frames(self.path, frames, self.num_frames)
+        height, width = covering_size(self.size, cover)
+        places: dict[int, list[int]] = {}
+        for place, number in enumerate(frames):
+            places.setdefault(int(number), []).append(place)
+        # Channels last, as they are decoded: whoever cuts a window out of it copies less.
+        video = np.empty((len(frames), height, width, 3), np.uint8)
+        self._deadline = monotonic() + self._timeout_seconds
+        try:
+            for number in sorted(places):
+                first, *others = places[number]
+                frame = self._frame(number)
+                try:
+                    video[first] = self._to_rgb(frame, (height, width))
+                except av.FFmpegError as error:
+                    raise VideoError(f"{self.path}: frame {number} cannot be scaled ({_fault(error)})") from None
+                for place in others:
+                    video[place] = video[first]
+        except _TooLongError:
+            self._run = None
+            raise TimeoutError(f"took longer than {self._timeout_seconds:g} s") from None
+        finally:
+            self._deadline = math.inf
+        return torch.from_numpy(video).permute(0, 3, 1, 2)
+
+    @property
+    def start_seconds(self) -> float:
+        """The presentation time that the file itself gives its first frame; 0 where it gives none."""
+        labels = self._index.labels
+        return 0.0 if labels is None else min(labels) * float(self._stream.time_base)
+
+    def is_plain(self) -> bool:
+        """Whether other engines can be trusted with it: times in order, no open group of pictures, seeks arrive."""
+        labels, packets = self._index.labels, self._index.packets
+        if labels is None:
+            return False
+        earliest_after = np.inf
+        keys: set[int | None] = {labels[key] for key in self._index.keys}
+        for label in sorted(
+            (label for label in packets if label is not None), key=lambda label: packets[label][0], reverse=True
+        ):
+            if label in keys and earliest_after < label:
+                return False  # pictures that come after a key frame and are shown before it
+            earliest_after = min(earliest_after, label)
+        starts = self._index.keys
+        for place in np.unique(np.linspace(min(1, len(starts) - 1), len(starts) - 1, 5).astype(int)):
+            self._frame(starts[place])  # a key frame that is none (intra refresh) shows when sought
+        return self._seeks and not self._index_is_decoded
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._run = None
+        self._container.close()
+
+    # Opening
+
+    def _open(self) -> None:
+        # FFmpeg would write its complaints to the terminal; what matters comes back as an exception.
+        av.logging.set_level(None)
+        try:
+            # "file:" keeps a name such as "a:b.mp4" from being read as a protocol, the list keeps playlists from
+            # reaching the network; as `options` it would crash PyAV before 18 on formats that show streams late (mpg).
+            self._container = av.open(  # type: ignore[call-overload]
+                f"file:{self.path}",
+                **_TOLERANT,  # type: ignore[arg-type]
+                container_options={"protocol_whitelist": "file,crypto,data"},
+                timeout=_PATIENCE_SECONDS,
+            )
+        except PermissionError:
+            raise VideoError(f"{self.path}: permission denied") from None
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise VideoError(f"{self.path}: cannot be opened as a video ({_fault(error)})") from None
+        try:
+            streams = self._container.streams
+            if not streams.video:
+                kinds = sorted({stream.type for stream in streams})
+                raise VideoError(f"{self.path}: holds no video" + (f", only {' and '.join(kinds)}" if kinds else ""))
+            decodable = [stream for stream in streams.video if stream.codec_context is not None]
+            if not decodable:
+                raise VideoError(f"{self.path}: FFmpeg has no decoder for its video")
+            # The first stream, as the order is the author's; but a cover picture may come before it.
+            self._stream = min(decodable, key=lambda stream: stream.name in _PICTURE_CODECS)
+            self._stream.thread_type = "SLICE"
+            decoder = self._stream.codec_context
+            decoder.thread_count = 2 if decoder.width * decoder.height >= _TWO_THREADS_FROM_PIXELS else 1
+        except BaseException:
+            self._container.close()
+            raise
+
+    def _scan(self) -> FrameIndex:
+        """List the packets of the video stream, up to the first damage."""
+        packets, shown, fault = [], [], None
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.size:
+                    packets.append((packet.pts, packet.size, packet.is_keyframe))
+                    # Frames cut off by an edit list are decoded but never shown.
+                    shown.append(not packet.is_discard)
+        except (av.FFmpegError, OSError) as error:
+            fault = _fault(error)
+        if not packets:
+            promised = f", its header promises {self._stream.frames}" if self._stream.frames else ""
+            raise VideoError(f"{self.path}: holds no frame{promised}" + (f" ({fault})" if fault else ""))
+        if len(packets) == 1 and self._container.streams.audio and self._stream.name in _PICTURE_CODECS:
+            raise VideoError(f"{self.path}: holds no video, only audio and a cover picture")
+        # Nothing can be decoded before the first key frame (a recording that was cut).
+        first = next((place for place, packet in enumerate(packets) if packet[2]), 0)
+        labels = [pts for (pts, _, _), visible in zip(packets[first:], shown[first:], strict=True) if visible]
+        if not labels:
+            raise VideoError(f"{self.path}: none of its {len(packets)} frames is to be shown, it is damaged")
+        if None in labels or len(set(labels)) < len(labels):
+            return FrameIndex(None, len(labels), (0,), {})
+        places = {pts: (place, size) for place, (pts, size, _) in enumerate(packets)}
+        keys = [pts for (pts, _, is_key), visible in zip(packets, shown, strict=True) if is_key and visible]
+        return FrameIndex.of(sorted(labels), keys, places)
+
+    def _decode_first(self) -> av.VideoFrame:
+        """Decode the first frame that can be shown, and drop from the index those before it that cannot."""
+        try:
+            for packet in self._packets_from(0):
+                for frame in packet.decode():
+                    if frame.is_corrupt:
+                        raise VideoError(f"{self.path}: {self._damage('its first frame is damaged', 0)}")
+                    number = self._index.number.get(frame.pts, 0)
+                    labels = self._index.labels
+                    if number and labels is not None:
+                        keys = [labels[key] for key in self._index.keys]
+                        self._index = FrameIndex.of(labels[number:], keys, self._index.packets)
+                    return frame
+            fault = "the decoder returns nothing"
+        except (av.FFmpegError, OSError) as error:
+            fault = _fault(error)
+        raise VideoError(f"{self.path}: {self._damage(fault, 0)}")
+
+    def _pixel_aspect(self) -> Fraction | None:
+        """Width of a stored pixel over its height; no camera's is far from 1, and a picture of it would fill memory."""
+        aspect = self._stream.sample_aspect_ratio
+        if aspect and not 1 / _MAX_PIXEL_ASPECT <= aspect <= _MAX_PIXEL_ASPECT:
+            raise VideoError(f"{self.path}: its pixels are said to be {aspect} times as wide as high, it is damaged")
+        return aspect
+
+    def _times(self, rate_hz: float) -> np.ndarray:
+        if self._index.labels is None:
+            return np.arange(self._index.num_frames) / rate_hz
+        ticks = np.sort(np.array(self._index.labels, dtype=np.int64))
+        return (ticks - ticks[0]) * float(self._stream.time_base)
+
+    # Decoding
+
+    def _frame(self, number: int) -> av.VideoFrame:
+        """Frame ``number``, decoded; VideoError if it cannot be."""
+        if number == 0:
+            return self._first
+        try:
+            try:
+                return self._decode(number, self._index.key_before(number))
+            except _OutOfStepError:
+                self._run = None
+                self._seeks = False
+            try:
+                return self._decode(number, 0)
+            except _OutOfStepError:
+                self._run = None
+            if not self._index_is_decoded:
+                self._index_by_decoding()
+            check_frames(self.path, [number], self._index.num_frames)
+            return self._decode(number, 0)
+        except (av.FFmpegError, OSError, _OutOfStepError) as error:
+            self._run = None
+            readable = self._count_readable()
+            fault = _fault(error)
+            raise VideoError(
+                f"{self.path}: frame {number} cannot be decoded: {self._damage(fault, readable)}"
+            ) from None
+
+    def _decode(self, number: int, key: int) -> av.VideoFrame:
+        """Frame ``number``, decoding on from where the reader is, or else from the key frame ``key``."""
+        self._wanted = number
+        if self._run is None or number < self._next or key > self._next + _WORTH_SEEKING_FRAMES:
+            self._run = self._run_from(key)
+        for reached, frame in self._run:
+            self._next = reached + 1
+            if reached == number:
+                return frame
+        raise _OutOfStepError("it does not come where the index has it")
+
+    def _run_from(self, key: int) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Frames from ``_wanted`` on with their numbers, each since ``key`` checked to be the index's next."""
+        expected, labels = key, self._index.labels
+        for packet in self._packets_from(key):
+            if monotonic() > self._deadline:
+                raise _TooLongError
+            for frame in packet.decode():
+                if labels is not None and (expected >= len(labels) or frame.pts != labels[expected]):
+                    if expected == key and self._index.number.get(frame.pts, -1) < key:
+                        continue  # Leading pictures of an open group of pictures: they need the group before.
+                    raise _OutOfStepError("it does not come where the index has it")
+                if expected == key > 0 and not frame.key_frame:
+                    raise _OutOfStepError("it does not come where the index has it")
+                if frame.is_corrupt:
+                    raise av.InvalidDataError(0, "the decoder marks the frame as damaged")
+                if expected >= self._wanted:
+                    yield expected, frame
+                expected += 1
+
+    def _packets_from(self, key: int) -> Iterator[av.Packet]:
+        """Packets to decode, beginning exactly with that of the key frame ``key``."""
+        label = None if self._index.labels is None else self._index.labels[key]
+        if label not in self._index.packets:  # a damaged file's first frame may have a time of its own
+            self._reopen()
+            yield from self._container.demux(self._stream)
+            return
+        begin, _ = self._index.packets[label]
+        try:
+            self._container.seek(label, stream=self._stream)
+            packets = self._container.demux(self._stream)
+            packet = self._skip_to(packets, begin)
+        except (av.FFmpegError, OSError):
+            packet = None
+        if packet is None:
+            # The container cannot seek there (MPEG-TS often cannot): list the packets from the start again.
+            self._reopen()
+            packets = self._container.demux(self._stream)
+            packet = self._skip_to(packets, begin)
+            if packet is None:
+                raise _OutOfStepError("it does not come where the index has it")
+        yield packet
+        yield from packets
+
+    def _skip_to(self, packets: Iterator[av.Packet], begin: int) -> av.Packet | None:
+        """The packet at place ``begin`` of the file; None if the stream is already past it."""
+        for packet in packets:
+            place, size = self._index.packets.get(packet.pts, (-1, 0))
+            if place == begin and packet.size == size:
+                return packet
+            if place >= begin or not packet.size:
+                return None
+        return None
+
+    def _reopen(self) -> None:
+        self._container.close()
+        self._open()
+
+    # Files whose times cannot be trusted, or that are damaged
+
+    def _index_by_decoding(self) -> None:
+        """Learn the order of the frames, and their number, from the decoder: slow, and true whatever the times say."""
+        self._run = None
+        labels, fault = [], None
+        try:
+            for packet in self._packets_from(0):
+                if monotonic() > self._deadline:
+                    raise _TooLongError
+                labels += [frame.pts for frame in packet.decode()]
+        except (av.FFmpegError, OSError, _OutOfStepError) as error:
+            fault = _fault(error)
+        self._index_is_decoded = True
+        labels = labels[labels.index(self._first.pts) :]
+        promised = self._index.labels or ()
+        if fault and promised:
+            # What comes after the damage keeps the place that its time gives it.
+            decoded = set(labels)
+            labels += [label for label in promised if label not in decoded]
+        if None in labels or len(set(labels)) < len(labels):
+            self._index = FrameIndex(None, len(labels), (0,), {})
+        else:
+            keys = [promised[key] for key in self._index.keys] if promised else []
+            whole = [label for label in labels if label is not None]
+            self._index = FrameIndex.of(whole, keys, self._index.packets)
+
+    def _count_readable(self) -> int:
+        """How many frames from the first on can be decoded."""
+        count = self._wanted = 0
+        try:
+            for number, _ in self._run_from(0):
+                count = number + 1
+        except (av.FFmpegError, OSError, _OutOfStepError):
+            return count
+        return count
+
+    def _damage(self, fault: str, readable: int) -> str:
+        total = self._index.num_frames
+        if readable == 0:
+            return f"no frame of {total} can be decoded, the file is damaged or encrypted ({fault})"
+        return (
+            f"only the first {readable} of {total} frames are readable, num_frames={readable} asks for these ({fault})"
+        )
+
+
+def _fault(error: Exception) -> str:
+    """What went wrong, in one line."""
+    text = error.strerror if isinstance(error, OSError | av.FFmpegError) else str(error)
+    return " ".join(str(text).split())

@@ -1,0 +1,58 @@
+"""Open a video with the engine that reads it exactly."""
+
+from __future__ import annotations
+
+import math
+from importlib.metadata import version
+from pathlib import Path
+
+from mcvd.video.decoders.base import AbstractReader, check_exists
+
+ENGINES = ("pyav", "decord", "torchcodec")
+
+
+def open_video(
+    path: str | Path, engine: str = "pyav", frame_rate_hz: float = 25.0, timeout_seconds: float = math.inf
+) -> AbstractReader:
+    """Open a video file, or a folder of numbered pictures, for reading any of its frames.
+
+    Args:
+        path: a file of any format FFmpeg knows, gif among them; or a folder that holds the frames as pictures.
+        engine: "pyav", which never returns a wrong frame, "decord" or "torchcodec" (see `mcvd.video.decoders.decord`,
+            `mcvd.video.decoders.torchcodec`), which refuse files that they would read wrongly.
+        frame_rate_hz: the rate of a folder of pictures, which does not tell it; a file knows its own.
+        timeout_seconds: how long one read may take, where the reader looks at the time (``checks_time``).
+
+    Raises:
+        FileNotFoundError: if there is nothing at ``path``.
+        VideoError: if it cannot be read as a video.
+
+    Example:
+        >>> with open_video("clip.mp4") as reader:  # doctest: +SKIP
+        ...     first_and_last = reader.read([0, reader.num_frames - 1], cover=(128, 128))
+    """
+    path = Path(path)
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
+    check_exists(path)
+    if path.is_dir():
+        from mcvd.video.decoders.frame_folder import FrameFolderReader
+
+        return FrameFolderReader(path, frame_rate_hz)
+    if engine == "decord":
+        from mcvd.video.decoders.decord import DecordReader
+
+        return DecordReader(path)
+    if engine == "torchcodec":
+        from mcvd.video.decoders.torchcodec import TorchCodecReader
+
+        return TorchCodecReader(path)
+    from mcvd.video.decoders.pyav import PyAVReader
+
+    return PyAVReader(path, timeout_seconds)
+
+
+def engine_version(engine: str) -> str:
+    """Name and version of what decodes and scales: pixels are the same while it is."""
+    packages = {"pyav": ("av", "pillow"), "decord": ("decord", "torch"), "torchcodec": ("torchcodec", "torch")}
+    return " ".join(f"{package} {version(package)}" for package in packages[engine])

@@ -1,0 +1,150 @@
+"""Pixels to files: videos, animations, strips and folders of frames, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mcvd.runtime.atomic import whole
+from mcvd.video.contact_sheet import picture_strip
+
+
+def write_video(path: str | Path, video: Tensor, fps: float = 10) -> None:
+    """Write a video in the form that the ending of its name asks for.
+
+    The file appears under its name only when it is complete; one of that name is replaced, a folder with something
+    in it is not. Missing parent folders are made.
+
+    Args:
+        path: ``.mp4`` (H.264 that every browser plays; an odd size gets its last row or column twice), ``.gif``,
+            ``.png`` (all frames side by side), or no ending: a new folder of numbered png files.
+        video: uint8 (T, C, H, W), 0 to 255, C being 1 (grey) or 3 (RGB).
+        fps: frames per second at which it plays; a gif rounds to hundredths of a second and at most 50.
+
+    Raises:
+        ValueError: if the pixels are not uint8 of that shape, the ending is unknown, or the folder holds something.
+
+    Example:
+        >>> write_video("grey.gif", torch.zeros(8, 1, 64, 64, dtype=torch.uint8), fps=5)  # doctest: +SKIP
+    """
+    _check(video)
+    write_pieces(path, [video], len(video), fps)
+
+
+def write_pieces(path: str | Path, pieces: Iterable[Tensor], num_frames: int, fps: float = 10) -> None:
+    """Write a video as `write_video` does, from its pieces in turn; .mp4 and a folder hold one of them at a time.
+
+    Args:
+        path: as in `write_video`.
+        pieces: each uint8 (n, C, H, W), C being 1 or 3.
+        num_frames: of all pieces together.
+        fps: as in `write_video`.
+
+    Raises:
+        ValueError: as in `write_video`.
+    """
+    path = Path(path)
+    if not 0 < fps < np.inf:
+        raise ValueError(f"fps must be more than 0 frames per second, got {fps}")
+    writers: dict[str, Callable[[Path, Iterator[np.ndarray], int, float], None]] = {
+        ".mp4": _write_mp4,
+        ".gif": _write_gif,
+        ".png": _write_strip,
+        "": _write_folder,
+    }
+    suffix = path.suffix.lower()
+    if suffix not in writers:
+        raise ValueError(f"cannot write {path.name}: a video ends in .mp4, .gif or .png (a strip), or is a folder")
+    if suffix and path.is_dir():
+        raise ValueError(f"cannot write {path}: it is a folder")
+    if not suffix and path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise ValueError(f"cannot write frames into {path}: it exists and is not an empty folder; give a new name")
+    with whole(path) as part:
+        writers[suffix](part, _frames(pieces), num_frames, float(fps))
+
+
+def _frames(pieces: Iterable[Tensor]) -> Iterator[np.ndarray]:
+    """One frame after the other, uint8 (H, W, 3)."""
+    for piece in pieces:
+        _check(piece)
+        yield from piece.detach().cpu().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def _check(video: Tensor) -> None:
+    if not isinstance(video, Tensor):
+        raise ValueError(f"a video must be a torch tensor, uint8 (T, C, H, W), got {type(video).__name__}")
+    if video.dtype != torch.uint8:
+        raise ValueError(
+            f"a video must be uint8, 0 to 255, got {video.dtype}; "
+            "mcvd.frames.pixels_from_model makes it from floats in [-1, 1]"
+        )
+    if video.ndim != 4 or video.shape[1] not in (1, 3) or 0 in video.shape:
+        hint = ""
+        if video.ndim == 4 and video.shape[-1] in (1, 3):
+            hint = "; this looks like (T, H, W, C): permute(0, 3, 1, 2)"
+        elif video.ndim == 5:
+            hint = "; write the videos of a batch one by one"
+        raise ValueError(
+            f"a video must be (T, C, H, W) with C 1 or 3 and at least one frame, got {tuple(video.shape)}{hint}"
+        )
+
+
+def _write_mp4(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: float) -> None:
+    import av
+
+    from mcvd.video.decoders.color import ONE_THREAD
+
+    av.logging.set_level(None)
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        # Colours are declared, as players guess differently for small and large pictures.
+        colours = "colorprim=bt709:transfer=bt709:colormatrix=bt709:range=tv"
+        stream = container.add_stream(
+            "libx264", rate=Fraction(fps).limit_denominator(60060), options={"crf": "18", "x264-params": colours}
+        )
+        for number, pixels in enumerate(frames):
+            height, width, _ = pixels.shape
+            if number == 0:  # colours are stored at half size, so H.264 wants even numbers
+                stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
+            even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+            rgb = av.VideoFrame.from_ndarray(even, format="rgb24")
+            frame = rgb.reformat(
+                format="yuv420p",
+                interpolation="BICUBIC",
+                src_colorspace="ITU601",
+                dst_colorspace="ITU709",
+                src_color_range="JPEG",
+                dst_color_range="MPEG",
+                **ONE_THREAD,
+            )
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def _write_gif(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: float) -> None:
+    from PIL import Image
+
+    # A gif counts in hundredths of a second: round the times, not the durations, so that the errors do not add up.
+    # Browsers slow down what is faster than two hundredths.
+    times = np.round(np.arange(num_frames + 1) * 100 / fps)
+    durations = np.maximum(2, np.diff(times)).astype(int) * 10
+    first, *others = (Image.fromarray(frame) for frame in frames)
+    first.save(path, format="GIF", save_all=True, append_images=others, duration=durations.tolist(), loop=0)
+
+
+def _write_strip(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: float) -> None:
+    picture_strip([torch.from_numpy(np.stack([*frames])).permute(0, 3, 1, 2)]).save(path, format="PNG")
+
+
+def _write_folder(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: float) -> None:
+    from PIL import Image
+
+    path.mkdir()
+    digits = max(4, len(str(num_frames - 1)))
+    for number, frame in enumerate(frames):
+        Image.fromarray(frame).save(path / f"{number:0{digits}}.png", format="PNG")

@@ -1,0 +1,267 @@
+"""The studio without its page: what a visitor brings, marks, waits for and takes home."""
+
+import threading
+
+import pytest
+import torch
+from reference.tiny import pixels, tiny_model
+
+import mcvd
+from mcvd.apps.studio.clip import Clip, Limits, invented_clip, no_clip, read_clip
+from mcvd.apps.studio.film_strip import pictures
+from mcvd.apps.studio.job import Wish, make
+from mcvd.apps.studio.result_view import ALL, Showcase
+from mcvd.apps.studio.selection import Marks, first_marked, marks_of
+from mcvd.apps.studio.service import Studio
+from mcvd.frames import FrameBlock
+from mcvd.samplers import DDIM
+
+BLOCK = FrameBlock(2, 3, 2)
+TASKS = ("predict", "backward", "interpolate", "generate")
+FAST = DDIM(num_steps=2)
+
+
+@pytest.fixture(scope="module")
+def model():
+    net = tiny_model(past=2, current=3, future=2, channels=3)
+    net.frame_rate_hz = 10.0
+    return net
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return Clip("greys", pixels(20, 3, 16, 16), "")
+
+
+def finished(pieces):
+    *_, last = pieces
+    return last
+
+
+# Marks
+
+
+@pytest.mark.parametrize("num_there", [1, 2, 3, 5, 8, 20])
+@pytest.mark.parametrize("task", TASKS)
+def test_what_is_marked_first_means_something_or_says_what_is_wrong(task, num_there):
+    try:
+        marks = marks_of(task, BLOCK, first_marked(task, BLOCK, num_there), 4, num_there)
+    except ValueError as error:
+        assert task == "interpolate" and num_there < 3, error
+        return
+    assert len(marks.made) and len(marks.past) <= 2 and len(marks.future) <= 2
+    assert {*marks.past, *marks.future} <= {*range(num_there)}
+
+
+def test_only_the_nearest_marked_frames_are_given():
+    assert marks_of("predict", BLOCK, range(3, 9), 4, 20) == Marks(range(7, 9), range(9, 13), range(0))
+    assert marks_of("backward", BLOCK, range(3, 9), 2, 20) == Marks(range(0), range(1, 3), range(3, 5))
+    assert marks_of("interpolate", BLOCK, range(3, 9), 99, 20) == Marks(range(1, 3), range(3, 9), range(9, 11))
+
+
+def test_there_is_truth_only_where_the_video_is():
+    assert marks_of("predict", BLOCK, range(8, 10), 6, 12).truth(12) == range(10, 12)
+    assert marks_of("backward", BLOCK, range(2, 4), 6, 12).truth(12) == range(0, 2)
+    assert not marks_of("predict", BLOCK, range(10, 12), 6, 12).truth(12)
+    assert not marks_of("generate", BLOCK, range(0), 6, 12).truth(12)
+
+
+@pytest.mark.parametrize("stretch", [range(0), range(5, 3), range(18, 22), range(-1, 2)])
+@pytest.mark.parametrize("task", TASKS[:3])
+def test_marks_outside_of_the_video_are_refused(task, stretch):
+    with pytest.raises(ValueError, match="mark frames between 0 and 19"):
+        marks_of(task, BLOCK, stretch, 4, 20)
+
+
+def test_a_gap_without_a_side_is_refused():
+    for stretch in (range(4), range(15, 20)):
+        with pytest.raises(ValueError, match="both sides"):
+            marks_of("interpolate", BLOCK, stretch, 4, 20)
+
+
+# What is brought
+
+
+def test_an_upload_is_read_at_the_rate_and_the_size_of_the_model(model, tmp_path):
+    mcvd.write_video(tmp_path / "a.mp4", pixels(30, 3, 24, 40), fps=20)
+    clip = read_clip(tmp_path / "a.mp4", model, Limits())
+    assert clip.frames.shape == (15, 3, 16, 16)
+    assert torch.equal(clip.frames, mcvd.read_video(tmp_path / "a.mp4", size=16, frame_rate_hz=10))
+
+
+def test_of_a_long_upload_the_beginning_is_taken_and_this_is_said(model, tmp_path):
+    mcvd.write_video(tmp_path / "a.mp4", pixels(30, 3, 16, 16), fps=10)
+    clip = read_clip(tmp_path / "a.mp4", model, Limits(frames=12))
+    assert len(clip.frames) == 12
+    assert "It has 30; only the first 12" in clip.note
+
+
+def test_what_cannot_be_taken_is_refused_without_telling_where_it_lies(model, tmp_path):
+    (tmp_path / "no.mp4").write_bytes(b"not a video")
+    with pytest.raises(mcvd.VideoError, match=r"^no\.mp4"):
+        read_clip(tmp_path / "no.mp4", model, Limits())
+    (tmp_path / "big.mp4").write_bytes(bytes(2_100_000))
+    with pytest.raises(mcvd.VideoError, match=r"big\.mp4 has 2 MB, the studio takes up to 1 MB"):
+        read_clip(tmp_path / "big.mp4", model, Limits(megabytes=1))
+
+
+def test_huge_pictures_in_a_small_file_are_refused(model, tmp_path):
+    from PIL import Image
+
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    Image.new("L", (8000, 4000)).save(folder / "0.png")
+    with pytest.raises(mcvd.VideoError, match="8000x4000 pixels: too large"):
+        read_clip(folder, model, Limits())
+
+
+def test_streets_are_at_hand_for_colour_and_grey(model):
+    assert invented_clip(model, 0).frames.shape == (60, 3, 16, 16)
+    assert invented_clip(tiny_model(channels=1), 3).frames.shape == (60, 1, 16, 16)
+    assert len(no_clip(model).frames) == 0
+
+
+def test_the_film_strip_has_a_picture_for_each_frame():
+    assert [uri[:22] for uri in pictures(pixels(3, 1, 16, 16))] == ["data:image/jpeg;base64"] * 3
+
+
+# Making
+
+
+@pytest.mark.parametrize("num_samples", [1, 3])
+@pytest.mark.parametrize("task", TASKS)
+def test_the_studio_makes_what_the_model_makes(model, clip, task, num_samples):
+    marks = marks_of(task, BLOCK, first_marked(task, BLOCK, 20), 7, 20)
+    wish = Wish(task, FAST, num_samples, seed=3)
+    made = finished(make(model, clip, marks, wish, Limits())).frames
+    past, future = (clip.frames[list(side)] for side in (marks.past, marks.future))
+    options = {"num_samples": num_samples, "sampler": FAST, "seed": 3}
+    expected = {
+        "predict": lambda: model.predict(past, 7, **options),
+        "backward": lambda: model.predict(future, 7, backward=True, **options),
+        "interpolate": lambda: model.interpolate(past, future, len(marks.made), **options),
+        "generate": lambda: model.generate(7, **options),
+    }[task]()
+    assert torch.equal(made, expected.reshape(made.shape))
+
+
+def test_frames_appear_block_by_block(model, clip):
+    marks = marks_of("predict", BLOCK, range(2, 4), 8, 20)
+    told = []
+    pieces = list(make(model, clip, marks, Wish("predict", FAST), Limits(), told.append))
+    assert [int(piece.is_made.sum()) for piece in pieces] == [3, 6, 8]
+    assert (pieces[0].frames[:, 3:] == 128).all()
+    assert told == sorted(told) and told[0] == 0 and told[-1] < 1 and len(told) == 3 * 2
+
+
+@pytest.mark.parametrize(
+    ("wish", "length"),
+    [(Wish("generate", FAST, 9), 3), (Wish("generate", DDIM(num_steps=2000)), 3), (Wish("generate", FAST), 601)],
+)
+def test_wishes_beyond_the_limits_are_refused(model, wish, length):
+    with pytest.raises(ValueError, match="the studio makes 1 to"):
+        next(make(model, no_clip(model), Marks(range(0), range(length), range(0)), wish, Limits()))
+
+
+# The service
+
+
+def work(studio, clip, visitor="me", task="predict", length=8, num_samples=2, tell=lambda part: None):
+    stretch = first_marked(task, BLOCK, len(clip.frames))
+    studio.begin(visitor)
+    return studio.make(visitor, clip, stretch, length, Wish(task, FAST, num_samples), tell)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_job_ends_with_pictures_scores_and_files(model, clip, task):
+    studio = Studio(model, "tiny")
+    shown = finished(work(studio, clip, task=task))
+    has_truth = task != "generate"
+    assert list(shown.files) == [ALL, *(["truth"] if has_truth else []), "sample 1", "sample 2"]
+    assert shown.result.count("<video") == 2 + has_truth
+    assert shown.result.count("<polyline") == (6 if has_truth else 0)  # PSNR and SSIM of two samples and a baseline
+    one, both = (mcvd.read_video(shown.files[name]["mp4"]) for name in ("sample 1", ALL))
+    assert both.shape[-1] == one.shape[-1] * (2 + has_truth)
+    assert len(mcvd.read_video(shown.files["sample 2"]["gif"])) == len(one)
+    assert shown.files[ALL]["html"].read_text().startswith("<!doctype html>")
+
+
+def test_scores_are_of_the_frames_that_the_video_has(model, clip):
+    marks = marks_of("backward", BLOCK, range(3, 5), 6, 20)
+    made = finished(make(model, clip, marks, Wish("backward", FAST), Limits()))
+    showcase = Showcase(clip, marks, made, 10.0)
+    expected = mcvd.metrics.frames.psnr_per_frame(made.frames[0, 3:], clip.frames[:3]).tolist()
+    assert showcase.scores()["PSNR in dB"]["sample 1"] == expected
+    assert showcase.videos()["truth"][3:6].equal(clip.frames[:3])
+    assert (showcase.videos()["truth"][:3] == 128).all()
+
+
+def test_a_long_video_is_shown_in_few_pictures(model):
+    clip = Clip("long", pixels(300, 3, 16, 16), "")
+    shown = finished(work(Studio(model, "tiny"), clip, length=100, num_samples=1))
+    assert shown.result.count("<img") <= 2 * (14 + 2)
+
+
+def test_cancelling_stops_in_the_middle_of_a_block_and_shows_what_there_is(model, clip):
+    studio = Studio(model, "tiny")
+    parts = []
+
+    def tell(part):
+        parts.append(part)
+        if len(parts) == 3:  # the first call of the second block
+            studio.cancel("me")
+
+    *_, last = work(studio, clip, tell=tell)
+    assert last.status == "Cancelled after 3 frames."
+    assert last.files is None and "<img" in last.result
+    assert len(parts) == 3
+
+
+def test_who_cancels_in_the_queue_gets_nothing_made(model, clip):
+    studio = Studio(model, "tiny")
+    job = work(studio, clip, tell=lambda part: pytest.fail("the network was called"))
+    studio.cancel("me")
+    assert [shown.status for shown in job] == ["Cancelled before the first frames were made."]
+
+
+def test_one_visitor_cancels_nothing_of_another(model, clip):
+    studio = Studio(model, "tiny")
+    studio.begin("other")
+    studio.cancel("other")
+    assert finished(work(studio, clip)).files
+
+
+def test_files_last_until_the_next_job_or_until_the_visitor_leaves(model, clip):
+    studio = Studio(model, "tiny")
+    before = finished(work(studio, clip, "../me")).files[ALL]["mp4"]  # the browser chooses the name
+    after = finished(work(studio, clip, "../me")).files[ALL]["mp4"]
+    assert not before.exists() and after.exists()
+    studio.leave("../me")
+    assert not after.exists()
+
+
+def made_frames(studio, clip, name, length):
+    return mcvd.read_video(finished(work(studio, clip, name, length=length)).files["sample 1"]["mp4"])
+
+
+def test_two_visitors_at_once_get_what_each_would_get_alone(model, clip):
+    studio, found = Studio(model, "tiny"), {}
+
+    def visit(name, length):
+        found[name] = made_frames(studio, clip, name, length)
+
+    threads = [threading.Thread(target=visit, args=(f"visitor {length}", length)) for length in (5, 8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for length in (5, 8):
+        assert torch.equal(found[f"visitor {length}"], made_frames(studio, clip, "nobody else", length))
+
+
+def test_the_sentence_below_the_strip_tells_what_is_given_and_what_is_known(model, clip):
+    kinds, sentence = Studio(model, "tiny").marked(clip, "predict", 10, range(6, 15))
+    assert kinds == "-" * 13 + "gg" + "m" * 5
+    assert "10 frames to make, the video has 5 of them" in sentence
+    kinds, sentence = Studio(model, "tiny").marked(no_clip(model), "predict", 10, range(0))
+    assert kinds == "" and "drop a video first" in sentence

@@ -1,0 +1,206 @@
+"""The commands, as a user types them: what they write, what they say, and with which status they leave."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from reference.tiny import pixels, tiny_model
+
+import mcvd
+from mcvd.apps.cli.main import main
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    net = tiny_model(past=2, current=3, future=2, channels=3)
+    net.frame_rate_hz = 10.0
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    net.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    """Thirty frames at 20 Hz, so that the model sees every second one; each frame is of one grey."""
+    path = tmp_path_factory.mktemp("videos") / "greys.mp4"
+    greys = torch.arange(30, dtype=torch.uint8) * 8
+    mcvd.write_video(path, greys.view(-1, 1, 1, 1).expand(-1, 3, 16, 16), fps=20)
+    return str(path)
+
+
+FAST = ["--steps", "1", "--device", "cpu"]
+
+
+def frames(path):
+    return mcvd.read_video(path)
+
+
+def greys(path):
+    return (frames(path).float().mean((1, 2, 3)) / 8).round().tolist()
+
+
+def test_predict_goes_on_from_the_end_at_the_rate_of_the_model(model, video, tmp_path):
+    out = tmp_path / "out.mp4"
+    assert main(["predict", video, "--model", model, "--num-frames", "4", "--out", str(out), *FAST]) == 0
+    assert frames(out).shape == (6, 3, 16, 16)
+    assert greys(out)[:2] == pytest.approx([27, 29], abs=0.6)
+
+
+def test_predict_goes_on_from_a_chosen_frame(model, video, tmp_path):
+    out = tmp_path / "out.mp4"
+    assert main(["predict", video, "--model", model, "--num-frames", "1", "--at", "9", "--out", str(out), *FAST]) == 0
+    assert greys(out)[:2] == pytest.approx([7, 9], abs=0.6)
+
+
+def test_every_frame_takes_them_as_they_come(model, video, tmp_path):
+    out = tmp_path / "out.mp4"
+    words = ["predict", video, "--model", model, "--num-frames", "1", "--every-frame", "--out", str(out), *FAST]
+    assert main(words) == 0
+    assert greys(out)[:2] == pytest.approx([28, 29], abs=0.6)
+
+
+def test_backward_puts_what_it_made_before_what_was_given(model, video, tmp_path):
+    out = tmp_path / "out.mp4"
+    words = ["predict", video, "--model", model, "--num-frames", "4", "--backward", "--out", str(out), *FAST]
+    assert main(words) == 0
+    assert greys(out)[4:] == pytest.approx([0, 2], abs=0.6)
+
+
+def test_only_new_leaves_the_given_frames_out(model, video, tmp_path):
+    out = tmp_path / "out.mp4"
+    words = ["predict", video, "--model", model, "--num-frames", "4", "--only-new", "--out", str(out), *FAST]
+    assert main(words) == 0
+    assert len(frames(out)) == 4
+
+
+def test_without_a_model_the_one_in_the_box_is_taken_and_named(tmp_path, capsys):
+    out = tmp_path / "out.png"
+    assert main(["generate", "--num-frames", "2", "--out", str(out), *FAST]) == 0
+    assert out.exists()
+    assert "the small one in the box" in capsys.readouterr().err
+    assert main(["info"]) == 0
+    said = capsys.readouterr()
+    assert "64x64, colour" in said.out and "in the box" in said.err
+
+
+def test_a_folder_gets_a_file_per_sample(model, tmp_path):
+    out = tmp_path / "made"
+    words = ["generate", "--model", model, "--num-frames", "4", "--num-samples", "3", "--out", str(out), *FAST]
+    assert main(words) == 0
+    assert sorted(path.name for path in out.iterdir()) == [f"sample-{k}.mp4" for k in range(3)]
+
+
+def test_samples_lie_side_by_side_in_one_file(model, tmp_path):
+    out = tmp_path / "made.mp4"
+    words = ["generate", "--model", model, "--num-frames", "4", "--num-samples", "3", "--out", str(out), *FAST]
+    assert main(words) == 0
+    assert frames(out).shape == (4, 3, 16, 48)
+
+
+def test_interpolate_remakes_the_gap_and_keeps_the_rest(model, video, tmp_path):
+    out = tmp_path / "out.mp4"
+    words = ["interpolate", video, "--model", model, "--gap", "10:16", "--out", str(out), *FAST]
+    assert main(words) == 0
+    made = greys(out)
+    assert len(made) == 15
+    assert made[:5] + made[8:] == pytest.approx([0, 2, 4, 6, 8, 16, 18, 20, 22, 24, 26, 28], abs=0.6)
+
+
+@pytest.mark.parametrize(
+    ("words", "page", "num_videos"),
+    [
+        (["predict", "VIDEO", "--num-frames", "4", "--at", "10", "--num-samples", "2", "--out", "o.mp4"], "o.html", 4),
+        (["predict", "VIDEO", "--num-frames", "4", "--out", "o"], "o/index.html", 2),
+        (["predict", "VIDEO", "--num-frames", "4", "--backward", "--out", "o.gif"], "o.html", 2),
+        (["interpolate", "VIDEO", "--gap", "10:16", "--out", "o.mp4"], "o.html", 3),
+        (["generate", "--num-frames", "4", "--num-samples", "3", "--out", "o"], "o/index.html", 3),
+    ],
+)
+def test_a_gallery_shows_what_was_made_beside_truth_and_rule(
+    words, page, num_videos, model, video, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    words = [video if word == "VIDEO" else word for word in words]
+    assert main([*words, "--model", model, "--gallery", *FAST]) == 0
+    html = (tmp_path / page).read_text()
+    assert html.count("<video") == num_videos
+    assert ("<polyline" in html) == ("--at" in words or "--gap" in words)
+
+
+def test_a_completion_script_is_printed(capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["--print-completion", "bash"])
+    assert left.value.code == 0
+    assert "--num-frames" in capsys.readouterr().out
+
+
+def test_scripts_read_json(model, video, tmp_path, capsys):
+    root = Path(video).parent
+    words = ["evaluate", "--model", model, "--root", str(root), "--num-samples", "1", "--out", str(tmp_path / "r.json")]
+    assert main([*words, "--json", *FAST]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((tmp_path / "r.json").read_text())
+    assert main(["data", "check", str(root), "--num-frames", "3", "--json"]) in (0, 1)
+    assert {"ready", "problem", "lines"} == json.loads(capsys.readouterr().out).keys()
+
+
+def test_evaluate_scores_the_model_beside_copying(model, video, tmp_path, capsys):
+    (tmp_path / "videos").mkdir()
+    for number in range(2):
+        mcvd.write_video(tmp_path / "videos" / f"{number}.mp4", pixels(12, 3, 16, 16, seed=number), fps=10)
+    out = tmp_path / "result.json"
+    words = ["evaluate", "--model", model, "--root", str(tmp_path / "videos"), "--num-samples", "2", "--out", str(out)]
+    assert main([*words, *FAST]) == 0
+    assert {"copy_last", "one_sample"} <= json.loads(out.read_text())["scores"]["rows"].keys()
+    assert "last frame repeated" in capsys.readouterr().out
+
+
+REFUSED = {
+    "nothing to read": (["predict", "absent.mp4", "--num-frames", "1", "--out", "o.mp4"], 1, "absent.mp4"),
+    "a frame that is not there": (
+        ["predict", "VIDEO", "--num-frames", "1", "--at", "30", "--out", "o.mp4"],
+        1,
+        "0 to 29",
+    ),
+    "an unknown sampler": (["generate", "--num-frames", "1", "--sampler", "Best", "--out", "o.mp4"], 2, "DDPM"),
+    "an unknown ending": (["generate", "--num-frames", "1", "--out", "o.mov"], 2, ".mp4"),
+    "its own input as output": (["predict", "VIDEO", "--num-frames", "1", "--out", "VIDEO"], 2, "input itself"),
+    "a gap beyond the end": (["interpolate", "VIDEO", "--gap", "28:40", "--out", "o.mp4"], 1, "30 frames"),
+    "an unknown device": (["generate", "--num-frames", "1", "--device", "abacus", "--out", "o.mp4"], 2, "abacus"),
+    "no folder to write to": (["generate", "--num-frames", "1", "--out", "none/o.mp4"], 1, "no folder none"),
+    "nothing to score on": (["evaluate", "--out", "r.json"], 2, "--root"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_mistake_is_one_line_and_a_status(case, model, video, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words, status, said = REFUSED[case]
+    words = [video if word == "VIDEO" else word for word in words]
+    assert main([*words, "--model", model]) == status
+    error = capsys.readouterr().err.strip()
+    assert said in error
+    assert len(error.splitlines()) == 1
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", [[], ["predict"], ["generate", "--num-frames", "0"], ["interpolate", "--gap", "9:3"]])
+def test_wrong_usage_leaves_with_two(words):
+    with pytest.raises(SystemExit) as left:
+        main(words)
+    assert left.value.code == 2
+
+
+def test_debug_shows_where(model):
+    with pytest.raises(ValueError, match="Best"):
+        main(["generate", "--model", model, "--num-frames", "1", "--sampler", "Best", "--out", "o.mp4", "--debug"])
+
+
+def test_two_processes_generate_the_videos_of_one(tmp_path):  # two new processes import torch: seconds
+    tiny_model(channels=3).save_pretrained(tmp_path / "model")
+    common = ["generate", f"--model={tmp_path}/model", "--num-frames=3", "--num-samples=3", "--steps=2"]
+    assert main([*common, f"--out={tmp_path}/one.png"]) == 0
+    assert main([*common, f"--out={tmp_path}/two.png", "--processes=2"]) == 0
+    one, two = (mcvd.read_video(tmp_path / f"{name}.png", size=(16, 16)) for name in ("one", "two"))
+    assert (one.int() - two.int()).abs().max() <= 1
+    assert not list(tmp_path.glob(".*"))  # nothing half done is left

@@ -1,0 +1,54 @@
+import pytest
+import torch
+
+from mcvd.evaluation.baselines import blend, copy_first, copy_last, extrapolate
+
+
+def ramp(*values):
+    """A video of one pixel."""
+    return torch.tensor(values, dtype=torch.uint8).view(-1, 1, 1, 1)
+
+
+VIDEO = torch.randint(0, 256, (2, 4, 3, 5, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("make", [copy_last, copy_first, extrapolate, lambda video, n: blend(video, video, n)])
+def test_a_still_video_is_continued_exactly_and_in_the_shape_asked_for(make):
+    still = VIDEO[:, :1].repeat(1, 3, 1, 1, 1)
+    made = make(still, 7)
+    assert made.shape == (2, 7, 3, 5, 6)
+    assert made.dtype == torch.uint8
+    assert (made == still[:, :1]).all()
+
+
+def test_copies_take_the_frame_next_to_what_is_missing():
+    assert (copy_last(VIDEO, 2) == VIDEO[:, -1:]).all()
+    assert (copy_first(VIDEO, 2) == VIDEO[:, :1]).all()
+
+
+def test_extrapolation_continues_a_linear_change_both_ways_and_stops_at_black_and_white():
+    assert extrapolate(ramp(0, 10, 20), 3).flatten().tolist() == [30, 40, 50]
+    assert extrapolate(ramp(120, 70), 3).flatten().tolist() == [20, 0, 0]
+    assert extrapolate(ramp(0, 255), 1000).flatten().unique().tolist() == [255]
+
+
+def test_blend_fills_a_linear_change_exactly():
+    whole = ramp(*range(0, 100, 10))
+    assert torch.equal(blend(whole[:3], whole[7:], 4), whole[3:7])
+
+
+@pytest.mark.parametrize("make", [copy_last, copy_first, extrapolate])
+def test_a_batch_is_continued_as_its_videos_are(make):
+    assert torch.equal(make(VIDEO, 3)[1], make(VIDEO[1], 3))
+    assert torch.equal(blend(VIDEO, VIDEO.flip(1), 3)[1], blend(VIDEO[1], VIDEO[1].flip(0), 3))
+
+
+@pytest.mark.parametrize("make", [lambda: extrapolate(ramp(1), 2), lambda: copy_last(VIDEO[:, :0], 2)])
+def test_too_few_frames_are_refused(make):
+    with pytest.raises(ValueError, match="or more, got"):
+        make()
+
+
+def test_floats_are_refused():
+    with pytest.raises(ValueError, match="uint8"):
+        blend(VIDEO, VIDEO.float(), 2)

@@ -1,0 +1,254 @@
+import json
+import math
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from mcvd.data.datamodule import VideoData, collect_clips
+from mcvd.data.videos import AbstractVideos
+from mcvd.diffusion.masking import Masking
+from mcvd.evaluation.baselines import copy_last
+from mcvd.evaluation.evaluate import evaluate
+from mcvd.evaluation.report import best_score, format_table
+from mcvd.evaluation.statistics import _intervals
+from mcvd.frames import FrameBlock
+from mcvd.metrics.frame_metrics import PSNR, FrameMetric
+from mcvd.metrics.frames import MAX_PSNR_DB, mean_squared_error, psnr, ssim
+from mcvd.metrics.published import PUBLISHED_PSNR
+from mcvd.models.mcvd import MCVD
+from mcvd.nets import UNet
+from mcvd.samplers import DDIM
+
+
+def clips(num_clips=3, num_frames=8, seed=0):
+    """Bright squares that wander over noise."""
+    generator = torch.Generator().manual_seed(seed)
+    video = torch.randint(0, 60, (num_clips, num_frames, 1, 16, 16), dtype=torch.uint8, generator=generator)
+    for t in range(num_frames):
+        video[:, t, :, 4:10, t : t + 5] += 150
+    return video
+
+
+CLIPS = clips()
+
+
+class Oracle:
+    """Knows the truth and adds as much noise to sample k as it is told; recognises a clip by the given frames."""
+
+    block = FrameBlock(past=2, current=3, future=2)
+
+    def __init__(self, noise_of_samples=(0,)):
+        self.noise = noise_of_samples
+
+    def predict(self, given, num_frames, *, backward=False, **options):
+        return self._make(given, 0 if backward else 2, num_frames, backward, **options)
+
+    def interpolate(self, past, future, num_frames, **options):
+        return self._make(past, 2, num_frames, False, **options)
+
+    def _make(self, given, start, num_frames, backward, num_samples, seed, **options):
+        made = []
+        for video, number in zip(given, seed, strict=True):
+            side = CLIPS[:, num_frames : num_frames + 2] if backward else CLIPS[:, :2]
+            truth = CLIPS[(side == video).flatten(1).all(1)][0, start : start + num_frames]
+            generator = torch.Generator().manual_seed(number)
+            noise = [level * torch.randn(truth.shape, generator=generator) for level in self.noise[:num_samples]]
+            made.append(torch.stack([(truth + n).round().clamp(0, 255).to(torch.uint8) for n in noise]))
+        made = torch.stack(made)
+        return made if num_samples > 1 else made[:, 0]
+
+
+def tiny_model():
+    torch.manual_seed(0)
+    net = partial(UNet, width=8, multipliers=(1, 2), attention_levels=(1,), head_channels=8)
+    return MCVD(Oracle.block, net, size=(16, 16), channels=1, masking=Masking(0.5, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("task", "baselines"),
+    [
+        ("predict", ["copy_last", "extrapolate"]),
+        ("backward", ["copy_first", "extrapolate"]),
+        ("interpolate", ["copy_last", "blend"]),
+    ],
+)
+def test_a_perfect_model_beats_the_baselines_of_every_task(task, baselines):
+    rows = evaluate(Oracle(), CLIPS, task, num_frames=4, num_samples=1)["rows"]
+    assert list(rows) == [*baselines, "one_sample"]
+    assert rows["one_sample"]["psnr"] == MAX_PSNR_DB
+    assert rows["one_sample"]["ssim"] == pytest.approx(1, abs=1e-6)
+    assert all(rows[name]["psnr"] < 30 and rows[name]["ssim"] < 0.9 for name in baselines)
+
+
+def test_baselines_are_scored_on_the_frames_that_the_model_makes():
+    row = evaluate(Oracle(), CLIPS, num_frames=4, num_samples=1)["rows"]["copy_last"]
+    video, truth = copy_last(CLIPS[:, :2], 4), CLIPS[:, 2:6]
+    assert row["psnr"] == pytest.approx(psnr(video, truth).mean().item())
+    assert row["ssim"] == pytest.approx(ssim(video, truth).mean().item())
+    assert len(row["psnr_per_frame"]) == len(row["ssim_per_frame"]) == 4
+    assert row["psnr_per_frame"][1] == pytest.approx(psnr(video[:, 1:2], truth[:, 1:2]).mean().item())
+
+
+def test_the_best_sample_is_found_and_one_sample_is_their_average():
+    rows = evaluate(Oracle((30, 0, 60)), CLIPS, num_samples=3)["rows"]
+    assert rows["best_of_K"]["psnr"] == MAX_PSNR_DB
+    alone = evaluate(Oracle((30,)), CLIPS, num_samples=1)["rows"]["one_sample"]["psnr"]
+    assert rows["one_sample"]["psnr"] > alone  # 100 dB is one of the three
+    assert rows["one_sample"]["psnr"] < rows["best_of_K"]["psnr"]
+
+
+def test_a_metric_of_which_less_is_better_has_its_best_row_and_sample():
+    error = FrameMetric("error", "error", 3, mean_squared_error, higher_is_better=False)
+    scores = evaluate(Oracle((30, 0)), CLIPS, num_samples=2, metrics=[error])
+    assert list(scores["metrics"]) == ["error"] and not scores["metrics"]["error"]["higher_is_better"]
+    assert scores["rows"]["best_of_K"]["error"] == 0 < scores["rows"]["mean_of_K"]["error"]
+    assert best_score(scores, "error") == scores["rows"]["mean_of_K"]["error"]
+
+
+def test_averaging_samples_lowers_their_error():
+    rows = evaluate(Oracle((20,) * 8), CLIPS, num_samples=8)["rows"]
+    assert rows["mean_of_K"]["psnr"] > rows["best_of_K"]["psnr"] > rows["one_sample"]["psnr"]
+
+
+def test_diversity_is_the_distance_between_samples():
+    diversity = evaluate(Oracle((8,) * 6), CLIPS, num_samples=6)["diversity"]
+    assert diversity["between_samples"] == pytest.approx(math.sqrt(2) * diversity["to_truth"], rel=0.05)
+    assert evaluate(Oracle((0, 0)), CLIPS, num_samples=2)["diversity"]["between_samples"] == 0
+
+
+def test_scores_do_not_depend_on_batches_but_on_the_seed():
+    model, options = tiny_model(), {"num_frames": 4, "num_samples": 2, "sampler": DDIM(num_steps=2)}
+    whole = evaluate(model, CLIPS, seed=1, **options)
+    parts = evaluate(model, iter(CLIPS.split(2)), seed=1, batch_size=2, **options)
+    whole_psnr, parts_psnr = (scores["rows"]["one_sample"]["psnr"] for scores in (whole, parts))
+    assert parts_psnr == pytest.approx(whole_psnr, abs=0.02)  # pixels may differ by one grey level
+    assert evaluate(model, CLIPS, seed=1, **options) == whole
+    assert evaluate(model, CLIPS, seed=2, **options)["rows"]["one_sample"] != whole["rows"]["one_sample"]
+
+
+def test_videos_from_nothing_have_no_scores_of_frames():
+    seen = []
+    options = {"num_samples": 2, "sampler": DDIM(num_steps=1), "watch": lambda *batch: seen.append(batch)}
+    scores = evaluate(tiny_model(), CLIPS, "generate", num_frames=6, **options)
+    assert json.loads(json.dumps(scores, allow_nan=False)) == scores
+    assert scores["rows"] == scores["metrics"] == {} and scores["num_past"] == scores["num_future"] == 0
+    ((past, samples, truth, future, _),) = seen
+    assert samples.shape == (3, 2, 6, 1, 16, 16) and torch.equal(truth, CLIPS[:, :6])
+    assert not past.numel() and not future.numel()
+    assert scores["diversity"]["between_samples"] > 0
+    assert "6 frames made from nothing, 3 clips" in format_table(scores)
+
+
+def test_published_metrics_see_floats_and_the_others_the_same_frames_rounded():
+    model, seen = tiny_model(), []
+    options = {"num_frames": 4, "num_samples": 2, "sampler": DDIM(num_steps=1)}
+    rounded = evaluate(model, CLIPS, **options)
+    both = evaluate(
+        model,
+        CLIPS,
+        metrics=[PUBLISHED_PSNR, replace(PSNR, name="rounded")],
+        watch=lambda *batch: seen.append(batch[1]),
+        **options,
+    )
+    assert seen[0].dtype == torch.uint8
+    for name, row in both["rows"].items():
+        assert row["rounded_per_clip"] == rounded["rows"][name]["psnr_per_clip"]
+        assert row["psnr_per_clip"] == pytest.approx(row["rounded_per_clip"], abs=0.05)
+    assert both["rows"]["copy_last"]["psnr"] == pytest.approx(rounded["rows"]["copy_last"]["psnr"], rel=1e-5)
+    assert both["rows"]["one_sample"]["psnr"] != both["rows"]["one_sample"]["rounded"]
+    assert both["metrics"]["psnr"]["definition"] != both["metrics"]["rounded"]["definition"]
+
+
+def test_further_sampling_options_reach_the_model_and_the_result():
+    class Listening(Oracle):
+        def predict(self, *given, precision="float32", **options):
+            heard.append(precision)
+            return super().predict(*given, **options)
+
+    heard = []
+    scores = evaluate(Listening(), CLIPS, num_samples=1, precision="bf16")
+    assert scores["sampling"] == {"precision": "bf16"} and heard == ["bf16"]
+
+
+@pytest.mark.parametrize("task", ["predict", "backward", "interpolate"])
+def test_a_real_model_is_scored_on_every_task_in_what_json_holds(task):
+    scores = evaluate(tiny_model(), CLIPS, task, num_frames=4, num_samples=2, sampler=DDIM(num_steps=1))
+    assert json.loads(json.dumps(scores, allow_nan=False)) == scores
+    assert scores["rows"]["best_of_K"]["psnr"] >= scores["rows"]["one_sample"]["psnr"]
+    assert scores["num_clips"] == 3 and scores["size"] == [16, 16]
+
+
+def test_the_interval_covers_the_true_mean_about_19_times_in_20():
+    values = torch.randn(200, 40, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    intervals = _intervals(values.permute(1, 0, 2))
+    covered = sum(low < 0 < high for ((low, high),) in intervals)
+    assert 0.88 < covered / 200 <= 0.98
+
+
+def test_a_single_clip_has_no_interval():
+    scores = evaluate(Oracle(), CLIPS[:1], num_samples=1)
+    assert scores["rows"]["one_sample"]["psnr_interval"] is None
+    assert "100.00" in format_table(scores)
+
+
+def test_the_table_stars_the_best_but_never_the_best_of_K():
+    lines = format_table(evaluate(Oracle((30, 0)), CLIPS, num_samples=2)).splitlines()
+    stars = {line.split("  ")[0]: line.count("*") for line in lines}
+    assert stars["model, best of 2"] == 0
+    assert sum(stars.values()) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"task": "guess"}, "predict, backward, interpolate"),
+        ({"num_frames": 20}, "longer clips"),
+        ({"clips": CLIPS[:, :2]}, "longer clips"),
+        ({"clips": CLIPS.float()}, "uint8"),
+        ({"clips": []}, "no clips"),
+        ({"num_samples": 0}, "1 or more"),
+        ({"clips": [CLIPS, CLIPS[:, :6]]}, "same shape"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate(Oracle(), **({"clips": CLIPS, "num_samples": 1} | change))
+
+
+def test_a_task_without_its_given_frames_is_refused():
+    model = Oracle()
+    model.block = FrameBlock(past=2, current=3)
+    with pytest.raises(ValueError, match="cannot backward"):
+        evaluate(model, CLIPS, "backward")
+
+
+class Ramps(AbstractVideos):
+    """Videos in which frame t of video i has the brightness 10 i + t."""
+
+    channels = 1
+
+    def __len__(self):
+        return 3
+
+    def name(self, index):
+        return f"ramp {index}"
+
+    def times_seconds(self, index):
+        return np.arange(10) / 10
+
+    def read(self, index, frames, cover):
+        values = 10 * index + torch.tensor(frames, dtype=torch.uint8)
+        return values.view(-1, 1, 1, 1).expand(-1, 1, *cover)
+
+
+def test_validation_clips_are_collected_in_order_and_evenly_spread():
+    data = VideoData(train=Ramps(), val=Ramps(), num_frames=8, size=16, channels=1, batch_size=2, num_workers=0)
+    found = collect_clips(data)
+    assert found.shape == (3, 8, 1, 16, 16)
+    assert (found[:, 0, 0, 0, 0] // 10).tolist() == [0, 1, 2]
+    assert torch.equal(collect_clips(data, 2), found[:2])
+    assert torch.equal(collect_clips(data, 1), found[:1])
+    assert torch.equal(collect_clips(data, 99), found)

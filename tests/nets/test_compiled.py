@@ -1,0 +1,152 @@
+"""A compiled network answers as the network itself, is not compiled anew for each batch, and may fail to compile."""
+
+import copy
+import warnings
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch._dynamo
+import yaml
+from reference.tiny import pixels, tiny_model
+from reference.tiny_fit import TINY
+from torch._dynamo.utils import counters
+
+import mcvd.nets.compiled
+from mcvd.nets.compiled import CompiledNet, pays
+from mcvd.nets.cuda_graph import GraphedNet
+from mcvd.samplers import UniPC
+from mcvd.training.checkpoints import LAST
+from mcvd.training.fit import run_fit
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.fixture
+def traced(monkeypatch):
+    """Tracing as always, but no C++ is made of what was traced: that would take minutes."""
+    torch._dynamo.reset()
+    counters.clear()
+    honest = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda net, **options: honest(net, backend="eager"))
+
+
+def test_sampling_compiled_is_sampling_and_no_batch_size_is_compiled_anew(traced):  # tracing twice takes seconds
+    model = tiny_model(conditioning="SPATIN")
+    options = {"num_frames": 6, "sampler": UniPC(num_steps=2), "num_samples": 1}
+    for batch_size in (2, 3, 4):
+        past = pixels(batch_size, 2, 1, 16, 16)
+        plain, quick = (model.predict(past, compile=word, **options) for word in ("never", "always"))
+        assert (plain.int() - quick.int()).abs().max() <= 1
+    assert counters["stats"]["unique_graphs"] == 2  # one for two videos, one for any number
+    assert not counters["graph_break"]
+    twin = copy.deepcopy(model)
+    assert (
+        model.state_dict().keys() == twin.state_dict().keys() == tiny_model(conditioning="SPATIN").state_dict().keys()
+    )
+    assert isinstance(model.denoiser._compiled["reduce-overhead"], CompiledNet)
+
+
+def test_training_compiled_is_training_and_saves_the_network_itself(traced, tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(TINY))
+    short = [f"--config={path}", "--trainer.max_steps=2", "--model.net.init_args.dropout=0"]
+    saved = {}
+    for word in ("never", "always"):
+        run_fit([*short, f"--compile={word}", f"--trainer.default_root_dir={tmp_path}/{word}"])
+        saved[word] = torch.load(tmp_path / word / "run-1" / LAST, weights_only=True)
+    assert counters["stats"]["unique_graphs"] > 0
+    states = [saved[word]["current_model_state"] for word in ("never", "always")]
+    assert states[0].keys() == states[1].keys()
+    for name, value in states[0].items():
+        torch.testing.assert_close(value, states[1][name], rtol=0, atol=1e-6)
+
+
+def test_where_compiling_fails_the_network_works_on_and_one_line_says_so(monkeypatch):
+    torch._dynamo.reset()
+    honest = torch.compile
+
+    def broken(graph, inputs):
+        raise RuntimeError("no compiler is here\nand more lines")
+
+    monkeypatch.setattr(torch, "compile", lambda net, **options: honest(net, backend=broken))
+    model, past = tiny_model(), pixels(1, 2, 1, 16, 16)
+    with pytest.warns(UserWarning, match="no compiler is here") as said:
+        quick = model.predict(past, 3, sampler=UniPC(num_steps=2), compile="always")
+    assert len(said) == 1 and "\n" not in str(said[0].message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.equal(quick, model.predict(past, 3, sampler=UniPC(num_steps=2)))
+        assert torch.equal(quick, model.predict(past, 3, sampler=UniPC(num_steps=2), compile="always"))
+
+
+def test_by_itself_only_long_work_on_a_gpu_is_compiled():
+    long, short = mcvd.nets.compiled.WORTH_CALLS, mcvd.nets.compiled.WORTH_CALLS - 1
+    assert pays("auto", GPU, long) and not pays("auto", GPU, short) and not pays("auto", CPU, long)
+    assert pays("always", CPU, short) and not pays("never", GPU, long)
+    with pytest.raises(ValueError, match="sometimes"):
+        pays("sometimes", CPU, 1)
+
+
+class Replayed(GraphedNet):
+    """Records as a GPU does, but replays by calling the network again."""
+
+    recorded = 0
+
+    def _record(self, noisy, label, prepared):
+        self.recorded += 1
+        its_noisy, its_label = noisy.clone(), label[:1].clone()
+        answer = torch.empty_like(self.net(noisy, label, prepared))
+        replay = SimpleNamespace(
+            replay=lambda: answer.copy_(self.net(its_noisy, its_label.expand(label.shape), prepared))
+        )
+        return replay, its_noisy, its_label, answer
+
+
+class Unrecordable(GraphedNet):
+    def _record(self, noisy, label, prepared):
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+
+def calls_of(net, offset, count=4, batch=2):
+    """Answers to some calls with one condition, kept to see that later calls leave them alone."""
+    prepared = SimpleNamespace(offset=offset)
+    states = [torch.full((batch, 3), float(number)) for number in range(count)]
+    return [net(state, torch.tensor(float(n)).expand(batch), prepared) for n, state in enumerate(states)]
+
+
+def plain_net(noisy, label, prepared):
+    return noisy * 2 + label[:, None] + prepared.offset
+
+
+def test_replays_answer_as_the_network_and_each_condition_and_shape_is_recorded_once():
+    net = Replayed(plain_net)
+    for recorded, (offset, batch) in enumerate([(1.0, 2), (5.0, 2), (5.0, 3)], 1):
+        for quick, plain in zip(calls_of(net, offset, 4, batch), calls_of(plain_net, offset, 4, batch), strict=True):
+            assert torch.equal(quick, plain)
+        assert net.recorded == recorded
+    net.forget()
+    assert net._seen is None
+    assert torch.equal(calls_of(net, 7.0, 1)[0], calls_of(plain_net, 7.0, 1)[0])
+    assert net.recorded == 3  # a single call is not worth a recording
+
+
+def test_where_recording_fails_the_network_works_on_and_one_line_says_so():
+    net = Unrecordable(plain_net)
+    with pytest.warns(UserWarning, match="works without CUDA graphs: operation not permitted") as said:
+        answers = calls_of(net, 1.0)
+    assert len(said) == 1
+    assert all(torch.equal(*both) for both in zip(answers, calls_of(plain_net, 1.0), strict=True))
+
+
+def test_a_sampler_calls_what_replays_and_forgets_each_condition_afterwards(monkeypatch):
+    made = []
+    monkeypatch.setattr("mcvd.diffusion.engine.GraphedNet", lambda net: made.append(Replayed(net)) or made[-1])
+    model, past = tiny_model(), pixels(1, 2, 1, 16, 16)
+    expected = model.predict(past, 6, sampler=UniPC(num_steps=4))
+    assert not made
+    monkeypatch.setattr("mcvd.diffusion.engine.replays", lambda compile, device: compile != "never")
+    assert torch.equal(model.predict(past, 6, sampler=UniPC(num_steps=4)), expected)
+    assert torch.equal(model.predict(past, 6, sampler=UniPC(num_steps=4), compile="never"), expected)
+    assert [net.recorded for net in made] == [2]  # of two blocks, in one pool
+    assert made[0]._seen is None and model.denoiser._quick is None

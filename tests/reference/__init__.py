@@ -1,0 +1,1 @@
+"""What tests share: small models, invented data, closed-form problems, a plain network, stand-ins for servers."""

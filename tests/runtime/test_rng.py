@@ -1,0 +1,37 @@
+"""Random numbers by name: the same whoever draws them, and when."""
+
+import torch
+
+from mcvd.runtime.rng import RowNoise, TrainingDraws, _Drawing, keyed_normal, keyed_seed
+
+KEYS = [(3, 0, 0), (3, 0, 1), (3, 1, 0)]
+
+
+def test_each_row_and_each_draw_has_numbers_of_its_own():
+    draw, x = RowNoise(KEYS), torch.zeros(3, 2, 4)
+    drawn = torch.stack([draw(x), draw(x)])
+    expected = torch.stack([torch.stack([keyed_normal((2, 4), *key, number) for key in KEYS]) for number in range(2)])
+    assert torch.equal(drawn, expected)
+    assert len(drawn.unique()) == drawn.numel()
+
+
+def test_noise_drawn_ahead_by_threads_is_the_same():
+    for number in range(3):
+        ahead, at_once = (_Drawing((3, 2, 4), KEYS, number, ahead).finish() for ahead in (True, False))
+        assert torch.equal(ahead, at_once)
+
+
+def test_the_dtype_is_that_of_the_state():
+    assert RowNoise(KEYS)(torch.zeros(3, 2, dtype=torch.float64)).dtype == torch.float64
+
+
+def test_training_draws_of_a_clip_do_not_depend_on_its_batch():
+    draws = TrainingDraws(5, torch.device("cpu"))
+    together = draws([7, 8, 9], (2, 3), (4,))
+    alone = draws([8], (2, 3), (4,))
+    assert all(torch.equal(whole[1:2], single) for whole, single in zip(together, alone, strict=True))
+    generator = torch.Generator().manual_seed(keyed_seed(5, 8))
+    shapes = [(6,), (2, 3), (4,)]
+    fills = [torch.rand, torch.randn, torch.randn]
+    for values, fill, shape in zip(alone, fills, shapes, strict=True):
+        assert torch.equal(values[0], fill(shape, generator=generator))

@@ -1,0 +1,167 @@
+import base64
+import re
+from html.parser import HTMLParser
+from io import BytesIO
+
+import numpy as np
+import pytest
+import torch
+
+from mcvd.metrics.frame_metrics import PSNR, SSIM
+from mcvd.video.chart import line_chart
+from mcvd.video.page import GIVEN, MADE, TRUTH, Column, Page
+
+GREY = torch.full((6, 1, 16, 16), 128, dtype=torch.uint8)
+NOISE = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+VOID = {"meta", "img"}
+
+
+class Reader(HTMLParser):
+    """Collects the elements of a page and checks that each one is closed."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.elements, self.text = [], [], ""
+        self.feed(html)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def sources(self, tag):
+        """Decoded contents of the data URIs of all elements of a kind."""
+        uris = [attributes["src"] for name, attributes in self.elements if name == tag]
+        return [base64.b64decode(re.fullmatch(r"data:[\w/0-9]+;base64,(.*)", uri).group(1)) for uri in uris]
+
+
+def full_page():
+    page = Page("A title", "An intro").section("Prediction", "words").text("more words")
+    page.videos([("truth", GREY, range(2), False), ("sample", GREY, range(2))], fps=5)
+    page.strip([("truth", NOISE, range(2), False), ("sample", NOISE, range(2))])
+    return page.table([Column("PSNR dB", 2, max)], [("one", [1.0]), ("two", [2.0])], caption="of nothing")
+
+
+def test_the_page_opens_offline():
+    html = full_page().html()
+    page = Reader(html)
+    links = [v for _, attributes in page.elements for k, v in attributes.items() if k in ("src", "href", "srcset")]
+    assert links and all(link.startswith("data:") for link in links)
+    assert "url(" not in html and "@import" not in html
+    assert "script" not in {tag for tag, _ in page.elements}
+
+
+def test_a_fragment_changes_nothing_in_the_page_that_it_stands_in():
+    fragment = full_page().fragment()
+    Reader(fragment)
+    style = re.search("<style>(.*?)</style>", fragment, re.DOTALL).group(1)
+    rules = re.sub(r"/\*.*?\*/|@media[^{]*{|{[^{}]*}", "", style).replace("}", "").split("\n")
+    assert all(part.strip().startswith(".mcvd") for rule in rules if rule.strip() for part in rule.split(","))
+
+
+def test_text_is_never_markup():
+    nasty = '<script>alert("1")</script> & \'"'
+    page = Page(nasty, nasty).section(nasty, nasty).text(nasty).videos([(nasty, GREY)]).strip([(nasty, NOISE)])
+    page.table([Column(nasty, None)], [(nasty, [nasty])], caption=nasty).curves({nasty: [1, 2]}, nasty, nasty)
+    read = Reader(page.html())
+    assert "script" not in {tag for tag, _ in read.elements}
+    assert read.text.count(nasty) >= 12
+
+
+def test_videos_play_by_themselves_also_on_a_phone():
+    videos = [attributes for tag, attributes in Reader(full_page().html()).elements if tag == "video"]
+    assert len(videos) == 2
+    assert all({"autoplay", "loop", "muted", "playsinline"} <= video.keys() for video in videos)
+
+
+def test_borders_tell_given_frames_from_made_and_true_ones():
+    import av
+
+    for content, later in zip(Reader(full_page().html()).sources("video"), (TRUTH, MADE), strict=True):
+        with av.open(BytesIO(content)) as file:
+            frames = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+        assert len(frames) == 6
+        for number, frame in enumerate(frames):
+            expected = np.array(list(bytes.fromhex((GIVEN if number < 2 else later)[1:])))
+            assert np.abs(frame[2, 20:-20].mean(0) - expected).max() < 12  # mp4 is lossy
+            assert np.abs(frame[60:-60, 60:-60].astype(int) - 128).max() < 12
+
+
+def test_strips_hold_the_exact_pixels():
+    from PIL import Image
+
+    pictures = Reader(full_page().html()).sources("img")
+    assert len(pictures) == 8
+    for number, content in enumerate(pictures):
+        pixels = torch.from_numpy(np.array(Image.open(BytesIO(content)))).permute(2, 0, 1)
+        assert torch.equal(pixels, NOISE[number % 4])
+
+
+def test_strips_mark_frames_too():
+    kinds = [a["class"] for tag, a in Reader(full_page().html()).elements if tag == "img"]
+    assert kinds == ["given"] * 2 + ["truth"] * 2 + ["given"] * 2 + ["made"] * 2
+
+
+def test_the_best_of_a_column_is_bold_unless_out_of_contest():
+    columns = [Column("up", 1, max), Column("down", 1, min), Column("words", None)]
+    rows = [("a", [1.0, 5.0, "x"]), ("b", [2.0, 6.0, "y"]), ("chosen", [9.0, 0.0, "z"])]
+    html = Page("t").table(columns, rows, out_of_contest=["chosen"]).html()
+    assert re.findall("<b>(.*?)</b>", html) == ["5.0", "2.0"]
+
+
+def test_scores_of_an_evaluation_become_a_table_and_a_chart():
+    row = {"psnr": 20.0, "psnr_interval": [19.0, 21.0], "psnr_per_frame": [21.0, 19.0]}
+    row |= {"ssim": 0.5, "ssim_interval": None, "ssim_per_frame": [0.6, 0.4]}
+    better = row | {"psnr": 22.5, "ssim": 0.75}
+    scores = {"task": "predict", "num_clips": 7, "num_past": 2, "num_frames": 2, "num_future": 0, "size": [16, 24]}
+    scores |= {"num_samples": 5, "sampler": "DDIM(num_steps=3)", "num_calls": 3, "guidance": 1.0, "seed": 0}
+    scores |= {"metrics": {"psnr": PSNR.describe(), "ssim": SSIM.describe()}}
+    scores |= {"rows": {"copy_last": row, "one_sample": better, "best_of_K": better | {"psnr": 30.0}}}
+    html = Page("t").scores(scores).html()
+    assert re.findall("<b>(.*?)</b>", html) == ["22.50", "0.750"]
+    text = Reader(html).text
+    assert "model, best of 5" in text and "7 clips of 24x16 pixels" in text and "DDIM with 3 network calls" in text
+    assert html.count("<polyline") == 6  # a chart for each metric, a line for each row
+
+
+def test_a_chart_survives_a_flat_line_and_a_single_point():
+    for line in ([3.0, 3.0, 3.0], [7.0]):
+        assert "nan" not in line_chart({"flat": line}, "PSNR", "frame")
+
+
+def test_files_are_embedded_as_they_are(tmp_path):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"a video")
+    assert Reader(Page("t").videos([("clip", path)]).html()).sources("video") == [b"a video"]
+    with pytest.raises(ValueError, match="choose one of"):
+        Page("t").videos([("clip", tmp_path / "clip.xyz")])
+
+
+@pytest.mark.parametrize("video", [NOISE.float(), NOISE[0], NOISE[:, :2]])
+def test_what_is_no_video_is_refused_by_its_caption(video):
+    with pytest.raises(ValueError, match="'odd one' must be uint8"):
+        Page("t").videos([("odd one", video)])
+
+
+def test_a_page_appears_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = Page("first").write(tmp_path / "new" / "index.html")
+    assert path.read_text().startswith("<!doctype html>")
+
+    def fail(self):
+        raise RuntimeError("disk full")
+
+    monkeypatch.setattr(Page, "html", fail)
+    with pytest.raises(RuntimeError):
+        Page("second").write(path)
+    assert "first" in path.read_text()
+    assert [file.name for file in path.parent.iterdir()] == ["index.html"]

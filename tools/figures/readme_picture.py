@@ -1,0 +1,39 @@
+"""The picture of the README: held-out streets, what really followed, and what a model made of their first frames.
+
+python tools/figures/readme_picture.py --model mcvd/box --out docs/images/demo.png
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+import mcvd
+from mcvd.apps.demo import SAMPLER, held_out_clips
+from mcvd.video.contact_sheet import picture_strip
+
+NUM_FRAMES = 10
+SCENES = (0, 3, 7)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+
+    model = mcvd.load(options.model)
+    num_past = model.block.past
+    clips = held_out_clips(model, max(SCENES) + 1, NUM_FRAMES)[list(SCENES), : num_past + NUM_FRAMES]
+    made = model.predict(clips[:, :num_past], NUM_FRAMES, sampler=SAMPLER, seed=0)
+    rows = {}
+    for number, (clip, video) in enumerate(zip(clips, made, strict=True), start=1):
+        rows[f"truth {number}"] = clip
+        rows[f"model {number}"] = torch.cat([clip[:num_past], video])
+    picture_strip(rows, given=range(num_past), min_height=64).save(options.out)
+
+
+if __name__ == "__main__":
+    main()
