@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from mcvd.data.prepare.cli import run_prepare
 from mcvd.data.prepare.packs import RECORD, check_room, unpack
-from mcvd.runtime.atomic import whole
+from mcvd.runtime.atomic import atomic_write
 
 SIDES = ("train", "val")
 
@@ -33,7 +33,7 @@ def prepare(raw, out):
     empty = [folder for folder in archives.values() if not any(folder.rglob("*.mp4"))]
     if empty:
         raise ValueError(f"{empty[0]} holds no .mp4; delete it and fetch its archive again")
-    with whole(record) as part:
+    with atomic_write(record) as part:
         part.write_text(json.dumps(facts, indent=1) + "\n")
     return f"{out}: {len(archives)} archives are unpacked"
 

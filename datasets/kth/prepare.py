@@ -8,7 +8,7 @@ from torch.nn.functional import interpolate
 from mcvd.data.prepare.cli import run
 from mcvd.data.prepare.packs import Download, Pack, fetch, unpack
 from mcvd.video.open import open_video
-from mcvd.video.transforms import with_channels
+from mcvd.video.transforms import to_channels
 
 ACTIONS = ("boxing", "handclapping", "handwaving", "jogging", "running", "walking")
 PERSONS, TRAIN_PERSONS = range(1, 26), range(1, 21)
@@ -34,7 +34,7 @@ def find_packs(raw):
 def videos(files):
     for file in files:
         with open_video(file) as reader:
-            grey = with_channels(reader.read(range(reader.num_frames)), 1)
+            grey = to_channels(reader.read(range(reader.num_frames)), 1)
         # The whole frame, aspect not kept and not smoothed first, as in the literature.
         small = interpolate(grey.float(), size=(64, 64), mode="bilinear")
         yield file.name, (small + 0.5).byte().permute(0, 2, 3, 1).numpy()

@@ -6,7 +6,7 @@ import sys
 from mcvd.data.prepare.cli import run_prepare
 from mcvd.data.prepare.packs import check_room, digest_of
 from mcvd.data.synthetic.moving_mnist import FILES, find_digits, read_idx_images
-from mcvd.runtime.atomic import whole
+from mcvd.runtime.atomic import atomic_write
 
 # Of the files with .gz, as torchvision and the data set's page give them.
 MD5 = {True: "f68b3c2dcbeaaa9fbdd348bbdeb94873", False: "9fb629c4189551a2d022fa330f9573f3"}
@@ -28,7 +28,7 @@ def prepare(raw, out):
         source = find_digits(raw, train)
         if source.suffix != ".gz":  # torchvision keeps both
             source = source.with_name(source.name + ".gz")
-        with whole(out / f"{name}.gz") as part:
+        with atomic_write(out / f"{name}.gz") as part:
             shutil.copyfile(source, part)
             check(part, train)
     verify(out)

@@ -20,7 +20,7 @@ from mcvd.evaluation.evaluate import Task, evaluate
 from mcvd.evaluation.report import format_table
 from mcvd.models.load import BOX, load
 from mcvd.models.mcvd import MCVD
-from mcvd.runtime.atomic import whole
+from mcvd.runtime.atomic import atomic_write
 from mcvd.samplers import DDIM
 from mcvd.training.checkpoints import last_checkpoint
 from mcvd.video.page import Page
@@ -85,7 +85,7 @@ def run_demo(out: Path, train: Path | None = None, video: Path | None = None) ->
         "details": scores,
         "seconds": round(time.monotonic() - started, 1),
     }
-    with whole(out / "result.json") as part:
+    with atomic_write(out / "result.json") as part:
         part.write_text(json.dumps(result, indent=2) + "\n")
     page.write(out / "index.html")
     _say(f"done in {result['seconds']:.0f} s; open {out / 'index.html'}")
@@ -165,7 +165,7 @@ def _page(model: MCVD, clips: Tensor, scores: dict[str, Any], out: Path, origin:
     page.scores(scores["interpolate"])
 
     made = model.generate(15, num_samples=4, **options)
-    page.section("Generation", "Nothing is given: the model invents the first block and goes on from it.")
+    page.section("GenerationEngine", "Nothing is given: the model invents the first block and goes on from it.")
     page.videos([(f"sample {i + 1}", video) for i, video in enumerate(made)], fps)
     for i, video in enumerate(made):
         write_video(out / f"generate-{i}.mp4", video, fps)

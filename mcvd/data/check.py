@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from mcvd.data.datamodule import NOMINAL_RATE_HZ, VideoData
 from mcvd.data.sources.folder import find_videos
-from mcvd.runtime.atomic import whole
-from mcvd.video.contact_sheet import picture_strip
+from mcvd.runtime.atomic import atomic_write
+from mcvd.video.contact_sheet import contact_sheet
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.open import open_video
 
@@ -120,7 +120,7 @@ def describe_probes(probes: list[Probe], data: VideoData) -> list[str]:
     short = [
         f"too short for a clip of {data.spec}: {one.path} ({one.num_frames} frames)"
         for one in good
-        if data.spec.count_slots(np.arange(one.num_frames) / one.frame_rate_hz) == 0
+        if data.spec.count_clips(np.arange(one.num_frames) / one.frame_rate_hz) == 0
     ]
     return lines + _first(unreadable) + _first(short)
 
@@ -151,8 +151,8 @@ def _look_at_clips(data: VideoData, report: Report) -> None:
 
 def write_preview(path: str | Path, clips: list[Tensor]) -> None:
     """Write clips, uint8 (T, C, H, W) each, as rows of frames into a PNG."""
-    with whole(path) as part:
-        picture_strip(clips, min_height=64).save(part, format="PNG")
+    with atomic_write(path) as part:
+        contact_sheet(clips, min_height=64).save(part, format="PNG")
 
 
 def _counts(values: Iterable[str]) -> str:

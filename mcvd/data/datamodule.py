@@ -16,12 +16,12 @@ from torch.utils.data import DataLoader, Subset
 from mcvd.data.batch_sampler import ResumableBatchSampler, ResumableLoader
 from mcvd.data.clips.augment import Augmentation
 from mcvd.data.clips.dataset import ClipDataset
-from mcvd.data.clips.sampling import FixedDraws, RandomDraws
-from mcvd.data.clips.spec import ClipSpec, find_slots
-from mcvd.data.loader import WorkerLoader
+from mcvd.data.clips.sampling import EvenClips, RandomClips
+from mcvd.data.clips.spec import ClipSpec, find_clips
+from mcvd.data.loader import ForkSafeLoader
 from mcvd.data.sources.cached import CachedVideos
 from mcvd.data.sources.folder import VideoFolder
-from mcvd.data.sources.split import hold_out
+from mcvd.data.sources.split import train_val_split
 from mcvd.data.videos import AbstractVideos
 
 NOMINAL_RATE_HZ = 25.0
@@ -55,7 +55,7 @@ class VideoData(LightningDataModule):
         cache: a folder in which decoded frames are kept, so that each video is decoded only once; see
             `mcvd.data.sources.cached.CachedVideos`. Worth it at small sizes: a minute of 64x64 at 25 Hz takes 18 MB.
         cache_max_bytes: how much that folder may hold; null: no limit.
-        augment: how training clips are varied further: colour, pace, direction of time, standing still.
+        augment: how training clips are varied further: colour, speed, direction of time, standing still.
 
     Without validation videos every tenth training video is held out (the last one of fewer than ten; of a single
     video its last tenth).
@@ -134,14 +134,14 @@ class VideoData(LightningDataModule):
             if videos is not None:
                 videos.prepare()
         if val is None:
-            train, val = hold_out(train, self.spec)
-        longest = self.spec.at_pace(self.augment.max_pace)
-        train_slots, val_slots = find_slots(train, longest), find_slots(val, self.spec)
+            train, val = train_val_split(train, self.spec)
+        longest = self.spec.at_speed(self.augment.max_speed)
+        train_slots, val_slots = find_clips(train, longest), find_clips(val, self.spec)
         rates = np.concatenate([_frame_rates(train, train_slots.video), _frame_rates(val, val_slots.video)])
         self.frame_rate_hz = _clip_rate(rates, self.spec)
         self._clips = (
-            ClipDataset(train, self.spec, RandomDraws(train_slots, self.spec, self.seed, self.augment)),
-            ClipDataset(val, self.spec, FixedDraws(val_slots, self.max_val_clips)),
+            ClipDataset(train, self.spec, RandomClips(train_slots, self.spec, self.seed, self.augment)),
+            ClipDataset(val, self.spec, EvenClips(val_slots, self.max_val_clips)),
         )
 
     @property
@@ -206,15 +206,15 @@ class VideoData(LightningDataModule):
     def train_dataloader(self) -> ResumableLoader:
         """Training batches of this process, beginning where the trainer stands."""
         order = ResumableBatchSampler(len(self.train_clips), self.batch_size, *self._rank_and_world_size)
-        return ResumableLoader(self.train_clips, order, self.count_draws, **self._loader_options())
+        return ResumableLoader(self.train_clips, order, self.count_samples, **self._loader_options())
 
     def val_dataloader(self) -> DataLoader:
         """Validation batches of this process: always the same clips, each in one process only."""
         rank, world_size = self._rank_and_world_size
         share = range(rank, len(self.val_clips), world_size)
-        return WorkerLoader(self.val_clips, batch_size=self.batch_size, sampler=share, **self._loader_options())
+        return ForkSafeLoader(self.val_clips, batch_size=self.batch_size, sampler=share, **self._loader_options())
 
-    def count_draws(self) -> int:
+    def count_samples(self) -> int:
         """How many training clips all processes together have trained on, earlier parts of a resumed run included."""
         global_batch_size = self.batch_size * self._rank_and_world_size[1]
         return self._start["draws_done"] + (self._count_batches() - self._start["batches_done"]) * global_batch_size
@@ -230,7 +230,7 @@ class VideoData(LightningDataModule):
     def state_dict(self) -> dict[str, int]:
         """Where training stands, in clips and in batches, and the batch size; Lightning keeps it in checkpoints."""
         return {
-            "draws_done": self.count_draws(),
+            "draws_done": self.count_samples(),
             "batches_done": self._count_batches(),
             "batch_size": self.batch_size,
         }
@@ -290,5 +290,5 @@ def collect_clips(data: VideoData, num_clips: int | None = None, dataset: ClipDa
     num_there = len(dataset)
     num_clips = num_there if num_clips is None else min(num_clips, num_there)
     chosen = Subset(dataset, [i * num_there // num_clips for i in range(num_clips)])
-    loader = WorkerLoader(chosen, batch_size=data.batch_size, num_workers=data.num_workers)
+    loader = ForkSafeLoader(chosen, batch_size=data.batch_size, num_workers=data.num_workers)
     return torch.cat([batch["video"] for batch in loader])

@@ -18,10 +18,10 @@ def begin_worker(_: int) -> None:
     """What a worker process does first, as ``worker_init_fn`` of a loader."""
     _keep_pages_shared()
     _give_unused_back()
-    outlive_signals()
+    ignore_signals()
 
 
-class WorkerLoader(DataLoader):
+class ForkSafeLoader(DataLoader):
     """A loader whose workers begin as `begin_worker` says and inherit nothing that they would have to clear away.
 
     A worker whose collection of garbage met a decoder of its parent would wait for threads that only the parent has.
@@ -74,7 +74,7 @@ def _give_unused_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def outlive_signals() -> None:
+def ignore_signals() -> None:
     """Make this process survive a signal that its whole process group gets.
 
     Ctrl-C and job schedulers signal all processes; a worker that died of it would end the training in the middle of a

@@ -51,7 +51,7 @@ class AbstractVideos(ABC):
         """What reports call video ``index``: a file name, ``"driving 17"``."""
 
 
-class VideosOver(AbstractVideos):
+class VideosWrapper(AbstractVideos):
     """The same videos as in another collection, read in another way; a base class.
 
     Args:

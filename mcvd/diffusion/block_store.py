@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from mcvd.frames import FrameBlock, model_from_pixels, pixels_from_model
-from mcvd.runtime.atomic import whole
+from mcvd.runtime.atomic import atomic_write
 
 
-class KeptBlocks:
+class BlockStore:
     """Finished blocks of a rollout, a file each; a rollout with the same settings takes them instead of making them.
 
     Frames that blocks to come may look at are kept exactly, older ones as pixels; so what goes on is bit for bit what
@@ -57,7 +57,7 @@ class KeptBlocks:
     def _write(self, part: int, number: int, frames: Tensor) -> None:
         content = BytesIO()  # written to a file, NumPy would not say why it cannot
         np.save(content, frames.contiguous().numpy(), allow_pickle=False)
-        with whole(self._path(part, number)) as beside:
+        with atomic_write(self._path(part, number)) as beside:
             beside.write_bytes(content.getvalue())
 
     def _path(self, part: int, number: int) -> Path:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from mcvd.frames import Condition
 from mcvd.nets.compiled import CompiledNet
-from mcvd.nets.cuda_graph import GraphedNet
-from mcvd.nets.modulation import Steering
+from mcvd.nets.cuda_graph import CUDAGraphNet
+from mcvd.nets.modulation import NormModulation
 from mcvd.noise import (
     AbstractNoiseSchedule,
     Coefficients,
@@ -75,7 +75,7 @@ class Denoiser(nn.Module):
         self.distance = distance
         self.min_snr = min_snr
         self._compiled: dict[str, CompiledNet] = {}
-        self._quick: CompiledNet | GraphedNet | None = None  # what stands in for the network at present
+        self._quick: CompiledNet | CUDAGraphNet | None = None  # what stands in for the network at present
 
     @contextmanager
     def compiled(self, wanted: bool, mode: str = "default") -> Iterator[None]:
@@ -95,7 +95,7 @@ class Denoiser(nn.Module):
             self._quick = before
 
     @contextmanager
-    def graphed(self, net: GraphedNet | None) -> Iterator[None]:
+    def graphed(self, net: CUDAGraphNet | None) -> Iterator[None]:
         """Inside the ``with`` the network is called through ``net``, which replays it; None changes nothing."""
         before = self._quick
         self._quick = net or before
@@ -104,7 +104,7 @@ class Denoiser(nn.Module):
         finally:
             self._quick = before
             if net is not None:
-                net.forget()
+                net.reset()
 
     def loss(self, clean: Tensor, condition: Condition, t: Tensor, noise: Tensor) -> Tensor:
         """Regression loss on the current frames, deterministic in its arguments (MCVD, eq. 3).
@@ -139,7 +139,7 @@ class Denoiser(nn.Module):
         guidance: float = 1.0,
         guidance_drops: Dropped = "both",
         claim_past_visible: bool = False,
-        steering: Steering | None = None,
+        modulation: NormModulation | None = None,
     ) -> Denoise:
         """Fix the condition; everything that depends on it alone is computed here, once, not in every step.
 
@@ -150,7 +150,7 @@ class Denoiser(nn.Module):
             guidance_drops: which side of the context is masked for that: what guidance makes the result follow.
             claim_past_visible: only to repeat published numbers: the published samplers tell a network with
                 ``past_embedding`` that its past is visible even where it is masked, unlike the published training.
-            steering: from `steering`, for the times at which the result is called; None takes any time.
+            steering: from `modulation`, for the times at which the result is called; None takes any time.
 
         Returns:
             ``denoise(noisy, t)`` for noisy frames (B * K, N, C, H, W): K samples of each condition, adjacent
@@ -167,11 +167,11 @@ class Denoiser(nn.Module):
             torch.Size([3, 2, 1, 16, 16])
         """
         if guidance == 1:
-            prepared = self._prepare(condition, True, claim_past_visible, steering)
+            prepared = self._prepare(condition, True, claim_past_visible, modulation)
             return lambda noisy, t: self._clean(self._run(noisy, t, prepared), noisy, self.schedule(t).like(noisy))
 
         null = condition.null(past=guidance_drops != "future", future=guidance_drops != "past")
-        prepared = self._prepare(condition.followed_by(null), True, claim_past_visible, steering)
+        prepared = self._prepare(condition.followed_by(null), True, claim_past_visible, modulation)
 
         def denoise(noisy: Tensor, t: Tensor) -> Tensor:
             twice = t[:1].expand(2 * len(t)) if t.stride(0) == 0 else torch.cat([t, t])
@@ -182,7 +182,7 @@ class Denoiser(nn.Module):
 
         return denoise
 
-    def steering(self, times: Tensor) -> Steering | None:
+    def modulation(self, times: Tensor) -> NormModulation | None:
         """What the network's norms are told at these times, computed once for all calls of what `bind` makes of it.
 
         Args:
@@ -191,14 +191,18 @@ class Denoiser(nn.Module):
         Returns:
             For `bind`; None if the network is somebody's own and does without.
         """
-        if not hasattr(self.net, "steering"):
+        if not hasattr(self.net, "modulation"):
             return None
-        return self.net.steering(label_from_time(times, self.schedule.num_steps))  # type: ignore[operator]
+        return self.net.modulation(label_from_time(times, self.schedule.num_steps))  # type: ignore[operator]
 
     def _prepare(
-        self, condition: Condition, hold: bool, claim_past_visible: bool = False, steering: Steering | None = None
+        self,
+        condition: Condition,
+        hold: bool,
+        claim_past_visible: bool = False,
+        modulation: NormModulation | None = None,
     ):
-        known = {} if steering is None else {"steering": steering}
+        known = {} if modulation is None else {"modulation": modulation}
         return self.net.prepare(  # type: ignore[operator]
             condition.frames, condition.keep, hold, claim_past_visible, condition.noise_level, **known
         )

@@ -12,18 +12,18 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from mcvd.diffusion.block_store import KeptBlocks
+from mcvd.diffusion.block_store import BlockStore
 from mcvd.diffusion.denoiser import Denoiser, Dropped
 from mcvd.diffusion.options import Precision
 from mcvd.diffusion.plan import plan
 from mcvd.diffusion.rollout import rollout
 from mcvd.frames import Condition, FrameBlock, model_from_pixels, pixels_from_model, unit_from_model
-from mcvd.nets.compiled import Compile, pays
-from mcvd.nets.cuda_graph import GraphedNet, replays
-from mcvd.nets.modulation import Steering
-from mcvd.runtime.device import NO_BF16, computes_bf16
+from mcvd.nets.compiled import Compile, should_compile
+from mcvd.nets.cuda_graph import CUDAGraphNet, should_graph
+from mcvd.nets.modulation import NormModulation
+from mcvd.runtime.device import NO_BF16, has_fast_bf16
 from mcvd.runtime.progress import progress_bar, total_of
-from mcvd.runtime.rng import RowNoise
+from mcvd.runtime.rng import KeyedNoise
 from mcvd.samplers import AbstractSampler
 
 MAX_CACHE_BYTES = 8 << 30
@@ -32,7 +32,7 @@ _OF_CONTEXT = 1 << 20  # in the name of a draw: beyond the draws of any sampler
 
 
 @dataclass(frozen=True)
-class Generation:
+class GenerationEngine:
     """How videos are made from given ones; the options are those of `SamplingOptions`.
 
     Args:
@@ -58,7 +58,7 @@ class Generation:
     batch_size: int | None = None
     progress: bool = True
     claim_past_visible: bool = False
-    kept: KeptBlocks | None = None
+    kept: BlockStore | None = None
     rounded: bool = True
     max_cache_bytes: int | None = None
 
@@ -75,7 +75,7 @@ class Generation:
 
         With ``rounded=False`` float32 in [0, 1].
         """
-        if self.precision == "bf16" and not computes_bf16(self._device):
+        if self.precision == "bf16" and not has_fast_bf16(self._device):
             warnings.warn(NO_BF16, stacklevel=2)
         door, dtype = (pixels_from_model, torch.uint8) if self.rounded else (unit_from_model, torch.float32)
         num_videos, samples = len(past), self.num_samples
@@ -84,17 +84,17 @@ class Generation:
         parts = list(self._parts(num_videos, past.shape[-2:]))
         total = num_videos * samples * num_frames
         num_calls = num_steps * self.sampler.num_calls * len(parts)
-        quick = pays(self.compile, self._device, num_calls)
-        graphed = GraphedNet(self.denoiser.net) if not quick and replays(self.compile, self._device) else None
+        quick = should_compile(self.compile, self._device, num_calls)
+        graphed = CUDAGraphNet(self.denoiser.net) if not quick and should_graph(self.compile, self._device) else None
         with progress_bar(total, "frames", self.progress) as bar:
             # All parts advance together: each yields the same block of its own videos.
             maker = partial(
-                self._maker,
+                self._block_sampler,
                 bar=bar,
                 frames_a_call=total / num_calls,
                 quick=quick,
                 graphed=graphed,
-                steering=self._steering(),
+                modulation=self._modulation(),
             )
             parallel = [
                 rollout(
@@ -151,7 +151,7 @@ class Generation:
     def _parts(self, num_videos: int, size: Sequence[int]) -> Iterator[tuple[range, range]]:
         """Ranges of (videos, samples) made together: whole videos while they fit, else some samples of one."""
         dtype = _AUTOCAST[self.precision] or torch.float32
-        held = self.denoiser.net.held_bytes(*size, dtype) * (1 if self.guidance == 1 else 2)  # type: ignore[operator]
+        held = self.denoiser.net.cache_bytes(*size, dtype) * (1 if self.guidance == 1 else 2)  # type: ignore[operator]
         limit = max(1, min(self.batch_size or num_videos * self.num_samples, self._cache_bytes // max(held, 1)))
         videos, samples = max(1, limit // self.num_samples), min(limit, self.num_samples)
         for video in range(0, num_videos, videos):
@@ -162,23 +162,23 @@ class Generation:
                 )
 
     @torch.inference_mode()
-    def _steering(self) -> Steering | None:
+    def _modulation(self) -> NormModulation | None:
         """What the time says to the norms in all steps of the sampler, if it tells its times: once for all blocks."""
         times = self.sampler.times(self.denoiser.schedule)
         if times is None:
             return None
         with self._autocast():
-            return self.denoiser.steering(times.to(self._device, torch.float32))
+            return self.denoiser.modulation(times.to(self._device, torch.float32))
 
-    def _maker(
+    def _block_sampler(
         self,
         part: int,
         keys: Sequence[tuple[int, ...]],
         bar: tqdm,
         frames_a_call: float,
         quick: bool,
-        graphed: GraphedNet | None,
-        steering: Steering | None,
+        graphed: CUDAGraphNet | None,
+        modulation: NormModulation | None,
     ) -> Callable[[Condition, int, bool], Tensor]:
         def make(condition: Condition, number: int, sees_made: bool) -> Tensor:
             blank = condition.past.new_empty(len(keys), self.block.current, *condition.past.shape[2:])
@@ -186,17 +186,17 @@ class Generation:
             if done is not None:
                 bar.update(min(frames_a_call * self.sampler.num_calls, total_of(bar) - bar.n))
                 return done.to(blank.device)
-            draw = RowNoise([(*key, number) for key in keys])
+            draw = KeyedNoise([(*key, number) for key in keys])
             if self.context_noise and sees_made:
                 level = condition.noise_level + self.context_noise
                 condition = condition.noised(
-                    level, RowNoise([(*key, number, _OF_CONTEXT) for key in keys])(condition.frames)
+                    level, KeyedNoise([(*key, number, _OF_CONTEXT) for key in keys])(condition.frames)
                 )
             # Entered once a block: autocast keeps the weights that it has cast until it ends.
             compiled, replayed = self.denoiser.compiled(quick, mode="reduce-overhead"), self.denoiser.graphed(graphed)
             with torch.inference_mode(), evaluating(self.denoiser), self._autocast(), compiled, replayed:
                 denoise = self.denoiser.bind(
-                    condition, self.guidance, self.guidance_drops, self.claim_past_visible, steering
+                    condition, self.guidance, self.guidance_drops, self.claim_past_visible, modulation
                 )
 
                 def counted(noisy: Tensor, t: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypedDict
 
-from mcvd.diffusion.block_store import KeptBlocks
+from mcvd.diffusion.block_store import BlockStore
 from mcvd.diffusion.denoiser import Dropped
 from mcvd.nets.compiled import Compile
 from mcvd.samplers import AbstractSampler
@@ -52,5 +52,5 @@ class SamplingOptions(TypedDict, total=False):
     batch_size: int | None
     progress: bool
     claim_past_visible: bool
-    kept: KeptBlocks | None
+    kept: BlockStore | None
     rounded: bool

@@ -10,7 +10,7 @@ from mcvd.frames import FrameBlock
 
 
 @dataclass(frozen=True)
-class Step:
+class Window:
     """One block of a plan, as half-open ranges of absolute frame indices.
 
     Args:
@@ -26,7 +26,7 @@ class Step:
 
 def plan(
     block: FrameBlock, num_past: int, num_future: int, num_frames: int, overlap: int | None = None
-) -> Iterator[Step]:
+) -> Iterator[Window]:
     """The blocks that fill a gap of ``num_frames`` between given frames, in the order in which they are made.
 
     Index 0 is the first given past frame; the gap is ``[num_past, num_past + num_frames)``, the given future follows.
@@ -54,15 +54,15 @@ def plan(
     end = high + num_future
     reach_past, reach_future = (slot if overlap is None else min(slot, overlap) for slot in (block.past, block.future))
 
-    def window(start: int) -> Step:
+    def window(start: int) -> Window:
         stop = start + block.current
-        return Step(
+        return Window(
             past=range(max(0, start - reach_past), start) if low >= start > 0 else range(start, start),
             current=range(start, stop),
             future=range(stop, min(end, stop + reach_future)) if high <= stop < end else range(stop, stop),
         )
 
-    def context(step: Step) -> tuple[int, int]:
+    def context(step: Window) -> tuple[int, int]:
         """How much a window that contains the gap sees, and how well it is centred."""
         off_centre = abs((step.current.start + step.current.stop) - (low + high))
         return len(step.past) + len(step.future), -off_centre

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from mcvd.diffusion.plan import Step, plan
+from mcvd.diffusion.plan import Window, plan
 from mcvd.frames import Condition, FrameBlock
 
 
 def rollout(
-    make: Callable[[Condition, int, bool], Tensor],
+    sample_block: Callable[[Condition, int, bool], Tensor],
     block: FrameBlock,
     past: Tensor,
     future: Tensor,
@@ -23,7 +23,7 @@ def rollout(
     """Fill the gap between given frames by following the `plan`; given frames are never rewritten.
 
     Args:
-        make: ``make(condition, step_number, sees_made)`` returns the current frames of a block, float
+        sample_block: ``sample_block(condition, step_number, sees_made)`` returns the current frames of a block, float
             (B * K, N, C, H, W). The condition has B samples as long as it holds given frames alone, and B * K as soon
             as made ones are in it (``sees_made``).
         block: of the model.
@@ -35,7 +35,7 @@ def rollout(
 
     Yields:
         (start, frames) as they are made: index of the first frame in the gap (0 is its first frame) and float
-        (B * K, n, C, H, W), exactly as ``make`` returned them. Memory stays that of a few blocks.
+        (B * K, n, C, H, W), exactly as ``sample_block`` returned them. Memory stays that of a few blocks.
     """
     num_past, num_future = past.shape[1], future.shape[1]
     low, high = num_past, num_past + num_frames  # the gap that is left
@@ -45,7 +45,7 @@ def rollout(
 
     for number, step in enumerate(plan(block, num_past, num_future, num_frames, overlap)):
         sees_made = any(num_past <= i < num_past + num_frames for i in (*step.past, *step.future))
-        made = make(_condition(known, step, block, past, num_samples), number, sees_made)
+        made = sample_block(_condition(known, step, block, past, num_samples), number, sees_made)
         new = [i for i in step.current if low <= i < high]
         frames = made[:, new[0] - step.current.start : new[-1] + 1 - step.current.start]
         known |= {i: frames[:, k] for k, i in enumerate(new)}
@@ -57,7 +57,7 @@ def rollout(
         yield new[0] - num_past, frames
 
 
-def _condition(known: dict[int, Tensor], step: Step, block: FrameBlock, like: Tensor, num_samples: int) -> Condition:
+def _condition(known: dict[int, Tensor], step: Window, block: FrameBlock, like: Tensor, num_samples: int) -> Condition:
     """The context of a step, padded on the far sides with masked frames; repeated per sample only if it must be."""
     batch, shape = like.shape[0], like.shape[2:]
     shown = [known[i] for i in (*step.past, *step.future)]

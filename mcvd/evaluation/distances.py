@@ -20,7 +20,7 @@ from mcvd.metrics.kernel import kernel_distance
 from mcvd.metrics.lpips import MIN_SIZE, lpips
 from mcvd.metrics.preprocessing import Preprocessing
 from mcvd.metrics.published import PUBLISHED_BINARY_SSIM, PUBLISHED_PSNR, PUBLISHED_SSIM, published_lpips
-from mcvd.runtime.distributed import from_all
+from mcvd.runtime.distributed import all_gather
 
 
 def frame_metrics(
@@ -55,7 +55,7 @@ def frame_metrics(
     return metrics, missing
 
 
-def distance_rows(
+def distribution_metrics(
     videos: dict[int, tuple[Tensor, Tensor]],
     weights: str | None,
     seed: int | None,
@@ -104,7 +104,7 @@ def _fvd(weights: str | None, fetch: bool, measure: Callable[[nn.Module], dict[s
 
 
 def _too_little(videos: dict[int, tuple[Tensor, Tensor]]) -> str | None:
-    shapes = [shape for share in from_all([fake.shape for _, fake in videos.values()]) for shape in share]
+    shapes = [shape for share in all_gather([fake.shape for _, fake in videos.values()]) for shape in share]
     num_fake, num_frames = sum(shape[0] for shape in shapes), shapes[0][1]
     if num_frames < MIN_FRAMES:
         return f"needs {MIN_FRAMES} frames or more, given and made together, got {num_frames}"

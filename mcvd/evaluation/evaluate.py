@@ -15,7 +15,7 @@ from mcvd.frames import pixels_from_unit
 from mcvd.metrics.frame_metrics import PSNR, SSIM, FrameMetric
 from mcvd.metrics.frames import mean_of_samples, mean_squared_error, squared_distance_of_samples
 from mcvd.models.mcvd import MCVD
-from mcvd.runtime.distributed import from_all, rank
+from mcvd.runtime.distributed import all_gather, rank
 from mcvd.runtime.progress import progress_bar
 from mcvd.samplers import AbstractSampler
 from mcvd.samplers.select import default_sampler
@@ -131,7 +131,7 @@ def evaluate(
         found.append((number, parts, spread))
     if shape is None:
         raise ValueError("there are no clips to evaluate on")
-    found = sorted((batch for share in from_all(found) for batch in share), key=lambda batch: batch[0])
+    found = sorted((batch for share in all_gather(found) for batch in share), key=lambda batch: batch[0])
     rows = {
         name: {metric.name: torch.cat([parts[name][metric.name] for _, parts, _ in found]) for metric in metrics}
         for name in found[0][1]

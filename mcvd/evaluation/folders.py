@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from mcvd.data.clips.spec import ClipSpec, find_slots
+from mcvd.data.clips.spec import ClipSpec, find_clips
 from mcvd.data.sources.folder import VideoFolder
 from mcvd.metrics.fvd import FrechetVideoDistance, frechet_interval
 from mcvd.metrics.i3d import INPUT_SIZE, random_i3d
@@ -23,7 +23,7 @@ from mcvd.video.read import read_frames
 from mcvd.video.timing import average_rate
 
 
-def folder_distance(
+def compare_folders(
     real: str | Path,
     fake: str | Path,
     *,
@@ -67,7 +67,7 @@ def folder_distance(
         ValueError: too few videos, different sizes, or videos that cannot be read.
 
     Example:
-        >>> folder_distance("test", "made", size=128)["value"]  # doctest: +SKIP
+        >>> compare_folders("test", "made", size=128)["value"]  # doctest: +SKIP
         231.4
     """
     check_preprocessing(preprocessing)
@@ -105,7 +105,7 @@ def folder_distance(
 
 
 def format_distance(result: dict[str, Any]) -> str:
-    """A result of `folder_distance` as text: the number in the first line, its conditions below."""
+    """A result of `compare_folders` as text: the number in the first line, its conditions below."""
     low, high = result["interval_95"]
     kernel = "KVD" if result["name"] == "FVD" else "kernel distance"
     if result["frame_rate_hz"] is None:
@@ -133,7 +133,7 @@ class _Clips:
         self._videos = VideoFolder(folder)
         self._size = size
         self._spec = ClipSpec(num_frames, size=(1, 1), frame_rate_hz=frame_rate_hz)
-        slots = find_slots(self._videos, self._spec)
+        slots = find_clips(self._videos, self._spec)
         starts = slots.even if every_clip else np.zeros_like(slots.even)
         self._clips = sorted(set(zip(slots.video.tolist(), starts.tolist(), strict=True)))
         self._sizes: set[tuple[int, int]] = set()

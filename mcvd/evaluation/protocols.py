@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from mcvd.data.clips.dataset import ClipDataset
-from mcvd.data.clips.sampling import Draw
-from mcvd.data.clips.spec import Slots
+from mcvd.data.clips.sampling import ClipRef
+from mcvd.data.clips.spec import ClipIndex
 from mcvd.data.datamodule import VideoData
 from mcvd.metrics.preprocessing import Preprocessing
 
@@ -77,11 +77,11 @@ class Protocol:
         found = data.val_clips
         if self.starts == "even":
             return found
-        return ClipDataset(found.videos, found.spec, SeededDraws(found.draws.slots, self.num_clips, self.seed))
+        return ClipDataset(found.videos, found.spec, SeededClips(found.draws.slots, self.num_clips, self.seed))
 
 
 @dataclass(frozen=True)
-class SeededDraws:
+class SeededClips:
     """Clips of evenly chosen videos at random starts that depend on the seed and the number of the clip alone.
 
     Args:
@@ -92,21 +92,21 @@ class SeededDraws:
     ``attempt`` counts the replacements of a clip that could not be read.
     """
 
-    slots: Slots
+    slots: ClipIndex
     num_clips: int
     seed: int = 0
 
     def __len__(self) -> int:
         return self.num_clips
 
-    def __call__(self, draw: int, attempt: int = 0) -> Draw:
+    def __call__(self, draw: int, attempt: int = 0) -> ClipRef:
         """The clip of a draw."""
         videos = np.unique(self.slots.video)
         place = round(draw * (len(videos) - 1) / max(1, self.num_clips - 1))
         video = videos[(place + attempt) % len(videos)]
         own = self.slots.video == video
         random = np.random.Generator(np.random.Philox(np.random.SeedSequence(self.seed, spawn_key=(draw, attempt))))
-        return Draw(int(video), int(random.integers(self.slots.first[own].min(), self.slots.stop[own].max())))
+        return ClipRef(int(video), int(random.integers(self.slots.first[own].min(), self.slots.stop[own].max())))
 
 
 def find_protocol(name: str) -> Protocol:

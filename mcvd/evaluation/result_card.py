@@ -41,7 +41,7 @@ def compare_cards(first: str | Path, second: str | Path) -> str:
         ValueError: they cannot be; names every setting that differs.
     """
     a, b = read_card(first), read_card(second)
-    hindrances, compared = differences(a, b), what_is_compared(a, b)
+    hindrances, compared = differences(a, b), free_settings(a, b)
     if hindrances:
         more = f". They also differ in what may differ: {_words(compared)}" if compared else ""
         raise ValueError(f"{first} and {second} cannot be compared, they differ in {_words(hindrances)}{more}")
@@ -59,7 +59,7 @@ def compare_cards(first: str | Path, second: str | Path) -> str:
 def differences(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """The settings that keep two cards from being compared: name -> (of a, of b); none if they may be.
 
-    Model, sampler, steps, guidance, seed and versions may differ (`what_is_compared`). The rest may not. Of a score
+    Model, sampler, steps, guidance, seed and versions may differ (`free_settings`). The rest may not. Of a score
     that one of them has no value for, nothing is asked.
 
     Example:
@@ -71,7 +71,7 @@ def differences(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[Any, An
     return _unequal(_conditions(a, shared), _conditions(b, shared))
 
 
-def what_is_compared(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+def free_settings(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """The settings in which two cards may differ, and do: name -> (of a, of b)."""
     return _unequal(_choices(a), _choices(b))
 
@@ -126,7 +126,7 @@ def make_card(
 
     Args:
         scores: of `mcvd.evaluation.evaluate.evaluate`.
-        distances: of `distance_rows`.
+        distances: of `distribution_metrics`.
         missing: scores of frames that there are not, each with the reason; of `frame_metrics`.
         model: whose weights are digested.
         clips: uint8 (N, T, C, H, W), what was scored on.

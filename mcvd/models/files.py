@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mcvd.runtime.atomic import whole
+from mcvd.runtime.atomic import atomic_write
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 MAX_CONFIG_BYTES = 1 << 20
@@ -31,7 +31,7 @@ def write_folder(folder: str | Path, config: dict[str, Any], weights: dict[str, 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} is not empty: choose another folder, nothing was written")
     config = {key: value for key, value in config.items() if key not in TRAINING_ONLY}
-    with whole(folder) as part:
+    with atomic_write(folder) as part:
         part.mkdir()
         (part / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
         (part / CARD).write_text(card, encoding="utf-8")

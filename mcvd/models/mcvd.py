@@ -15,7 +15,7 @@ from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from mcvd.diffusion.denoiser import Denoiser, Prediction
-from mcvd.diffusion.engine import Generation
+from mcvd.diffusion.engine import GenerationEngine
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.diffusion.plan import check_task
@@ -24,8 +24,8 @@ from mcvd.models.card import About, model_card
 from mcvd.models.files import write_folder
 from mcvd.nets import UNet
 from mcvd.noise import AbstractNoiseSchedule, LinearBeta
-from mcvd.runtime.fsdp import fetch, shard, whole_tensor
-from mcvd.runtime.rng import TrainingDraws, keyed_seed
+from mcvd.runtime.fsdp import full_tensor, shard, unshard
+from mcvd.runtime.rng import TrainingNoise, keyed_seed
 from mcvd.samplers.select import default_sampler
 
 
@@ -105,7 +105,7 @@ class MCVD(LightningModule):
         past, current, future = self.block.split(model_from_pixels(batch["video"]))
         condition_shape = (self.block.num_context, *current.shape[2:])
         shapes = [current.shape[1:]] + ([condition_shape] if self.context_noise else [])
-        uniform, noise, *of_context = TrainingDraws(self.seed, current.device)(batch["index"], *shapes)
+        uniform, noise, *of_context = TrainingNoise(self.seed, current.device)(batch["index"], *shapes)
         num_steps = self.denoiser.schedule.num_steps
         t = ((uniform[:, 2] * num_steps).floor() + 1) / num_steps
         condition = self.masking.condition(past, future, uniform[:, [0, 1, 3, 4]])
@@ -125,7 +125,7 @@ class MCVD(LightningModule):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Log the norm of the gradients before clipping, and the learning rate, in steps that are logged."""
         if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            norm = whole_tensor(get_total_norm([each.grad for each in self.parameters() if each.grad is not None]))
+            norm = full_tensor(get_total_norm([each.grad for each in self.parameters() if each.grad is not None]))
             self.log_dict({"train/gradient_norm": norm, "train/learning_rate": optimizer.param_groups[0]["lr"]})
 
     def configure_gradient_clipping(
@@ -148,7 +148,7 @@ class MCVD(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Weights that are shared out are fetched once, together: not all processes have equally many clips."""
-        fetch(self)
+        unshard(self)
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """The loss on held-out clips, with the same draws each time."""
@@ -156,7 +156,7 @@ class MCVD(LightningModule):
         self.log("val/loss", loss.mean(), prog_bar=True, sync_dist=True, batch_size=len(loss))
 
     def configure_model(self) -> None:
-        """Under `mcvd.runtime.fsdp.SharesWeights`, share out the weights."""
+        """Under `mcvd.runtime.fsdp.FSDP2Strategy`, share out the weights."""
         if self.device_mesh is not None:
             shard(self.denoiser, self.device_mesh["data_parallel"], "loss")
 
@@ -233,7 +233,7 @@ class MCVD(LightningModule):
         self._check_options(past.shape[1], future.shape[1], num_frames, options)
         chosen: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
         chosen.setdefault("sampler", default_sampler(from_nothing=not past.shape[1] + future.shape[1]))
-        return Generation(self.denoiser, self.block, **chosen).stream(past, future, num_frames)
+        return GenerationEngine(self.denoiser, self.block, **chosen).stream(past, future, num_frames)
 
     def _check_options(self, num_past: int, num_future: int, num_frames: int, options: SamplingOptions) -> None:
         """Refuse, before any work, what the model was not trained for."""

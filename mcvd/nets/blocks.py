@@ -13,30 +13,30 @@ from torch.utils.checkpoint import checkpoint
 from mcvd.nets.attention import Attention
 from mcvd.nets.conditioning import AbstractNorm, Maps
 from mcvd.nets.layers import TINY, conv, linear, silu
-from mcvd.nets.modulation import Steer, Steering
-from mcvd.nets.onednn import PackedConvolutions
+from mcvd.nets.modulation import NormModulation, ScaleShift
+from mcvd.nets.onednn import OneDNNConvolutions
 from mcvd.nets.resample import downsample, upsample
 
 
 @dataclass(frozen=True)
-class Prepared:
+class ConditionCache:
     """What the network knows from B conditions alone, before it sees any noise.
 
     Args:
         planes: (B, Q, H, W), the context frames and masks.
         first: (B, width, H, W), the conditioning half of the first convolution, or None.
         steering: makes of labels what the time says to the norms.
-        past: (B, S), what `Steering.of_past` says of the past, or None.
+        past: (B, S), what `NormModulation.of_past` says of the past, or None.
         held: maps kept for norms; those of other norms are computed when asked for and not kept.
         packed: runs the convolutions with weights laid out once, or None: as they are.
     """
 
     planes: Tensor
     first: Tensor | None
-    steering: Steering
+    modulation: NormModulation
     past: Tensor | None
     held: Mapping[AbstractNorm, Maps | None]
-    packed: PackedConvolutions | None
+    packed: OneDNNConvolutions | None
 
     def maps(self, norm: AbstractNorm) -> Maps | None:
         """The maps of a norm for these conditions."""
@@ -50,7 +50,7 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class BlockConfig:
     """What all blocks of a network have in common.
 
     Args:
@@ -92,7 +92,7 @@ class ResBlock(nn.Module):
         recipe: what it shares with the other blocks.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, level: int, out_level: int, recipe: Recipe) -> None:
+    def __init__(self, in_channels: int, out_channels: int, level: int, out_level: int, recipe: BlockConfig) -> None:
         super().__init__()
         self.norm0 = recipe.norm(in_channels, level)
         self.embed0 = linear(recipe.embedding_channels, 2 * in_channels)
@@ -106,13 +106,13 @@ class ResBlock(nn.Module):
         self.skip = conv(in_channels, out_channels, size=1) if reshapes else nn.Identity()
         self.gradient_checkpointing = recipe.gradient_checkpointing
 
-    def forward(self, x: Tensor, steer: Steer, prepared: Prepared) -> Tensor:
+    def forward(self, x: Tensor, steer: ScaleShift, prepared: ConditionCache) -> Tensor:
         """(B * K, in_channels, h, w) -> (B * K, out_channels, ...)."""
         if self.gradient_checkpointing and torch.is_grad_enabled():
             return checkpoint(self._compute, x, steer, prepared, use_reentrant=False)
         return self._compute(x, steer, prepared)
 
-    def _compute(self, x: Tensor, steer: Steer, prepared: Prepared) -> Tensor:
+    def _compute(self, x: Tensor, steer: ScaleShift, prepared: ConditionCache) -> Tensor:
         h = silu(self.norm0(x, prepared.maps(self.norm0), *steer[self.embed0]))
         if self.resample is not None:
             h, x = self.resample(h), self.resample(x)
@@ -125,7 +125,7 @@ class ResBlock(nn.Module):
 class Down(nn.Module):
     """A level on the way down: blocks, each followed by its attention, then the way to the next level."""
 
-    def __init__(self, in_channels: int, level: Level, num_blocks: int, last: bool, recipe: Recipe) -> None:
+    def __init__(self, in_channels: int, level: Level, num_blocks: int, last: bool, recipe: BlockConfig) -> None:
         super().__init__()
         index, channels = level.index, level.channels
         widths = [in_channels] + [channels] * (num_blocks - 1)
@@ -133,7 +133,7 @@ class Down(nn.Module):
         self.attentions = nn.ModuleList(recipe.attention(channels, level.attends) for _ in widths)
         self.downsample = None if last else ResBlock(channels, channels, index, index + 1, recipe)
 
-    def forward(self, h: Tensor, steer: Steer, prepared: Prepared) -> list[Tensor]:
+    def forward(self, h: Tensor, steer: ScaleShift, prepared: ConditionCache) -> list[Tensor]:
         """Every feature map made on this level, in order: the skips, of which the last goes on downwards."""
         made = []
         for block, attention in zip(self.blocks, self.attentions, strict=True):
@@ -145,13 +145,13 @@ class Down(nn.Module):
 class Middle(nn.Module):
     """The bottom of the U-Net: attention between two blocks."""
 
-    def __init__(self, level: Level, recipe: Recipe) -> None:
+    def __init__(self, level: Level, recipe: BlockConfig) -> None:
         super().__init__()
         self.block0 = ResBlock(level.channels, level.channels, level.index, level.index, recipe)
         self.attention = recipe.attention(level.channels, wanted=True)
         self.block1 = ResBlock(level.channels, level.channels, level.index, level.index, recipe)
 
-    def forward(self, h: Tensor, steer: Steer, prepared: Prepared) -> Tensor:
+    def forward(self, h: Tensor, steer: ScaleShift, prepared: ConditionCache) -> Tensor:
         """(B * K, C, h, w) -> (B * K, C, h, w)."""
         return self.block1(self.attention(self.block0(h, steer, prepared)), steer, prepared)
 
@@ -164,7 +164,7 @@ class Up(nn.Module):
         skip_channels: of the skips, in the order in which they are taken.
     """
 
-    def __init__(self, in_channels: int, skip_channels: list[int], level: Level, recipe: Recipe) -> None:
+    def __init__(self, in_channels: int, skip_channels: list[int], level: Level, recipe: BlockConfig) -> None:
         super().__init__()
         index, channels = level.index, level.channels
         widths = [in_channels] + [channels] * (len(skip_channels) - 1)
@@ -175,7 +175,7 @@ class Up(nn.Module):
         self.attention = recipe.attention(channels, level.attends)
         self.upsample = None if index == 0 else ResBlock(channels, channels, index, index - 1, recipe)
 
-    def forward(self, h: Tensor, steer: Steer, prepared: Prepared, skips: list[Tensor]) -> Tensor:
+    def forward(self, h: Tensor, steer: ScaleShift, prepared: ConditionCache, skips: list[Tensor]) -> Tensor:
         """Takes its skips from the end of the list."""
         for block in self.blocks:
             h = block(torch.cat([h, skips.pop()], dim=1), steer, prepared)

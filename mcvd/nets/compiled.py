@@ -42,7 +42,7 @@ class CompiledNet:
             return self.net(noisy, label, prepared)
 
 
-def pays(compile: Compile, device: torch.device, num_calls: float) -> bool:
+def should_compile(compile: Compile, device: torch.device, num_calls: float) -> bool:
     """Whether to compile for so many calls: by itself only on a GPU (on a CPU it gains nothing), for long work.
 
     Raises:

@@ -42,7 +42,7 @@ class AbstractNorm(nn.Module, ABC):
     def forward(self, x: Tensor, maps: Maps | None, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
         """Normalise x (B * K, C, h, w): maps are those of B conditions, scale and shift (B * K or 1, C) of the time.
 
-        The value is multiplied by the scale as it is: `Steering` has added the 1.
+        The value is multiplied by the scale as it is: `NormModulation` has added the 1.
         """
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mcvd.nets.compiled import Compile
 
 
-class GraphedNet:
+class CUDAGraphNet:
     """Calls a network on a GPU by replaying its kernels as one CUDA graph, so that launching them costs nothing.
 
     A graph belongs to one ``prepared`` and one shape: the first call with them is an ordinary one, the second records
@@ -70,11 +70,11 @@ class GraphedNet:
         here.wait_stream(aside)
         return graph, its_noisy, its_label, answer
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Let go of what was seen; further calls begin anew."""
         self._seen, self._is_current = None, False
 
 
-def replays(compile: Compile, device: torch.device) -> bool:
+def should_graph(compile: Compile, device: torch.device) -> bool:
     """Whether to replay the network from CUDA graphs where it is not compiled."""
     return device.type == "cuda" and compile != "never"

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Steer = Mapping[nn.Linear, tuple[Tensor, Tensor]]
+ScaleShift = Mapping[nn.Linear, tuple[Tensor, Tensor]]
 """Of each linear map: the scale by which its norm multiplies, and the shift, each (B * K or 1, C)."""
 
 
-class Steering:
+class NormModulation:
     """From labels to scale and shift of every norm, as one product with the weights one below the other.
 
     A network has dozens of these maps, and a step of a sampler has one time for all samples: launching them costs more
@@ -49,7 +49,7 @@ class Steering:
         """What the past adds to the numbers of its samples, (B, S), for its activated embedding (B, P)."""
         return F.linear(embedding, self._weight[:, -embedding.shape[1] :])
 
-    def __call__(self, label: Tensor, past: Tensor | None = None) -> Steer:
+    def __call__(self, label: Tensor, past: Tensor | None = None) -> ScaleShift:
         """What every norm is told.
 
         Args:

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mcvd.runtime.device import computes_bf16
+from mcvd.runtime.device import has_fast_bf16
 
 
-class PackedConvolutions:
+class OneDNNConvolutions:
     """Runs convolutions whose weights do not change while it lives, each with the weight as oneDNN wants it.
 
     The layout is chosen when a layer is first met, for the shape and dtype that it is met with. Handed a dense weight,
@@ -25,7 +25,7 @@ class PackedConvolutions:
         """Whether this machine has the kernels."""
         if device.type != "cpu" or not torch.backends.mkldnn.is_available():
             return False
-        return dtype == torch.float32 or (dtype == torch.bfloat16 and computes_bf16(device))
+        return dtype == torch.float32 or (dtype == torch.bfloat16 and has_fast_bf16(device))
 
     def __call__(self, layer: nn.Conv2d, x: Tensor) -> Tensor:
         """What ``layer(x)`` answers, in x's dtype; x (B, C, H, W), stride 1, one group."""

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mcvd.frames import FrameBlock
-from mcvd.nets.blocks import Down, Level, Middle, Prepared, Recipe, ResBlock, Up
+from mcvd.nets.blocks import BlockConfig, ConditionCache, Down, Level, Middle, ResBlock, Up
 from mcvd.nets.conditioning import AbstractConditioning, AbstractNorm, Concat, Maps, context_planes
 from mcvd.nets.layers import TINY, conv, linear, silu
-from mcvd.nets.modulation import Steering
-from mcvd.nets.onednn import PackedConvolutions
+from mcvd.nets.modulation import NormModulation
+from mcvd.nets.onednn import OneDNNConvolutions
 
 
 class UNet(nn.Module):
@@ -70,7 +70,7 @@ class UNet(nn.Module):
         self.embed1 = linear(4 * width, 4 * width)
         self.past_embedding = nn.Embedding(2, width // 2) if past_embedding else None
 
-        recipe = Recipe(
+        recipe = BlockConfig(
             norm=partial(conditioning.norm, num_planes),
             embedding_channels=4 * width + (width // 2 if past_embedding else 0),
             dropout=dropout,
@@ -105,7 +105,7 @@ class UNet(nn.Module):
                 f"height and width must be divisible by {divisor}"
             )
 
-    def held_bytes(self, height: int, width: int, dtype: torch.dtype = torch.float32) -> int:
+    def cache_bytes(self, height: int, width: int, dtype: torch.dtype = torch.float32) -> int:
         """Memory in bytes that `prepare` with ``hold=True`` keeps for each condition at this frame size."""
         self.check_size(height, width)
         sees_context = self.first.in_channels > self.block.current * self.channels
@@ -120,8 +120,8 @@ class UNet(nn.Module):
         hold: bool,
         claim_past_visible: bool = False,
         noise_level: Tensor | None = None,
-        steering: Steering | None = None,
-    ) -> Prepared:
+        modulation: NormModulation | None = None,
+    ) -> ConditionCache:
         """Compute what depends on the condition alone.
 
         Args:
@@ -130,7 +130,7 @@ class UNet(nn.Module):
             hold: True (sampling) computes every map now and keeps it; False (training) leaves maps to the blocks.
             claim_past_visible: let ``past_embedding`` say that the past is visible, whatever ``keep`` says.
             noise_level: float (B,), standard deviation of the noise in the context; None is 0.
-            steering: from `steering`, made under the same autocast; None makes one.
+            steering: from `modulation`, made under the same autocast; None makes one.
 
         Raises:
             ValueError: for shapes that do not fit; with ``past_embedding`` and ``hold``, for a past that is only
@@ -151,21 +151,21 @@ class UNet(nn.Module):
         planes = _laid_out(context_planes(context, keep, level, self.conditioning))
         noisy_planes = self.block.current * self.channels
         weight = self.first.weight[:, noisy_planes:]
-        steering = self.steering() if steering is None else steering
-        return Prepared(
+        modulation = self.modulation() if modulation is None else modulation
+        return ConditionCache(
             planes=planes,
             first=F.conv2d(planes, weight, padding=1) if weight.shape[1] else None,
-            steering=steering,
-            past=None if self.past_embedding is None else steering.of_past(self._embed_past(keep_past, check=hold)),
+            modulation=modulation,
+            past=None if self.past_embedding is None else modulation.of_past(self._embed_past(keep_past, check=hold)),
             held={norm: _held(norm.maps(planes)) for norm in self._norms()} if hold else {},
             packed=self._packed() if hold else None,
         )
 
-    def steering(self, labels: Tensor | None = None) -> Steering:
+    def modulation(self, labels: Tensor | None = None) -> NormModulation:
         """From labels to what the time says to the norms; for given labels (T,) alone, and computed now, if given."""
-        return Steering(self._embedders(), self._embed_label, self._dtype(), labels)
+        return NormModulation(self._embedders(), self._embed_label, self._dtype(), labels)
 
-    def forward(self, noisy: Tensor, label: Tensor, prepared: Prepared) -> Tensor:
+    def forward(self, noisy: Tensor, label: Tensor, prepared: ConditionCache) -> Tensor:
         """What the network answers (noise, clean frames or velocity: the denoiser knows).
 
         Args:
@@ -183,7 +183,7 @@ class UNet(nn.Module):
                 f"noisy must be (a multiple of {batch}, {', '.join(map(str, expected))}) with one label each "
                 f"for {self.block}, got {tuple(noisy.shape)} and {tuple(label.shape)}"
             )
-        steer = prepared.steering(label, prepared.past)
+        steer = prepared.modulation(label, prepared.past)
         x = _laid_out(noisy.flatten(1, 2))  # (B * K, N * C, H, W)
         h = F.conv2d(x, self.first.weight[:, : x.shape[1]], self.first.bias, padding=1)
         if prepared.first is not None:
@@ -203,9 +203,9 @@ class UNet(nn.Module):
         device = weight.device.type
         return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
 
-    def _packed(self) -> PackedConvolutions | None:
-        usable = PackedConvolutions.can_run(self.last.weight.device, self._dtype()) and not torch.is_grad_enabled()
-        return PackedConvolutions() if usable else None
+    def _packed(self) -> OneDNNConvolutions | None:
+        usable = OneDNNConvolutions.can_run(self.last.weight.device, self._dtype()) and not torch.is_grad_enabled()
+        return OneDNNConvolutions() if usable else None
 
     def _blocks(self) -> list[ResBlock]:
         return [module for module in self.modules() if isinstance(module, ResBlock)]

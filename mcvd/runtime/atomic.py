@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @contextmanager
-def whole(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """A name beside ``path`` to write a file or a folder under; it becomes ``path`` when the ``with`` ends well.
 
     What was there is replaced in one step (a folder only if it is empty); after an error, a crash or on a full disk it

@@ -10,7 +10,7 @@ import torch
 NO_BF16 = "this CPU has no arithmetic for bf16 and would imitate it, many times slower than float32"
 
 
-def computes_bf16(device: torch.device) -> bool:
+def has_fast_bf16(device: torch.device) -> bool:
     """Whether bf16 saves time on a device: not on CPUs that only imitate it (x86 without AVX-512)."""
     if device.type != "cpu":
         return True
@@ -51,7 +51,7 @@ def _free_in_container() -> int:
     return limit - used
 
 
-def device_of(name: str | None) -> torch.device:
+def resolve_device(name: str | None) -> torch.device:
     """The device of a name; without one, the GPU where there is one."""
     try:
         return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mcvd.runtime.atomic import whole
+from mcvd.runtime.atomic import atomic_write
 
 
 class Digests:
@@ -65,7 +65,7 @@ class Digests:
     def __exit__(self, *_: object) -> None:
         if self._is_changed:
             try:
-                with whole(self.memory) as part:
+                with atomic_write(self.memory) as part:
                     part.write_text(json.dumps(self._known))
             except OSError:
                 pass  # only a memory: the next start computes them again

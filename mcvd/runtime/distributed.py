@@ -13,7 +13,7 @@ import torch
 from torch import distributed, multiprocessing
 
 
-def run_in_processes(work: Callable[..., None], num_processes: int, **options: Any) -> None:
+def spawn(work: Callable[..., None], world_size: int, **options: Any) -> None:
     """Do the work in some new processes of this machine, on the CPU, and wait for all of them.
 
     Args:
@@ -26,17 +26,17 @@ def run_in_processes(work: Callable[..., None], num_processes: int, **options: A
     """
     logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)  # the error is told once, by who asked
     errors = multiprocessing.get_context("spawn").SimpleQueue()
-    num_threads = max(1, torch.get_num_threads() // num_processes)
+    num_threads = max(1, torch.get_num_threads() // world_size)
     with tempfile.TemporaryDirectory() as folder:
-        settings = (num_processes, num_threads, f"file://{folder}/meeting", errors, work, options)
+        settings = (world_size, num_threads, f"file://{folder}/meeting", errors, work, options)
         try:
-            multiprocessing.spawn(_process, settings, nprocs=num_processes)
+            multiprocessing.spawn(_process, settings, nprocs=world_size)
         except multiprocessing.ProcessRaisedException as fault:
             raise fault if errors.empty() else errors.get() from None
 
 
 @contextmanager
-def launched_processes() -> Iterator[None]:
+def process_group() -> Iterator[None]:
     """Where ``torchrun`` started this process: joined to the others. Otherwise nothing."""
     if not distributed.is_torchelastic_launched():
         yield
@@ -55,12 +55,12 @@ def rank() -> int:
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
-def num_processes() -> int:
+def world_size() -> int:
     """How many processes share the work."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
-def from_all(mine: Any) -> list[Any]:
+def all_gather(mine: Any) -> list[Any]:
     """What each process has, in the order of their ranks."""
     if not distributed.is_initialized():
         return [mine]
@@ -69,14 +69,14 @@ def from_all(mine: Any) -> list[Any]:
     return found
 
 
-def share_of(count: int) -> range:
+def shard_range(count: int) -> range:
     """Which of so many things this process makes; all of them where it is alone."""
-    return range(count * rank() // num_processes(), count * (rank() + 1) // num_processes())
+    return range(count * rank() // world_size(), count * (rank() + 1) // world_size())
 
 
 def _process(
     number: int,
-    num_processes: int,
+    world_size: int,
     num_threads: int,
     meeting: str,
     errors: multiprocessing.SimpleQueue,
@@ -84,7 +84,7 @@ def _process(
     options: dict[str, Any],
 ) -> None:
     torch.set_num_threads(num_threads)
-    distributed.init_process_group("gloo", init_method=meeting, rank=number, world_size=num_processes)
+    distributed.init_process_group("gloo", init_method=meeting, rank=number, world_size=world_size)
     try:
         work(**options)
     except Exception as error:

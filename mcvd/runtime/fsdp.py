@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
 
 
-class SharesWeights(ModelParallelStrategy):
+class FSDP2Strategy(ModelParallelStrategy):
     """Lightning's strategy for FSDP2 over all processes of a run, with checkpoints that are single files.
 
     What is shared out, the model says in its ``configure_model``.
@@ -48,22 +48,22 @@ def shard(module: nn.Module, mesh: DeviceMesh, *methods: str) -> None:
 
 
 @contextmanager
-def whole_weights(module: nn.Module) -> Iterator[None]:
+def unsharded(module: nn.Module) -> Iterator[None]:
     """All weights below a module are whole inside the ``with``, for uses that change none. All processes must ask."""
-    fetch(module)
+    unshard(module)
     try:
         yield
     finally:
-        let_go(module)
+        reshard(module)
 
 
-def fetch(module: nn.Module) -> None:
+def unshard(module: nn.Module) -> None:
     """Make weights that are shared out whole. All processes must ask."""
     for each in _shared(module):
         each.unshard()
 
 
-def let_go(module: nn.Module) -> None:
+def reshard(module: nn.Module) -> None:
     """Keep only the own part of weights that are shared out, if they are whole."""
     for each in _shared(module):
         each.reshard()
@@ -73,13 +73,13 @@ def _shared(module: nn.Module) -> list[Any]:
     return [each for each in module.modules() if hasattr(each, "unshard")]  # an FSDPModule, without importing it
 
 
-def whole_tensor(x: Tensor) -> Tensor:
+def full_tensor(x: Tensor) -> Tensor:
     """A tensor that may be shared out, as a whole. All processes must ask."""
     shared: Any = x
     return shared.full_tensor() if hasattr(x, "full_tensor") else x  # a DTensor, without importing it
 
 
-def whole_state(module: nn.Module) -> dict[str, Tensor]:
+def full_state_dict(module: nn.Module) -> dict[str, Tensor]:
     """The state dict with whole tensors on the CPU in the first process, empty in the others. All must ask."""
     from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
@@ -87,7 +87,7 @@ def whole_state(module: nn.Module) -> dict[str, Tensor]:
     return state
 
 
-def load_whole_state(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+def load_full_state_dict(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Load a state dict of whole tensors, which every process holds; each takes its part."""
     from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 

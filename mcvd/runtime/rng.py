@@ -35,7 +35,7 @@ def keyed_seed(*key: int) -> int:
     return int.from_bytes(hashlib.blake2b(" ".join(map(str, key)).encode(), digest_size=7).digest())
 
 
-class RowNoise:
+class KeyedNoise:
     """The noise of a batch in which every row has a name of its own; call it as a sampler's ``draw``.
 
     The numbers are drawn by the CPU, so that they are the same on every device. For a GPU the next draw is begun, by
@@ -46,7 +46,7 @@ class RowNoise:
 
     Example:
         >>> x = torch.zeros(2, 4)
-        >>> both, second = RowNoise([(0, 0), (0, 1)])(x), RowNoise([(0, 1)])(x[:1])
+        >>> both, second = KeyedNoise([(0, 0), (0, 1)])(x), KeyedNoise([(0, 1)])(x[:1])
         >>> torch.equal(both[1:], second)
         True
     """
@@ -103,7 +103,7 @@ def _generator(key: Sequence[int]) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
 
 
-class TrainingDraws:
+class TrainingNoise:
     """The random numbers of training steps: for each clip its own, whatever batch or process it lands in.
 
     Args:

@@ -15,7 +15,7 @@ from typing import Any
 _LOCAL = frozenset(["ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "overlay", "tmpfs", "ramfs", "squashfs"])
 
 
-def may_stall(path: str | Path) -> bool:
+def may_block(path: str | Path) -> bool:
     """Whether reading what lies at ``path`` may never end: it is no regular file, or not on a disk of this machine.
 
     What is not known to be such a disk (a network file system, one in user space, anything but Linux) may stall.
@@ -43,7 +43,7 @@ def _local_devices() -> frozenset[int]:
     return frozenset(device for device, is_local in devices.items() if is_local)
 
 
-class Patience:
+class TimeLimit:
     """Runs calls in a thread of its own and waits for each only so long.
 
     A thread that is stuck (a disk that does not answer, a pipe among the pictures) cannot be ended; it is left behind
@@ -83,8 +83,8 @@ class Patience:
         if self._helper is not None:
             self._helper.tasks.put(None)
 
-    def __reduce__(self) -> tuple[type[Patience], tuple[()]]:
-        return Patience, ()
+    def __reduce__(self) -> tuple[type[TimeLimit], tuple[()]]:
+        return TimeLimit, ()
 
 
 class _Helper:

@@ -12,19 +12,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mcvd.runtime.atomic import whole
+from mcvd.runtime.atomic import atomic_write
 
 SETTINGS = "settings.json"
 
 
-def work_folder(out: str | Path) -> Path:
+def workdir_of(out: str | Path) -> Path:
     """The hidden folder for work that is to become ``out``."""
     return Path(out).with_name(f".{Path(out).name}.work")
 
 
 @contextmanager
-def kept_work(out: str | Path, settings: dict[str, Any]) -> Iterator[Path]:
-    """`work_folder` for the time of the work; it vanishes when the ``with`` ends well.
+def resumable_workdir(out: str | Path, settings: dict[str, Any]) -> Iterator[Path]:
+    """`workdir_of` for the time of the work; it vanishes when the ``with`` ends well.
 
     After an error, Ctrl-C or a kill it stays, and the next call finds it. What was made with other settings is dropped.
 
@@ -36,7 +36,7 @@ def kept_work(out: str | Path, settings: dict[str, Any]) -> Iterator[Path]:
         ValueError: another process is at work on ``out``.
         OSError: something cannot be written.
     """
-    folder = work_folder(out)
+    folder = workdir_of(out)
     folder.mkdir(exist_ok=True)
     lock = os.open(folder, os.O_RDONLY)
     try:
@@ -67,7 +67,7 @@ def _take_up(folder: Path, out: str | Path, settings: str) -> None:
             print(f"mcvd: {out} was begun with other settings: starting anew", file=sys.stderr)
         for path in folder.iterdir():
             path.unlink()
-        with whole(folder / SETTINGS) as part:
+        with atomic_write(folder / SETTINGS) as part:
             part.write_text(settings, encoding="utf-8")
     elif number := _num_blocks(folder):
         print(f"mcvd: going on with {out}, {_blocks(number)} done", file=sys.stderr)

@@ -34,7 +34,7 @@ class AdaptiveSDE(AbstractSampler):
 
     The walk ends at the last noise of `LogSNR`, where the last call gives the video. Each step waits for the device
     once, to see whether a video is left. Neighbours in the batch do not influence each other if ``draw`` gives each row
-    noise of its own, as `mcvd.runtime.rng.RowNoise` does.
+    noise of its own, as `mcvd.runtime.rng.KeyedNoise` does.
     """
 
     tolerance: float = 0.05

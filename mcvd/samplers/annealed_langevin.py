@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, Trajectory
+from mcvd.samplers.base import AbstractSampler, Denoise, Draw, TimeGrid
 from mcvd.samplers.spacing import LOG_SNR, AbstractSpacing
 
 
@@ -19,7 +19,7 @@ class AnnealedLangevin(AbstractSampler):
 
     Args:
         num_steps: noise levels.
-        num_shakes: network calls at each level.
+        num_langevin_steps: network calls at each level.
         step_size: share of the way to the clean estimate that one call moves; the papers' ``epsilon / sigma_L^2``.
         clip: clip clean estimates to [-1, 1].
         spacing: where the noise levels lie; by default equal factors apart, as published.
@@ -28,20 +28,20 @@ class AnnealedLangevin(AbstractSampler):
     """
 
     num_steps: int = 200
-    num_shakes: int = 5
+    num_langevin_steps: int = 5
     step_size: float = 0.06
     clip: bool = True
     spacing: AbstractSpacing = LOG_SNR
     order = 1
 
     def __post_init__(self) -> None:
-        if self.num_shakes < 1 or not 0 < self.step_size < 1:
-            raise ValueError(f"needs num_shakes >= 1 and step_size between 0 and 1, got {self}")
+        if self.num_langevin_steps < 1 or not 0 < self.step_size < 1:
+            raise ValueError(f"needs num_langevin_steps >= 1 and step_size between 0 and 1, got {self}")
 
     @property
     def num_calls(self) -> int:
         """See `AbstractSampler`."""
-        return self.num_steps * self.num_shakes + 1
+        return self.num_steps * self.num_langevin_steps + 1
 
     def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
         """See `AbstractSampler`."""
@@ -55,14 +55,14 @@ class AnnealedLangevin(AbstractSampler):
         Raises:
             ValueError: the schedule is not variance exploding, so that the data shrink from level to level.
         """
-        x, steps = noise, Trajectory(self.num_steps, self.spacing, schedule, noise)
+        x, steps = noise, TimeGrid(self.num_steps, self.spacing, schedule, noise)
         if (steps.alpha != 1).any():
             raise ValueError(
                 f"AnnealedLangevin needs alpha = 1 at all times, as in mcvd.noise.Geometric, got {schedule}: "
                 "use mcvd.samplers.PredictorCorrector"
             )
         for i in range(self.num_steps):
-            for _ in range(self.num_shakes):
+            for _ in range(self.num_langevin_steps):
                 # x + a * score + sqrt(2 a) * z with a = step_size * sigma^2 and score = (clean - x) / sigma^2.
                 way = self.clean(denoise, x, steps.t[i]) - x
                 x = x + self.step_size * way + sqrt(2 * self.step_size) * steps.sigma[i] * draw(x)

@@ -36,7 +36,7 @@ class AbstractSampler(ABC):
     def times(self, schedule: AbstractNoiseSchedule) -> Tensor | None:
         """All times at which it may call ``denoise``, float64 (T,) on the CPU, in any order; or None, not to tell.
 
-        A sampler that tells saves the network a little work in each call (`mcvd.diffusion.denoiser.Denoiser.steering`).
+        A sampler that tells saves the network a little work in each call (`mcvd.diffusion.denoiser.Denoiser.modulation`).
         """
         return None
 
@@ -75,7 +75,7 @@ class AbstractSampler(ABC):
         return (clean.clamp(-1, 1) if self.clip else clean), noise
 
 
-class Trajectory:
+class TimeGrid:
     """The times of a sampling run, from noise to 0, with their coefficients, all computed before the first step.
 
     Args:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, Trajectory, added_sigma
+from mcvd.samplers.base import AbstractSampler, Denoise, Draw, TimeGrid, added_sigma
 from mcvd.samplers.published import published_final_denoise, published_final_time
 from mcvd.samplers.spacing import UNIFORM, AbstractSpacing
 
@@ -47,7 +47,7 @@ class DDIM(AbstractSampler):
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:
         """See `AbstractSampler`."""
-        x, steps = noise, Trajectory(self.num_steps, self.spacing, schedule, noise)
+        x, steps = noise, TimeGrid(self.num_steps, self.spacing, schedule, noise)
         alpha, sigma = steps.alpha, steps.sigma
         for i in range(self.num_steps):
             clean, eps = self.estimate(denoise, x, steps.t[i], steps.at(i))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, Trajectory, added_sigma, posterior
+from mcvd.samplers.base import AbstractSampler, Denoise, Draw, TimeGrid, added_sigma, posterior
 from mcvd.samplers.published import published_final_denoise, published_final_time
 from mcvd.samplers.spacing import UNIFORM, AbstractSpacing
 
@@ -47,7 +47,7 @@ class DDPM(AbstractSampler):
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:
         """See `AbstractSampler`."""
-        x, steps = noise, Trajectory(self.num_steps, self.spacing, schedule, noise)
+        x, steps = noise, TimeGrid(self.num_steps, self.spacing, schedule, noise)
         for i in range(self.num_steps):
             here, there = steps.at(i), steps.at(i + 1)
             of_clean, of_state, fresh = posterior(here, there)

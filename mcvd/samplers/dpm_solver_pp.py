@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, Trajectory
+from mcvd.samplers.base import AbstractSampler, Denoise, Draw, TimeGrid
 from mcvd.samplers.multistep import extrapolated_weights, step
 from mcvd.samplers.spacing import LOG_SNR, AbstractSpacing
 
@@ -58,7 +58,7 @@ class DPMSolverPP(AbstractSampler):
         """See `AbstractSampler`; draws nothing."""
         if self.threshold is not None:
             denoise = thresholded(denoise, self.threshold)
-        x, steps = noise, Trajectory(self.num_steps, self.spacing, schedule, noise)
+        x, steps = noise, TimeGrid(self.num_steps, self.spacing, schedule, noise)
         times = steps.half_log_snrs
         cleans: list[Tensor] = []  # the latest first
         for i in range(self.num_steps):

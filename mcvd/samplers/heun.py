@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, Trajectory
+from mcvd.samplers.base import AbstractSampler, Denoise, Draw, TimeGrid
 from mcvd.samplers.spacing import KARRAS, LEAST_ALPHA, AbstractSpacing, time_from_log_snr
 
 
@@ -64,7 +64,7 @@ class Heun(AbstractSampler):
         Raises:
             ValueError: the first time has next to no signal, so that ``1 / alpha`` would drown all digits.
         """
-        steps = Trajectory(self.num_steps, self.spacing, schedule, noise)
+        steps = TimeGrid(self.num_steps, self.spacing, schedule, noise)
         if steps.alpha[0] < LEAST_ALPHA / 2:
             raise ValueError(
                 f"{schedule} has no signal at the first time of {self.spacing}, and 1 / alpha would drown all digits: "

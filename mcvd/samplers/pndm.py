@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule, clean_from_noise, noisy_from_clean
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, Trajectory
+from mcvd.samplers.base import AbstractSampler, Denoise, Draw, TimeGrid
 from mcvd.samplers.spacing import Uniform
 
 # Adams-Bashforth weights of the last noise estimates, the latest first; the longest are those of eq. 12.
@@ -50,7 +50,7 @@ class PNDM(AbstractSampler):
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:
         """See `AbstractSampler`; draws nothing."""
-        x, steps = noise, Trajectory(self.num_steps, Uniform(), schedule, noise)
+        x, steps = noise, TimeGrid(self.num_steps, Uniform(), schedule, noise)
         latest: list[Tensor] = []
         for i in range(self.num_steps):
             clean, eps = self.estimate(denoise, x, steps.t[i], steps.at(i))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, Trajectory, posterior
+from mcvd.samplers.base import AbstractSampler, Denoise, Draw, TimeGrid, posterior
 from mcvd.samplers.spacing import UNIFORM, AbstractSpacing
 
 
@@ -52,7 +52,7 @@ class PredictorCorrector(AbstractSampler):
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:
         """See `AbstractSampler`."""
-        x, steps = noise, Trajectory(self.num_steps, self.spacing, schedule, noise)
+        x, steps = noise, TimeGrid(self.num_steps, self.spacing, schedule, noise)
         for i in range(self.num_steps):
             of_clean, of_state, fresh = posterior(steps.at(i), steps.at(i + 1))
             x = of_clean * self.clean(denoise, x, steps.t[i]) + of_state * x

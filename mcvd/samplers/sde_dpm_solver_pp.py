@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, Trajectory
+from mcvd.samplers.base import AbstractSampler, Denoise, Draw, TimeGrid
 from mcvd.samplers.multistep import extrapolated_weights, noisy_step
 from mcvd.samplers.spacing import LOG_SNR, AbstractSpacing
 
@@ -52,7 +52,7 @@ class SDEDPMSolverPP(AbstractSampler):
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:
         """See `AbstractSampler`."""
-        x, steps = noise, Trajectory(self.num_steps, self.spacing, schedule, noise)
+        x, steps = noise, TimeGrid(self.num_steps, self.spacing, schedule, noise)
         times = steps.half_log_snrs
         cleans: list[Tensor] = []  # the latest first
         for i in range(self.num_steps):

@@ -20,7 +20,7 @@ def takes_steps(name: str) -> bool:
     return "num_steps" in {field.name for field in fields(getattr(samplers, name))}
 
 
-def named_sampler(name: str, num_steps: int | None = None) -> AbstractSampler:
+def sampler_by_name(name: str, num_steps: int | None = None) -> AbstractSampler:
     """Make a sampler of `mcvd.samplers`.
 
     Args:
@@ -31,7 +31,7 @@ def named_sampler(name: str, num_steps: int | None = None) -> AbstractSampler:
         ValueError: there is none of this name, or it chooses its steps itself.
 
     Example:
-        >>> named_sampler("DDPM", 5).num_steps
+        >>> sampler_by_name("DDPM", 5).num_steps
         5
     """
     if name not in sampler_names():

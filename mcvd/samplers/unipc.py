@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, Trajectory
+from mcvd.samplers.base import AbstractSampler, Denoise, Draw, TimeGrid
 from mcvd.samplers.multistep import exact_weights, extrapolated_weights, step
 from mcvd.samplers.spacing import LOG_SNR, AbstractSpacing
 
@@ -49,7 +49,7 @@ class UniPC(AbstractSampler):
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:
         """See `AbstractSampler`; draws nothing."""
-        steps = Trajectory(self.num_steps, self.spacing, schedule, noise)
+        steps = TimeGrid(self.num_steps, self.spacing, schedule, noise)
         times = steps.half_log_snrs
         x, predicted, used = noise, noise, 0
         cleans: list[Tensor] = []  # the latest first

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from mcvd.runtime.atomic import whole
+from mcvd.runtime.atomic import atomic_write
 
 
-class WholeFiles(TorchCheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside its place, then renames: a crash or a full disk leaves the previous one whole."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
@@ -22,7 +22,7 @@ class WholeFiles(TorchCheckpointIO):
             OSError: it cannot be written; what was there is as it was.
         """
         try:
-            with whole(path) as part:
+            with atomic_write(path) as part:
                 torch.save(checkpoint, part)
         except (OSError, RuntimeError) as error:  # torch hides a full disk in a RuntimeError
             raise OSError(_cannot_write(Path(path), error)) from error

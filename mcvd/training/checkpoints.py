@@ -14,10 +14,10 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch.nn.utils import get_total_norm
 
 from mcvd.models.files import LAST
-from mcvd.runtime.fsdp import whole_tensor
-from mcvd.training.csv_logger import MetricsTable
-from mcvd.training.nonfinite import SkippedSteps
-from mcvd.training.signals import Stopped
+from mcvd.runtime.fsdp import full_tensor
+from mcvd.training.csv_logger import ResumableCSVLogger
+from mcvd.training.nonfinite import NonFiniteSkipper
+from mcvd.training.signals import TrainingInterrupted
 
 MAX_SKIPPED_IN_A_ROW = 20
 
@@ -26,7 +26,7 @@ class Checkpoints(Checkpoint):
     """Writes ``last.ckpt`` in the run's folder: every so many steps, at the end, and when training is interrupted.
 
     Nothing is written between two optimiser steps' halves. A step whose gradients are NaN or infinite is skipped and
-    counted (see `SkippedSteps`); after `MAX_SKIPPED_IN_A_ROW` of them in a row, or with a weight that is not finite,
+    counted (see `NonFiniteSkipper`); after `MAX_SKIPPED_IN_A_ROW` of them in a row, or with a weight that is not finite,
     training stops and the last good checkpoint stays.
 
     Args:
@@ -47,7 +47,7 @@ class Checkpoints(Checkpoint):
         self.folder = Path()
         self._step = self._saved_step = 0
         self._whole = False  # no step is half done and no gradient half accumulated
-        self._skipped = SkippedSteps(torch.device("cpu"))
+        self._skipped = NonFiniteSkipper(torch.device("cpu"))
         self._skipped_state: dict[str, int] = {}
         self._told = 0  # how many skipped steps the user was told of
 
@@ -64,7 +64,7 @@ class Checkpoints(Checkpoint):
         """Begin at the step that a resumed training has reached."""
         self._step = self._saved_step = trainer.global_step
         self._whole = True
-        self._skipped = SkippedSteps(pl_module.device)
+        self._skipped = NonFiniteSkipper(pl_module.device)
         if self._skipped_state:
             self._skipped.load_state_dict(self._skipped_state)
             self._told = self._skipped.total
@@ -106,7 +106,7 @@ class Checkpoints(Checkpoint):
         """Save what was trained so far, if it is whole and (with several processes) all of them stop together."""
         if self._saved_step == trainer.global_step or isinstance(exception, NotFiniteError):
             return
-        if isinstance(exception, Stopped):  # raised by all processes, after a whole step
+        if isinstance(exception, TrainingInterrupted):  # raised by all processes, after a whole step
             self._check_finite(trainer, pl_module)
             self._save(trainer)
         elif self._whole and trainer.world_size == 1:
@@ -131,7 +131,7 @@ class Checkpoints(Checkpoint):
                 stacklevel=2,
             )
         self._told = total
-        norm = whole_tensor(get_total_norm([weight.detach() for weight in pl_module.parameters()]))
+        norm = full_tensor(get_total_norm([weight.detach() for weight in pl_module.parameters()]))
         stuck = longest >= MAX_SKIPPED_IN_A_ROW
         if trainer.strategy.reduce_boolean_decision(stuck or not bool(torch.isfinite(norm)), all=False):
             what = f"the gradients of {longest} steps in a row" if stuck else "weights"
@@ -144,7 +144,7 @@ class Checkpoints(Checkpoint):
 
 def _write_row(trainer: Trainer) -> None:
     for logger in trainer.loggers:
-        if isinstance(logger, MetricsTable):
+        if isinstance(logger, ResumableCSVLogger):
             row: dict[str, Any] = {
                 name: value for name, value in trainer.logged_metrics.items() if name.startswith("train/")
             }

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from lightning import Callback, LightningModule, Trainer
 
 from mcvd.models.mcvd import MCVD
-from mcvd.nets.compiled import Compile, pays
+from mcvd.nets.compiled import Compile, should_compile
 
 
-class CompileTraining(Callback):
+class CompileCallback(Callback):
     """Compiles the network while it trains; what is saved and averaged is the network itself.
 
     Args:
@@ -25,7 +25,7 @@ class CompileTraining(Callback):
         """From the first step on."""
         assert isinstance(pl_module, MCVD)
         steps_left = trainer.estimated_stepping_batches - trainer.global_step
-        wanted = pays(self.compile, pl_module.device, steps_left)
+        wanted = should_compile(self.compile, pl_module.device, steps_left)
         self._compiled.enter_context(pl_module.denoiser.compiled(wanted))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

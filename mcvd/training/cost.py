@@ -16,14 +16,14 @@ from torch import Tensor
 from mcvd.models.load import build
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.device import free_bytes, size_text
-from mcvd.training.memory import TrainingMemory
+from mcvd.training.memory import MemoryEstimate
 
 DEFAULT_BATCH = 8
 _NUM_TIMED = 2
 
 
 @dataclass(frozen=True)
-class PlannedTraining:
+class TrainingEstimate:
     """A training as its config file describes it.
 
     Args:
@@ -46,7 +46,7 @@ class PlannedTraining:
         """
         device, model = self.model.device, self.model
         frame = (model.channels, *model.size)
-        memory = TrainingMemory(model.denoiser, model.block, frame, device, model.optimizer, self.autocast)
+        memory = MemoryEstimate(model.denoiser, model.block, frame, device, model.optimizer, self.autocast)
         needed, free = memory.at(self.batch_size), free_bytes(device)
         lines = [
             f"training: needs about {size_text(needed)} for batches of {self.batch_size}, {size_text(free)} are free "
@@ -73,7 +73,7 @@ class PlannedTraining:
         return min(taken) * self.batch_size / len(few)
 
 
-def planned_training(config: str | Path, batch_size: int | None, device: torch.device) -> PlannedTraining:
+def training_estimate(config: str | Path, batch_size: int | None, device: torch.device) -> TrainingEstimate:
     """The training of a YAML for ``mcvd fit`` with a section ``model:``; ``batch_size`` overrides its own.
 
     Raises:
@@ -91,7 +91,7 @@ def planned_training(config: str | Path, batch_size: int | None, device: torch.d
     built = build({name: value for name, value in model.items() if name != "optimizer"})
     own = data.get("batch_size")
     is_bf16 = str(trainer.get("precision", "")).startswith("bf16")
-    return PlannedTraining(
+    return TrainingEstimate(
         built.train().requires_grad_(True).to(device),
         batch_size or (own if isinstance(own, int) else DEFAULT_BATCH),
         partial(torch.autocast, device.type, torch.bfloat16) if is_bf16 else nullcontext,

@@ -9,10 +9,10 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from mcvd.runtime.atomic import whole
+from mcvd.runtime.atomic import atomic_write
 
 
-class MetricsTable(Logger):
+class ResumableCSVLogger(Logger):
     """``metrics.csv`` in the run's folder: a row per logged step, written at once, so that a crash loses none.
 
     A resumed run continues the table: rows after the step that it resumes from are made again. A row that comes twice
@@ -72,7 +72,7 @@ class MetricsTable(Logger):
             return list(csv.DictReader(file))
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
-        with whole(self.path) as part, part.open("w", newline="") as file:
+        with atomic_write(self.path) as part, part.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns or [], extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)

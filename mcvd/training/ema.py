@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import WeightAveraging
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from mcvd.runtime.fsdp import let_go, load_whole_state, whole_state
+from mcvd.runtime.fsdp import full_state_dict, load_full_state_dict, reshard
 
 
 class EMA(WeightAveraging):
@@ -65,7 +65,7 @@ class EMA(WeightAveraging):
         """Put averages and raw weights where they belong, exchanged or not."""
         super().on_save_checkpoint(trainer, pl_module, checkpoint)
         if pl_module.device_mesh is not None and self._average_model is not None:
-            checkpoint["state_dict"] = whole_state(self._average_model.module)
+            checkpoint["state_dict"] = full_state_dict(self._average_model.module)
         if self._exchanged:
             raw, averages = checkpoint["state_dict"], checkpoint["current_model_state"]
             checkpoint |= {"state_dict": averages, "current_model_state": raw}
@@ -78,7 +78,7 @@ class EMA(WeightAveraging):
         # The strategy has loaded the averages into the model, each process its part.
         self._average_model.module.load_state_dict(pl_module.state_dict())
         self._average_model.n_averaged.copy_(checkpoint["averaging_state"]["n_averaged"])
-        load_whole_state(pl_module, checkpoint["current_model_state"])
+        load_full_state_dict(pl_module, checkpoint["current_model_state"])
 
     @contextmanager
     def averages(self, pl_module: LightningModule) -> Iterator[None]:
@@ -93,7 +93,7 @@ class EMA(WeightAveraging):
     def _exchange(self, pl_module: LightningModule, averaged: bool) -> None:
         """Bring the averages into the model (True) or the raw weights (False); nothing to do if they are there."""
         if self._average_model is not None and averaged != self._exchanged:
-            let_go(pl_module)
+            reshard(pl_module)
             self._swap_models(pl_module)
             self._exchanged = averaged
 

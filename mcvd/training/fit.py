@@ -22,17 +22,17 @@ from mcvd.models.files import LAST
 from mcvd.models.load import load
 from mcvd.models.mcvd import MCVD
 from mcvd.nets.compiled import Compile
-from mcvd.runtime.device import NO_BF16, computes_bf16
-from mcvd.runtime.fsdp import SharesWeights
-from mcvd.training.checkpoint_io import WholeFiles
+from mcvd.runtime.device import NO_BF16, has_fast_bf16
+from mcvd.runtime.fsdp import FSDP2Strategy
+from mcvd.training.checkpoint_io import AtomicCheckpointIO
 from mcvd.training.checkpoints import Checkpoints, last_checkpoint
-from mcvd.training.compile import CompileTraining
+from mcvd.training.compile import CompileCallback
 from mcvd.training.ema import EMA
-from mcvd.training.memory_check import FitsMemory
+from mcvd.training.memory_check import MemoryCheck
 from mcvd.training.preview import Preview
-from mcvd.training.progress_bar import TrainingBar
+from mcvd.training.progress_bar import StepProgressBar
 from mcvd.training.run_folder import RunFolder
-from mcvd.training.signals import StopOnSignal, Stopped
+from mcvd.training.signals import GracefulStop, TrainingInterrupted
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "accelerator": "auto",
@@ -129,7 +129,7 @@ class FitCLI(LightningCLI):
         config = self.config
         seed_everything(config.model.seed, workers=True, verbose=False)
         on_cpu = config.trainer.accelerator == "cpu" or not torch.accelerator.is_available()
-        if config.trainer.precision == "bf16-mixed" and on_cpu and not computes_bf16(torch.device("cpu")):
+        if config.trainer.precision == "bf16-mixed" and on_cpu and not has_fast_bf16(torch.device("cpu")):
             config.trainer.precision = "32-true"
             _say(f"{NO_BF16}: training in float32")
         self.root = Path(config.trainer.default_root_dir or _default_root(config.get("config") or []))
@@ -143,22 +143,22 @@ class FitCLI(LightningCLI):
         resumed = self.checkpoint.parent if self.checkpoint and self.checkpoint.name == LAST else None
         made = self.config_init.trainer
         if made.strategy == "fsdp":
-            made.strategy = SharesWeights()
-        fits = FitsMemory(self.config.data.batch_size == "auto", self._save_batch_size, _say)
+            made.strategy = FSDP2Strategy()
+        fits = MemoryCheck(self.config.data.batch_size == "auto", self._save_batch_size, _say)
         callbacks = [
-            StopOnSignal(),
+            GracefulStop(),
             fits,
-            CompileTraining(self.config.compile),
+            CompileCallback(self.config.compile),
             RunFolder(root, resumed, self._save_config),
             _Facts(),
         ]
         if made.enable_progress_bar is not False:
-            callbacks.append(TrainingBar())
+            callbacks.append(StepProgressBar())
         self.trainer_defaults = {"callbacks": callbacks}
         return super().instantiate_trainer(
             default_root_dir=str(root),
             logger=[] if made.logger in (None, True, False) else made.logger,  # RunFolder adds ours
-            plugins=[*(made.plugins or []), WholeFiles()],
+            plugins=[*(made.plugins or []), AtomicCheckpointIO()],
         )
 
     def _save_batch_size(self, batch_size: int) -> None:
@@ -228,7 +228,7 @@ def _fit(cli: FitCLI) -> None:
     try:
         with shared_with_workers():
             trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=cli.checkpoint, weights_only=True)
-    except Stopped as stopped:
+    except TrainingInterrupted as stopped:
         if trainer.is_global_zero:
             _say(
                 f"stopped by {stopped} after step {trainer.global_step}; saved {path.path}; continue with the same "

@@ -27,7 +27,7 @@ LARGE = 64  # a batch in which the weights hide nothing
 
 
 @dataclass(frozen=True)
-class TrainingMemory:
+class MemoryEstimate:
     """What training holds at the peak of a step, found by playing a step through.
 
     Nothing is computed and no memory is taken: the tensors that are played with have shapes and types alone. What

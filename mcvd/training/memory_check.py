@@ -11,12 +11,12 @@ from lightning import Callback, LightningModule, Trainer
 from mcvd.data.datamodule import VideoData
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.device import free_bytes, size_text
-from mcvd.runtime.fsdp import SharesWeights
+from mcvd.runtime.fsdp import FSDP2Strategy
 from mcvd.training.ema import EMA
-from mcvd.training.memory import TrainingMemory
+from mcvd.training.memory import MemoryEstimate
 
 
-class FitsMemory(Callback):
+class MemoryCheck(Callback):
     """Tells what the training needs, refuses what surely does not fit, and chooses the batch size if asked to.
 
     Args:
@@ -37,7 +37,7 @@ class FitsMemory(Callback):
         assert isinstance(pl_module, MCVD) and isinstance(data, VideoData)
         callbacks = trainer.callbacks  # type: ignore[attr-defined]
         num_averages = sum(isinstance(callback, EMA) for callback in callbacks)
-        memory = TrainingMemory(
+        memory = MemoryEstimate(
             pl_module.denoiser,
             pl_module.block,
             (pl_module.channels, *pl_module.size),
@@ -45,7 +45,7 @@ class FitsMemory(Callback):
             pl_module.optimizer,
             trainer.precision_plugin.forward_context,
             num_copies=num_averages + (trainer.world_size > 1),
-            num_shards=trainer.world_size if isinstance(trainer.strategy, SharesWeights) else 1,
+            num_shards=trainer.world_size if isinstance(trainer.strategy, FSDP2Strategy) else 1,
         )
         free = free_bytes(device) // (trainer.num_devices if device.type == "cpu" else 1)
         try:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
-from mcvd.runtime.fsdp import whole_tensor
+from mcvd.runtime.fsdp import full_tensor
 
 
-class SkippedSteps:
+class NonFiniteSkipper:
     """Skips the optimiser steps whose gradients hold NaN or infinity, and counts them.
 
     A skipped step leaves weights and optimiser as they were. A fused optimiser (``Adam(fused=True)``) skips on the
@@ -31,7 +31,7 @@ class SkippedSteps:
         """To be called when all gradients are there, before they are clipped."""
         weights = [weight for weight in weights if weight.grad is not None]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
-        bad = ~torch.isfinite(whole_tensor(get_total_norm(gradients))).to(self._total.device)
+        bad = ~torch.isfinite(full_tensor(get_total_norm(gradients))).to(self._total.device)
         self._total = self._total + bad
         self._in_a_row = torch.where(bad, self._in_a_row + 1, 0)
         self._longest = torch.maximum(self._longest, self._in_a_row)

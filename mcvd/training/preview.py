@@ -12,10 +12,10 @@ from torch import Tensor
 
 from mcvd.diffusion.plan import check_task
 from mcvd.models.mcvd import MCVD
-from mcvd.runtime.fsdp import whole_weights
+from mcvd.runtime.fsdp import unsharded
 from mcvd.samplers import DDIM, AbstractSampler
 from mcvd.training.ema import averaged_weights
-from mcvd.video.contact_sheet import picture_strip
+from mcvd.video.contact_sheet import contact_sheet
 from mcvd.video.write import write_video
 
 
@@ -64,7 +64,7 @@ class Preview(Callback):
         if trainer.global_step == self._step:
             return
         self._step = trainer.global_step
-        with averaged_weights(trainer, pl_module), whole_weights(pl_module):
+        with averaged_weights(trainer, pl_module), unsharded(pl_module):
             # One process is enough; the others wait for it at their next exchange.
             if trainer.is_global_zero:
                 self._make(trainer, pl_module)
@@ -126,7 +126,7 @@ def _write(path: Path, truth: Tensor, made: Tensor, given: list[int], frame_rate
     for number, (true, model) in enumerate(zip(truth, made, strict=True), start=1):
         rows |= {f"truth {number}": true, f"model {number}": model}
     beside = path.with_name(f".{path.name}.png")
-    picture_strip(rows, given, min_height=64).save(beside)
+    contact_sheet(rows, given, min_height=64).save(beside)
     beside.replace(path.with_name(f"{path.name}.png"))
     pairs = torch.cat([truth, made], -1)  # (B, T, C, H, 2W)
     write_video(path.with_name(f"{path.name}.mp4"), pairs.permute(1, 2, 0, 3, 4).flatten(2, 3), frame_rate_hz)

@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
 
-class TrainingBar(ProgressBar):
+class StepProgressBar(ProgressBar):
     """One bar over all steps, with the time left, the loss and the latest validation; silent without a terminal."""
 
     def __init__(self) -> None:

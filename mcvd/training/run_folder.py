@@ -9,7 +9,7 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 
-from mcvd.training.csv_logger import MetricsTable
+from mcvd.training.csv_logger import ResumableCSVLogger
 
 
 class RunFolder(Callback):
@@ -38,7 +38,7 @@ class RunFolder(Callback):
         if trainer.is_global_zero:
             for part in folder.glob(".*.part"):  # of a process that was killed while it wrote
                 part.unlink()
-        trainer.loggers = [MetricsTable(folder), *_tensorboard(folder), *trainer.loggers]
+        trainer.loggers = [ResumableCSVLogger(folder), *_tensorboard(folder), *trainer.loggers]
         if trainer.is_global_zero:
             self.save_config(unused_path(folder, "config", ".yaml"))
 

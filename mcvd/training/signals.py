@@ -11,7 +11,7 @@ from lightning import Callback, LightningModule, Trainer
 from torch import distributed
 
 
-class Stopped(Exception):
+class TrainingInterrupted(Exception):
     """Training was asked to stop by a signal, and did so between two steps.
 
     Args:
@@ -23,8 +23,8 @@ class Stopped(Exception):
         self.signal_number = signal_number
 
 
-class StopOnSignal(Callback):
-    """Ends training by raising `Stopped` after the step (or the validation batch) that is running when a signal comes.
+class GracefulStop(Callback):
+    """Ends training by raising `TrainingInterrupted` after the step (or the validation batch) that is running when a signal comes.
 
     A second signal ends it at once, without waiting for the step. All processes of a training stop together, also if
     only one of them received the signal.
@@ -75,7 +75,7 @@ class StopOnSignal(Callback):
             distributed.all_reduce(number, distributed.ReduceOp.MAX, self._hosts)
             received = int(number)
         if received:
-            raise Stopped(received)
+            raise TrainingInterrupted(received)
 
     def _give_back(self) -> None:
         while self._previous:

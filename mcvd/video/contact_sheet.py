@@ -17,7 +17,7 @@ _PAPER, _INK = (255, 255, 255), (32, 32, 32)
 _GIVEN_COLOUR = (0, 114, 178)
 
 
-def picture_strip(
+def contact_sheet(
     rows: Mapping[str, Tensor] | Sequence[Tensor], given: Collection[int] = (), min_height: int = 0
 ) -> Image.Image:
     """Lay videos out as rows of frames, side by side with thin gaps.
@@ -30,7 +30,7 @@ def picture_strip(
 
     Example:
         >>> truth = torch.zeros(4, 3, 64, 64, dtype=torch.uint8)
-        >>> picture_strip({"truth": truth, "predicted": truth}, given=[0, 1]).height
+        >>> contact_sheet({"truth": truth, "predicted": truth}, given=[0, 1]).height
         138
     """
     from PIL import Image, ImageDraw, ImageFont

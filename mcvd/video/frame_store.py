@@ -12,7 +12,7 @@ from torch import Tensor
 _CHUNK_BYTES = 16 << 20
 
 
-class FrameFile:
+class FrameStore:
     """Raw frames of some videos of one length, on disk.
 
     Read and written, not mapped: mapped pages would count as memory of the process.

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mcvd.evaluation.wording import CHOSEN_WITH_THE_TRUTH, describe_conditions, row_title
-from mcvd.runtime.atomic import whole
+from mcvd.runtime.atomic import atomic_write
 from mcvd.video.chart import line_chart
 from mcvd.video.page_style import GIVEN, GUEST_STYLE, MADE, PAGE_STYLE, PARTS_STYLE, TRUTH
 from mcvd.video.write import write_video
@@ -29,7 +29,7 @@ _SHOWN_PIXELS = 192  # smaller videos are enlarged to about this: mp4 keeps colo
 _BORDER_PIXELS = 6
 
 
-class Shown(NamedTuple):
+class VideoFigure(NamedTuple):
     """A video on a page; wherever one is wanted a tuple of the first few of these will do.
 
     Args:
@@ -91,15 +91,15 @@ class Page:
         self._parts.append(_paragraph(text))
         return self
 
-    def videos(self, shown: Iterable[Shown | tuple], fps: float = 10) -> Page:
+    def videos(self, shown: Iterable[VideoFigure | tuple], fps: float = 10) -> Page:
         """Add videos side by side; they play by themselves, again and again.
 
         Args:
-            shown: what to show, see `Shown`.
+            shown: what to show, see `VideoFigure`.
             fps: frames per second; files keep their own.
         """
         figures = []
-        for item in map(_shown, shown):
+        for item in map(_figure, shown):
             if isinstance(item.video, Tensor):
                 self._has_marks |= item.made is not None
                 media = _video_element(_encode(_marked(item), fps), "video/mp4", item.caption)
@@ -112,14 +112,14 @@ class Page:
         self._parts.append(f'<div class="videos">{"".join(figures)}</div>')
         return self
 
-    def strip(self, shown: Iterable[Shown | tuple], numbers: Sequence[int] | None = None) -> Page:
+    def strip(self, shown: Iterable[VideoFigure | tuple], numbers: Sequence[int] | None = None) -> Page:
         """Add videos as rows of pictures below each other, one column per frame.
 
         Args:
-            shown: what to show, tensors only; see `Shown`.
+            shown: what to show, tensors only; see `VideoFigure`.
             numbers: heads of the columns; None counts from 0.
         """
-        rows = [_shown(item) for item in shown]
+        rows = [_figure(item) for item in shown]
         num_frames = max(len(_pixels(row)) for row in rows)
         self._has_marks = True
         heads = range(num_frames) if numbers is None else numbers
@@ -140,7 +140,7 @@ class Page:
         columns: Sequence[Column],
         rows: Sequence[tuple[str, Sequence[float | str]]],
         *,
-        out_of_contest: Collection[str] = (),
+        not_ranked: Collection[str] = (),
         caption: str = "",
     ) -> Page:
         """Add a table with the best number of each column in bold.
@@ -148,11 +148,11 @@ class Page:
         Args:
             columns: see `Column`.
             rows: (title, one value per column).
-            out_of_contest: titles of rows that cannot be best, such as those chosen by their score.
+            not_ranked: titles of rows that cannot be best, such as those chosen by their score.
             caption: under which conditions the numbers hold.
         """
         best = [
-            column.best([values[c] for title, values in rows if title not in out_of_contest]) if column.best else None
+            column.best([values[c] for title, values in rows if title not in not_ranked]) if column.best else None
             for c, column in enumerate(columns)
         ]
         body = []
@@ -160,7 +160,7 @@ class Page:
             cells = []
             for column, value, top in zip(columns, values, best, strict=True):
                 text = escape(str(value)) if column.digits is None else f"{value:.{column.digits}f}"
-                is_best = value == top and title not in out_of_contest
+                is_best = value == top and title not in not_ranked
                 cells.append(f"<td><b>{text}</b></td>" if is_best else f"<td>{text}</td>")
             body.append(f'<tr><th scope="row">{escape(title)}</th>{"".join(cells)}</tr>')
         head = "".join(f'<th scope="col">{escape(column.title)}</th>' for column in columns)
@@ -204,7 +204,7 @@ class Page:
         columns = [Column(m["title"], m["digits"], max if m["higher_is_better"] else min) for m in metrics]
         columns += [Column(f"{m['title'].split()[0]}, 95% interval", None) for m in metrics]
         if rows:
-            self.table(columns, rows, out_of_contest=[row_title(CHOSEN_WITH_THE_TRUTH, scores)])
+            self.table(columns, rows, not_ranked=[row_title(CHOSEN_WITH_THE_TRUTH, scores)])
         self._parts.append(_paragraph(caption, "note"))
         if scores["num_frames"] > 1 and rows:
             charts = [
@@ -256,7 +256,7 @@ class Page:
         Returns:
             The path.
         """
-        with whole(path) as part:
+        with atomic_write(path) as part:
             part.write_text(self.html(), encoding="utf-8")
         return Path(path)
 
@@ -278,11 +278,11 @@ def show(videos: Tensor | Mapping[str, Tensor], fps: float = 10) -> Page:
     if isinstance(videos, Tensor):
         several = videos.flatten(0, -5) if videos.ndim > 4 else videos[None]
         videos = {str(number) if len(several) > 1 else "": video for number, video in enumerate(several)}
-    return Page("Videos").videos([Shown(name, video, made=None) for name, video in videos.items()], fps)
+    return Page("Videos").videos([VideoFigure(name, video, made=None) for name, video in videos.items()], fps)
 
 
-def _shown(item: Shown | tuple) -> Shown:
-    shown = Shown(*item)
+def _figure(item: VideoFigure | tuple) -> VideoFigure:
+    shown = VideoFigure(*item)
     video = shown.video
     if isinstance(video, Tensor) and (video.dtype != torch.uint8 or video.ndim != 4 or video.shape[1] not in (1, 3)):
         raise ValueError(
@@ -291,17 +291,17 @@ def _shown(item: Shown | tuple) -> Shown:
     return shown
 
 
-def _kind(shown: Shown, frame: int) -> str:
+def _kind(shown: VideoFigure, frame: int) -> str:
     return "given" if frame in shown.given else "made" if shown.made else "truth"
 
 
-def _pixels(shown: Shown) -> Tensor:
+def _pixels(shown: VideoFigure) -> Tensor:
     if not isinstance(shown.video, Tensor):
         raise ValueError(f"{shown.video} is a file: only tensors are shown as single frames")
     return shown.video
 
 
-def _marked(shown: Shown) -> Tensor:
+def _marked(shown: VideoFigure) -> Tensor:
     """The video enlarged, each frame with its border in colour if it has one, uint8 (T, 3, H', W')."""
     video = _pixels(shown).expand(-1, 3, -1, -1)
     scale = max(1, round(_SHOWN_PIXELS / min(video.shape[-2:])))

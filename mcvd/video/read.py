@@ -12,7 +12,7 @@ from torch import Tensor
 from mcvd.video.decoders.base import AbstractReader, VideoError
 from mcvd.video.open import open_video
 from mcvd.video.timing import frames_at_rate
-from mcvd.video.transforms import crop, with_channels
+from mcvd.video.transforms import crop, to_channels
 
 # Frames decoded before they are cropped: bounds what is held beyond the result.
 _FRAMES_AT_ONCE = 32
@@ -83,5 +83,5 @@ def read_frames(
     for first in range(0, len(numbers), _FRAMES_AT_ONCE):
         part = reader.read(numbers[first : first + _FRAMES_AT_ONCE], cover)
         part = part if cover is None else crop(part, cover)
-        parts.append(with_channels(part, channels).contiguous())
+        parts.append(to_channels(part, channels).contiguous())
     return torch.cat(parts)

@@ -56,7 +56,7 @@ def frames_at_rate(
     return start + np.searchsorted(shown, wanted + tolerance, side="right").astype(np.int64) - 1
 
 
-def _frames_around(reader: AbstractReader, at: int, rate: float | None, steps: range) -> list[int]:
+def frames_around(reader: AbstractReader, at: int, rate: float | None, steps: range) -> list[int]:
     """Numbers of the frames shown ``step / rate`` seconds from frame ``at``, without those outside of the video."""
     if rate is None:
         numbers = [at + step for step in steps]

@@ -42,11 +42,11 @@ def crop(video: Tensor, size: tuple[int, int], corner: tuple[float, float] | Non
     return video[..., top : top + height, left : left + width]
 
 
-def with_channels(video: Tensor, channels: int) -> Tensor:
+def to_channels(video: Tensor, channels: int) -> Tensor:
     """uint8 (T, C, H, W) with 1 or 3 channels: grey is Rec. 601 luma of a coloured source.
 
     Example:
-        >>> with_channels(torch.tensor([255, 0, 0], dtype=torch.uint8).view(1, 3, 1, 1), 1).item()
+        >>> to_channels(torch.tensor([255, 0, 0], dtype=torch.uint8).view(1, 3, 1, 1), 1).item()
         76
     """
     if video.shape[1] == channels:
@@ -74,7 +74,7 @@ def covering_size(size: tuple[int, int], cover: tuple[int, int] | None) -> tuple
     return max(cover_height, round(height * scale)), max(cover_width, round(width * scale))
 
 
-def scaled(video: Tensor, cover: tuple[int, int]) -> Tensor:
+def scale_to_cover(video: Tensor, cover: tuple[int, int]) -> Tensor:
     """uint8 (T, C, H, W) at the size, aspect kept, that just covers ``cover``; untouched if it is that already."""
     size = covering_size((video.shape[-2], video.shape[-1]), cover)
     if size == tuple(video.shape[-2:]):

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mcvd.runtime.atomic import whole
-from mcvd.video.contact_sheet import picture_strip
+from mcvd.runtime.atomic import atomic_write
+from mcvd.video.contact_sheet import contact_sheet
 
 
 def write_video(path: str | Path, video: Tensor, fps: float = 10) -> None:
@@ -33,10 +33,10 @@ def write_video(path: str | Path, video: Tensor, fps: float = 10) -> None:
         >>> write_video("grey.gif", torch.zeros(8, 1, 64, 64, dtype=torch.uint8), fps=5)  # doctest: +SKIP
     """
     _check(video)
-    write_pieces(path, [video], len(video), fps)
+    write_chunks(path, [video], len(video), fps)
 
 
-def write_pieces(path: str | Path, pieces: Iterable[Tensor], num_frames: int, fps: float = 10) -> None:
+def write_chunks(path: str | Path, pieces: Iterable[Tensor], num_frames: int, fps: float = 10) -> None:
     """Write a video as `write_video` does, from its pieces in turn; .mp4 and a folder hold one of them at a time.
 
     Args:
@@ -64,7 +64,7 @@ def write_pieces(path: str | Path, pieces: Iterable[Tensor], num_frames: int, fp
         raise ValueError(f"cannot write {path}: it is a folder")
     if not suffix and path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise ValueError(f"cannot write frames into {path}: it exists and is not an empty folder; give a new name")
-    with whole(path) as part:
+    with atomic_write(path) as part:
         writers[suffix](part, _frames(pieces), num_frames, float(fps))
 
 
@@ -138,7 +138,7 @@ def _write_gif(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: f
 
 
 def _write_strip(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: float) -> None:
-    picture_strip([torch.from_numpy(np.stack([*frames])).permute(0, 3, 1, 2)]).save(path, format="PNG")
+    contact_sheet([torch.from_numpy(np.stack([*frames])).permute(0, 3, 1, 2)]).save(path, format="PNG")
 
 
 def _write_folder(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: float) -> None:

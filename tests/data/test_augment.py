@@ -5,10 +5,10 @@ import pytest
 import torch
 from reference.numbered_videos import NumberedVideos, frame_numbers
 
-from mcvd.data.clips.augment import Augmentation, Change
+from mcvd.data.clips.augment import AppliedAugmentation, Augmentation
 from mcvd.data.clips.dataset import ClipDataset
-from mcvd.data.clips.sampling import RandomDraws
-from mcvd.data.clips.spec import ClipSpec, find_slots
+from mcvd.data.clips.sampling import RandomClips
+from mcvd.data.clips.spec import ClipSpec, find_clips
 from mcvd.data.datamodule import VideoData
 
 SIZE = (4, 6)
@@ -16,13 +16,13 @@ SIZE = (4, 6)
 
 def training_clips(videos, spec, **augmentation):
     augmentation = Augmentation(**augmentation)
-    slots = find_slots(videos, spec.at_pace(augmentation.max_pace))
-    return ClipDataset(videos, spec, RandomDraws(slots, spec, 0, augmentation))
+    slots = find_clips(videos, spec.at_speed(augmentation.max_speed))
+    return ClipDataset(videos, spec, RandomClips(slots, spec, 0, augmentation))
 
 
 def test_nothing_switched_on_changes_nothing():
     random = np.random.default_rng(0)
-    assert {Augmentation().draw(random) for _ in range(20)} == {Change()}
+    assert {Augmentation().draw(random) for _ in range(20)} == {AppliedAugmentation()}
 
 
 def test_colours_change_alike_in_all_frames():
@@ -50,14 +50,14 @@ def test_a_share_of_the_clips_stands_still():
 
 @pytest.mark.parametrize("rate", [None, 10.0])
 def test_every_pace_is_drawn_and_stays_inside_the_video(rate):
-    clips = training_clips(NumberedVideos([14, 30]), ClipSpec(5, SIZE, frame_rate_hz=rate), max_pace=3)
+    clips = training_clips(NumberedVideos([14, 30]), ClipSpec(5, SIZE, frame_rate_hz=rate), max_speed=3)
     steps = [set(np.diff(frame_numbers(clips[draw]["video"]))) for draw in range(60)]
-    assert {frozenset(step) for step in steps} == {frozenset({pace}) for pace in (1, 2, 3)}
+    assert {frozenset(step) for step in steps} == {frozenset({speed}) for speed in (1, 2, 3)}
 
 
 def test_a_clip_depends_on_seed_and_draw_alone_not_on_workers():
     def batches(num_workers, seed=0):
-        augment = Augmentation(brightness=0.3, reverse=True, max_pace=2)
+        augment = Augmentation(brightness=0.3, reverse=True, max_speed=2)
         videos = {"train": NumberedVideos([24, 20]), "val": NumberedVideos([12])}
         data = VideoData(**videos, num_frames=3, size=SIZE, num_workers=num_workers, augment=augment, seed=seed)
         data.setup("fit")
@@ -72,12 +72,12 @@ def test_a_clip_depends_on_seed_and_draw_alone_not_on_workers():
 
 def test_validation_is_never_changed():
     videos = {"train": NumberedVideos([24]), "val": NumberedVideos([12])}
-    data = VideoData(**videos, num_frames=3, size=SIZE, augment=Augmentation(brightness=1.0, reverse=True, max_pace=2))
+    data = VideoData(**videos, num_frames=3, size=SIZE, augment=Augmentation(brightness=1.0, reverse=True, max_speed=2))
     data.setup("fit")
     assert frame_numbers(data.val_clips[0]["video"]) == [0, 1, 2]
 
 
-@pytest.mark.parametrize("wrong", [{"brightness": 1.5}, {"hue": 0.6}, {"contrast": -0.1}, {"max_pace": 0}])
+@pytest.mark.parametrize("wrong", [{"brightness": 1.5}, {"hue": 0.6}, {"contrast": -0.1}, {"max_speed": 0}])
 def test_impossible_changes_are_refused(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
         Augmentation(**wrong)

@@ -16,14 +16,14 @@ def test_passes_join_without_gap_or_repetition_where_the_batch_does_not_divide_t
     order, seen = ResumableBatchSampler(10, 4), []
     for _ in range(5):
         seen += chain(*order)
-        order.draws_done = len(seen)
+        order.samples_seen = len(seen)
     assert seen == list(range(40))
     assert order.epoch == 4
 
 
 def test_resumed_order_continues_with_the_next_draw():
     order = ResumableBatchSampler(12, 3)
-    order.draws_done = 6
+    order.samples_seen = 6
     resumed = ResumableBatchSampler(12, 3)
     resumed.load_state_dict(order.state_dict())
     assert next(iter(resumed)) == [6, 7, 8]

@@ -6,19 +6,19 @@ import torch
 from reference.numbered_videos import NumberedVideos, frame_numbers
 
 from mcvd.data.clips.dataset import ClipDataset
-from mcvd.data.clips.sampling import FixedDraws, RandomDraws
-from mcvd.data.clips.spec import ClipSpec, Slots, find_slots
+from mcvd.data.clips.sampling import EvenClips, RandomClips
+from mcvd.data.clips.spec import ClipIndex, ClipSpec, find_clips
 from mcvd.video.decoders.base import VideoError
 
 SMALL = (4, 6)
 
 
 def training_clips(videos, spec, seed=0):
-    return ClipDataset(videos, spec, RandomDraws(find_slots(videos, spec), spec, seed))
+    return ClipDataset(videos, spec, RandomClips(find_clips(videos, spec), spec, seed))
 
 
 def validation_clips(videos, spec, num_clips=None):
-    return ClipDataset(videos, spec, FixedDraws(find_slots(videos, spec), num_clips))
+    return ClipDataset(videos, spec, EvenClips(find_clips(videos, spec), num_clips))
 
 
 @pytest.mark.parametrize("rate_hz", [None, 10.0])
@@ -26,7 +26,7 @@ def validation_clips(videos, spec, num_clips=None):
 @pytest.mark.parametrize("num_frames", [1, 4])
 def test_every_possible_start_and_no_other_is_drawn(rate_hz, stride, num_frames):
     spec = ClipSpec(num_frames, SMALL, frame_rate_hz=rate_hz, stride=stride)
-    draws = RandomDraws(find_slots(NumberedVideos([23]), spec), spec)
+    draws = RandomClips(find_clips(NumberedVideos([23]), spec), spec)
     starts = {draws(draw).start for draw in range(2000)}
     span = (num_frames - 1) * stride + 1
     assert starts == set(range(23 - span + 1))
@@ -36,7 +36,7 @@ def test_every_possible_start_and_no_other_is_drawn(rate_hz, stride, num_frames)
 def test_a_video_as_long_as_one_clip_has_exactly_one_start_and_one_frame_less_has_none(rate_hz):
     spec = ClipSpec(5, SMALL, frame_rate_hz=rate_hz, stride=2)
     assert [spec.count_starts(np.arange(n) / 10) for n in (8, 9, 10)] == [0, 1, 2]
-    assert [spec.count_slots(np.arange(n) / 10) for n in (8, 9, 17, 18)] == [0, 1, 1, 2]
+    assert [spec.count_clips(np.arange(n) / 10) for n in (8, 9, 17, 18)] == [0, 1, 1, 2]
 
 
 def test_times_rounded_to_milliseconds_change_nothing():
@@ -66,26 +66,26 @@ def test_stride_takes_every_nth_frame():
 
 def test_an_epoch_visits_every_slot_once_and_the_next_one_in_another_order():
     spec = ClipSpec(5, SMALL)
-    slots = find_slots(NumberedVideos([50, 20, 5]), spec)
-    draws, num = RandomDraws(slots, spec), len(slots)
+    slots = find_clips(NumberedVideos([50, 20, 5]), spec)
+    draws, num = RandomClips(slots, spec), len(slots)
     assert num == 15
     epochs = [[slot_of(slots, draws(epoch * num + position)) for position in range(num)] for epoch in range(2)]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(num))
     assert epochs[0] != epochs[1]
 
 
-def slot_of(slots: Slots, draw) -> int:
+def slot_of(slots: ClipIndex, draw) -> int:
     inside = (slots.video == draw.video) & (slots.first <= draw.start) & (draw.start < slots.stop)
     return int(np.flatnonzero(inside).item())
 
 
 def test_a_draw_depends_on_seed_and_number_alone():
     spec = ClipSpec(5, SMALL, crop="random", flip=True)
-    slots = find_slots(NumberedVideos([40, 30]), spec)
-    forward = [RandomDraws(slots, spec)(draw) for draw in range(40)]
+    slots = find_clips(NumberedVideos([40, 30]), spec)
+    forward = [RandomClips(slots, spec)(draw) for draw in range(40)]
     torch.manual_seed(7), np.random.seed(7)
-    assert [RandomDraws(slots, spec)(draw) for draw in reversed(range(40))] == forward[::-1]
-    assert [RandomDraws(slots, spec, seed=1)(draw) for draw in range(40)] != forward
+    assert [RandomClips(slots, spec)(draw) for draw in reversed(range(40))] == forward[::-1]
+    assert [RandomClips(slots, spec, seed=1)(draw) for draw in range(40)] != forward
 
 
 def test_validation_clips_are_spread_to_both_ends_and_do_not_overlap():
@@ -102,13 +102,13 @@ def test_a_few_validation_clips_come_from_all_videos():
 
 def test_short_videos_are_left_out_with_one_warning():
     with pytest.warns(UserWarning, match="2 of 3 videos .* left out: video 0, video 2") as caught:
-        slots = find_slots(NumberedVideos([3, 30, 4]), ClipSpec(5, SMALL))
+        slots = find_clips(NumberedVideos([3, 30, 4]), ClipSpec(5, SMALL))
     assert set(slots.video.tolist()) == {1} and len(caught) == 1
 
 
 def test_no_video_long_enough_is_an_error_that_names_the_longest():
     with pytest.raises(ValueError, match=r"10 frames as they come.* longest of 3, video 1, has 8 frames in 0.70 s"):
-        find_slots(NumberedVideos([3, 8, 4]), ClipSpec(10, SMALL))
+        find_clips(NumberedVideos([3, 8, 4]), ClipSpec(10, SMALL))
 
 
 def test_one_crop_and_one_flip_for_all_frames_of_a_clip():

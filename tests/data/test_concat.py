@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mcvd.data.sources.concat import Joined
+from mcvd.data.sources.concat import ConcatVideos
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
 
 
@@ -13,7 +13,7 @@ def scenes(num_videos, seed):
 
 def test_videos_follow_one_another_and_are_those_of_their_parts():
     parts = [scenes(2, seed=0), scenes(3, seed=1)]
-    joined = Joined(parts)
+    joined = ConcatVideos(parts)
     assert len(joined) == 5
     for index, (part, inside) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]):
         wanted = parts[part].read(inside, [1, 3], (16, 16))
@@ -24,7 +24,7 @@ def test_videos_follow_one_another_and_are_those_of_their_parts():
 
 def test_a_part_is_there_as_often_as_it_repeats():
     small, large = scenes(1, seed=0), scenes(2, seed=1)
-    joined = Joined([small, large], repeats=[3, 1])
+    joined = ConcatVideos([small, large], repeats=[3, 1])
     assert [joined.name(index) for index in range(len(joined))] == [small.name(0)] * 3 + [large.name(0), large.name(1)]
 
 
@@ -35,18 +35,18 @@ def test_each_part_is_prepared_once_however_often_it_repeats():
         def prepare(self):
             prepared.append(self.seed)
 
-    Joined([Noted(1, seed=0), Noted(1, seed=1)], repeats=[3, 1]).prepare()
+    ConcatVideos([Noted(1, seed=0), Noted(1, seed=1)], repeats=[3, 1]).prepare()
     assert prepared == [0, 1]
 
 
 @pytest.mark.parametrize("repeats", [[1], [1, 0], [1, 1, 1]])
 def test_repeats_that_do_not_fit_the_parts_are_refused(repeats):
     with pytest.raises(ValueError, match=r"repeats must be one number of 1 or more for each of 2 parts"):
-        Joined([scenes(1, seed=0), scenes(1, seed=1)], repeats=repeats)
+        ConcatVideos([scenes(1, seed=0), scenes(1, seed=1)], repeats=repeats)
 
 
 def test_no_parts_and_a_video_beyond_the_last_are_refused():
     with pytest.raises(ValueError, match="one or more collections"):
-        Joined([])
+        ConcatVideos([])
     with pytest.raises(IndexError, match="choose 0 <= index < 2"):
-        Joined([scenes(2, seed=0)]).read(2, [0], (16, 16))
+        ConcatVideos([scenes(2, seed=0)]).read(2, [0], (16, 16))

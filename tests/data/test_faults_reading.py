@@ -12,7 +12,7 @@ from test_folder import names, write_frames, write_video
 
 from mcvd.data.datamodule import VideoData
 from mcvd.data.sources.folder import VideoFolder
-from mcvd.runtime.timeout import may_stall
+from mcvd.runtime.timeout import may_block
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.open import open_video
 
@@ -46,7 +46,7 @@ def test_a_reader_that_is_stuck_is_given_up_and_named_once(tmp_path):
 def test_a_read_that_decodes_too_long_ends_by_itself_and_is_named_once(tmp_path):
     write_video(tmp_path / "long.mp4", 300)  # of one key frame every twelve
     videos = VideoFolder(tmp_path)
-    assert not may_stall(tmp_path / "long.mp4") and may_stall(tmp_path) and may_stall(tmp_path / "nothing")
+    assert not may_block(tmp_path / "long.mp4") and may_block(tmp_path) and may_block(tmp_path / "nothing")
     threads = threading.active_count()
     expected = videos.read(0, range(300), (16, 16))
     reader = videos._readers.get(tmp_path / "long.mp4", videos.open)

@@ -25,11 +25,11 @@ from mcvd.data.datamodule import VideoData
 from mcvd.data.prepare.packs import Pack, check_room, prepare_packs, unpack
 from mcvd.data.prepare.tfrecord import read_records
 from mcvd.data.sources.hdf5 import Hdf5Videos
-from mcvd.data.sources.packed import PackedVideos
+from mcvd.data.sources.packed import MemmapVideos
 from mcvd.data.synthetic.moving_mnist import StochasticMovingMNIST
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.read import read_video
-from mcvd.video.transforms import with_channels
+from mcvd.video.transforms import to_channels
 
 DATASETS = Path(__file__).parents[2] / "datasets"
 RECIPES = sorted(path.parent.name for path in DATASETS.glob("*/data.yaml"))
@@ -99,7 +99,7 @@ def test_bair_records_become_their_frames_and_damage_is_named(tmp_path):
         folder.mkdir(parents=True)
         (folder / "traj_0_to_255.tfrecords").write_bytes(b"".join(record(example(video)) for video in chosen))
     assert prepare("bair", tmp_path / "raw", tmp_path / "out").returncode == 0
-    train, test = PackedVideos(str(tmp_path / "out/train")), PackedVideos(str(tmp_path / "out/test"))
+    train, test = MemmapVideos(str(tmp_path / "out/train")), MemmapVideos(str(tmp_path / "out/test"))
     assert (len(train), len(test)) == (2, 1)
     assert np.array_equal(train.read(1, [7], (64, 64))[0].permute(1, 2, 0), videos[1, 7])
     before = stamps(tmp_path / "out")
@@ -125,9 +125,9 @@ def test_kth_is_split_by_person_and_its_whole_frame_is_shrunk(tmp_path):
         (tmp_path / "raw" / action).mkdir()
     out = tmp_path / "out"
     prepare_packs(out, kth.find_packs(tmp_path / "raw"), 25)
-    train, test = PackedVideos(str(out / "train")), PackedVideos(str(out / "test"))
+    train, test = MemmapVideos(str(out / "train")), MemmapVideos(str(out / "test"))
     assert (len(train), len(test), test.name(0)) == (20, 5, "person21_boxing_d1_uncomp.avi")
-    source = with_channels(read_video(tmp_path / "raw/boxing/person21_boxing_d1_uncomp.avi"), 1)
+    source = to_channels(read_video(tmp_path / "raw/boxing/person21_boxing_d1_uncomp.avi"), 1)
     expected = (interpolate(source.float(), size=(64, 64), mode="bilinear") + 0.5).byte()
     assert torch.equal(test.read(0, [1], (64, 64))[0], expected[1])
 
@@ -140,7 +140,7 @@ def test_cityscapes_snippets_are_cropped_to_a_square_and_shrunk(tmp_path):
         for frame in range(60):
             Image.fromarray(pictures[frame % 2]).save(folder / f"{city}_000000_{frame:06}_leftImg8bit.png")
     assert prepare("cityscapes", tmp_path / "raw", tmp_path / "out").returncode == 0
-    train = PackedVideos(str(tmp_path / "out/train"))
+    train = MemmapVideos(str(tmp_path / "out/train"))
     assert [train.name(index) for index in range(len(train))] == ["köln_000000_000000", "köln_000000_000030"]
     expected = Image.fromarray(pictures[1][:, 35:165]).resize((128, 128), Image.Resampling.LANCZOS)
     assert np.array_equal(train.read(1, [3], (128, 128))[0].permute(1, 2, 0), np.asarray(expected))
@@ -155,7 +155,7 @@ def test_ucf101_takes_split_3_and_every_tenth_test_video(tmp_path):
     (raw / "ucfTrainTestlist/trainlist03.txt").write_text(f"{names[0]} 1\n{names[1]} 1\n")
     (raw / "ucfTrainTestlist/testlist03.txt").write_text("\n".join(names[2:]) + "\n")
     assert prepare("ucf101", raw, tmp_path / "out").returncode == 0
-    train, test = PackedVideos(str(tmp_path / "out/train")), PackedVideos(str(tmp_path / "out/test"))
+    train, test = MemmapVideos(str(tmp_path / "out/train")), MemmapVideos(str(tmp_path / "out/test"))
     assert [test.name(index) for index in range(len(test))] == [names[2], names[12]]
     assert train.read(1, [0], (64, 64)).shape == (1, 3, 64, 85)
     assert abs(test.read(1, [2], (64, 64)).float().mean() - 120) < 3
@@ -233,7 +233,7 @@ def test_preparing_killed_in_the_middle_goes_on_and_gives_the_same(tmp_path):
     assert prepare_packs(tmp_path / "out", small_packs(), 10)
     assert stamps(tmp_path / "out/train/-é 0") == done
     assert not list((tmp_path / "out").rglob("*.part"))
-    videos = PackedVideos(str(tmp_path / "out/train"))
+    videos = MemmapVideos(str(tmp_path / "out/train"))
     assert [int(videos.read(index, [1], (8, 8)).float().mean()) for index in range(4)] == [0, 1, 2, 3]
     assert not prepare_packs(tmp_path / "out", small_packs(), 10)
     (tmp_path / "out/train/-é 1/frames.bin").write_bytes(b"short")

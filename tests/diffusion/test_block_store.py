@@ -13,11 +13,11 @@ from reference.tiny import pixels, tiny_model
 
 import mcvd
 from mcvd.apps.cli.main import main
-from mcvd.diffusion.block_store import KeptBlocks
+from mcvd.diffusion.block_store import BlockStore
 from mcvd.frames import FrameBlock
-from mcvd.runtime.workdir import kept_work
+from mcvd.runtime.workdir import resumable_workdir
 from mcvd.samplers import DDIM
-from mcvd.video.frame_store import FrameFile
+from mcvd.video.frame_store import FrameStore
 
 LENGTH = 20  # seven blocks
 
@@ -144,7 +144,7 @@ def test_a_damaged_block_is_made_again(model, video, tmp_path):
 
 
 def test_two_processes_do_not_make_the_same_video(tmp_path):
-    first, second = (kept_work(tmp_path / "out", {}) for _ in range(2))
+    first, second = (resumable_workdir(tmp_path / "out", {}) for _ in range(2))
     with first, pytest.raises(ValueError, match="another process is making"):
         second.__enter__()
 
@@ -168,7 +168,7 @@ def test_a_limit_on_the_size_of_files_leaves_no_output_and_says_so(model, tmp_pa
 
 
 def test_only_blocks_that_can_still_be_seen_are_kept_exactly(tmp_path):
-    kept = KeptBlocks(tmp_path, FrameBlock(2, 3))
+    kept = BlockStore(tmp_path, FrameBlock(2, 3))
     blocks = [torch.randn(1, 3, 1, 2, 2) for _ in range(20)]
     for number, block in enumerate(blocks):
         kept.save(0, number, block)
@@ -180,7 +180,7 @@ def test_only_blocks_that_can_still_be_seen_are_kept_exactly(tmp_path):
 
 def test_a_frame_file_gives_what_was_written_in_any_order(tmp_path):
     frames = pixels(2, 5, 3, 4, 4)
-    file = FrameFile(tmp_path / "frames", frames.shape)
+    file = FrameStore(tmp_path / "frames", frames.shape)
     for start, stop in ((3, 5), (0, 2), (2, 3)):
         file.write(start, frames[:, start:stop])
     assert torch.equal(file.all(), frames)

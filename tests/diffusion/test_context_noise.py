@@ -6,7 +6,7 @@ from reference.tiny import pixels, tiny_config
 
 import mcvd
 from mcvd.diffusion.plan import plan
-from mcvd.runtime.rng import TrainingDraws
+from mcvd.runtime.rng import TrainingNoise
 from mcvd.samplers import DDIM
 
 FAST = DDIM(num_steps=2)
@@ -82,7 +82,7 @@ def test_half_of_training_is_clean_and_the_rest_up_to_the_level(monkeypatch, mod
 
 
 def test_training_without_context_noise_draws_what_it_drew(model):
-    draws = TrainingDraws(0, torch.device("cpu"))
+    draws = TrainingNoise(0, torch.device("cpu"))
     two, one = draws([3], (2, 2), (4,)), draws([3], (2, 2))
     assert all(torch.equal(a, b) for a, b in zip(two, one, strict=False))
 

@@ -28,7 +28,7 @@ ZERO = {"class_path": "mcvd.noise.ZeroTerminalSNR", "init_args": {"schedule": LI
         ({"schedule": COSINE, "predicts": "edm"}, UniPC(10)),
         ({"schedule": EXPLODING, "predicts": "edm"}, Heun(10)),
         ({"schedule": EXPLODING, "predicts": "edm"}, PredictorCorrector(50)),
-        ({"schedule": EXPLODING, "predicts": "edm"}, AnnealedLangevin(120, num_shakes=5)),
+        ({"schedule": EXPLODING, "predicts": "edm"}, AnnealedLangevin(120, num_langevin_steps=5)),
         ({"schedule": EXPLODING, "predicts": "eps"}, DDIM(20)),
     ],
     ids=lambda value: " ".join(map(str, value.values())) if isinstance(value, dict) else type(value).__name__,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mcvd.evaluation import folders as fvd_folders
-from mcvd.evaluation.folders import folder_distance, format_distance
+from mcvd.evaluation.folders import compare_folders, format_distance
 from mcvd.metrics import i3d_weights
 from mcvd.metrics.fvd import random_i3d_distance
 from mcvd.metrics.i3d import random_i3d
@@ -46,7 +46,7 @@ def small_frames(monkeypatch):
 
 def test_distance_of_folders_is_that_of_their_videos(tmp_path, small_frames):
     real, fake = clips(2, 0, num_frames=12), clips(3, 1) // 2  # a longer video counts with its first frames
-    result = folder_distance(
+    result = compare_folders(
         write_frames(tmp_path / "real", real), write_frames(tmp_path / "fake", fake), num_frames=10, random_seed=3
     )
     assert result["value"] == pytest.approx(random_i3d_distance(real[:, :10], fake, seed=3, size=32).item(), rel=1e-9)
@@ -58,7 +58,7 @@ def test_distance_of_folders_is_that_of_their_videos(tmp_path, small_frames):
 
 def test_random_weights_are_never_called_fvd(tmp_path, small_frames):
     folder = write_frames(tmp_path / "videos", clips(2, 0))
-    result = folder_distance(folder, folder, num_frames=10, random_seed=0)
+    result = compare_folders(folder, folder, num_frames=10, random_seed=0)
     assert result["name"] == "random_i3d_distance"
     assert result["value"] == pytest.approx(0, abs=1e-6)
     text = format_distance(result)
@@ -69,14 +69,14 @@ def test_weights_of_unknown_checksum_are_never_called_fvd(tmp_path, small_frames
     folder = write_frames(tmp_path / "videos", clips(2, 0))
     torch.save(random_i3d(0).state_dict(), tmp_path / "i3d.pt")
     with pytest.raises(ValueError, match="none of the known files"):
-        folder_distance(folder, folder, num_frames=10, weights=tmp_path / "i3d.pt")
-    result = folder_distance(folder, folder, num_frames=10, weights=tmp_path / "i3d.pt", trust_weights=True)
+        compare_folders(folder, folder, num_frames=10, weights=tmp_path / "i3d.pt")
+    result = compare_folders(folder, folder, num_frames=10, weights=tmp_path / "i3d.pt", trust_weights=True)
     assert result["name"] == "unverified_i3d_distance" and "unknown checksum" in result["weights"]
 
 
 def test_every_clip_of_a_video_counts_where_asked(tmp_path, small_frames):
     folder = write_frames(tmp_path / "videos", clips(2, 0, num_frames=25))
-    result = folder_distance(folder, folder, num_frames=10, random_seed=0, every_clip=True)
+    result = compare_folders(folder, folder, num_frames=10, random_seed=0, every_clip=True)
     assert (result["num_real"], result["num_fake"]) == (4, 4)
 
 
@@ -86,9 +86,9 @@ def test_different_sizes_need_a_common_one(tmp_path, small_frames):
     for number, video in enumerate(clips(2, 1)):
         write_video(tmp_path / "fake" / f"{number}.mp4", video, fps=10)
     with pytest.raises(ValueError, match=r"48x64 pixels, those of .* 32x32: .*--size"):
-        folder_distance(real, tmp_path / "fake", num_frames=10, random_seed=0)
+        compare_folders(real, tmp_path / "fake", num_frames=10, random_seed=0)
     with pytest.warns(UserWarning, match=r"25 frames a second, those of .*fake 10: .*--rate"):
-        result = folder_distance(real, tmp_path / "fake", num_frames=10, random_seed=0, size=32)
+        result = compare_folders(real, tmp_path / "fake", num_frames=10, random_seed=0, size=32)
     assert result["sizes"] == [["32x32"], ["32x32"]] and result["rates_of_files_hz"] == [25, pytest.approx(10)]
 
 
@@ -96,18 +96,18 @@ def test_different_sizes_in_one_folder_need_a_common_one_too(tmp_path, small_fra
     folder = write_frames(tmp_path / "videos", clips(2, 0))
     write_video(folder / "wide.mp4", clips(1, 1, size=(32, 48))[0], fps=25)
     with pytest.raises(ValueError, match=r"videos has videos of 32x32 and 32x48 pixels: .*--size"):
-        folder_distance(folder, folder, num_frames=10, random_seed=0)
+        compare_folders(folder, folder, num_frames=10, random_seed=0)
 
 
 def test_too_few_clips_are_told_before_any_is_scored(tmp_path):
     folder = write_frames(tmp_path / "videos", clips(1, 0, num_frames=25))
     with pytest.raises(ValueError, match=r"videos gives 1: .*--every-clip"):
-        folder_distance(folder, folder, num_frames=10, random_seed=0)
+        compare_folders(folder, folder, num_frames=10, random_seed=0)
 
 
 def test_weights_and_random_ones_exclude_each_other(tmp_path):
     with pytest.raises(ValueError, match="one network at a time"):
-        folder_distance(tmp_path, tmp_path, weights="a.pt", random_seed=0)
+        compare_folders(tmp_path, tmp_path, weights="a.pt", random_seed=0)
 
 
 def test_the_original_kinetics_release_has_a_name_of_its_own(tmp_path, small_frames, monkeypatch):
@@ -118,13 +118,13 @@ def test_the_original_kinetics_release_has_a_name_of_its_own(tmp_path, small_fra
     ours = replace(KINETICS, digest=digest, size_bytes=path.stat().st_size)
     monkeypatch.setattr(i3d_weights, "KNOWN_FILES", (ours,))
     monkeypatch.setattr(i3d_weights, "KINETICS", ours)
-    result = folder_distance(folder, folder, num_frames=10, kinetics_i3d=path)
+    result = compare_folders(folder, folder, num_frames=10, kinetics_i3d=path)
     assert result["name"] == "kinetics_i3d_distance" and "original Kinetics release" in result["weights"]
     assert "FVD" not in format_distance(result)
     with pytest.raises(ValueError, match="another network than that of FVD"):
-        folder_distance(folder, folder, num_frames=10, weights=path)
+        compare_folders(folder, folder, num_frames=10, weights=path)
 
 
 def test_absence_of_weights_is_told_before_any_video_is_read(tmp_path):
     with pytest.raises(FileNotFoundError, match="no file of I3D weights at"):
-        folder_distance("nowhere", "nowhere", weights=tmp_path / "i3d.pt")
+        compare_folders("nowhere", "nowhere", weights=tmp_path / "i3d.pt")

@@ -1,17 +1,17 @@
 import numpy as np
 import pytest
 
-from mcvd.data.clips.spec import Slots
-from mcvd.evaluation.protocols import PROTOCOLS, SeededDraws, find_protocol
+from mcvd.data.clips.spec import ClipIndex
+from mcvd.evaluation.protocols import PROTOCOLS, SeededClips, find_protocol
 
-SLOTS = Slots(np.array([0, 0, 2]), np.array([0, 5, 0]), np.array([5, 9, 4]), np.array([0, 8, 2]))
+SLOTS = ClipIndex(np.array([0, 0, 2]), np.array([0, 5, 0]), np.array([5, 9, 4]), np.array([0, 8, 2]))
 
 
 def test_start_frames_depend_on_seed_and_number_alone():
-    draws = SeededDraws(SLOTS, 50, seed=3)
+    draws = SeededClips(SLOTS, 50, seed=3)
     forward = [draws(i) for i in range(50)]
     assert [draws(i) for i in reversed(range(50))] == forward[::-1]
-    assert [SeededDraws(SLOTS, 50, seed=4)(i) for i in range(50)] != forward
+    assert [SeededClips(SLOTS, 50, seed=4)(i) for i in range(50)] != forward
     assert {draw.video for draw in forward} == {0, 2}
     assert all(0 <= draw.start < (9 if draw.video == 0 else 4) for draw in forward)
 

@@ -12,7 +12,7 @@ from test_evaluate import CLIPS, tiny_model
 
 import mcvd
 from mcvd.apps.cli.main import main
-from mcvd.evaluation.distances import distance_rows, frame_metrics
+from mcvd.evaluation.distances import distribution_metrics, frame_metrics
 from mcvd.evaluation.evaluate import evaluate
 from mcvd.evaluation.protocols import PROTOCOLS, find_protocol
 from mcvd.evaluation.result_card import differences
@@ -94,7 +94,9 @@ def test_the_command_in_two_processes_writes_the_card_of_one(tmp_path, capsys, m
 
 def test_fvd_without_weights_is_null_with_a_reason(tmp_path):
     videos = torch.randint(0, 256, (2, 10, 1, 16, 16), dtype=torch.uint8)
-    rows = distance_rows(dict(enumerate(zip(videos, videos[:, None], strict=True))), str(tmp_path / "missing.pt"), None)
+    rows = distribution_metrics(
+        dict(enumerate(zip(videos, videos[:, None], strict=True))), str(tmp_path / "missing.pt"), None
+    )
     assert [row["name"] for row in rows] == ["FVD"]
     assert rows[0]["value"] is None and "missing.pt" in rows[0]["reason"]
 
@@ -115,7 +117,7 @@ def test_the_preprocessing_of_a_protocol_reaches_the_distance(monkeypatch):
     monkeypatch.setattr(
         mcvd.evaluation.distances, "random_i3d", lambda seed: Places()
     )  # I3D itself would take half a minute
-    rows = [distance_rows(videos, "none.pt", 0, protocol)[1] for protocol in (None, cropped, squashed)]
+    rows = [distribution_metrics(videos, "none.pt", 0, protocol)[1] for protocol in (None, cropped, squashed)]
     assert "only 2 real videos" in rows[0]["cautions"][0] and len(rows[0]["cautions"]) == 2
     assert [row["preprocessing"] for row in rows] == ["mcvd", "mcvd", "stylegan-v"]
     assert rows[0]["value"] == rows[1]["value"] != rows[2]["value"]

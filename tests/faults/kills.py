@@ -26,7 +26,7 @@ from reference.tiny_fit import TINY, assert_same_run
 import mcvd.training.fit  # noqa: F401, slow: before any fork
 from mcvd.apps.cli.main import main
 from mcvd.models.mcvd import MCVD
-from mcvd.training.checkpoint_io import WholeFiles
+from mcvd.training.checkpoint_io import AtomicCheckpointIO
 from mcvd.training.checkpoints import LAST
 
 NUM_STEPS = 30
@@ -165,7 +165,7 @@ def _be_a_training(mouth: int, root: Path, argv: list[str], prepare: Callable[[]
     os.dup2(log, 2)
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
     for owner, method, begin, end in (
-        (WholeFiles, "save_checkpoint", b"c", b"C"),
+        (AtomicCheckpointIO, "save_checkpoint", b"c", b"C"),
         (MCVD, "validation_step", b"v", b"V"),
         (MCVD, "training_step", b"s", b""),
     ):

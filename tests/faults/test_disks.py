@@ -14,7 +14,7 @@ from reference.tiny_fit import TINY, assert_same_run
 import mcvd
 from faults.kills import ended, told, training
 from mcvd.apps.cli.main import main
-from mcvd.runtime.atomic import whole
+from mcvd.runtime.atomic import atomic_write
 from mcvd.training.checkpoints import LAST
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk or to become somebody else")
@@ -145,7 +145,7 @@ def test_a_file_that_does_not_fit_is_named_and_the_one_before_stays(tmp_path):
 
     def work():
         try:
-            with whole(tmp_path / "card.json") as part:
+            with atomic_write(tmp_path / "card.json") as part:
                 part.write_text("x" * 2000)
         except OSError as error:
             print(error, file=sys.stderr)

@@ -20,7 +20,7 @@ from faults.dying import die
 from mcvd.apps.cli.main import main
 from mcvd.evaluation.evaluate import evaluate
 from mcvd.models.mcvd import MCVD
-from mcvd.runtime.distributed import run_in_processes
+from mcvd.runtime.distributed import spawn
 from mcvd.samplers import DDIM
 from mcvd.training.checkpoints import LAST
 
@@ -180,7 +180,7 @@ def test_processes_score_as_one_does(world_size, tmp_path):
 
 
 def test_when_a_process_of_an_evaluation_is_killed_the_command_ends_and_says_so(monkeypatch, capsys):
-    monkeypatch.setattr("mcvd.apps.cli.main._run", lambda _: run_in_processes(die, 2, victim=1))
+    monkeypatch.setattr("mcvd.apps.cli.main._run", lambda _: spawn(die, 2, victim=1))
     assert main(["evaluate"]) == 1
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("mcvd: another process of this work has ended"), line

@@ -13,8 +13,8 @@ from reference.tiny_fit import TINY
 from torch._dynamo.utils import counters
 
 import mcvd.nets.compiled
-from mcvd.nets.compiled import CompiledNet, pays
-from mcvd.nets.cuda_graph import GraphedNet
+from mcvd.nets.compiled import CompiledNet, should_compile
+from mcvd.nets.cuda_graph import CUDAGraphNet
 from mcvd.samplers import UniPC
 from mcvd.training.checkpoints import LAST
 from mcvd.training.fit import run_fit
@@ -82,13 +82,17 @@ def test_where_compiling_fails_the_network_works_on_and_one_line_says_so(monkeyp
 
 def test_by_itself_only_long_work_on_a_gpu_is_compiled():
     long, short = mcvd.nets.compiled.WORTH_CALLS, mcvd.nets.compiled.WORTH_CALLS - 1
-    assert pays("auto", GPU, long) and not pays("auto", GPU, short) and not pays("auto", CPU, long)
-    assert pays("always", CPU, short) and not pays("never", GPU, long)
+    assert (
+        should_compile("auto", GPU, long)
+        and not should_compile("auto", GPU, short)
+        and not should_compile("auto", CPU, long)
+    )
+    assert should_compile("always", CPU, short) and not should_compile("never", GPU, long)
     with pytest.raises(ValueError, match="sometimes"):
-        pays("sometimes", CPU, 1)
+        should_compile("sometimes", CPU, 1)
 
 
-class Replayed(GraphedNet):
+class Replayed(CUDAGraphNet):
     """Records as a GPU does, but replays by calling the network again."""
 
     recorded = 0
@@ -103,7 +107,7 @@ class Replayed(GraphedNet):
         return replay, its_noisy, its_label, answer
 
 
-class Unrecordable(GraphedNet):
+class Unrecordable(CUDAGraphNet):
     def _record(self, noisy, label, prepared):
         raise RuntimeError("operation not permitted when stream is capturing")
 
@@ -141,11 +145,11 @@ def test_where_recording_fails_the_network_works_on_and_one_line_says_so():
 
 def test_a_sampler_calls_what_replays_and_forgets_each_condition_afterwards(monkeypatch):
     made = []
-    monkeypatch.setattr("mcvd.diffusion.engine.GraphedNet", lambda net: made.append(Replayed(net)) or made[-1])
+    monkeypatch.setattr("mcvd.diffusion.engine.CUDAGraphNet", lambda net: made.append(Replayed(net)) or made[-1])
     model, past = tiny_model(), pixels(1, 2, 1, 16, 16)
     expected = model.predict(past, 6, sampler=UniPC(num_steps=4))
     assert not made
-    monkeypatch.setattr("mcvd.diffusion.engine.replays", lambda compile, device: compile != "never")
+    monkeypatch.setattr("mcvd.diffusion.engine.should_graph", lambda compile, device: compile != "never")
     assert torch.equal(model.predict(past, 6, sampler=UniPC(num_steps=4)), expected)
     assert torch.equal(model.predict(past, 6, sampler=UniPC(num_steps=4), compile="never"), expected)
     assert [net.recorded for net in made] == [2]  # of two blocks, in one pool

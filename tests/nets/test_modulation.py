@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mcvd.nets.layers import linear
-from mcvd.nets.modulation import Steering
+from mcvd.nets.modulation import NormModulation
 
 LABELS = torch.tensor([0.0, 250.5, 999.0])
 
@@ -25,7 +25,7 @@ def told(steer):
 
 
 def test_each_norm_is_told_what_its_own_map_says():
-    steer = Steering(made := layers(), embed, torch.float32)(LABELS)
+    steer = NormModulation(made := layers(), embed, torch.float32)(LABELS)
     assert list(steer) == made
     for layer, (scale, shift) in steer.items():
         torch.testing.assert_close(torch.cat([scale - 1, shift], dim=1), layer(embed(LABELS)))
@@ -33,13 +33,13 @@ def test_each_norm_is_told_what_its_own_map_says():
 
 def test_every_map_learns():
     made = layers()
-    told(Steering(made, embed, torch.float32)(LABELS)).square().sum().backward()
+    told(NormModulation(made, embed, torch.float32)(LABELS)).square().sum().backward()
     assert all(parameter.grad.abs().sum() > 0 for layer in made for parameter in layer.parameters())
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
 def test_it_answers_in_the_dtype_that_its_weights_are_kept_in(dtype):
-    steer = Steering(layers(), embed, dtype)(LABELS.to(dtype))
+    steer = NormModulation(layers(), embed, dtype)(LABELS.to(dtype))
     assert {half.dtype for pair in steer.values() for half in pair} == {dtype}
 
 
@@ -51,16 +51,16 @@ def test_labels_that_are_known_beforehand_are_told_the_same_without_embedding_an
         calls.append(len(label))
         return embed(label)
 
-    steering = Steering(layers(), counted, torch.float32, LABELS)
-    torch.testing.assert_close(told(steering(label)), told(Steering(layers(), embed, torch.float32)(label)))
+    modulation = NormModulation(layers(), counted, torch.float32, LABELS)
+    torch.testing.assert_close(told(modulation(label)), told(NormModulation(layers(), embed, torch.float32)(label)))
     assert calls == [3]
 
 
 @pytest.mark.parametrize("labels", [None, LABELS], ids=["any label", "known labels"])
 def test_the_past_is_told_as_if_it_stood_beside_the_time(labels):
     made, past = layers(channels=8), torch.randn(2, 2)
-    steering = Steering(made, embed, torch.float32, labels)
-    steer = steering(LABELS[1:2].expand(6), steering.of_past(past))  # three samples of each of two
+    modulation = NormModulation(made, embed, torch.float32, labels)
+    steer = modulation(LABELS[1:2].expand(6), modulation.of_past(past))  # three samples of each of two
     joined = torch.cat([embed(LABELS[1:2].expand(6)), past.repeat_interleave(3, dim=0)], dim=1)
     for layer, (scale, shift) in steer.items():
         torch.testing.assert_close(torch.cat([scale - 1, shift], dim=1), layer(joined))

@@ -93,8 +93,8 @@ def test_held_bytes_are_those_that_are_held(conditioning):
     prepared = net.prepare(context, keep, hold=True)
     maps = [each for maps in prepared.held.values() if maps is not None for each in maps]
     first = [] if prepared.first is None else [prepared.first]
-    assert sum(each.untyped_storage().nbytes() for each in first + maps) == net.held_bytes(8, 12)
-    assert net.held_bytes(8, 12, torch.bfloat16) * 2 == net.held_bytes(8, 12)
+    assert sum(each.untyped_storage().nbytes() for each in first + maps) == net.cache_bytes(8, 12)
+    assert net.cache_bytes(8, 12, torch.bfloat16) * 2 == net.cache_bytes(8, 12)
 
 
 def test_training_holds_no_maps():

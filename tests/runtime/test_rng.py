@@ -2,13 +2,13 @@
 
 import torch
 
-from mcvd.runtime.rng import RowNoise, TrainingDraws, _Drawing, keyed_normal, keyed_seed
+from mcvd.runtime.rng import KeyedNoise, TrainingNoise, _Drawing, keyed_normal, keyed_seed
 
 KEYS = [(3, 0, 0), (3, 0, 1), (3, 1, 0)]
 
 
 def test_each_row_and_each_draw_has_numbers_of_its_own():
-    draw, x = RowNoise(KEYS), torch.zeros(3, 2, 4)
+    draw, x = KeyedNoise(KEYS), torch.zeros(3, 2, 4)
     drawn = torch.stack([draw(x), draw(x)])
     expected = torch.stack([torch.stack([keyed_normal((2, 4), *key, number) for key in KEYS]) for number in range(2)])
     assert torch.equal(drawn, expected)
@@ -22,11 +22,11 @@ def test_noise_drawn_ahead_by_threads_is_the_same():
 
 
 def test_the_dtype_is_that_of_the_state():
-    assert RowNoise(KEYS)(torch.zeros(3, 2, dtype=torch.float64)).dtype == torch.float64
+    assert KeyedNoise(KEYS)(torch.zeros(3, 2, dtype=torch.float64)).dtype == torch.float64
 
 
 def test_training_draws_of_a_clip_do_not_depend_on_its_batch():
-    draws = TrainingDraws(5, torch.device("cpu"))
+    draws = TrainingNoise(5, torch.device("cpu"))
     together = draws([7, 8, 9], (2, 3), (4,))
     alone = draws([8], (2, 3), (4,))
     assert all(torch.equal(whole[1:2], single) for whole, single in zip(together, alone, strict=True))

@@ -20,7 +20,7 @@ from reference.known_answers import (
 )
 
 from mcvd.noise import Coefficients, Cosine, LinearBeta, ZeroTerminalSNR
-from mcvd.runtime.rng import RowNoise
+from mcvd.runtime.rng import KeyedNoise
 from mcvd.samplers import (
     DDIM,
     DDPM,
@@ -99,9 +99,9 @@ class TestEverySampler:
 
     def test_a_sample_does_not_depend_on_its_neighbours(self, sampler):
         start = noise(3, 8) * torch.tensor([[0.1], [1], [3]])
-        whole = sampler(NARROW, start, SCHEDULE, RowNoise([(0,), (1,), (2,)]))
+        whole = sampler(NARROW, start, SCHEDULE, KeyedNoise([(0,), (1,), (2,)]))
         for row in range(3):
-            alone = sampler(NARROW, start[row : row + 1], SCHEDULE, RowNoise([(row,)]))
+            alone = sampler(NARROW, start[row : row + 1], SCHEDULE, KeyedNoise([(row,)]))
             torch.testing.assert_close(whole[row : row + 1], alone, rtol=0, atol=1e-12)
 
     def test_leaves_its_input_alone(self, sampler):
@@ -115,8 +115,8 @@ class TestEverySampler:
             assert noisy.dtype == t.dtype == torch.float32
             return NARROW(noisy, t)
 
-        single = sampler(checked, noise(2, 8).float(), SCHEDULE, RowNoise([(0,), (1,)]))
-        double = sampler(NARROW, noise(2, 8), SCHEDULE, RowNoise([(0,), (1,)]))
+        single = sampler(checked, noise(2, 8).float(), SCHEDULE, KeyedNoise([(0,), (1,)]))
+        double = sampler(NARROW, noise(2, 8), SCHEDULE, KeyedNoise([(0,), (1,)]))
         assert single.dtype == torch.float32
         torch.testing.assert_close(single.double(), double, rtol=0, atol=1e-4)
 

@@ -5,7 +5,7 @@ import torch
 from reference.known_answers import gaussian, noise, sampler_errors, seeded
 
 from mcvd.noise import Geometric, LinearBeta
-from mcvd.runtime.rng import RowNoise
+from mcvd.runtime.rng import KeyedNoise
 from mcvd.samplers import (
     DDIM,
     DDPM,
@@ -21,7 +21,7 @@ from mcvd.samplers import (
 from mcvd.samplers.spacing import Karras, LogSNR
 
 SCHEDULE = Geometric()
-LANGEVIN = AnnealedLangevin(30, num_shakes=3)
+LANGEVIN = AnnealedLangevin(30, num_langevin_steps=3)
 
 
 def test_the_grid_is_a_geometric_series_and_zero_is_clean():
@@ -57,7 +57,7 @@ def test_steps_begin_with_the_most_noise(spacing):
 @pytest.mark.parametrize(
     "sampler",
     [
-        AnnealedLangevin(200, num_shakes=5),
+        AnnealedLangevin(200, num_langevin_steps=5),
         PredictorCorrector(200),
         DDPM(300, spacing=LogSNR()),
         DDIM(300),
@@ -90,8 +90,8 @@ class TestAnnealedLangevin:
 
     def test_a_sample_does_not_depend_on_its_neighbours(self):
         start = 50 * noise(2, 8)
-        whole = LANGEVIN(gaussian(SCHEDULE), start, SCHEDULE, RowNoise([(0,), (1,)]))
-        alone = LANGEVIN(gaussian(SCHEDULE), start[1:], SCHEDULE, RowNoise([(1,)]))
+        whole = LANGEVIN(gaussian(SCHEDULE), start, SCHEDULE, KeyedNoise([(0,), (1,)]))
+        alone = LANGEVIN(gaussian(SCHEDULE), start[1:], SCHEDULE, KeyedNoise([(1,)]))
         torch.testing.assert_close(whole[1:], alone, rtol=0, atol=1e-12)
 
     def test_clips_and_keeps_dtype_and_input(self):
@@ -106,7 +106,7 @@ class TestAnnealedLangevin:
         with pytest.raises(ValueError, match="PredictorCorrector"):
             LANGEVIN(gaussian(LinearBeta()), noise(1, 4), LinearBeta())
 
-    @pytest.mark.parametrize("wrong", [{"num_shakes": 0}, {"step_size": 1.5}])
+    @pytest.mark.parametrize("wrong", [{"num_langevin_steps": 0}, {"step_size": 1.5}])
     def test_refuses_impossible_steps(self, wrong):
         with pytest.raises(ValueError, match="step_size"):
             AnnealedLangevin(**wrong)

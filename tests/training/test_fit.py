@@ -14,7 +14,7 @@ from reference.tiny_fit import TINY, assert_same_run
 
 import mcvd
 from mcvd.models.mcvd import MCVD
-from mcvd.training.checkpoint_io import WholeFiles
+from mcvd.training.checkpoint_io import AtomicCheckpointIO
 from mcvd.training.checkpoints import LAST, last_checkpoint
 from mcvd.training.fit import ConfigError, run_fit
 from mcvd.training.run_folder import new_folder
@@ -252,7 +252,7 @@ def test_fine_tuning_from_a_model_that_fits_nowhere_is_refused(config, whole, tm
 def test_mixed_precision_trains_on_a_cpu_that_has_it_and_float32_on_any_other(
     config, tmp_path, monkeypatch, capsys, computes, precision
 ):
-    monkeypatch.setattr("mcvd.training.fit.computes_bf16", lambda device: computes)
+    monkeypatch.setattr("mcvd.training.fit.has_fast_bf16", lambda device: computes)
     options = ["--trainer.precision", "bf16-mixed", "--trainer.accelerator", "cpu", "--trainer.max_steps", "2"]
     checkpoint = fit(config, tmp_path, *options)
     assert all(value.dtype == torch.float32 for value in checkpoint["state_dict"].values())
@@ -287,7 +287,7 @@ def test_two_processes_train_on_the_clips_of_one_and_share_a_folder(config, whol
 
 @pytest.mark.parametrize("fault", ["torch.save", "os.fsync", "os.replace"])
 def test_a_write_that_fails_leaves_the_previous_checkpoint_whole(tmp_path, monkeypatch, fault):
-    files = WholeFiles()
+    files = AtomicCheckpointIO()
     files.save_checkpoint({"step": 1}, tmp_path / LAST)
 
     def full(*_):

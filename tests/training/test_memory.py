@@ -12,7 +12,7 @@ import mcvd.training.memory_check
 from mcvd.apps.cli.main import main
 from mcvd.runtime.device import free_bytes
 from mcvd.training.checkpoints import LAST
-from mcvd.training.memory import OVERHEAD, TOLERANCE, TrainingMemory
+from mcvd.training.memory import OVERHEAD, TOLERANCE, MemoryEstimate
 
 CPU = torch.device("cpu")
 
@@ -26,7 +26,7 @@ def sgd(parameters):
 
 
 def memory(model, optimizer=adam):
-    return TrainingMemory(model.denoiser, model.block, (model.channels, *model.size), CPU, optimizer)
+    return MemoryEstimate(model.denoiser, model.block, (model.channels, *model.size), CPU, optimizer)
 
 
 def test_what_is_foreseen_lies_between_what_backward_keeps_and_twice_that():
@@ -67,7 +67,7 @@ def test_the_model_is_as_before():
     assert all(weight.grad is None and weight.device == CPU for weight in model.parameters())
 
 
-class Known(TrainingMemory):
+class Known(MemoryEstimate):
     """As with large weights: small batches take the same, because the gradients need more than the activations."""
 
     def at(self, batch_size):

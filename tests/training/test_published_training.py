@@ -6,7 +6,7 @@ import yaml
 
 import mcvd
 from mcvd.models.mcvd import MCVD
-from mcvd.runtime.rng import TrainingDraws
+from mcvd.runtime.rng import TrainingNoise
 from mcvd.training.fit import run_fit
 
 NUM_STEPS, WARMUP_STEPS, DECAY, P_PAST, P_FUTURE = 6, 4, 0.999, 0.3, 0.6
@@ -58,7 +58,7 @@ def published_loss(net, batch):
     """Mean over the batch of the summed pixel losses; label 0 is the noisiest, a hidden side is zero."""
     alphas = torch.cumprod(1 - torch.linspace(0.0001, 0.02, 1000), 0).flip(0)
     x = 2 * (batch["video"] / 255) - 1
-    uniform, z = TrainingDraws(0, torch.device("cpu"))(batch["index"], x[:, 2:4].shape[1:])
+    uniform, z = TrainingNoise(0, torch.device("cpu"))(batch["index"], x[:, 2:4].shape[1:])
     keep = torch.stack([uniform[:, 0] >= P_PAST] * 2 + [uniform[:, 1] >= P_FUTURE], dim=1)
     context = x[:, [0, 1, 4]] * keep[..., None, None, None]
     label = 999 - (uniform[:, 2] * 1000).long()

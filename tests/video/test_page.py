@@ -115,7 +115,7 @@ def test_strips_mark_frames_too():
 def test_the_best_of_a_column_is_bold_unless_out_of_contest():
     columns = [Column("up", 1, max), Column("down", 1, min), Column("words", None)]
     rows = [("a", [1.0, 5.0, "x"]), ("b", [2.0, 6.0, "y"]), ("chosen", [9.0, 0.0, "z"])]
-    html = Page("t").table(columns, rows, out_of_contest=["chosen"]).html()
+    html = Page("t").table(columns, rows, not_ranked=["chosen"]).html()
     assert re.findall("<b>(.*?)</b>", html) == ["5.0", "2.0"]
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from mcvd.video.open import open_video
 from mcvd.video.read import read_video
-from mcvd.video.write import picture_strip, write_video
+from mcvd.video.write import contact_sheet, write_video
 
 
 def drifting(num_frames=12, channels=3, height=48, width=64):
@@ -117,12 +117,12 @@ def test_a_strip_shows_the_frames_in_order_with_gaps(tmp_path):
 
 def test_given_frames_have_a_border_and_labels_a_margin():
     video = torch.zeros(3, 3, 64, 64, dtype=torch.uint8)
-    plain = picture_strip([video, video])
-    labelled = picture_strip({"truth": video, "predicted": video[:2]}, given=[0])
+    plain = contact_sheet([video, video])
+    labelled = contact_sheet({"truth": video, "predicted": video[:2]}, given=[0])
     assert labelled.height == plain.height and labelled.width > plain.width
     margin = labelled.width - plain.width
     assert labelled.getpixel((margin, 0)) == (0, 114, 178)
     assert labelled.getpixel((margin + 68 + 2, 0)) == (255, 255, 255)
-    assert picture_strip([video[..., :8, :8]], min_height=30).height == 32 + 4
+    assert contact_sheet([video[..., :8, :8]], min_height=30).height == 32 + 4
     with pytest.raises(ValueError, match="one size"):
-        picture_strip([video, video[..., :32]])
+        contact_sheet([video, video[..., :32]])

@@ -18,7 +18,7 @@ import mcvd
 from mcvd.apps.cli.setup import scoring_data
 from mcvd.data.prepare.tfrecord import bytes_features, read_records
 from mcvd.data.sources.hdf5 import Hdf5Videos
-from mcvd.data.sources.packed import FRAMES, INDEX, PackedVideos, check_pack, write_pack
+from mcvd.data.sources.packed import FRAMES, INDEX, MemmapVideos, check_pack, write_pack
 from mcvd.evaluation.result_card import read_card
 from mcvd.models.published.checkpoint import build_net, read_published
 from mcvd.models.published.config import translate_config
@@ -200,6 +200,6 @@ def _read_recipe(path: Path) -> None:
 
 def _read_pack(folder: Path) -> None:
     check_pack(folder)
-    videos = PackedVideos(str(folder))
+    videos = MemmapVideos(str(folder))
     for index in range(min(3, len(videos))):
         videos.read(index, [0], (8, 8))

@@ -28,7 +28,7 @@ import mcvd
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
 from mcvd.frames import Condition, model_from_pixels
 from mcvd.metrics.i3d import INPUT_SIZE, random_i3d
-from mcvd.runtime.device import NO_BF16, computes_bf16
+from mcvd.runtime.device import NO_BF16, has_fast_bf16
 from mcvd.samplers import DDIM, DDPM, AbstractSampler, UniPC
 from mcvd.samplers.select import default_sampler
 
@@ -92,7 +92,7 @@ Case = tuple[Callable[[], object], int]  # what to run, and how many frames that
 
 def dtypes_of(device: torch.device) -> tuple[torch.dtype, ...]:
     """The precisions that are worth timing."""
-    return (torch.float32, torch.bfloat16) if computes_bf16(device) else (torch.float32,)
+    return (torch.float32, torch.bfloat16) if has_fast_bf16(device) else (torch.float32,)
 
 
 def peaks(device: torch.device) -> dict[str, Case]:

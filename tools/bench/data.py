@@ -28,7 +28,7 @@ import numpy as np
 import torch
 
 from mcvd.data.clips.dataset import read_clip
-from mcvd.data.clips.sampling import Draw
+from mcvd.data.clips.sampling import ClipRef
 from mcvd.data.clips.spec import ClipSpec
 from mcvd.data.datamodule import VideoData
 from mcvd.data.sources.cached import CachedVideos
@@ -245,8 +245,8 @@ def bench_cache(folder: Path, root: Path, rounds: int) -> dict[str, float]:
         return run
 
     runs: dict[str, Run] = {
-        "decoding": lambda start: read_clip(plain, spec, Draw(0, start)),
-        "cache": fifty(lambda start: read_clip(cached, spec, Draw(0, start))),
+        "decoding": lambda start: read_clip(plain, spec, ClipRef(0, start)),
+        "cache": fifty(lambda start: read_clip(cached, spec, ClipRef(0, start))),
         "copy": fifty(lambda start: block[start : start + CLIP].clone()),
     }
     starts = np.random.default_rng(1).integers(0, NUM_FRAMES - CLIP, NUM_CLIPS).tolist()

@@ -34,9 +34,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from mcvd.frames import Condition, FrameBlock
 from mcvd.models.mcvd import MCVD
 from mcvd.nets import SPATIN, AbstractConditioning, Concat, UNet
-from mcvd.nets.cuda_graph import GraphedNet
+from mcvd.nets.cuda_graph import CUDAGraphNet
 from mcvd.noise import clean_from_noise
-from mcvd.runtime.device import NO_BF16, computes_bf16
+from mcvd.runtime.device import NO_BF16, has_fast_bf16
 from mcvd.samplers import DDPM
 
 GOALS = {
@@ -107,7 +107,7 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     device = torch.device(options.device)
-    precisions = tuple(DTYPES) if computes_bf16(device) else ("float32",)
+    precisions = tuple(DTYPES) if has_fast_bf16(device) else ("float32",)
     if "bf16" not in precisions:
         print(f"bf16 is not timed: {NO_BF16}")
     rows = []
@@ -174,11 +174,11 @@ def runs(shape: Shape, what: str, device: torch.device, compiled: bool) -> dict[
 
         def fast(bf16: bool) -> Callable[[], object]:
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                denoise = denoiser.bind(condition, steering=denoiser.steering(t[:1]))
+                denoise = denoiser.bind(condition, modulation=denoiser.modulation(t[:1]))
             scope = torch.autocast(device.type, torch.bfloat16, enabled=bf16)
 
             def call() -> None:  # autocast is entered once a trajectory: the weights are cast once
-                replayed = GraphedNet(net) if device.type == "cuda" and not compiled else None
+                replayed = CUDAGraphNet(net) if device.type == "cuda" and not compiled else None
                 quick = denoiser.compiled(compiled, "reduce-overhead")
                 with torch.inference_mode(), scope, quick, denoiser.graphed(replayed):
                     for _ in range(num_calls):

@@ -78,16 +78,16 @@ def run(words: list[str]) -> tuple[float, float]:
 def one(words: list[str]) -> None:
     """Train two steps here and print the bytes that it took."""
     from mcvd.training.fit import run_fit
-    from mcvd.training.memory_check import FitsMemory
+    from mcvd.training.memory_check import MemoryCheck
 
-    honest, held = FitsMemory.setup, []
+    honest, held = MemoryCheck.setup, []
 
-    def setup(self: FitsMemory, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+    def setup(self: MemoryCheck, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         honest(self, trainer, pl_module, stage)
         weights = sum(weight.nbytes for weight in pl_module.parameters())
         held.append(psutil.Process().memory_info().rss - weights)
 
-    FitsMemory.setup = setup
+    MemoryCheck.setup = setup
     short = [
         "--trainer.max_steps=2",
         "--trainer.accelerator=cpu",

@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 
 
-def held_bytes(process: psutil.Process) -> dict[int, dict[str, int]]:
+def cache_bytes(process: psutil.Process) -> dict[int, dict[str, int]]:
     """Memory that a process and its descendants hold, in bytes by process; what they share is divided among them.
 
     Pages of files, those of libraries most of all, are counted apart: every other program that maps the same file takes
@@ -40,7 +40,7 @@ def held_bytes(process: psutil.Process) -> dict[int, dict[str, int]]:
 
 def look(process: psutil.Process) -> dict[str, Any]:
     """One line: all processes together, and each."""
-    held = held_bytes(process)
+    held = cache_bytes(process)
     return {
         "bytes": sum(each["own"] for each in held.values()),
         "file_bytes": sum(each["files"] for each in held.values()),

@@ -18,7 +18,7 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 import mcvd
-from mcvd.runtime.distributed import from_all, rank, run_in_processes
+from mcvd.runtime.distributed import all_gather, rank, spawn
 
 BATCH = 2
 CONFIG = {
@@ -48,7 +48,7 @@ def main() -> None:
         f"{'processes':>9} {'seconds a step':>15} {'clips/s':>8} {'CPU s a step':>13} {'gradients, MB':>14}", flush=True
     )
     for num_processes in options.processes:
-        run_in_processes(train, num_processes, num_steps=options.steps)
+        spawn(train, num_processes, num_steps=options.steps)
 
 
 def train(num_steps: int) -> None:
@@ -69,7 +69,7 @@ def train(num_steps: int) -> None:
         if step:  # the first one warms up
             seconds.append(time.perf_counter() - start)
             cpu_seconds.append(time.process_time() - cpu_start)
-    cpu = statistics.mean(from_all(statistics.median(cpu_seconds)))
+    cpu = statistics.mean(all_gather(statistics.median(cpu_seconds)))
     if rank() == 0:
         step_seconds = statistics.median(seconds)
         clips = BATCH * distributed.get_world_size() / step_seconds

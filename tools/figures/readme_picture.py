@@ -12,7 +12,7 @@ import torch
 
 import mcvd
 from mcvd.apps.demo import SAMPLER, held_out_clips
-from mcvd.video.contact_sheet import picture_strip
+from mcvd.video.contact_sheet import contact_sheet
 
 NUM_FRAMES = 10
 SCENES = (0, 3, 7)
@@ -32,7 +32,7 @@ def main() -> None:
     for number, (clip, video) in enumerate(zip(clips, made, strict=True), start=1):
         rows[f"truth {number}"] = clip
         rows[f"model {number}"] = torch.cat([clip[:num_past], video])
-    picture_strip(rows, given=range(num_past), min_height=64).save(options.out)
+    contact_sheet(rows, given=range(num_past), min_height=64).save(options.out)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ import mcvd
 from mcvd.data.videos import AbstractVideos
 from mcvd.metrics.frames import psnr_per_frame
 from mcvd.samplers import AbstractSampler
-from mcvd.samplers.select import default_sampler, named_sampler
+from mcvd.samplers.select import default_sampler, sampler_by_name
 
 
 def curves(video: Tensor) -> dict[str, list[float]]:
@@ -101,7 +101,7 @@ def run(options: argparse.Namespace) -> None:
 
 def chosen_sampler(name: str, num_steps: int) -> AbstractSampler:
     """That of a name, or the default one."""
-    return default_sampler(num_steps=num_steps) if name == "default" else named_sampler(name, num_steps)
+    return default_sampler(num_steps=num_steps) if name == "default" else sampler_by_name(name, num_steps)
 
 
 def rounded(results: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, list[float]]]:

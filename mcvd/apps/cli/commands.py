@@ -15,26 +15,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mcvd.apps.cli.output import Gallery, check_out, write_made
-from mcvd.apps.cli.setup import ready, say_if_box, scoring_data
-from mcvd.diffusion.block_store import KeptBlocks
+from mcvd.apps.cli.output import Gallery, check_output, write_output
+from mcvd.apps.cli.setup import note_default_model, ready, scoring_data
+from mcvd.diffusion.block_store import BlockStore
 from mcvd.models.facts import describe
 from mcvd.models.load import BOX, build, load, load_weights
 from mcvd.models.mcvd import MCVD
-from mcvd.runtime.atomic import whole
-from mcvd.runtime.device import device_of
+from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.device import resolve_device
 from mcvd.runtime.digests import digest
-from mcvd.runtime.distributed import from_all, launched_processes, num_processes, rank, run_in_processes, share_of
-from mcvd.runtime.workdir import kept_work, work_folder
+from mcvd.runtime.distributed import all_gather, process_group, rank, shard_range, spawn, world_size
+from mcvd.runtime.workdir import resumable_workdir, workdir_of
 from mcvd.video.decoders.base import VideoError
-from mcvd.video.frame_store import FrameFile
+from mcvd.video.frame_store import FrameStore
 from mcvd.video.open import open_video
 from mcvd.video.read import read_frames
-from mcvd.video.timing import _frames_around, frames_at_rate
+from mcvd.video.timing import frames_around, frames_at_rate
 
 if TYPE_CHECKING:
     from mcvd.data.datamodule import VideoData
-    from mcvd.training.cost import PlannedTraining
+    from mcvd.training.cost import TrainingEstimate
 
 
 def predict(processes: int = 1, **options: Any) -> None:
@@ -49,8 +49,8 @@ def generate(processes: int = 1, **options: Any) -> None:
 
 def _in_processes(work: Callable[..., None], processes: int, options: dict[str, Any]) -> None:
     if processes > 1:
-        return run_in_processes(work, processes, **options)
-    with launched_processes():
+        return spawn(work, processes, **options)
+    with process_group():
         work(**options)
 
 
@@ -69,7 +69,7 @@ def _predict(
     **sampling: Any,
 ) -> None:
     net, options = ready(model, sampling)
-    check_out(out, video)
+    check_output(out, video)
     with open_video(video) as reader:
         if at is None:
             at = 0 if backward else reader.num_frames - 1
@@ -80,21 +80,21 @@ def _predict(
             steps, unseen = range(net.block.future), range(-num_frames, 0)
         else:
             steps, unseen = range(1 - net.block.past, 1), range(1, num_frames + 1)
-        seen = _frames_around(reader, at, rate, steps)
+        seen = frames_around(reader, at, rate, steps)
         if not seen:
             side = "future" if backward else "past"
             raise ValueError(f"this model has no {side} slot ({net.block}): train one with block.{side} > 0")
         given = read_frames(reader, seen, net.size, net.channels)
-        later = _frames_around(reader, at, rate, unseen) if gallery else []
+        later = frames_around(reader, at, rate, unseen) if gallery else []
         truth = read_frames(reader, later, net.size, net.channels) if later else None
     past, future = (given[:0], given) if backward else (given, given[:0])
     title = "What came before" if backward else "What comes next"
     page = Gallery(title, net, options, truth if truth is not None and len(truth) == num_frames else None)
-    own = share_of(num_samples)
+    own = shard_range(num_samples)
     options |= {"num_samples": max(1, len(own)), "first_sample": own.start}
     with _made(out, net, past[None], future[None], num_frames, options, own) as made:
         if made:
-            write_made(out, made, past, future, fps or net.frame_rate_hz, page if gallery else None, only_new)
+            write_output(out, made, past, future, fps or net.frame_rate_hz, page if gallery else None, only_new)
 
 
 def interpolate(
@@ -109,7 +109,7 @@ def interpolate(
 ) -> None:
     """``mcvd interpolate``."""
     net, options = ready(model, sampling)
-    check_out(out, video)
+    check_output(out, video)
     with open_video(video) as reader:
         if gap.stop > reader.num_frames:
             raise VideoError(f"--gap {gap.start}:{gap.stop}: {video} has {reader.num_frames} frames")
@@ -118,14 +118,14 @@ def interpolate(
         low, high = np.searchsorted(numbers, [gap.start, gap.stop]).tolist()
         if low == high:
             raise VideoError(f"--gap {gap.start}:{gap.stop} holds no frame at {rate:g} Hz; see --every-frame")
-        whole = read_frames(reader, numbers.tolist(), net.size, net.channels)
-    if low == 0 or high == len(whole):
+        video_frames = read_frames(reader, numbers.tolist(), net.size, net.channels)
+    if low == 0 or high == len(video_frames):
         raise VideoError(f"--gap {gap.start}:{gap.stop} has nothing on one side: use mcvd predict")
-    past, future = whole[:low], whole[high:]
-    page = Gallery("A gap filled", net, options, whole[low:high])
+    past, future = video_frames[:low], video_frames[high:]
+    page = Gallery("A gap filled", net, options, video_frames[low:high])
     with _made(out, net, past[None], future[None], high - low, options, range(options.get("num_samples", 1))) as made:
         assert made
-        write_made(out, made, past, future, fps or net.frame_rate_hz, page if gallery else None)
+        write_output(out, made, past, future, fps or net.frame_rate_hz, page if gallery else None)
 
 
 def _generate(
@@ -138,15 +138,15 @@ def _generate(
     **sampling: Any,
 ) -> None:
     net, options = ready(model, sampling, from_nothing=True)
-    check_out(out)
-    own = share_of(num_samples)
+    check_output(out)
+    own = shard_range(num_samples)
     options["first_video"] = own.start
     nothing = torch.empty(len(own), 0, net.channels, *net.size, dtype=torch.uint8)
     page = Gallery("Made from nothing", net, options, None)
     with _made(out, net, nothing, nothing, num_frames, options, own) as made:
         if made:
             blank = torch.empty(0, net.channels, *net.size, dtype=torch.uint8)
-            write_made(out, made, blank, blank, fps or net.frame_rate_hz, page if gallery else None)
+            write_output(out, made, blank, blank, fps or net.frame_rate_hz, page if gallery else None)
 
 
 def fvd(
@@ -160,13 +160,13 @@ def fvd(
     **choices: Any,
 ) -> None:
     """``mcvd fvd``."""
-    from mcvd.evaluation.folders import folder_distance, format_distance
+    from mcvd.evaluation.folders import compare_folders, format_distance
 
-    result = folder_distance(
-        real, fake, frame_rate_hz=rate, random_seed=random_i3d, device=device_of(device), **choices
+    result = compare_folders(
+        real, fake, frame_rate_hz=rate, random_seed=random_i3d, device=resolve_device(device), **choices
     )  # fmt: skip
     if out:
-        with whole(out) as part:
+        with atomic_write(out) as part:
             part.write_text(dumps(result, indent=2) + "\n")
     print(dumps(result, indent=2) if json else format_distance(result))
 
@@ -189,9 +189,9 @@ def data(
     facts |= {name: options.pop(name, None) for name in ("num_frames", "size", "channels")}
     planned = None
     if config:
-        from mcvd.training.cost import planned_training
+        from mcvd.training.cost import training_estimate
 
-        planned = planned_training(config, batch_size, device_of(device))
+        planned = training_estimate(config, batch_size, resolve_device(device))
         model = planned.model
         facts |= {"num_frames": model.block.num_frames, "size": model.size, "channels": model.channels}
         facts["batch_size"] = planned.batch_size
@@ -206,7 +206,7 @@ def data(
 
 
 def _check_data(
-    found: VideoData, planned: PlannedTraining | None, preview: str | None = None, json: bool = False
+    found: VideoData, planned: TrainingEstimate | None, preview: str | None = None, json: bool = False
 ) -> None:
     from mcvd.data.check import check_data, write_preview
 
@@ -259,7 +259,7 @@ def info(model: str | Path = BOX, json: bool = False) -> None:
     from mcvd.models.card import told_data
     from mcvd.models.facts import format_facts, model_facts
 
-    say_if_box(model)
+    note_default_model(model)
     facts = model_facts(load(model)) | {"trained_on": told_data(model)}
     print(dumps(facts, indent=2) if json else format_facts(facts))
 
@@ -301,10 +301,10 @@ def demo(out: str | None = None, train: bool = False, video: str | None = None) 
 @contextmanager
 def _made(
     out: str, net: MCVD, past: Tensor, future: Tensor, num_frames: int, options: dict[str, Any], own: range
-) -> Iterator[FrameFile | None]:
+) -> Iterator[FrameStore | None]:
     """The videos between past and future, uint8 (B, T, C, H, W) each, made block by block; the same command goes on
     with what an earlier one has left. With several processes each makes its ``own``, and the first has them all."""
-    part = out if num_processes() == 1 else f"{out}.{rank() + 1}-of-{num_processes()}"
+    part = out if world_size() == 1 else f"{out}.{rank() + 1}-of-{world_size()}"
     settings = {
         "versions": [version("mcvd"), torch.__version__],
         "device": next(net.parameters()).device.type,
@@ -314,22 +314,22 @@ def _made(
         "num_frames": num_frames,
         "options": {name: repr(value) for name, value in options.items()},
     }
-    kept = KeptBlocks(work_folder(part), net.block)
+    kept = BlockStore(workdir_of(part), net.block)
     options = options | {"progress": rank() == 0, "kept": kept}
     stream = net.stream(past, num_frames, future=future, **options)  # refuses what the model cannot do
-    with kept_work(part, settings) as folder:
+    with resumable_workdir(part, settings) as folder:
         frame = (net.channels, *net.size)
-        made = FrameFile(folder / "frames", (len(own), num_frames, *frame))
+        made = FrameStore(folder / "frames", (len(own), num_frames, *frame))
         for start, frames in stream if own else ():
             made.write(start, frames.flatten(0, -5))
-        if num_processes() == 1:
+        if world_size() == 1:
             yield made
             return
-        videos = [video for share in from_all(made.all() if own else ()) for video in share]
+        videos = [video for share in all_gather(made.all() if own else ()) for video in share]
         if rank() == 0:
-            together = FrameFile(folder / "together", (len(videos), num_frames, *frame))
+            together = FrameStore(folder / "together", (len(videos), num_frames, *frame))
             together.write(0, torch.stack(videos))
             yield together
         else:
             yield None
-        from_all(None)  # until the first has written them, nobody throws anything away
+        all_gather(None)  # until the first has written them, nobody throws anything away

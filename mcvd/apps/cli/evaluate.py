@@ -13,15 +13,15 @@ from torch import Tensor
 from mcvd.apps.cli.output import DEFAULT_FPS
 from mcvd.apps.cli.setup import ready, scoring_data
 from mcvd.data.datamodule import collect_clips
-from mcvd.evaluation.distances import distance_rows, frame_metrics
+from mcvd.evaluation.distances import distribution_metrics, frame_metrics
 from mcvd.evaluation.evaluate import evaluate as score
 from mcvd.evaluation.protocols import Protocol, find_protocol
 from mcvd.evaluation.report import card_page, format_table
 from mcvd.evaluation.result_card import compare_cards, make_card
 from mcvd.models.load import BOX
 from mcvd.models.mcvd import MCVD
-from mcvd.runtime.atomic import whole
-from mcvd.runtime.distributed import from_all, launched_processes, rank, run_in_processes
+from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.distributed import all_gather, process_group, rank, spawn
 
 
 def evaluate(compare: list[str] | None = None, processes: int = 1, **options: Any) -> None:
@@ -31,8 +31,8 @@ def evaluate(compare: list[str] | None = None, processes: int = 1, **options: An
     if options.get("out") is None:
         raise ValueError("say where the scores go: --out result.json")
     if processes > 1:
-        return run_in_processes(_evaluate, processes, **options)
-    with launched_processes():
+        return spawn(_evaluate, processes, **options)
+    with process_group():
         _evaluate(**options)
 
 
@@ -86,10 +86,10 @@ def _evaluate(
     asked: dict[str, Any] = {"num_frames": num_frames, "num_samples": num_samples, "metrics": metrics}
     scores = score(net, clips, task, watch=keep, **asked, **options | {"progress": rank() == 0})  # type: ignore[arg-type]
     device = next(net.parameters()).device
-    rows = distance_rows(videos, weights, random_i3d, fixed, device, from_nothing=task == "generate")
+    rows = distribution_metrics(videos, weights, random_i3d, fixed, device, from_nothing=task == "generate")
     chosen = _shown(scores)
     own = {number: videos[number] for number in chosen if number in videos}
-    shown = {number: pair for share in from_all(own) for number, pair in share.items()}
+    shown = {number: pair for share in all_gather(own) for number, pair in share.items()}
     if rank() != 0:
         return
     facts = {
@@ -100,7 +100,7 @@ def _evaluate(
     }
     card = make_card(scores, rows, missing, net, clips, fixed, facts, ["mcvd", *sys.argv[1:]])
     page = card_page(card, [(i, shown[i][0], shown[i][1][0]) for i in chosen], rate or DEFAULT_FPS)
-    with whole(out) as part:
+    with atomic_write(out) as part:
         part.write_text(dumps(card, indent=2) + "\n")
     page.write(Path(out).with_suffix(".html"))
     if json:

@@ -15,16 +15,16 @@ from mcvd.evaluation.baselines import blend, copy_first, copy_last
 from mcvd.metrics.frames import mean_squared_error, psnr_from_mse
 from mcvd.models.facts import describe
 from mcvd.models.mcvd import MCVD
-from mcvd.runtime.atomic import whole
-from mcvd.video.frame_store import FrameFile
+from mcvd.runtime.atomic import atomic_write
+from mcvd.video.frame_store import FrameStore
 from mcvd.video.page import Page
-from mcvd.video.write import write_pieces
+from mcvd.video.write import write_chunks
 
 DEFAULT_FPS = 10.0
 _STRIP_COLUMNS = 24
 
 
-def check_out(out: str, video: str | None = None) -> None:
+def check_output(out: str, video: str | None = None) -> None:
     """Refuse, before any work, an output that cannot be written or would replace its own input.
 
     Raises:
@@ -65,9 +65,9 @@ class Gallery(NamedTuple):
         return f"{describe(self.model)}. {sampler!r}, {sampler.num_calls} network calls a block, seed {seed}."
 
 
-def write_made(
+def write_output(
     out: str,
-    made: FrameFile,
+    made: FrameStore,
     past: Tensor,
     future: Tensor,
     fps: float | None,
@@ -95,16 +95,16 @@ def write_made(
 
     page = None
     if gallery:
-        page = made_page(gallery.title, gallery.note, made.all(), past, future, gallery.truth, fps)
+        page = output_page(gallery.title, gallery.note, made.all(), past, future, gallery.truth, fps)
     if path.suffix:
         side = -2 if path.suffix.lower() == ".png" else -1
         rows = zip(*(pieces(number) for number in range(num_samples)), strict=True)
-        write_pieces(path, (torch.cat(row, side) for row in rows), num_frames, fps)
+        write_chunks(path, (torch.cat(row, side) for row in rows), num_frames, fps)
     else:
-        with whole(path) as part:
+        with atomic_write(path) as part:
             part.mkdir()
             for number in range(num_samples):
-                write_pieces(part / f"sample-{number}.mp4", pieces(number), num_frames, fps)
+                write_chunks(part / f"sample-{number}.mp4", pieces(number), num_frames, fps)
             if page:
                 page.write(part / "index.html")
     print(f"{out}: {num_samples} x {num_frames} frames at {fps:g} Hz", file=sys.stderr)
@@ -113,7 +113,7 @@ def write_made(
         print(f"{page.write(place) if path.suffix else place}: the same to look at", file=sys.stderr)
 
 
-def made_page(
+def output_page(
     title: str,
     note: str,
     samples: Tensor,

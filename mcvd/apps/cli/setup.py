@@ -12,11 +12,11 @@ from jsonargparse import ArgumentError, ArgumentParser
 from mcvd.data.datamodule import VideoData
 from mcvd.models.load import BOX, load
 from mcvd.models.mcvd import MCVD
-from mcvd.runtime.device import device_of
-from mcvd.samplers.select import default_sampler, named_sampler
+from mcvd.runtime.device import resolve_device
+from mcvd.samplers.select import default_sampler, sampler_by_name
 
 
-def say_if_box(model: str | Path) -> None:
+def note_default_model(model: str | Path) -> None:
     """Tell whoever named no model which one works."""
     if model is BOX:
         print("mcvd: no model was named: taking the small one in the box", file=sys.stderr)
@@ -24,10 +24,10 @@ def say_if_box(model: str | Path) -> None:
 
 def ready(model: str | Path, sampling: dict[str, Any], from_nothing: bool = False) -> tuple[MCVD, dict[str, Any]]:
     """The model on its device, and the options of its verbs."""
-    say_if_box(model)
-    device = device_of(sampling.pop("device", None))
+    note_default_model(model)
+    device = resolve_device(sampling.pop("device", None))
     name, num_steps = sampling.pop("sampler", None), sampling.pop("steps", None)
-    sampler = named_sampler(name, num_steps) if name else default_sampler(from_nothing, num_steps)
+    sampler = sampler_by_name(name, num_steps) if name else default_sampler(from_nothing, num_steps)
     return load(model).to(device), {**sampling, "sampler": sampler}
 
 

@@ -15,7 +15,7 @@ from mcvd.video.decoders.base import VideoError
 from mcvd.video.open import open_video
 from mcvd.video.read import read_frames
 from mcvd.video.timing import frames_at_rate
-from mcvd.video.transforms import with_channels
+from mcvd.video.transforms import to_channels
 
 _MAX_PIXELS = 4096 * 2304  # of a frame as stored: a small file can hold pictures that fill the memory
 _INVENTED_FRAMES = 60
@@ -89,7 +89,7 @@ def invented_clip(model: MCVD, number: int) -> Clip:
         number: of the street, 0 or more; no model was trained on these.
     """
     scenes = DrivingScenes(number + 1, _INVENTED_FRAMES, model.frame_rate_hz or 10.0, seed=1)
-    frames = with_channels(scenes.read(number, range(_INVENTED_FRAMES), model.size), model.channels)
+    frames = to_channels(scenes.read(number, range(_INVENTED_FRAMES), model.size), model.channels)
     return Clip(f"street {number}", frames.contiguous(), f"Invented street {number}: {_INVENTED_FRAMES} frames.")
 
 

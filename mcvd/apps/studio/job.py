@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from mcvd.apps.studio.clip import Clip, Limits
-from mcvd.apps.studio.selection import Marks, Task
-from mcvd.apps.studio.watched import Watched
+from mcvd.apps.studio.selection import Selection, Task
+from mcvd.apps.studio.watched import WatchedSampler
 from mcvd.diffusion.plan import plan
 from mcvd.models.mcvd import MCVD
 from mcvd.samplers import AbstractSampler
 
 
 @dataclass(frozen=True)
-class Wish:
+class GenerationRequest:
     """How videos are to be made; see `mcvd.diffusion.options.SamplingOptions`."""
 
     task: Task
@@ -29,7 +29,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Made:
+class PartialResult:
     """Videos that are being made.
 
     Args:
@@ -42,8 +42,13 @@ class Made:
 
 
 def make(
-    model: MCVD, clip: Clip, marks: Marks, wish: Wish, limits: Limits, tell: Callable[[float], None] = lambda _: None
-) -> Iterator[Made]:
+    model: MCVD,
+    clip: Clip,
+    marks: Selection,
+    wish: GenerationRequest,
+    limits: Limits,
+    tell: Callable[[float], None] = lambda _: None,
+) -> Iterator[PartialResult]:
     """Make videos; the same ones that `mcvd.predict` and its sisters would.
 
     Args:
@@ -75,7 +80,7 @@ def make(
         calls += 1
 
     options: dict[str, Any] = {
-        "sampler": Watched(wish.sampler, before_call),
+        "sampler": WatchedSampler(wish.sampler, before_call),
         "guidance": wish.guidance,
         "seed": wish.seed,
     }
@@ -91,4 +96,4 @@ def make(
         frames[:, start : start + new.shape[1]] = new
         is_made[start : start + new.shape[1]] = True
         blocks, calls = blocks + 1, 0
-        yield Made(frames.clone(), is_made.clone())
+        yield PartialResult(frames.clone(), is_made.clone())

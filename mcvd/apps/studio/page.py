@@ -10,11 +10,11 @@ import gradio as gr
 from mcvd.apps.studio import film_strip
 from mcvd.apps.studio.clip import Clip, invented_clip, no_clip, read_clip
 from mcvd.apps.studio.controls import DEFAULT, Controls
-from mcvd.apps.studio.job import Wish
+from mcvd.apps.studio.job import GenerationRequest
 from mcvd.apps.studio.result_view import ALL
 from mcvd.apps.studio.selection import Task, first_marked
 from mcvd.apps.studio.service import Studio
-from mcvd.samplers.select import default_sampler, named_sampler, takes_steps
+from mcvd.samplers.select import default_sampler, sampler_by_name, takes_steps
 
 Result = TypeVar("Result")
 
@@ -170,8 +170,8 @@ class _Answers:
         if sampler == DEFAULT:
             method = _told(default_sampler, task == "generate", steps)
         else:
-            method = _told(named_sampler, sampler, steps if takes_steps(sampler) else None)
-        wish = Wish(task, method, int(num_samples), guidance, seed or 0)
+            method = _told(sampler_by_name, sampler, steps if takes_steps(sampler) else None)
+        wish = GenerationRequest(task, method, int(num_samples), guidance, seed or 0)
 
         def tell(part: float) -> None:
             progress(part, desc="making frames")

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from mcvd.apps.studio.clip import Clip
-from mcvd.apps.studio.job import Made
-from mcvd.apps.studio.selection import Marks
+from mcvd.apps.studio.job import PartialResult
+from mcvd.apps.studio.selection import Selection
 from mcvd.evaluation.baselines import blend, copy_first, copy_last
 from mcvd.metrics.frames import psnr_per_frame, ssim_per_frame
 from mcvd.video.page import Page
@@ -32,7 +32,7 @@ class Showcase:
         fps: at which they play.
     """
 
-    def __init__(self, clip: Clip, marks: Marks, made: Made, fps: float):
+    def __init__(self, clip: Clip, marks: Selection, made: PartialResult, fps: float):
         self.marks, self.made, self.fps = marks, made, fps
         self._past, self._future = (clip.frames[side.start : side.stop] for side in (marks.past, marks.future))
         self._true = marks.truth(len(clip.frames))

@@ -11,7 +11,7 @@ Task = Literal["predict", "backward", "interpolate", "generate"]
 
 
 @dataclass(frozen=True)
-class Marks:
+class Selection:
     """Half-open ranges of frame numbers of a video; those made may lie beyond its ends.
 
     Args:
@@ -39,7 +39,7 @@ class Marks:
         return range(start, max(start, min(self.made.stop, num_there)))
 
 
-def marks_of(task: Task, block: FrameBlock, marked: range, length: int, num_there: int) -> Marks:
+def selection_of(task: Task, block: FrameBlock, marked: range, length: int, num_there: int) -> Selection:
     """The meaning of a marked stretch.
 
     Args:
@@ -54,27 +54,27 @@ def marks_of(task: Task, block: FrameBlock, marked: range, length: int, num_ther
         ValueError: the stretch is empty or outside of the video, or a gap has nothing on one side.
 
     Example:
-        >>> marks_of("predict", FrameBlock(2, 5), range(3, 8), 4, num_there=20)
+        >>> selection_of("predict", FrameBlock(2, 5), range(3, 8), 4, num_there=20)
         Marks(past=range(6, 8), made=range(8, 12), future=range(0, 0))
     """
     nothing = range(0)
     if task == "generate":
-        return Marks(nothing, range(length), nothing)
+        return Selection(nothing, range(length), nothing)
     if not num_there:
         raise ValueError("drop a video first, or let the model generate one from nothing")
     if not 0 <= marked.start < marked.stop <= num_there:
         raise ValueError(f"mark frames between 0 and {num_there - 1} on the film strip")
     if task == "predict":
         past = range(max(marked.start, marked.stop - block.past), marked.stop)
-        return Marks(past, range(marked.stop, marked.stop + length), nothing)
+        return Selection(past, range(marked.stop, marked.stop + length), nothing)
     if task == "backward":
         future = range(marked.start, min(marked.stop, marked.start + block.future))
-        return Marks(nothing, range(marked.start - length, marked.start), future)
+        return Selection(nothing, range(marked.start - length, marked.start), future)
     past = range(max(0, marked.start - block.past), marked.start)
     future = range(marked.stop, min(num_there, marked.stop + block.future))
     if not past or not future:
         raise ValueError("the gap needs frames on both sides: mark it inside the video, or choose another task")
-    return Marks(past, marked, future)
+    return Selection(past, marked, future)
 
 
 def first_marked(task: Task, block: FrameBlock, num_there: int) -> range:

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from mcvd.apps.studio import film_strip
 from mcvd.apps.studio.clip import Clip, Limits
-from mcvd.apps.studio.job import Made, Wish, make
+from mcvd.apps.studio.job import GenerationRequest, PartialResult, make
 from mcvd.apps.studio.result_view import Showcase
-from mcvd.apps.studio.selection import Task, marks_of
+from mcvd.apps.studio.selection import Task, selection_of
 from mcvd.apps.studio.watched import Cancelled
 from mcvd.models.mcvd import MCVD
 
@@ -25,7 +25,7 @@ HINTS = {
 }
 
 
-class Shown(NamedTuple):
+class JobUpdate(NamedTuple):
     """What a visitor sees of a job.
 
     Args:
@@ -58,7 +58,7 @@ class Studio:
     def marked(self, clip: Clip, task: Task, length: int, stretch: range) -> tuple[str, str]:
         """What a marked stretch means: kinds of the frames (see `film_strip.kinds`), and a sentence."""
         try:
-            marks = marks_of(task, self.model.block, stretch, length, len(clip.frames))
+            marks = selection_of(task, self.model.block, stretch, length, len(clip.frames))
         except ValueError as error:
             return "", f"{clip.note} {HINTS[task]}" if clip.note else str(error)
         sentence = f"{clip.note} {HINTS[task]}"
@@ -73,8 +73,14 @@ class Studio:
         self._stops[visitor] = threading.Event()
 
     def make(
-        self, visitor: str, clip: Clip, stretch: range, length: int, wish: Wish, tell: Callable[[float], None]
-    ) -> Iterator[Shown]:
+        self,
+        visitor: str,
+        clip: Clip,
+        stretch: range,
+        length: int,
+        wish: GenerationRequest,
+        tell: Callable[[float], None],
+    ) -> Iterator[JobUpdate]:
         """Make videos for a visitor, to be looked at block by block.
 
         Args:
@@ -95,24 +101,24 @@ class Studio:
                 raise Cancelled
             tell(part)
 
-        marks = marks_of(wish.task, self.model.block, stretch, length, len(clip.frames))
-        made: Made | None = None
+        marks = selection_of(wish.task, self.model.block, stretch, length, len(clip.frames))
+        made: PartialResult | None = None
         try:
             for made in make(self.model, clip, marks, wish, self.limits, tell_unless_stopped):
                 done, wanted = int(made.is_made.sum()), len(made.is_made)
                 if done < wanted:
-                    yield Shown(f"{done} of {wanted} frames", Showcase(clip, marks, made, self._fps).strip())
+                    yield JobUpdate(f"{done} of {wanted} frames", Showcase(clip, marks, made, self._fps).strip())
         except Cancelled:
             if made is None:
-                yield Shown("Cancelled before the first frames were made.", "")
+                yield JobUpdate("Cancelled before the first frames were made.", "")
             else:
                 done = int(made.is_made.sum())
-                yield Shown(f"Cancelled after {done} frames.", Showcase(clip, marks, made, self._fps).strip())
+                yield JobUpdate(f"Cancelled after {done} frames.", Showcase(clip, marks, made, self._fps).strip())
             return
         showcase = Showcase(clip, marks, made, self._fps)  # type: ignore[arg-type]
         intro = f"{wish.task}: {len(marks.made)} frames made by {self.name} with {wish.sampler}, seed {wish.seed}."
         files = showcase.write_files(self._emptied_folder(visitor), clip.name or "Made from nothing", intro)
-        yield Shown(f"Done: {len(marks.made)} frames.", showcase.page("").fragment(), files)
+        yield JobUpdate(f"Done: {len(marks.made)} frames.", showcase.page("").fragment(), files)
 
     def cancel(self, visitor: str) -> None:
         """The visitor's job ends before its next call of the network, or as soon as it would begin."""

@@ -18,7 +18,7 @@ class Cancelled(Exception):
 
 
 @dataclass(frozen=True)
-class Watched(AbstractSampler):
+class WatchedSampler(AbstractSampler):
     """Samples as another sampler does.
 
     Args:

@@ -14,24 +14,24 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mcvd.data.clips.sampling import AbstractDraws, Draw
+from mcvd.data.clips.sampling import AbstractClips, ClipRef
 from mcvd.data.clips.spec import ClipSpec
 from mcvd.data.videos import AbstractVideos
 from mcvd.video.decoders.base import VideoError
-from mcvd.video.transforms import crop, with_channels
+from mcvd.video.transforms import crop, to_channels
 
 MAX_FAILURES_IN_A_ROW = 100
 
 
-def read_clip(videos: AbstractVideos, spec: ClipSpec, draw: Draw) -> Tensor:
+def read_clip(videos: AbstractVideos, spec: ClipSpec, draw: ClipRef) -> Tensor:
     """Read one clip: uint8 (T, C, H, W) as ``spec`` says.
 
     Raises:
         VideoError: if the video cannot be read.
     """
-    frames = spec.at_pace(draw.change.pace).frames(videos.times_seconds(draw.video), draw.start)
+    frames = spec.at_speed(draw.change.speed).frames(videos.times_seconds(draw.video), draw.start)
     video = videos.read(draw.video, frames, spec.size)
-    video = draw.change(with_channels(crop(video, spec.size, draw.corner), spec.channels))
+    video = draw.change(to_channels(crop(video, spec.size, draw.corner), spec.channels))
     return (video.flip(-1) if draw.flip else video).contiguous()
 
 
@@ -41,14 +41,14 @@ class ClipDataset(Dataset):
     Args:
         videos: where frames come from.
         spec: what a clip is.
-        draws: from the number of a draw to a clip, `RandomDraws` or `FixedDraws`.
+        draws: from the number of a draw to a clip, `RandomClips` or `EvenClips`.
 
     A video that can no longer be read (vanished, damaged) is named in one warning and its clips are replaced by
     others, the same ones each time; ``failures`` counts them per video, over all workers. After 100 replacements in
     a row the last error is raised.
     """
 
-    def __init__(self, videos: AbstractVideos, spec: ClipSpec, draws: AbstractDraws) -> None:
+    def __init__(self, videos: AbstractVideos, spec: ClipSpec, draws: AbstractClips) -> None:
         if spec.channels != videos.channels and {spec.channels, videos.channels} != {1, 3}:
             raise ValueError(f"clips of {spec.channels} channels cannot be made of videos with {videos.channels}")
         self.videos = videos

@@ -8,12 +8,12 @@ from typing import Protocol
 
 import numpy as np
 
-from mcvd.data.clips.augment import NO_AUGMENTATION, UNCHANGED, Augmentation, Change
-from mcvd.data.clips.spec import ClipSpec, Slots
+from mcvd.data.clips.augment import NO_AUGMENTATION, UNCHANGED, AppliedAugmentation, Augmentation
+from mcvd.data.clips.spec import ClipIndex, ClipSpec
 
 
 @dataclass(frozen=True)
-class Draw:
+class ClipRef:
     """One clip, completely determined.
 
     Args:
@@ -28,7 +28,7 @@ class Draw:
     start: int
     corner: tuple[float, float] | None = None
     flip: bool = False
-    change: Change = UNCHANGED
+    change: AppliedAugmentation = UNCHANGED
 
 
 def _generator(seed: int, *key: int) -> np.random.Generator:
@@ -40,25 +40,25 @@ def _epoch_order(seed: int, epoch: int, num_slots: int) -> np.ndarray:
     return _generator(seed, 0, epoch).permutation(num_slots)
 
 
-class AbstractDraws(Protocol):
+class AbstractClips(Protocol):
     """From the number of a draw to a clip."""
 
     @property
-    def slots(self) -> Slots:
+    def slots(self) -> ClipIndex:
         """Where clips lie."""
 
     def __len__(self) -> int: ...
 
-    def __call__(self, draw: int, attempt: int = 0) -> Draw:
+    def __call__(self, draw: int, attempt: int = 0) -> ClipRef:
         """The clip; ``attempt`` counts the replacements of one that could not be read."""
 
 
 @dataclass(frozen=True)
-class RandomDraws:
+class RandomClips:
     """The clips of training: every slot once per epoch, in random order, at a random start.
 
     Args:
-        slots: where clips lie; with a pace, those of ``spec.at_pace(augmentation.max_pace)``, so that all clips fit.
+        slots: where clips lie; with a speed, those of ``spec.at_speed(augmentation.max_speed)``, so that all clips fit.
         spec: whether to crop at random and to flip.
         seed: 0 or more; the same seed gives the same clips.
         augmentation: what else is drawn for each clip.
@@ -67,7 +67,7 @@ class RandomDraws:
     be read, each another random slot.
     """
 
-    slots: Slots
+    slots: ClipIndex
     spec: ClipSpec
     seed: int = 0
     augmentation: Augmentation = NO_AUGMENTATION
@@ -79,7 +79,7 @@ class RandomDraws:
     def __len__(self) -> int:
         return len(self.slots)
 
-    def __call__(self, draw: int, attempt: int = 0) -> Draw:
+    def __call__(self, draw: int, attempt: int = 0) -> ClipRef:
         """The clip of a draw."""
         epoch, position = divmod(draw, len(self.slots))
         random = _generator(self.seed, 1, draw, attempt)
@@ -87,7 +87,7 @@ class RandomDraws:
         slot = replacement if attempt else _epoch_order(self.seed, epoch, len(self.slots))[position]
         start = int(random.integers(self.slots.first[slot], self.slots.stop[slot]))
         down, right, mirror = random.random(3).tolist()
-        return Draw(
+        return ClipRef(
             video=int(self.slots.video[slot]),
             start=start,
             corner=(down, right) if self.spec.crop == "random" else None,
@@ -97,7 +97,7 @@ class RandomDraws:
 
 
 @dataclass(frozen=True)
-class FixedDraws:
+class EvenClips:
     """The clips of validation: always the same, evenly spread over all videos, from the centre, never flipped.
 
     Args:
@@ -107,7 +107,7 @@ class FixedDraws:
     ``attempt`` counts the replacements of a clip that could not be read, each the next clip.
     """
 
-    slots: Slots
+    slots: ClipIndex
     num_clips: int | None = None
 
     def __post_init__(self) -> None:
@@ -117,7 +117,7 @@ class FixedDraws:
     def __len__(self) -> int:
         return len(self.slots) if self.num_clips is None else min(self.num_clips, len(self.slots))
 
-    def __call__(self, draw: int, attempt: int = 0) -> Draw:
+    def __call__(self, draw: int, attempt: int = 0) -> ClipRef:
         """The clip of a draw."""
         slot = (draw + attempt) % len(self) * len(self.slots) // len(self)
-        return Draw(int(self.slots.video[slot]), int(self.slots.even[slot]))
+        return ClipRef(int(self.slots.video[slot]), int(self.slots.even[slot]))

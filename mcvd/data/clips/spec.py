@@ -56,9 +56,9 @@ class ClipSpec:
         rate = "as they come" if self.frame_rate_hz is None else f"at {self.frame_rate_hz:g} Hz"
         return f"{self.num_frames} frames {rate}{step}"
 
-    def at_pace(self, pace: int) -> ClipSpec:
+    def at_speed(self, speed: int) -> ClipSpec:
         """The same clips played so many times as fast: the stride multiplied."""
-        return self if pace == 1 else replace(self, stride=self.stride * pace)
+        return self if speed == 1 else replace(self, stride=self.stride * speed)
 
     def frames(self, times_seconds: np.ndarray, start: int) -> Sequence[int]:
         """Numbers of the ``num_frames`` frames of the clip that begins with frame ``start``."""
@@ -70,7 +70,7 @@ class ClipSpec:
         """How many frames of a video can begin a clip: the frames ``0 <= start < count``."""
         return self._count(times_seconds)[0]
 
-    def count_slots(self, times_seconds: np.ndarray) -> int:
+    def count_clips(self, times_seconds: np.ndarray) -> int:
         """How many clips fit into a video side by side."""
         return self._count(times_seconds)[1]
 
@@ -91,7 +91,7 @@ class ClipSpec:
 
 
 @dataclass(frozen=True)
-class Slots:
+class ClipIndex:
     """Where the clips of a collection lie; arrays, because a collection may have millions.
 
     Args:
@@ -111,7 +111,7 @@ class Slots:
         return len(self.video)
 
 
-def find_slots(videos: AbstractVideos, spec: ClipSpec) -> Slots:
+def find_clips(videos: AbstractVideos, spec: ClipSpec) -> ClipIndex:
     """Divide the videos of a collection into slots of one clip each.
 
     Videos that are shorter than one clip are left out and named in one warning.
@@ -123,7 +123,7 @@ def find_slots(videos: AbstractVideos, spec: ClipSpec) -> Slots:
     longest, longest_seconds, longest_frames = "", -1.0, 0
     for index in range(len(videos)):
         times = videos.times_seconds(index)
-        starts, slots = spec.count_starts(times), spec.count_slots(times)
+        starts, slots = spec.count_starts(times), spec.count_clips(times)
         if slots == 0:
             too_short.append(videos.name(index))
             if len(times) and times[-1] > longest_seconds:
@@ -144,4 +144,4 @@ def find_slots(videos: AbstractVideos, spec: ClipSpec) -> Slots:
             f"{len(too_short)} of {len(videos)} videos are shorter than a clip of {spec} and are left out: {names}",
             stacklevel=2,
         )
-    return Slots(*np.concatenate(columns, axis=1).astype(np.int64))
+    return ClipIndex(*np.concatenate(columns, axis=1).astype(np.int64))

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from mcvd.data.sources.packed import INDEX, PackedVideos, check_pack, write_pack
-from mcvd.runtime.atomic import whole
+from mcvd.data.sources.packed import INDEX, MemmapVideos, check_pack, write_pack
+from mcvd.runtime.atomic import atomic_write
 
 _CHUNK = 1 << 20
 RECORD = "prepared.json"
@@ -153,7 +153,7 @@ def unpack(archive: str | Path, folder: str | Path) -> Path:
         return folder
     opener = _zip_members if archive.suffix.lower() == ".zip" else _tar_members
     try:
-        with whole(folder) as part:
+        with atomic_write(folder) as part:
             part.mkdir()
             opener(archive, part)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
@@ -244,7 +244,7 @@ def prepare_packs(out: str | Path, packs: Sequence[Pack], frame_rate_hz: float) 
     for pack in tqdm(packs, "Verifying", disable=None):
         check_pack(out / pack.name)
     record = {"packs": {pack.name: json.loads((out / pack.name / INDEX).read_text())["sha256"] for pack in packs}}
-    with whole(out / RECORD) as part:
+    with atomic_write(out / RECORD) as part:
         part.write_text(json.dumps(record, indent=1) + "\n")
     return True
 
@@ -279,7 +279,7 @@ def describe(out: str | Path) -> str:
     """What is prepared, in one line per split."""
     lines = []
     for split in sorted(path for path in Path(out).iterdir() if path.is_dir() and not path.name.startswith(".")):
-        videos = PackedVideos(str(split))
+        videos = MemmapVideos(str(split))
         frames = sum(len(videos.times_seconds(index)) for index in range(len(videos)))
         lines.append(f"{split}: {len(videos)} videos, {frames} frames")
     return "\n".join(lines)

@@ -25,20 +25,20 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mcvd.data.sources.folder import VideoFolder
-from mcvd.data.videos import VideosOver
-from mcvd.runtime.atomic import whole
+from mcvd.data.videos import VideosWrapper
+from mcvd.runtime.atomic import atomic_write
 from mcvd.runtime.digests import Digests
-from mcvd.runtime.timeout import Patience
+from mcvd.runtime.timeout import TimeLimit
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.open import engine_version
-from mcvd.video.transforms import crop, take_frames, with_channels
+from mcvd.video.transforms import crop, take_frames, to_channels
 
 FORMAT = 1
 _FRAMES_AT_ONCE = 32  # a long video is never in memory as a whole
 _MAX_MAPS = 4096  # the kernel allows a process 65,530
 
 
-class CachedVideos(VideosOver):
+class CachedVideos(VideosWrapper):
     """A folder of videos whose frames are decoded once and then read from memory-mapped files.
 
     `prepare` decodes what is not there yet, with one thread a core; several processes at once share the work.
@@ -95,7 +95,7 @@ class CachedVideos(VideosOver):
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
         """Some frames of one video, uint8 (T, C, H, W), a copy; see `AbstractVideos.read`."""
         if tuple(cover) != self.size:
-            return with_channels(self.videos.read(index, frames, cover), self._channels)
+            return to_channels(self.videos.read(index, frames, cover), self._channels)
         pixels = self._map(index)
         if pixels is None:
             return self._decode(index, frames)
@@ -106,7 +106,7 @@ class CachedVideos(VideosOver):
 
     def _kept(self, video: Tensor) -> Tensor:
         """What is kept of frames that cover ``size``."""
-        return with_channels(crop(video, self.size) if self.crop == "centre" else video, self._channels).contiguous()
+        return to_channels(crop(video, self.size) if self.crop == "centre" else video, self._channels).contiguous()
 
     def _map(self, index: int) -> Tensor | None:
         """All frames of a video, mapped; None where they are not cached."""
@@ -187,10 +187,10 @@ class CachedVideos(VideosOver):
 
     def _write(self, index: int, entry: Path, room: _Room) -> None:
         path, num_frames = self.videos.paths[index], len(self.times_seconds(index))
-        patience, seconds = Patience(), self.videos.timeout_seconds
+        patience, seconds = TimeLimit(), self.videos.timeout_seconds
         reader = patience.call(self.videos.open, path, seconds=seconds)
         try:
-            with whole(entry) as part, part.open("wb") as file:
+            with atomic_write(entry) as part, part.open("wb") as file:
                 for start in range(0, num_frames, _FRAMES_AT_ONCE):
                     frames = range(start, min(start + _FRAMES_AT_ONCE, num_frames))
                     video = self._kept(patience.call(reader.read, frames, self.size, seconds=seconds))

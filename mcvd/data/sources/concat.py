@@ -12,7 +12,7 @@ from torch import Tensor
 from mcvd.data.videos import AbstractVideos
 
 
-class Joined(AbstractVideos):
+class ConcatVideos(AbstractVideos):
     """Collections one after another, for training on all of them at once.
 
     Every clip of every video is as likely as any other: a collection's share is its number of clips, times its repeats.

@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mcvd.data.videos import AbstractVideos
-from mcvd.runtime.timeout import Patience, may_stall
+from mcvd.runtime.timeout import TimeLimit, may_block
 from mcvd.video.decoders.base import FRAME_SUFFIXES, VIDEO_SUFFIXES, AbstractReader, VideoError
 from mcvd.video.open import open_video
 
@@ -63,7 +63,7 @@ class VideoFolder(AbstractVideos):
         self.skipped: dict[Path, str] = {}
         self.timeout_seconds = timeout_seconds
         self._readers = _OpenReaders()
-        self._patience = Patience()
+        self._patience = TimeLimit()
         self._stuck: set[Path] = set()
         if not self.root.exists():
             raise FileNotFoundError(f"no such folder of videos: {root}")
@@ -90,7 +90,7 @@ class VideoFolder(AbstractVideos):
 
         def times_or_fault(path: Path) -> np.ndarray | str:
             try:
-                return Patience().call(times, path, seconds=self.timeout_seconds)
+                return TimeLimit().call(times, path, seconds=self.timeout_seconds)
             except TimeoutError as fault:
                 return f"{path}: opening it {fault}"
             except (VideoError, OSError) as fault:
@@ -129,14 +129,14 @@ class VideoFolder(AbstractVideos):
         ends_by_itself = False
         try:
             reader = self._readers.get(path, self._open_in_time)
-            ends_by_itself = reader.checks_time and not may_stall(path)
+            ends_by_itself = reader.checks_time and not may_block(path)
             if ends_by_itself:
                 return reader.read(frames, cover)
             return self._patience.call(reader.read, frames, cover, seconds=self.timeout_seconds)
         except TimeoutError as fault:
             self._stuck.add(path)
-            let_go = self._readers.discard if ends_by_itself else self._readers.forget
-            let_go(path)
+            reshard = self._readers.discard if ends_by_itself else self._readers.forget
+            reshard(path)
             raise VideoError(f"{path}: reading {len(frames)} frames {fault}") from None
         except (VideoError, OSError):
             self._readers.discard(path)

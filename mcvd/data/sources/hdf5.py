@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mcvd.data.videos import AbstractVideos, check_request
 from mcvd.video.decoders.base import VideoError
-from mcvd.video.transforms import scaled
+from mcvd.video.transforms import scale_to_cover
 
 MAX_FRAME_BYTES = 64 << 20
 _TEST_PERSONS = range(21, 26)
@@ -93,7 +93,7 @@ class Hdf5Videos(AbstractVideos):
             stored = [_frame(path, file, video, frame) for frame in frames]
         if len({frame.shape for frame in stored}) > 1 or stored[0].shape[2] != self._found.channels:
             raise VideoError(f"{path}: video {video} has frames of different shapes")
-        return scaled(torch.from_numpy(np.stack(stored)).permute(0, 3, 1, 2), cover)
+        return scale_to_cover(torch.from_numpy(np.stack(stored)).permute(0, 3, 1, 2), cover)
 
 
 def _chosen(path: Path, file: Any, part: Part, before: int) -> list[tuple[int, int]]:

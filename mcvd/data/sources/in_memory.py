@@ -10,14 +10,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from mcvd.data.loader import WorkerLoader
-from mcvd.data.videos import AbstractVideos, VideosOver
+from mcvd.data.loader import ForkSafeLoader
+from mcvd.data.videos import AbstractVideos, VideosWrapper
 from mcvd.video.transforms import take_frames
 
 _AT_ONCE = 256  # frames: decoding a long video as a whole would take its source's frames into memory
 
 
-class Held(VideosOver):
+class InMemoryVideos(VideosWrapper):
     """A collection whose frames are read once, at one size, and kept in memory.
 
     For small frames of a collection that is slow to read: invented scenes that are drawn on demand, a few hours of
@@ -46,7 +46,9 @@ class Held(VideosOver):
         if self._frames is None:
             self.videos.prepare()
             cores = os.cpu_count() or 1
-            whole = WorkerLoader(_Whole(self.videos, self.size), batch_size=None, num_workers=cores if cores > 1 else 0)
+            whole = ForkSafeLoader(
+                _Whole(self.videos, self.size), batch_size=None, num_workers=cores if cores > 1 else 0
+            )
             # A worker's tensor lies in a file in shared memory, of which a process may have only so many.
             self._frames = [video.clone() for video in tqdm(whole, "Reading into memory", disable=None)]
 

@@ -1,4 +1,4 @@
-"""`PackedVideos`: prepared videos of one small size, as raw pixels that are mapped into memory."""
+"""`MemmapVideos`: prepared videos of one small size, as raw pixels that are mapped into memory."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mcvd.data.videos import AbstractVideos, check_request
-from mcvd.runtime.atomic import whole
+from mcvd.runtime.atomic import atomic_write
 from mcvd.video.decoders.base import VideoError
-from mcvd.video.transforms import scaled
+from mcvd.video.transforms import scale_to_cover
 
 FRAMES, INDEX = "frames.bin", "index.json"
 
@@ -39,7 +39,7 @@ def write_pack(folder: str | Path, videos: Iterable[tuple[str, NDArray[np.uint8]
     lengths: list[int] = []
     digest = hashlib.sha256()
     size: tuple[int, ...] = ()
-    with whole(folder) as part:
+    with atomic_write(folder) as part:
         part.mkdir()
         with (part / FRAMES).open("wb") as file:
             for name, video in videos:
@@ -96,7 +96,7 @@ def check_pack(folder: str | Path, content: bool = True) -> dict[str, Any]:
     return index
 
 
-class PackedVideos(AbstractVideos):
+class MemmapVideos(AbstractVideos):
     """Prepared videos: all packs below a folder, in the order of their paths.
 
     Frames are read through a memory map that is opened for each clip, so that workers share the pages and hold nothing.
@@ -163,4 +163,4 @@ class PackedVideos(AbstractVideos):
         path = self._found.folders[pack] / FRAMES
         stored = np.memmap(path, np.uint8, "r", offset, (length, height, width, channels))
         video = torch.from_numpy(stored[np.asarray(frames, int)]).permute(0, 3, 1, 2)
-        return scaled(video, cover)
+        return scale_to_cover(video, cover)

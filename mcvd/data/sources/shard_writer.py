@@ -20,14 +20,14 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from mcvd.data.datamodule import NOMINAL_RATE_HZ, VideoData
-from mcvd.data.loader import WorkerLoader
+from mcvd.data.loader import ForkSafeLoader
 from mcvd.data.prepare.packs import check_room, sweep
 from mcvd.data.sources.shards import CHECKS, FRAMES, INDEX, OURS, RECORD_BYTES, ShardedVideos, import_litdata
 from mcvd.data.videos import AbstractVideos
-from mcvd.runtime.atomic import whole
+from mcvd.runtime.atomic import atomic_write
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.timing import frames_at_rate
-from mcvd.video.transforms import crop, with_channels
+from mcvd.video.transforms import crop, to_channels
 
 PART_BYTES = 1 << 30  # what is lost when packing is interrupted
 CHUNK_BYTES = "64MB"
@@ -100,7 +100,7 @@ def write_shards(videos: AbstractVideos, out: str | Path, spec: ShardSpec, num_w
     out.mkdir(parents=True, exist_ok=True)
     records = _Records(videos, counts, spec, [index for part in missing for index in part.videos])
     workers = os.cpu_count() if num_workers is None else num_workers
-    loader = WorkerLoader(records, batch_size=None, num_workers=workers or 0)
+    loader = ForkSafeLoader(records, batch_size=None, num_workers=workers or 0)
     decoded = iter(tqdm(loader, f"Packing {out}", len(records), disable=None))
     for part in missing:
         _write_part(out / part.name, part, videos, counts, spec, decoded)
@@ -126,7 +126,7 @@ def pack_data(data: VideoData, out: str | Path, num_workers: int | None = None) 
     name = f"{ShardedVideos.__module__}.{ShardedVideos.__name__}"
     recipe = {side: {"class_path": name, "init_args": {"root": str(out / side)}} for side in sides}
     if any(done):
-        with whole(out / "data.yaml") as beside:
+        with atomic_write(out / "data.yaml") as beside:
             beside.write_text(yaml.safe_dump({"data": recipe | {"channels": spec.channels}}, sort_keys=False))
     counts = ", ".join(f"{side}: {len(ShardedVideos(str(out / side)))} videos" for side in sides)
     return f"{out}: {counts}" + ("" if any(done) else "; there is nothing to do")
@@ -207,7 +207,7 @@ class _Records(Dataset):
             video = self.videos.read(index, frames.tolist(), self.spec.size)
         except (VideoError, OSError) as fault:
             return str(fault)
-        return with_channels(crop(video, self.spec.size), self.spec.channels).contiguous()
+        return to_channels(crop(video, self.spec.size), self.spec.channels).contiguous()
 
 
 def _write_part(
@@ -223,7 +223,7 @@ def _write_part(
     litdata = import_litdata()
     names, lengths, number = [], [], 0
     sweep(folder)
-    with whole(folder) as beside:
+    with atomic_write(folder) as beside:
         beside.mkdir()
         writer = BinaryWriter(
             str(beside), chunk_bytes=CHUNK_BYTES, item_loader=litdata.TemporalArrayLoader([[FRAMES, CHECKS]])
@@ -275,5 +275,5 @@ def _write_index(out: Path, parts: list[_Part], spec: ShardSpec) -> None:
         "frames_per_record": spec.frames_per_record,
         "plans": [part.plan for part in parts],
     }
-    with whole(out / INDEX) as beside:
+    with atomic_write(out / INDEX) as beside:
         beside.write_text(json.dumps(index, ensure_ascii=False) + "\n", encoding="utf-8")

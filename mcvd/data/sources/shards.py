@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mcvd.data.videos import AbstractVideos, check_request
-from mcvd.runtime.timeout import Patience
+from mcvd.runtime.timeout import TimeLimit
 from mcvd.video.decoders.base import VideoError
-from mcvd.video.transforms import scaled
+from mcvd.video.transforms import scale_to_cover
 
 INDEX, FRAMES, CHECKS = "index.json", "frames", "checks"
 OURS = "mcvd"  # the key in LitData's index under which our facts stand
@@ -58,7 +58,7 @@ class ShardedVideos(AbstractVideos):
         self.root = root
         self.timeout_seconds = timeout_seconds
         self._opened: tuple[int, Any] | None = None
-        self._patience = Patience()
+        self._patience = TimeLimit()
 
     def _open(self) -> Any:
         """LitData's view of the shards, one for each process: connections do not survive a fork."""
@@ -123,7 +123,7 @@ class ShardedVideos(AbstractVideos):
         check_request(index, frames, len(self), int(self._facts.lengths[index]))
         wanted = np.asarray(frames, np.int64)
         try:
-            return scaled(torch.from_numpy(self._call(self._read, index, wanted)), cover)
+            return scale_to_cover(torch.from_numpy(self._call(self._read, index, wanted)), cover)
         except TimeoutError as fault:
             self._opened = None  # its thread is stuck with it
             raise VideoError(f"{self.root}: reading {len(frames)} frames of {self.name(index)} {fault}") from None

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from mcvd.data.clips.spec import ClipSpec, find_slots
+from mcvd.data.clips.spec import ClipSpec, find_clips
 from mcvd.data.videos import AbstractVideos
 
 EVERY = 10
 
 
-class Excerpts(AbstractVideos):
+class VideoSubset(AbstractVideos):
     """Some videos of a collection, or parts of them, as a collection of their own.
 
     Args:
@@ -49,7 +49,7 @@ class Excerpts(AbstractVideos):
         return self.videos.name(self.parts[index][0])
 
 
-def hold_out(videos: AbstractVideos, spec: ClipSpec) -> tuple[Excerpts, Excerpts]:
+def train_val_split(videos: AbstractVideos, spec: ClipSpec) -> tuple[VideoSubset, VideoSubset]:
     """Split a collection into (training, validation) without overlap.
 
     Of the videos that are long enough for a clip every tenth is held out, the last one if there are fewer than ten.
@@ -58,17 +58,17 @@ def hold_out(videos: AbstractVideos, spec: ClipSpec) -> tuple[Excerpts, Excerpts
     Raises:
         ValueError: if there is only one video and it has room for only one clip.
     """
-    usable = np.unique(find_slots(videos, spec).video).tolist()
+    usable = np.unique(find_clips(videos, spec).video).tolist()
     whole = [(index, 0, len(videos.times_seconds(index))) for index in usable]
     if len(whole) > 1:
         held = whole[EVERY - 1 :: EVERY] or whole[-1:]
-        return Excerpts(videos, [part for part in whole if part not in set(held)]), Excerpts(videos, held)
+        return VideoSubset(videos, [part for part in whole if part not in set(held)]), VideoSubset(videos, held)
     index, _, stop = whole[0]
     times = videos.times_seconds(index)
-    if spec.count_slots(times) < 2:
+    if spec.count_clips(times) < 2:
         raise ValueError(
             f"the only video, {videos.name(index)}, has room for only one clip of {spec}, so nothing can be held out "
             "for validation; use more or longer videos, or name validation videos (--data.val_root)"
         )
     cut = min(stop - stop // EVERY, spec.count_starts(times) - 1)
-    return Excerpts(videos, [(index, 0, cut)]), Excerpts(videos, [(index, cut, stop)])
+    return VideoSubset(videos, [(index, 0, cut)]), VideoSubset(videos, [(index, cut, stop)])

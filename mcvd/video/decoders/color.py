@@ -31,7 +31,7 @@ _KNOWN_MATRICES = {int(matrix) for matrix in Colorspace}
 
 
 @dataclass(frozen=True)
-class Upright:
+class Orientation:
     """What makes a stored picture upright: swap its axes, then mirror it left-right and top-bottom."""
 
     swap: bool = False
@@ -45,10 +45,10 @@ class Upright:
         return pixels[:: -1 if self.mirror_y else 1, :: -1 if self.mirror_x else 1]
 
 
-UNTURNED = Upright()
+UNTURNED = Orientation()
 
 
-def upright(frame: av.VideoFrame) -> Upright:
+def upright(frame: av.VideoFrame) -> Orientation:
     """How a frame is to be turned, from the display matrix that phones write; other angles than quarters are ignored.
 
     The matrix has rows (a b u), (c d v), (x y w) and sends a point to (a x + c y, b x + d y), y pointing down.
@@ -62,10 +62,10 @@ def upright(frame: av.VideoFrame) -> Upright:
         return UNTURNED
     a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), dtype=np.int32).tolist()
     if a == d == 0 and b and c:
-        return Upright(swap=True, mirror_x=c < 0, mirror_y=b < 0)
+        return Orientation(swap=True, mirror_x=c < 0, mirror_y=b < 0)
     if b == c == 0 and a and d:
-        return Upright(mirror_x=a < 0, mirror_y=d < 0)
-    return Upright()
+        return Orientation(mirror_x=a < 0, mirror_y=d < 0)
+    return Orientation()
 
 
 def displayed_size(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:

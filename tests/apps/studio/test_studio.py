@@ -9,9 +9,9 @@ from reference.tiny import pixels, tiny_model
 import mcvd
 from mcvd.apps.studio.clip import Clip, Limits, invented_clip, no_clip, read_clip
 from mcvd.apps.studio.film_strip import pictures
-from mcvd.apps.studio.job import Wish, make
+from mcvd.apps.studio.job import GenerationRequest, make
 from mcvd.apps.studio.result_view import ALL, Showcase
-from mcvd.apps.studio.selection import Marks, first_marked, marks_of
+from mcvd.apps.studio.selection import Selection, first_marked, selection_of
 from mcvd.apps.studio.service import Studio
 from mcvd.frames import FrameBlock
 from mcvd.samplers import DDIM
@@ -45,7 +45,7 @@ def finished(pieces):
 @pytest.mark.parametrize("task", TASKS)
 def test_what_is_marked_first_means_something_or_says_what_is_wrong(task, num_there):
     try:
-        marks = marks_of(task, BLOCK, first_marked(task, BLOCK, num_there), 4, num_there)
+        marks = selection_of(task, BLOCK, first_marked(task, BLOCK, num_there), 4, num_there)
     except ValueError as error:
         assert task == "interpolate" and num_there < 3, error
         return
@@ -54,29 +54,29 @@ def test_what_is_marked_first_means_something_or_says_what_is_wrong(task, num_th
 
 
 def test_only_the_nearest_marked_frames_are_given():
-    assert marks_of("predict", BLOCK, range(3, 9), 4, 20) == Marks(range(7, 9), range(9, 13), range(0))
-    assert marks_of("backward", BLOCK, range(3, 9), 2, 20) == Marks(range(0), range(1, 3), range(3, 5))
-    assert marks_of("interpolate", BLOCK, range(3, 9), 99, 20) == Marks(range(1, 3), range(3, 9), range(9, 11))
+    assert selection_of("predict", BLOCK, range(3, 9), 4, 20) == Selection(range(7, 9), range(9, 13), range(0))
+    assert selection_of("backward", BLOCK, range(3, 9), 2, 20) == Selection(range(0), range(1, 3), range(3, 5))
+    assert selection_of("interpolate", BLOCK, range(3, 9), 99, 20) == Selection(range(1, 3), range(3, 9), range(9, 11))
 
 
 def test_there_is_truth_only_where_the_video_is():
-    assert marks_of("predict", BLOCK, range(8, 10), 6, 12).truth(12) == range(10, 12)
-    assert marks_of("backward", BLOCK, range(2, 4), 6, 12).truth(12) == range(0, 2)
-    assert not marks_of("predict", BLOCK, range(10, 12), 6, 12).truth(12)
-    assert not marks_of("generate", BLOCK, range(0), 6, 12).truth(12)
+    assert selection_of("predict", BLOCK, range(8, 10), 6, 12).truth(12) == range(10, 12)
+    assert selection_of("backward", BLOCK, range(2, 4), 6, 12).truth(12) == range(0, 2)
+    assert not selection_of("predict", BLOCK, range(10, 12), 6, 12).truth(12)
+    assert not selection_of("generate", BLOCK, range(0), 6, 12).truth(12)
 
 
 @pytest.mark.parametrize("stretch", [range(0), range(5, 3), range(18, 22), range(-1, 2)])
 @pytest.mark.parametrize("task", TASKS[:3])
 def test_marks_outside_of_the_video_are_refused(task, stretch):
     with pytest.raises(ValueError, match="mark frames between 0 and 19"):
-        marks_of(task, BLOCK, stretch, 4, 20)
+        selection_of(task, BLOCK, stretch, 4, 20)
 
 
 def test_a_gap_without_a_side_is_refused():
     for stretch in (range(4), range(15, 20)):
         with pytest.raises(ValueError, match="both sides"):
-            marks_of("interpolate", BLOCK, stretch, 4, 20)
+            selection_of("interpolate", BLOCK, stretch, 4, 20)
 
 
 # What is brought
@@ -131,8 +131,8 @@ def test_the_film_strip_has_a_picture_for_each_frame():
 @pytest.mark.parametrize("num_samples", [1, 3])
 @pytest.mark.parametrize("task", TASKS)
 def test_the_studio_makes_what_the_model_makes(model, clip, task, num_samples):
-    marks = marks_of(task, BLOCK, first_marked(task, BLOCK, 20), 7, 20)
-    wish = Wish(task, FAST, num_samples, seed=3)
+    marks = selection_of(task, BLOCK, first_marked(task, BLOCK, 20), 7, 20)
+    wish = GenerationRequest(task, FAST, num_samples, seed=3)
     made = finished(make(model, clip, marks, wish, Limits())).frames
     past, future = (clip.frames[list(side)] for side in (marks.past, marks.future))
     options = {"num_samples": num_samples, "sampler": FAST, "seed": 3}
@@ -146,9 +146,9 @@ def test_the_studio_makes_what_the_model_makes(model, clip, task, num_samples):
 
 
 def test_frames_appear_block_by_block(model, clip):
-    marks = marks_of("predict", BLOCK, range(2, 4), 8, 20)
+    marks = selection_of("predict", BLOCK, range(2, 4), 8, 20)
     told = []
-    pieces = list(make(model, clip, marks, Wish("predict", FAST), Limits(), told.append))
+    pieces = list(make(model, clip, marks, GenerationRequest("predict", FAST), Limits(), told.append))
     assert [int(piece.is_made.sum()) for piece in pieces] == [3, 6, 8]
     assert (pieces[0].frames[:, 3:] == 128).all()
     assert told == sorted(told) and told[0] == 0 and told[-1] < 1 and len(told) == 3 * 2
@@ -156,11 +156,15 @@ def test_frames_appear_block_by_block(model, clip):
 
 @pytest.mark.parametrize(
     ("wish", "length"),
-    [(Wish("generate", FAST, 9), 3), (Wish("generate", DDIM(num_steps=2000)), 3), (Wish("generate", FAST), 601)],
+    [
+        (GenerationRequest("generate", FAST, 9), 3),
+        (GenerationRequest("generate", DDIM(num_steps=2000)), 3),
+        (GenerationRequest("generate", FAST), 601),
+    ],
 )
 def test_wishes_beyond_the_limits_are_refused(model, wish, length):
     with pytest.raises(ValueError, match="the studio makes 1 to"):
-        next(make(model, no_clip(model), Marks(range(0), range(length), range(0)), wish, Limits()))
+        next(make(model, no_clip(model), Selection(range(0), range(length), range(0)), wish, Limits()))
 
 
 # The service
@@ -169,7 +173,7 @@ def test_wishes_beyond_the_limits_are_refused(model, wish, length):
 def work(studio, clip, visitor="me", task="predict", length=8, num_samples=2, tell=lambda part: None):
     stretch = first_marked(task, BLOCK, len(clip.frames))
     studio.begin(visitor)
-    return studio.make(visitor, clip, stretch, length, Wish(task, FAST, num_samples), tell)
+    return studio.make(visitor, clip, stretch, length, GenerationRequest(task, FAST, num_samples), tell)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -187,8 +191,8 @@ def test_a_job_ends_with_pictures_scores_and_files(model, clip, task):
 
 
 def test_scores_are_of_the_frames_that_the_video_has(model, clip):
-    marks = marks_of("backward", BLOCK, range(3, 5), 6, 20)
-    made = finished(make(model, clip, marks, Wish("backward", FAST), Limits()))
+    marks = selection_of("backward", BLOCK, range(3, 5), 6, 20)
+    made = finished(make(model, clip, marks, GenerationRequest("backward", FAST), Limits()))
     showcase = Showcase(clip, marks, made, 10.0)
     expected = mcvd.metrics.frames.psnr_per_frame(made.frames[0, 3:], clip.frames[:3]).tolist()
     assert showcase.scores()["PSNR in dB"]["sample 1"] == expected
