@@ -85,8 +85,11 @@ def test_files_are_short():
     assert not {name: n for name, path in MODULES.items() if (n := len(path.read_text().splitlines())) > 400}
 
 
+DOORS = {"mcvd.data.prepare.cli"}  # what datasets/*/prepare.py run
+
+
 def test_only_apps_print():
     for module, path in MODULES.items():
         calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
         printing = [call for call in calls if isinstance(call, ast.Name) and call.id == "print"]
-        assert not printing or wing(module) == "apps", f"{module} prints"
+        assert not printing or wing(module) == "apps" or module in DOORS, f"{module} prints"
