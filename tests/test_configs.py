@@ -6,8 +6,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from jsonargparse._util import get_import_path
 from reference.published import description, needs_fixtures
 
+import mcvd.data
+from mcvd.data import AbstractVideos
 from mcvd.models.published.checkpoint import build_net
 from mcvd.models.published.config import translate_config
 from mcvd.training.fit import FitCLI
@@ -109,3 +112,18 @@ def test_published_networks_and_training_settings_are_those_of_the_published_con
         batch_size = 16 if "city16" in name else 32 if re.match("city32|ucf10132", name) else None
         assert cli.config.data.batch_size == (batch_size or theirs["training"]["batch_size"]), name
     assert len(covered) == 22
+
+
+SOURCES = [name for name in dir(mcvd.data) if issubclass(type(getattr(mcvd.data, name)), type(AbstractVideos))]
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_collection_is_stored_under_the_path_of_its_wing_so_that_its_file_may_move(name):
+    assert get_import_path(getattr(mcvd.data, name)) == f"mcvd.data.{name}"
+
+
+def test_a_run_stores_the_short_paths_of_its_classes():
+    data = parsed(CONFIGS / "box.yaml").config.data
+    nested = [part.class_path for part in data.train.init_args.parts]
+    assert data.train.class_path == "mcvd.data.ConcatVideos"
+    assert nested == ["mcvd.data.VideoFolder", "mcvd.data.DrivingScenes"]

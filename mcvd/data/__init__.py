@@ -1,1 +1,55 @@
-"""Where video comes from and goes to: readers, writers, clips, data sets."""
+"""Collections of videos, the clips that are cut from them, and the batches that a model trains on."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mcvd.data.clips.augment import Augmentation
+    from mcvd.data.clips.dataset import ClipDataset
+    from mcvd.data.clips.spec import ClipSpec
+    from mcvd.data.datamodule import VideoData, collect_clips
+    from mcvd.data.sources.cached import CachedVideos
+    from mcvd.data.sources.concat import ConcatVideos
+    from mcvd.data.sources.folder import VideoFolder
+    from mcvd.data.sources.hdf5 import Hdf5Videos
+    from mcvd.data.sources.in_memory import InMemoryVideos
+    from mcvd.data.sources.memmap import MemmapVideos
+    from mcvd.data.sources.shards import ShardedVideos
+    from mcvd.data.sources.split import VideoSubset, train_val_split
+    from mcvd.data.synthetic.driving.scenes import DrivingScenes
+    from mcvd.data.synthetic.moving_mnist import StochasticMovingMNIST
+    from mcvd.data.synthetic.moving_strokes import MovingStrokes
+    from mcvd.data.videos import AbstractVideos, VideosWrapper, check_request
+
+_HOMES = {
+    "AbstractVideos": "mcvd.data.videos",
+    "Augmentation": "mcvd.data.clips.augment",
+    "CachedVideos": "mcvd.data.sources.cached",
+    "ClipDataset": "mcvd.data.clips.dataset",
+    "ClipSpec": "mcvd.data.clips.spec",
+    "ConcatVideos": "mcvd.data.sources.concat",
+    "DrivingScenes": "mcvd.data.synthetic.driving.scenes",
+    "Hdf5Videos": "mcvd.data.sources.hdf5",
+    "InMemoryVideos": "mcvd.data.sources.in_memory",
+    "MemmapVideos": "mcvd.data.sources.memmap",
+    "MovingStrokes": "mcvd.data.synthetic.moving_strokes",
+    "ShardedVideos": "mcvd.data.sources.shards",
+    "StochasticMovingMNIST": "mcvd.data.synthetic.moving_mnist",
+    "VideoData": "mcvd.data.datamodule",
+    "VideoFolder": "mcvd.data.sources.folder",
+    "VideoSubset": "mcvd.data.sources.split",
+    "VideosWrapper": "mcvd.data.videos",
+    "check_request": "mcvd.data.videos",
+    "collect_clips": "mcvd.data.datamodule",
+    "train_val_split": "mcvd.data.sources.split",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'mcvd.data' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOMES)

@@ -53,7 +53,7 @@ class VideoData(LightningDataModule):
             takes all.
         engine: the decoder of video files, see `mcvd.video.open.open_video`.
         cache: a folder in which decoded frames are kept, so that each video is decoded only once; see
-            `mcvd.data.sources.cached.CachedVideos`. Worth it at small sizes: a minute of 64x64 at 25 Hz takes 18 MB.
+            `mcvd.data.CachedVideos`. Worth it at small sizes: a minute of 64x64 at 25 Hz takes 18 MB.
         cache_max_bytes: how much that folder may hold; null: no limit.
         augment: how training clips are varied further: colour, speed, direction of time, standing still.
 

@@ -36,7 +36,7 @@ class AbstractSampler(ABC):
     def times(self, schedule: AbstractNoiseSchedule) -> Tensor | None:
         """All times at which it may call ``denoise``, float64 (T,) on the CPU, in any order; or None, not to tell.
 
-        A sampler that tells saves the network a little work in each call (`mcvd.diffusion.denoiser.Denoiser.modulation`).
+        A sampler that tells saves the network a little work in each call (`Denoiser.modulation`).
         """
         return None
 

@@ -26,8 +26,8 @@ class Checkpoints(Checkpoint):
     """Writes ``last.ckpt`` in the run's folder: every so many steps, at the end, and when training is interrupted.
 
     Nothing is written between two optimiser steps' halves. A step whose gradients are NaN or infinite is skipped and
-    counted (see `NonFiniteSkipper`); after `MAX_SKIPPED_IN_A_ROW` of them in a row, or with a weight that is not finite,
-    training stops and the last good checkpoint stays.
+    counted (see `NonFiniteSkipper`); after `MAX_SKIPPED_IN_A_ROW` of them in a row, or with a weight that is not
+    finite, training stops and the last good checkpoint stays.
 
     Args:
         every_n_steps: steps between two checkpoints; what a crash can cost.

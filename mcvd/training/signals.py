@@ -24,7 +24,7 @@ class TrainingInterrupted(Exception):
 
 
 class GracefulStop(Callback):
-    """Ends training by raising `TrainingInterrupted` after the step (or the validation batch) that is running when a signal comes.
+    """Ends training by raising `TrainingInterrupted` after the step, or validation batch, in which a signal comes.
 
     A second signal ends it at once, without waiting for the step. All processes of a training stop together, also if
     only one of them received the signal.

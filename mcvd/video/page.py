@@ -183,7 +183,7 @@ class Page:
         return self
 
     def scores(self, scores: dict[str, Any]) -> Page:
-        """Add what `mcvd.evaluation.evaluate.evaluate` returned: a table with its conditions, and the course over the frames."""
+        """Add what `evaluate` returned: a table with its conditions, and the course over the frames."""
         rows, titles = [], {name: row_title(name, scores) for name in scores["rows"]}
         for name, row in scores["rows"].items():
             intervals = [

@@ -25,7 +25,7 @@ from mcvd.data.datamodule import VideoData
 from mcvd.data.prepare.packs import Pack, check_room, prepare_packs, unpack
 from mcvd.data.prepare.tfrecord import read_records
 from mcvd.data.sources.hdf5 import Hdf5Videos
-from mcvd.data.sources.packed import MemmapVideos
+from mcvd.data.sources.memmap import MemmapVideos
 from mcvd.data.synthetic.moving_mnist import StochasticMovingMNIST
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.read import read_video
@@ -245,7 +245,7 @@ def test_a_full_disk_is_told_before_and_leaves_nothing_behind(tmp_path):
     with pytest.raises(OSError, match="are needed, the disk has"):
         check_room(tmp_path / "not" / "yet", 1 << 60)
     code = (
-        "import resource, signal, numpy as np; from mcvd.data.sources.packed import write_pack;"
+        "import resource, signal, numpy as np; from mcvd.data.sources.memmap import write_pack;"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000));"
         f"write_pack({str(tmp_path / 'pack')!r}, [('a', np.zeros((9, 64, 64, 3), np.uint8))], 10)"
     )

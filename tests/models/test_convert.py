@@ -146,7 +146,7 @@ def test_what_cannot_be_converted_is_said_in_one_line_and_leaves_nothing(tmp_pat
 
 def test_a_converted_model_is_fine_tuned_and_exported(converted, tmp_path, capsys):
     scenes = {
-        "class_path": "mcvd.data.synthetic.driving.scenes.DrivingScenes",
+        "class_path": "mcvd.data.DrivingScenes",
         "init_args": {"num_videos": 2, "num_frames": 8},
     }
     config = {

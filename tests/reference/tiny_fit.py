@@ -22,8 +22,8 @@ TINY = {
         "warmup_steps": 5,
     },
     "data": {
-        "train": {"class_path": "mcvd.data.synthetic.driving.scenes.DrivingScenes", "init_args": SCENES},
-        "val": {"class_path": "mcvd.data.synthetic.driving.scenes.DrivingScenes", "init_args": SCENES | {"seed": 1}},
+        "train": {"class_path": "mcvd.data.DrivingScenes", "init_args": SCENES},
+        "val": {"class_path": "mcvd.data.DrivingScenes", "init_args": SCENES | {"seed": 1}},
         "max_val_clips": 4,
         "batch_size": 2,
         "num_workers": 0,

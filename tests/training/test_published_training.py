@@ -11,7 +11,7 @@ from mcvd.training.fit import run_fit
 
 NUM_STEPS, WARMUP_STEPS, DECAY, P_PAST, P_FUTURE = 6, 4, 0.999, 0.3, 0.6
 SCENES = {
-    "class_path": "mcvd.data.synthetic.driving.scenes.DrivingScenes",
+    "class_path": "mcvd.data.DrivingScenes",
     "init_args": {"num_videos": 4, "num_frames": 12},
 }
 CONFIG = {

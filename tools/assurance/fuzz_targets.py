@@ -18,7 +18,7 @@ import mcvd
 from mcvd.apps.cli.setup import scoring_data
 from mcvd.data.prepare.tfrecord import bytes_features, read_records
 from mcvd.data.sources.hdf5 import Hdf5Videos
-from mcvd.data.sources.packed import FRAMES, INDEX, MemmapVideos, check_pack, write_pack
+from mcvd.data.sources.memmap import FRAMES, INDEX, MemmapVideos, check_pack, write_pack
 from mcvd.evaluation.result_card import read_card
 from mcvd.models.published.checkpoint import build_net, read_published
 from mcvd.models.published.config import translate_config
@@ -37,7 +37,7 @@ PUBLISHED = {
 }  # fmt: skip
 RECIPE = {
     "train": {
-        "class_path": "mcvd.data.synthetic.driving.scenes.DrivingScenes",
+        "class_path": "mcvd.data.DrivingScenes",
         "init_args": {"num_videos": 2, "num_frames": 12, "seed": 0},
     },
     "num_frames": 7,

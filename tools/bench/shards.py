@@ -3,8 +3,8 @@
     python -m pip install webdataset
     python tools/bench/shards.py
 
-LitData as `mcvd.data.sources.shards` uses it: any window of frames by its number. WebDataset: archives read from their start,
-one video after the other, a window cut out of each.
+LitData as `mcvd.data.ShardedVideos` uses it: any window of frames by its number. WebDataset: archives read from their
+start, one video after the other, a window cut out of each.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How many times faster mcvd is than the plain path of the same network (tests/reference/plain_unet.py), in interleaved rounds.
+"""How many times faster mcvd is than the plain path of the same network (`plain_unet`), in interleaved rounds.
 
     python tools/bench/speed.py                     # concat and spatin, network call and training step
     python tools/bench/speed.py --case spatin --rounds 9 --threads 2 --out speed.json

@@ -22,8 +22,8 @@ from lightning import LightningModule, Trainer
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SCENES = [
-    "--data.train=mcvd.data.synthetic.driving.scenes.DrivingScenes",
-    "--data.val=mcvd.data.synthetic.driving.scenes.DrivingScenes",
+    "--data.train=mcvd.data.DrivingScenes",
+    "--data.val=mcvd.data.DrivingScenes",
 ]
 NET = "--model.net.init_args"
 NARROW = [f"--config={CONFIGS}/published/base.yaml", f"{NET}.width=32", f"{NET}.head_channels=32"]

@@ -55,7 +55,7 @@ class AppliedAugmentation:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training clips are varied, besides the random crop and flip of `mcvd.data.clips.spec.ClipSpec`.
+    """How training clips are varied, besides the random crop and flip of `mcvd.data.ClipSpec`.
 
     Args:
         brightness, contrast, saturation: up to how much, 0 to 1; a factor is drawn from 1 - x to 1 + x.

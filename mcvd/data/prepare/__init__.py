@@ -1,1 +1,1 @@
-"""TODO"""
+"""What the recipes in `datasets/` share: archives, packs, TFRecord files and their command line."""

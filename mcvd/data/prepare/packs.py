@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from mcvd.data.sources.packed import INDEX, MemmapVideos, check_pack, write_pack
+from mcvd.data.sources.memmap import INDEX, MemmapVideos, check_pack, write_pack
 from mcvd.runtime.atomic import atomic_write
 
 _CHUNK = 1 << 20

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Collections of recorded videos: files, packs, shards, and collections made of others."""

@@ -22,7 +22,7 @@ class InMemoryVideos(VideosWrapper):
 
     For small frames of a collection that is slow to read: invented scenes that are drawn on demand, a few hours of
     video files. An hour of 64x64 at 10 Hz takes 0.44 GB. Forked workers share it; for more than memory holds see
-    `mcvd.data.sources.cached.CachedVideos` and `mcvd.data.sources.shards.ShardedVideos`.
+    `mcvd.data.CachedVideos` and `mcvd.data.ShardedVideos`.
 
     Args:
         videos: where frames come from.

@@ -1,4 +1,4 @@
-"""Packs a collection of videos into shards that `mcvd.data.sources.shards.ShardedVideos` streams."""
+"""Packs a collection of videos into shards that `mcvd.data.ShardedVideos` streams."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def pack_data(data: VideoData, out: str | Path, num_workers: int | None = None) 
     shards = ShardSpec(spec.size, spec.channels, rate, by_time=spec.frame_rate_hz is not None)
     sides = {"train": data.train_clips.videos, "val": data.val_clips.videos}
     done = [write_shards(videos, out / side, shards, num_workers) for side, videos in sides.items()]
-    name = f"{ShardedVideos.__module__}.{ShardedVideos.__name__}"
+    name = f"mcvd.data.{ShardedVideos.__name__}"
     recipe = {side: {"class_path": name, "init_args": {"root": str(out / side)}} for side in sides}
     if any(done):
         with atomic_write(out / "data.yaml") as beside:

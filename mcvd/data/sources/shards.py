@@ -1,8 +1,8 @@
 """`ShardedVideos`: a collection too large for one disk, streamed from shards on a disk or in an object store.
 
 The shards are LitData's: records of up to `RECORD_BYTES` of frames in chunks of about 64 MB, and one ``index.json``.
-`mcvd.data.sources.shard_writer` makes them. Any window of frames is read by its place, with one range request where the shards
-are in a store, so training asks for clips by number here as it does everywhere (`mcvd.data.batch_sampler`).
+`mcvd.data.sources.shard_writer` makes them. Any window of frames is read by its place, with one range request where
+the shards are in a store, so training asks for clips by number here as it does everywhere (`mcvd.data.batch_sampler`).
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Collections that are drawn rather than filmed: no download, any length, any number of videos."""

@@ -65,7 +65,7 @@ def find_digits(root: str | Path, train: bool) -> Path:
 
 
 class StochasticMovingMNIST(AbstractVideos):
-    """Grey videos of MNIST digits with the exact motion of Stochastic Moving MNIST, see `mcvd.data.synthetic.moving_strokes.bounce`.
+    """Grey videos of MNIST digits with the exact motion of Stochastic Moving MNIST (`moving_strokes.bounce`).
 
     Digits are enlarged from 28 to 32 pixels (Pillow, bilinear), added where they overlap and clipped at 1; grey levels
     are kept. A video is given by (seed, number), where the published code draws anew each time.

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Invented streets, seen from a moving car: the world, its painter, and the collection `DrivingScenes`."""
