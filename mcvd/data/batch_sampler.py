@@ -1,8 +1,8 @@
-"""Which clips come next: an order that can be stopped anywhere, resumed exactly, and shared by several processes.
+"""Which samples come next: an order that can be stopped anywhere, resumed exactly, and divided among processes.
 
-Clips are asked for by the number of the draw: 0, 1, 2, ... over the whole training, epochs included. What a draw
-shows is the data set's affair (`mcvd.data.clips.dataset`); here numbers are only dealt out. The state is therefore one
-number, and nothing is lost or repeated when a run stops in the middle of an epoch or continues on more processes.
+Samples are numbered 0, 1, 2, ... over the whole training, epochs included. Which clip a sample is, the data set decides
+(`mcvd.data.clips.dataset`); here only numbers are batched. The state is therefore one number, and no clip is lost or
+repeated when a run stops in the middle of an epoch or resumes on another number of processes.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ from torch.utils.data import Dataset, Sampler
 
 from mcvd.data.loader import ForkSafeLoader
 
+SAMPLES_SEEN = "draws_done"  # key of the number in checkpoints: its name of before, so that old runs resume
+
 
 class ResumableBatchSampler(Sampler[list[int]]):
-    """Deals the draws ``samples_seen, samples_seen + 1, ...`` out in batches, to one of several processes.
+    """Batches of the sample numbers ``samples_seen, samples_seen + 1, ...`` for one of several processes.
 
-    Batch ``b`` of process ``rank`` holds the draws from ``(b * world_size + rank) * batch_size``, counted from
-    ``samples_seen``: all processes together see the same draws whatever their number, at the same global batch.
+    Batch ``b`` of process ``rank`` begins at sample ``samples_seen + (b * world_size + rank) * batch_size``: all
+    processes together see the same samples whatever their number, at the same global batch size.
 
     Args:
-        num_clips: clips of the data set; draw ``g`` belongs to epoch ``g // num_clips``.
-        batch_size: draws in a batch of one process.
+        num_clips: clips of the data set; sample ``n`` belongs to epoch ``n // num_clips``.
+        batch_size: samples in a batch of one process.
         rank: which process this is, ``0 <= rank < world_size``.
-        world_size: number of processes that share the draws.
+        world_size: number of processes that train together.
 
-    One pass gives ``len(self)`` batches, about one epoch and at least one batch, from wherever ``samples_seen``
-    stands. A pass does not move ``samples_seen``: batches that workers fetched ahead are not yet trained on, so
-    whoever trains says how far it came.
+    One pass gives ``len(self)`` batches, about one epoch and at least one batch, from ``samples_seen`` on. A pass does
+    not change ``samples_seen``: batches that workers fetched ahead are not trained on yet, so the training sets it.
 
     Example:
         >>> order = ResumableBatchSampler(num_clips=6, batch_size=2, rank=1, world_size=2)
@@ -51,56 +52,56 @@ class ResumableBatchSampler(Sampler[list[int]]):
 
     @property
     def global_batch_size(self) -> int:
-        """Draws that all processes together make in one step."""
+        """Samples of all processes together in one step."""
         return self.batch_size * self.world_size
 
     @property
     def epoch(self) -> int:
-        """The epoch of the next draw, counted from 0."""
+        """The epoch of the next sample, counted from 0."""
         return self.samples_seen // self.num_clips
 
     def __len__(self) -> int:
         return max(1, self.num_clips // self.global_batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        # Read now, not when the first batch is asked for: the pass starts where training stood when it was begun.
+        # Read now, not with the first batch: a pass starts where the training stood when the pass was begun.
         first = self.samples_seen + self.rank * self.batch_size
         starts = range(first, first + len(self) * self.global_batch_size, self.global_batch_size)
         return (list(range(start, start + self.batch_size)) for start in starts)
 
     def state_dict(self) -> dict[str, int]:
-        """Where the order stands: ``{"draws_done": int}``, the same for every process."""
-        return {"draws_done": self.samples_seen}
+        """``samples_seen`` under the key `SAMPLES_SEEN`, the same in every process."""
+        return {SAMPLES_SEEN: self.samples_seen}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continue after the draws that were done when ``state`` was taken."""
-        self.samples_seen = state["draws_done"]
+        """Continue after the samples that were seen when ``state`` was taken."""
+        self.samples_seen = state[SAMPLES_SEEN]
 
 
 class ResumableLoader(ForkSafeLoader):
     """A loader whose every pass begins where training stands.
 
     Args:
-        dataset: answers draw numbers.
-        order: deals them out.
-        samples_seen: tells, when a pass begins, how many draws all processes together have trained on.
+        dataset: indexed by sample number.
+        order: the batches of sample numbers.
+        count_samples: called when a pass begins: how many samples all processes together have trained on.
         options: the other arguments of `mcvd.data.loader.ForkSafeLoader`.
     """
 
     def __init__(
-        self, dataset: Dataset, order: ResumableBatchSampler, samples_seen: Callable[[], int], **options: Any
+        self, dataset: Dataset, order: ResumableBatchSampler, count_samples: Callable[[], int], **options: Any
     ) -> None:
         super().__init__(dataset, batch_sampler=order, **options)
         self.order = order
-        self._count_draws = samples_seen
+        self._count_samples = count_samples
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        self.order.samples_seen = self._count_draws()
+        self.order.samples_seen = self._count_samples()
         return super().__iter__()
 
     def state_dict(self) -> dict[str, int]:
         """Where training stands. Lightning takes a loader with these two methods for one that can resume."""
-        return {"draws_done": self._count_draws()}
+        return {SAMPLES_SEEN: self._count_samples()}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Nothing to do: the next pass asks ``samples_seen``, which is restored before."""
+        """Nothing to do: the next pass calls ``count_samples``, whose state is restored before."""

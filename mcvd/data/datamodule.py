@@ -1,4 +1,4 @@
-"""Videos in, training and validation batches out: the data half of a Lightning training."""
+"""Videos in, training and validation batches out: the data module of a training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Subset
 
-from mcvd.data.batch_sampler import ResumableBatchSampler, ResumableLoader
+from mcvd.data.batch_sampler import SAMPLES_SEEN, ResumableBatchSampler, ResumableLoader
 from mcvd.data.clips.augment import Augmentation
 from mcvd.data.clips.dataset import ClipDataset
 from mcvd.data.clips.sampling import EvenClips, RandomClips
@@ -42,7 +42,7 @@ class VideoData(LightningDataModule):
         frame_rate_hz: rate at which videos are read, by time. None takes every frame as it comes; the videos must
             then have about the same rate (within 10% of the median). Folders of frames, which do not tell their
             rate, are taken to have this rate, or 25 Hz.
-        stride: every how many frames of that rate one is taken.
+        stride: take every ``stride``-th frame of that rate.
         crop: "centre", or "random": where the training window lies in the scaled frame.
         flip: mirror half of the training clips, left and right exchanged.
         batch_size: clips in a batch of one process; "auto" lets ``mcvd fit`` take the largest power of two that fits
@@ -52,10 +52,10 @@ class VideoData(LightningDataModule):
         max_val_clips: how many validation clips to take, at most, evenly spread over the validation videos; null
             takes all.
         engine: the decoder of video files, see `mcvd.video.open.open_video`.
-        cache: a folder in which decoded frames are kept, so that each video is decoded only once; see
-            `mcvd.data.CachedVideos`. Worth it at small sizes: a minute of 64x64 at 25 Hz takes 18 MB.
-        cache_max_bytes: how much that folder may hold; null: no limit.
-        augment: how training clips are varied further: colour, speed, direction of time, standing still.
+        cache: a folder for decoded frames, so that each video is decoded only once; see `mcvd.data.CachedVideos`.
+            Worth it at small sizes: a minute of 64x64 at 25 Hz takes 18 MB.
+        cache_max_bytes: size limit of that folder; null: none.
+        augment: further augmentation of training clips: colour, speed, direction of time, standing still.
 
     Without validation videos every tenth training video is held out (the last one of fewer than ten; of a single
     video its last tenth).
@@ -121,12 +121,12 @@ class VideoData(LightningDataModule):
         self.cache_max_bytes = cache_max_bytes
         self.frame_rate_hz: float | None = None
         self._clips: tuple[ClipDataset, ClipDataset] | None = None  # of training and validation
-        self._start = {"draws_done": 0, "batches_done": 0}
+        self._start = {SAMPLES_SEEN: 0, "batches_done": 0}
 
     def setup(self, stage: str | None = None) -> None:
         """Find the videos, settle the frame rate and divide them into clips; all complaints about data come here."""
         if stage == "fit":
-            self._start = {"draws_done": 0, "batches_done": 0}
+            self._start = {SAMPLES_SEEN: 0, "batches_done": 0}
         if self._clips is not None:
             return
         train, val = self._find_videos()
@@ -136,12 +136,12 @@ class VideoData(LightningDataModule):
         if val is None:
             train, val = train_val_split(train, self.spec)
         longest = self.spec.at_speed(self.augment.max_speed)
-        train_slots, val_slots = find_clips(train, longest), find_clips(val, self.spec)
-        rates = np.concatenate([_frame_rates(train, train_slots.video), _frame_rates(val, val_slots.video)])
+        train_index, val_index = find_clips(train, longest), find_clips(val, self.spec)
+        rates = np.concatenate([_frame_rates(train, train_index.video), _frame_rates(val, val_index.video)])
         self.frame_rate_hz = _clip_rate(rates, self.spec)
         self._clips = (
-            ClipDataset(train, self.spec, RandomClips(train_slots, self.spec, self.seed, self.augment)),
-            ClipDataset(val, self.spec, EvenClips(val_slots, self.max_val_clips)),
+            ClipDataset(train, self.spec, RandomClips(train_index, self.spec, self.seed, self.augment)),
+            ClipDataset(val, self.spec, EvenClips(val_index, self.max_val_clips)),
         )
 
     @property
@@ -204,20 +204,20 @@ class VideoData(LightningDataModule):
         }
 
     def train_dataloader(self) -> ResumableLoader:
-        """Training batches of this process, beginning where the trainer stands."""
+        """Training batches of this process, from the clip on at which the training stands."""
         order = ResumableBatchSampler(len(self.train_clips), self.batch_size, *self._rank_and_world_size)
         return ResumableLoader(self.train_clips, order, self.count_samples, **self._loader_options())
 
     def val_dataloader(self) -> DataLoader:
-        """Validation batches of this process: always the same clips, each in one process only."""
+        """Validation batches of this process: always the same clips, each in one process."""
         rank, world_size = self._rank_and_world_size
-        share = range(rank, len(self.val_clips), world_size)
-        return ForkSafeLoader(self.val_clips, batch_size=self.batch_size, sampler=share, **self._loader_options())
+        own = range(rank, len(self.val_clips), world_size)
+        return ForkSafeLoader(self.val_clips, batch_size=self.batch_size, sampler=own, **self._loader_options())
 
     def count_samples(self) -> int:
-        """How many training clips all processes together have trained on, earlier parts of a resumed run included."""
+        """How many clips all processes together have trained on, including those before the run was resumed."""
         global_batch_size = self.batch_size * self._rank_and_world_size[1]
-        return self._start["draws_done"] + (self._count_batches() - self._start["batches_done"]) * global_batch_size
+        return self._start[SAMPLES_SEEN] + (self._count_batches() - self._start["batches_done"]) * global_batch_size
 
     def _count_batches(self) -> int:
         # `processed` is right whenever a checkpoint is written: it has risen before on_train_batch_end, where
@@ -228,16 +228,16 @@ class VideoData(LightningDataModule):
         return self.trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
 
     def state_dict(self) -> dict[str, int]:
-        """Where training stands, in clips and in batches, and the batch size; Lightning keeps it in checkpoints."""
+        """How far training has come, in clips and batches, and the batch size; Lightning stores it in checkpoints."""
         return {
-            "draws_done": self.count_samples(),
+            SAMPLES_SEEN: self.count_samples(),
             "batches_done": self._count_batches(),
             "batch_size": self.batch_size,
         }
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Continue after the clips trained on when ``state_dict`` was taken."""
-        self._start = {name: state_dict[name] for name in ("draws_done", "batches_done")}
+        self._start = {name: state_dict[name] for name in (SAMPLES_SEEN, "batches_done")}
 
 
 def _frame_rates(videos: AbstractVideos, used: np.ndarray) -> np.ndarray:

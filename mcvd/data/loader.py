@@ -1,4 +1,4 @@
-"""Data workers that let the training decide what a signal means, and share its memory as long as they live."""
+"""Worker processes of data loaders: they ignore the signals that stop a training, and share its memory after a fork."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
 
-LAST_SECONDS = 30
+GRACE_SECONDS = 30
 
 
 def begin_worker(_: int) -> None:
     """What a worker process does first, as ``worker_init_fn`` of a loader."""
-    _keep_pages_shared()
-    _give_unused_back()
+    _freeze_objects()
+    _trim_heap()
     ignore_signals()
 
 
 class ForkSafeLoader(DataLoader):
-    """A loader whose workers begin as `begin_worker` says and inherit nothing that they would have to clear away.
+    """A loader whose workers start with `begin_worker` and inherit no garbage from the process that forks them.
 
-    A worker whose collection of garbage met a decoder of its parent would wait for threads that only the parent has.
+    A worker that collected a decoder of its parent as garbage would wait for threads that only the parent has.
 
     Args:
         dataset, options: of `torch.utils.data.DataLoader`; ``worker_init_fn`` is taken.
@@ -40,50 +40,50 @@ class ForkSafeLoader(DataLoader):
 
 @contextmanager
 def shared_with_workers() -> Iterator[None]:
-    """Inside, what exists at the beginning stays shared with the workers that are forked from this process.
+    """Share all objects that exist now with the workers that are forked inside the context.
 
     Example:
         >>> with shared_with_workers():
         ...     gc.get_freeze_count() > 0
         True
     """
-    if gc.get_freeze_count():  # inside another one
+    if gc.get_freeze_count():  # nested
         yield
         return
     gc.collect()
-    _keep_pages_shared()
+    _freeze_objects()
     try:
         yield
     finally:
         gc.unfreeze()
 
 
-def _keep_pages_shared() -> None:
-    # A full collection of garbage writes into every object that it looks at, and so copies the pages that processes
-    # share by fork: 118 MB a process once PyTorch and Lightning are imported. Frozen objects are not looked at.
+def _freeze_objects() -> None:
+    # A full garbage collection writes into every object that it visits, and so copies the pages that processes share
+    # by fork: 118 MB a process once PyTorch and Lightning are imported. Frozen objects are not visited.
     gc.freeze()
-    # The next full one waits until a quarter as many new objects live as the last one saw: let that be none, so that
-    # circles do not wait for 100,000 others.
+    # The next full collection waits for a quarter as many new objects as the last one saw: let that be none, so that
+    # reference cycles do not wait for 100,000 others.
     gc.collect()
 
 
-def _give_unused_back() -> None:
-    # What the parent has freed and will write to again, such as the activations of the last step, would stay here as it
-    # was at the fork. The C library keeps such memory for later use; this is its way to let go of it.
+def _trim_heap() -> None:
+    # Memory that the parent has freed, such as the activations of the last step, and will write to again would stay
+    # here as it was at the fork: the C library keeps it for later use, and this call returns it to the system.
     with suppress(OSError, AttributeError):  # other C libraries than glibc do not have it
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def ignore_signals() -> None:
-    """Make this process survive a signal that its whole process group gets.
+    """Let this process survive a signal that its whole process group gets.
 
     Ctrl-C and job schedulers signal all processes; a worker that died of it would end the training in the middle of a
-    step. The training stops its workers itself; after SIGTERM one is gone in 30 s at the latest, whatever happens.
+    step. The training stops its workers itself; after SIGTERM a worker ends within 30 s, whatever happens.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave_soon)
+    signal.signal(signal.SIGTERM, _exit_soon)
 
 
-def _leave_soon(number: int, frame: Any) -> None:
+def _exit_soon(number: int, frame: Any) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(LAST_SECONDS)
+    signal.alarm(GRACE_SECONDS)

@@ -133,9 +133,9 @@ class _Clips:
         self._videos = VideoFolder(folder)
         self._size = size
         self._spec = ClipSpec(num_frames, size=(1, 1), frame_rate_hz=frame_rate_hz)
-        slots = find_clips(self._videos, self._spec)
-        starts = slots.even if every_clip else np.zeros_like(slots.even)
-        self._clips = sorted(set(zip(slots.video.tolist(), starts.tolist(), strict=True)))
+        index = find_clips(self._videos, self._spec)
+        starts = index.even if every_clip else np.zeros_like(index.even)
+        self._clips = sorted(set(zip(index.video.tolist(), starts.tolist(), strict=True)))
         self._sizes: set[tuple[int, int]] = set()
 
     def __len__(self) -> int:

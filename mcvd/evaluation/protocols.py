@@ -77,7 +77,7 @@ class Protocol:
         found = data.val_clips
         if self.starts == "even":
             return found
-        return ClipDataset(found.videos, found.spec, SeededClips(found.draws.slots, self.num_clips, self.seed))
+        return ClipDataset(found.videos, found.spec, SeededClips(found.clips.index, self.num_clips, self.seed))
 
 
 @dataclass(frozen=True)
@@ -85,28 +85,28 @@ class SeededClips:
     """Clips of evenly chosen videos at random starts that depend on the seed and the number of the clip alone.
 
     Args:
-        slots: where clips lie.
+        index: where clips lie.
         num_clips: how many; videos are taken more than once where there are fewer.
         seed: of the starts.
 
     ``attempt`` counts the replacements of a clip that could not be read.
     """
 
-    slots: ClipIndex
+    index: ClipIndex
     num_clips: int
     seed: int = 0
 
     def __len__(self) -> int:
         return self.num_clips
 
-    def __call__(self, draw: int, attempt: int = 0) -> ClipRef:
-        """The clip of a draw."""
-        videos = np.unique(self.slots.video)
-        place = round(draw * (len(videos) - 1) / max(1, self.num_clips - 1))
+    def __call__(self, sample: int, attempt: int = 0) -> ClipRef:
+        """The clip of a sample."""
+        videos = np.unique(self.index.video)
+        place = round(sample * (len(videos) - 1) / max(1, self.num_clips - 1))
         video = videos[(place + attempt) % len(videos)]
-        own = self.slots.video == video
-        random = np.random.Generator(np.random.Philox(np.random.SeedSequence(self.seed, spawn_key=(draw, attempt))))
-        return ClipRef(int(video), int(random.integers(self.slots.first[own].min(), self.slots.stop[own].max())))
+        own = self.index.video == video
+        random = np.random.Generator(np.random.Philox(np.random.SeedSequence(self.seed, spawn_key=(sample, attempt))))
+        return ClipRef(int(video), int(random.integers(self.index.first[own].min(), self.index.stop[own].max())))
 
 
 def find_protocol(name: str) -> Protocol:

@@ -1,4 +1,4 @@
-"""One draw for all frames of a clip, fixed by seed and number of the draw, whatever process asks."""
+"""One augmentation for all frames of a clip, fixed by seed and sample number, whatever process asks."""
 
 import numpy as np
 import pytest
@@ -16,8 +16,8 @@ SIZE = (4, 6)
 
 def training_clips(videos, spec, **augmentation):
     augmentation = Augmentation(**augmentation)
-    slots = find_clips(videos, spec.at_speed(augmentation.max_speed))
-    return ClipDataset(videos, spec, RandomClips(slots, spec, 0, augmentation))
+    index = find_clips(videos, spec.at_speed(augmentation.max_speed))
+    return ClipDataset(videos, spec, RandomClips(index, spec, 0, augmentation))
 
 
 def test_nothing_switched_on_changes_nothing():
@@ -36,26 +36,26 @@ def test_colours_change_alike_in_all_frames():
 
 def test_reversed_clips_run_backwards_and_half_of_them_do():
     clips = training_clips(NumberedVideos([40]), ClipSpec(5, SIZE), reverse=True)
-    steps = [np.diff(frame_numbers(clips[draw]["video"])).tolist() for draw in range(100)]
+    steps = [np.diff(frame_numbers(clips[sample]["video"])).tolist() for sample in range(100)]
     assert all(step in ([1] * 4, [-1] * 4) for step in steps)
     assert 30 < sum(step[0] < 0 for step in steps) < 70
 
 
 def test_a_share_of_the_clips_stands_still():
     clips = training_clips(NumberedVideos([40]), ClipSpec(5, SIZE), still=0.25)
-    steps = [np.diff(frame_numbers(clips[draw]["video"])).tolist() for draw in range(100)]
+    steps = [np.diff(frame_numbers(clips[sample]["video"])).tolist() for sample in range(100)]
     assert all(step in ([0] * 4, [1] * 4) for step in steps)
     assert 10 < steps.count([0] * 4) < 40
 
 
 @pytest.mark.parametrize("rate", [None, 10.0])
-def test_every_pace_is_drawn_and_stays_inside_the_video(rate):
+def test_every_speed_is_drawn_and_stays_inside_the_video(rate):
     clips = training_clips(NumberedVideos([14, 30]), ClipSpec(5, SIZE, frame_rate_hz=rate), max_speed=3)
-    steps = [set(np.diff(frame_numbers(clips[draw]["video"]))) for draw in range(60)]
+    steps = [set(np.diff(frame_numbers(clips[sample]["video"]))) for sample in range(60)]
     assert {frozenset(step) for step in steps} == {frozenset({speed}) for speed in (1, 2, 3)}
 
 
-def test_a_clip_depends_on_seed_and_draw_alone_not_on_workers():
+def test_a_clip_depends_on_seed_and_sample_number_alone_not_on_workers():
     def batches(num_workers, seed=0):
         augment = Augmentation(brightness=0.3, reverse=True, max_speed=2)
         videos = {"train": NumberedVideos([24, 20]), "val": NumberedVideos([12])}

@@ -6,7 +6,7 @@ from mcvd.data.batch_sampler import ResumableBatchSampler
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 4])
-def test_all_processes_together_see_the_same_draws_whatever_their_number(world_size):
+def test_all_processes_together_see_the_same_samples_whatever_their_number(world_size):
     orders = [ResumableBatchSampler(40, 8 // world_size, rank, world_size) for rank in range(world_size)]
     steps = [sorted(chain(*batches)) for batches in zip(*orders, strict=True)]
     assert steps == [list(range(8 * b, 8 * b + 8)) for b in range(5)]
@@ -21,7 +21,7 @@ def test_passes_join_without_gap_or_repetition_where_the_batch_does_not_divide_t
     assert order.epoch == 4
 
 
-def test_resumed_order_continues_with_the_next_draw():
+def test_resumed_order_continues_with_the_next_sample():
     order = ResumableBatchSampler(12, 3)
     order.samples_seen = 6
     resumed = ResumableBatchSampler(12, 3)

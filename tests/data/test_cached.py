@@ -53,7 +53,7 @@ def test_clips_of_training_and_validation_are_the_same_with_and_without(root, tm
     def clips(**cache):
         data = VideoData(str(root), num_frames=4, size=16, frame_rate_hz=10, num_workers=0, **options, **cache)
         data.setup("fit")
-        return [data.train_clips[draw]["video"] for draw in range(12)] + [data.val_clips[0]["video"]]
+        return [data.train_clips[sample]["video"] for sample in range(12)] + [data.val_clips[0]["video"]]
 
     with_cache = clips(cache=str(tmp_path / "cache"))
     assert len(entries(tmp_path / "cache")) == 5

@@ -6,7 +6,7 @@ import torch
 from reference.numbered_videos import NumberedVideos, frame_numbers
 
 from mcvd.data.clips.dataset import ClipDataset
-from mcvd.data.clips.sampling import EvenClips, RandomClips
+from mcvd.data.clips.sampling import ClipRef, EvenClips, RandomClips
 from mcvd.data.clips.spec import ClipIndex, ClipSpec, find_clips
 from mcvd.video.decoders.base import VideoError
 
@@ -26,8 +26,8 @@ def validation_clips(videos, spec, num_clips=None):
 @pytest.mark.parametrize("num_frames", [1, 4])
 def test_every_possible_start_and_no_other_is_drawn(rate_hz, stride, num_frames):
     spec = ClipSpec(num_frames, SMALL, frame_rate_hz=rate_hz, stride=stride)
-    draws = RandomClips(find_clips(NumberedVideos([23]), spec), spec)
-    starts = {draws(draw).start for draw in range(2000)}
+    clips = RandomClips(find_clips(NumberedVideos([23]), spec), spec)
+    starts = {clips(sample).start for sample in range(2000)}
     span = (num_frames - 1) * stride + 1
     assert starts == set(range(23 - span + 1))
 
@@ -61,49 +61,49 @@ def test_a_clip_is_read_by_time():
 
 def test_stride_takes_every_nth_frame():
     clips = validation_clips(NumberedVideos([20]), ClipSpec(3, SMALL, stride=4))
-    assert [frame_numbers(clips[draw]["video"]) for draw in range(len(clips))] == [[0, 4, 8], [11, 15, 19]]
+    assert [frame_numbers(clips[sample]["video"]) for sample in range(len(clips))] == [[0, 4, 8], [11, 15, 19]]
 
 
-def test_an_epoch_visits_every_slot_once_and_the_next_one_in_another_order():
+def test_an_epoch_visits_every_entry_once_and_the_next_one_in_another_order():
     spec = ClipSpec(5, SMALL)
-    slots = find_clips(NumberedVideos([50, 20, 5]), spec)
-    draws, num = RandomClips(slots, spec), len(slots)
+    index = find_clips(NumberedVideos([50, 20, 5]), spec)
+    clips, num = RandomClips(index, spec), len(index)
     assert num == 15
-    epochs = [[slot_of(slots, draws(epoch * num + position)) for position in range(num)] for epoch in range(2)]
+    epochs = [[entry_of(index, clips(epoch * num + position)) for position in range(num)] for epoch in range(2)]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(num))
     assert epochs[0] != epochs[1]
 
 
-def slot_of(slots: ClipIndex, draw) -> int:
-    inside = (slots.video == draw.video) & (slots.first <= draw.start) & (draw.start < slots.stop)
+def entry_of(index: ClipIndex, clip: ClipRef) -> int:
+    inside = (index.video == clip.video) & (index.first <= clip.start) & (clip.start < index.stop)
     return int(np.flatnonzero(inside).item())
 
 
-def test_a_draw_depends_on_seed_and_number_alone():
+def test_a_clip_depends_on_seed_and_sample_number_alone():
     spec = ClipSpec(5, SMALL, crop="random", flip=True)
-    slots = find_clips(NumberedVideos([40, 30]), spec)
-    forward = [RandomClips(slots, spec)(draw) for draw in range(40)]
+    index = find_clips(NumberedVideos([40, 30]), spec)
+    forward = [RandomClips(index, spec)(sample) for sample in range(40)]
     torch.manual_seed(7), np.random.seed(7)
-    assert [RandomClips(slots, spec)(draw) for draw in reversed(range(40))] == forward[::-1]
-    assert [RandomClips(slots, spec, seed=1)(draw) for draw in range(40)] != forward
+    assert [RandomClips(index, spec)(sample) for sample in reversed(range(40))] == forward[::-1]
+    assert [RandomClips(index, spec, seed=1)(sample) for sample in range(40)] != forward
 
 
 def test_validation_clips_are_spread_to_both_ends_and_do_not_overlap():
     clips = validation_clips(NumberedVideos([23]), ClipSpec(5, SMALL))
-    shown = [frame_numbers(clips[draw]["video"]) for draw in range(len(clips))]
+    shown = [frame_numbers(clips[sample]["video"]) for sample in range(len(clips))]
     assert shown[0][0] == 0 and shown[-1][-1] == 22
     assert len({frame for clip in shown for frame in clip}) == 4 * 5
 
 
 def test_a_few_validation_clips_come_from_all_videos():
     clips = validation_clips(NumberedVideos([50] * 4), ClipSpec(5, SMALL), num_clips=4)
-    assert [clips[draw]["video"][0, 0, 0, 0].item() for draw in range(len(clips))] == [0, 1, 2, 3]
+    assert [clips[sample]["video"][0, 0, 0, 0].item() for sample in range(len(clips))] == [0, 1, 2, 3]
 
 
 def test_short_videos_are_left_out_with_one_warning():
     with pytest.warns(UserWarning, match="2 of 3 videos .* left out: video 0, video 2") as caught:
-        slots = find_clips(NumberedVideos([3, 30, 4]), ClipSpec(5, SMALL))
-    assert set(slots.video.tolist()) == {1} and len(caught) == 1
+        index = find_clips(NumberedVideos([3, 30, 4]), ClipSpec(5, SMALL))
+    assert set(index.video.tolist()) == {1} and len(caught) == 1
 
 
 def test_no_video_long_enough_is_an_error_that_names_the_longest():
@@ -114,7 +114,7 @@ def test_no_video_long_enough_is_an_error_that_names_the_longest():
 def test_one_crop_and_one_flip_for_all_frames_of_a_clip():
     spec = ClipSpec(6, SMALL, crop="random", flip=True)
     clips = training_clips(NumberedVideos([60], margin=(3, 5)), spec)
-    columns = [clips[draw]["video"][:, 2, 0] for draw in range(60)]
+    columns = [clips[sample]["video"][:, 2, 0] for sample in range(60)]
     assert all((clip == clip[0]).all() for clip in columns)
     places = {tuple(clip[0].tolist()) for clip in columns}
     windows = [tuple(range(left, left + 6)) for left in range(6)]
@@ -136,19 +136,19 @@ def test_clips_of_a_broken_video_are_replaced_always_by_the_same():
     spec = ClipSpec(5, SMALL)
     clips = training_clips(NumberedVideos([50, 50], broken={0}), spec)
     with pytest.warns(UserWarning, match="video 0: damaged") as caught:
-        first = [clips[draw]["video"] for draw in range(20)]
+        first = [clips[sample]["video"] for sample in range(20)]
     assert len(caught) == 1
     assert clips.failures[0] >= 10 and clips.failures[1] == 0
     assert all((video[:, 0] == 1).all() for video in first)
     again = training_clips(NumberedVideos([50, 50], broken={0}), spec)
     with pytest.warns(UserWarning, match="video 0"):
-        assert all(torch.equal(again[draw]["video"], first[draw]) for draw in reversed(range(20)))
+        assert all(torch.equal(again[sample]["video"], first[sample]) for sample in reversed(range(20)))
 
 
 def test_a_validation_clip_that_cannot_be_read_is_replaced_by_the_next():
     clips = validation_clips(NumberedVideos([10, 10], broken={0}), ClipSpec(5, SMALL))
     with pytest.warns(UserWarning, match="video 0"):
-        assert [clips[draw]["video"][0, 0, 0, 0].item() for draw in range(4)] == [1, 1, 1, 1]
+        assert [clips[sample]["video"][0, 0, 0, 0].item() for sample in range(4)] == [1, 1, 1, 1]
 
 
 def test_nothing_readable_is_an_error_not_an_endless_loop():

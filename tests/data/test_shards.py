@@ -74,7 +74,7 @@ def test_training_and_validation_clips_of_packed_files_are_those_of_the_files(tm
     for part in ("train_clips", "val_clips"):
         ours, files = getattr(packed, part), getattr(plain, part)
         assert len(ours) == len(files)
-        assert all(torch.equal(ours[draw]["video"], files[draw]["video"]) for draw in range(len(files)))
+        assert all(torch.equal(ours[sample]["video"], files[sample]["video"]) for sample in range(len(files)))
     assert main(["data", "check", str(tmp_path / "out/data.yaml"), "--size", "16"]) == 0
 
 
@@ -102,7 +102,7 @@ def test_two_processes_with_two_workers_each_see_every_clip_once(root):
     shards = ShardedVideos(str(root))
     data = loaded(pickle.loads(pickle.dumps(shards)))
     data.setup("fit")
-    expected = [data.train_clips[draw]["video"] for draw in range(len(data.train_clips))]
+    expected = [data.train_clips[sample]["video"] for sample in range(len(data.train_clips))]
     data.num_workers = 2
     seen = {}
     for rank in range(2):
@@ -142,7 +142,7 @@ def test_a_store_is_asked_for_the_frames_of_the_clip_and_no_more(store):
     # Workers that were forked after the process itself has read open the store for themselves.
     data = loaded(shards, num_workers=1)
     data.setup("fit")
-    expected = torch.stack([data.train_clips[draw]["video"] for draw in range(2)])
+    expected = torch.stack([data.train_clips[sample]["video"] for sample in range(2)])
     assert torch.equal(next(iter(data.train_dataloader()))["video"], expected)
 
 
@@ -184,7 +184,7 @@ def test_a_damaged_shard_is_named_and_its_clips_are_replaced(root):
     data = loaded(ShardedVideos(str(root)))
     data.setup("fit")
     with pytest.warns(UserWarning, match=r"video 1\): cannot be read .*; clips of this video are replaced") as caught:
-        clips = [data.train_clips[draw]["video"] for draw in range(len(data.train_clips))]
+        clips = [data.train_clips[sample]["video"] for sample in range(len(data.train_clips))]
     assert len(caught) == 1 and all(clip[0, 0, 0, 0] != 1 for clip in clips)
 
 

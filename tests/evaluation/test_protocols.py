@@ -4,16 +4,16 @@ import pytest
 from mcvd.data.clips.spec import ClipIndex
 from mcvd.evaluation.protocols import PROTOCOLS, SeededClips, find_protocol
 
-SLOTS = ClipIndex(np.array([0, 0, 2]), np.array([0, 5, 0]), np.array([5, 9, 4]), np.array([0, 8, 2]))
+INDEX = ClipIndex(np.array([0, 0, 2]), np.array([0, 5, 0]), np.array([5, 9, 4]), np.array([0, 8, 2]))
 
 
 def test_start_frames_depend_on_seed_and_number_alone():
-    draws = SeededClips(SLOTS, 50, seed=3)
-    forward = [draws(i) for i in range(50)]
-    assert [draws(i) for i in reversed(range(50))] == forward[::-1]
-    assert [SeededClips(SLOTS, 50, seed=4)(i) for i in range(50)] != forward
-    assert {draw.video for draw in forward} == {0, 2}
-    assert all(0 <= draw.start < (9 if draw.video == 0 else 4) for draw in forward)
+    clips = SeededClips(INDEX, 50, seed=3)
+    forward = [clips(i) for i in range(50)]
+    assert [clips(i) for i in reversed(range(50))] == forward[::-1]
+    assert [SeededClips(INDEX, 50, seed=4)(i) for i in range(50)] != forward
+    assert {clip.video for clip in forward} == {0, 2}
+    assert all(0 <= clip.start < (9 if clip.video == 0 else 4) for clip in forward)
 
 
 @pytest.mark.parametrize("name", ["smmnist-5-10", "kth-10-30", "bair-1-15", "bair-2-14", "bair-2-28"])

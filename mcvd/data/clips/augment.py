@@ -1,4 +1,4 @@
-"""Training clips made to differ from visit to visit: colour, speed and direction of time, one draw for a whole clip."""
+"""Augmentation of training clips: colour, speed and direction of time, the same for all frames of a clip."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class AppliedAugmentation:
-    """What is done to one clip.
+    """What is done to one clip: a value drawn from an `Augmentation`.
 
     Args:
-        speed: by how much the stride is multiplied.
+        speed: factor of the stride.
         backwards: whether the last frame comes first.
         brightness, contrast, saturation: factors, 1 changes nothing.
-        hue: turn of the colour circle, -0.5 to 0.5.
-        still: whether the first frame is shown all the time.
+        hue: shift of the hue in turns, -0.5 to 0.5.
+        still: whether the first frame is repeated all the time.
     """
 
     speed: int = 1
@@ -29,17 +29,17 @@ class AppliedAugmentation:
     still: bool = False
 
     def __call__(self, video: Tensor) -> Tensor:
-        """Change a clip, uint8 (T, C, H, W), C being 1 or 3; its speed was changed when it was read.
+        """Change a clip, uint8 (T, C, H, W) with C 1 or 3; the speed was applied when the clip was read.
 
-        Contrast is changed about the mean grey of each frame. Grey clips have no saturation and no hue.
+        Contrast is changed about the mean grey of each frame. Saturation and hue do nothing to a grey clip.
         """
         if (self.brightness, self.contrast, self.saturation, self.hue) != (1, 1, 1, 0):
-            video = self._coloured(video)
+            video = self._jitter_colors(video)
         if self.still:
             return video[:1].repeat(len(video), 1, 1, 1)
         return video.flip(0) if self.backwards else video
 
-    def _coloured(self, video: Tensor) -> Tensor:
+    def _jitter_colors(self, video: Tensor) -> Tensor:
         from torchvision.transforms.v2 import functional  # slow to import
 
         if self.brightness != 1:
@@ -55,20 +55,20 @@ class AppliedAugmentation:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training clips are varied, besides the random crop and flip of `mcvd.data.ClipSpec`.
+    """How training clips are augmented, besides the random crop and flip of `mcvd.data.ClipSpec`.
 
     Args:
-        brightness, contrast, saturation: up to how much, 0 to 1; a factor is drawn from 1 - x to 1 + x.
-        hue: up to how far colours are turned, 0 to 0.5 of the circle, either way.
+        brightness, contrast, saturation: strength x, 0 to 1; a factor is drawn from 1 - x to 1 + x.
+        hue: largest shift of the hue in turns, 0 to 0.5, either way.
         reverse: play half of the clips backwards.
-        max_speed: the stride of a clip is multiplied by 1, 2, ... or this, each as often; the frame rate that a model
-            remembers stays that of speed 1.
-        still: share of the clips, 0 to 1, in which nothing moves: their first frame all the time. A model that was
-            seldom shown such moves what stands still.
+        max_speed: the stride of a clip is multiplied by 1, 2, ... or this, with equal probability; the frame rate that
+            a model remembers stays that of speed 1.
+        still: fraction of the clips, 0 to 1, in which nothing moves: their first frame is repeated. A model that saw
+            few of them sets still scenes in motion.
 
     Example:
-        >>> Augmentation(reverse=True, max_speed=3).draw(np.random.default_rng(0))
-        Change(speed=3, backwards=False, brightness=1.0, contrast=1.0, saturation=1.0, hue=0.0, still=False)
+        >>> Augmentation(reverse=True, max_speed=3).draw(np.random.default_rng(0)).speed
+        2
     """
 
     brightness: float = 0.0
@@ -88,9 +88,9 @@ class Augmentation:
             raise ValueError(f"max_speed must be 1 or more, got {self.max_speed}")
 
     def draw(self, random: np.random.Generator) -> AppliedAugmentation:
-        """The change of one clip; every call takes the same number of draws, whatever is switched on."""
-        speed, direction, *colours, still = random.random(7).tolist()
-        brightness, contrast, saturation, hue = (2 * colour - 1 for colour in colours)
+        """What is done to one clip; every call takes as many random numbers, whatever is switched on."""
+        speed, direction, *jitter, still = random.random(7).tolist()
+        brightness, contrast, saturation, hue = (2 * x - 1 for x in jitter)
         return AppliedAugmentation(
             speed=1 + int(speed * self.max_speed),
             backwards=self.reverse and direction < 0.5,
@@ -102,4 +102,4 @@ class Augmentation:
         )
 
 
-UNCHANGED, NO_AUGMENTATION = AppliedAugmentation(), Augmentation()
+NO_AUGMENTATION, NOT_AUGMENTED = Augmentation(), AppliedAugmentation()

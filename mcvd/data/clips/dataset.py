@@ -1,8 +1,8 @@
-"""Clips: the short windows of videos that a model trains on, each found again by its number.
+"""Clips: the short windows of videos that a model trains on, each found again by its sample number.
 
-A video is divided into slots, as many as clips fit into it side by side. Training visits every slot once per
-epoch, in random order, and starts its clip anywhere inside the slot; validation takes fixed, evenly spread
-clips. Everything random about a draw derives from (seed, number of the draw), never from a global generator.
+The index of a collection has an entry for every clip that fits into a video side by side with others. Training visits
+every entry once per epoch, in random order, and starts its clip anywhere inside the entry; validation takes fixed,
+evenly spread clips. Everything random about a sample derives from (seed, sample number), never from a global generator.
 """
 
 from __future__ import annotations
@@ -23,47 +23,47 @@ from mcvd.video.transforms import crop, to_channels
 MAX_FAILURES_IN_A_ROW = 100
 
 
-def read_clip(videos: AbstractVideos, spec: ClipSpec, draw: ClipRef) -> Tensor:
+def read_clip(videos: AbstractVideos, spec: ClipSpec, clip: ClipRef) -> Tensor:
     """Read one clip: uint8 (T, C, H, W) as ``spec`` says.
 
     Raises:
         VideoError: if the video cannot be read.
     """
-    frames = spec.at_speed(draw.change.speed).frames(videos.times_seconds(draw.video), draw.start)
-    video = videos.read(draw.video, frames, spec.size)
-    video = draw.change(to_channels(crop(video, spec.size, draw.corner), spec.channels))
-    return (video.flip(-1) if draw.flip else video).contiguous()
+    frames = spec.at_speed(clip.augmentation.speed).frames(videos.times_seconds(clip.video), clip.start)
+    video = videos.read(clip.video, frames, spec.size)
+    video = clip.augmentation(to_channels(crop(video, spec.size, clip.corner), spec.channels))
+    return (video.flip(-1) if clip.flip else video).contiguous()
 
 
 class ClipDataset(Dataset):
-    """Clips by number: ``dataset[draw]`` is ``{"video": uint8 (T, C, H, W), "index": draw}``.
+    """Clips by number: ``dataset[sample]`` is ``{"video": uint8 (T, C, H, W), "index": sample}``.
 
     Args:
         videos: where frames come from.
         spec: what a clip is.
-        draws: from the number of a draw to a clip, `RandomClips` or `EvenClips`.
+        clips: from a sample number to a clip, `RandomClips` or `EvenClips`.
 
     A video that can no longer be read (vanished, damaged) is named in one warning and its clips are replaced by
     others, the same ones each time; ``failures`` counts them per video, over all workers. After 100 replacements in
     a row the last error is raised.
     """
 
-    def __init__(self, videos: AbstractVideos, spec: ClipSpec, draws: AbstractClips) -> None:
+    def __init__(self, videos: AbstractVideos, spec: ClipSpec, clips: AbstractClips) -> None:
         if spec.channels != videos.channels and {spec.channels, videos.channels} != {1, 3}:
             raise ValueError(f"clips of {spec.channels} channels cannot be made of videos with {videos.channels}")
         self.videos = videos
         self.spec = spec
-        self.draws = draws
+        self.clips = clips
         self.failures = torch.zeros(len(videos), dtype=torch.int64).share_memory_()
 
     def __len__(self) -> int:
-        return len(self.draws)
+        return len(self.clips)
 
-    def __getitem__(self, draw: int) -> dict[str, Any]:
+    def __getitem__(self, sample: int) -> dict[str, Any]:
         for attempt in range(MAX_FAILURES_IN_A_ROW):
-            clip = self.draws(draw, attempt)
+            clip = self.clips(sample, attempt)
             try:
-                return {"video": read_clip(self.videos, self.spec, clip), "index": draw}
+                return {"video": read_clip(self.videos, self.spec, clip), "index": sample}
             except (VideoError, OSError) as fault:
                 error = fault
                 self._report(clip.video, fault)

@@ -1,4 +1,4 @@
-"""Which clip is next."""
+"""Which clip is read for a sample number: at random for training, evenly spread for validation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mcvd.data.clips.augment import NO_AUGMENTATION, UNCHANGED, AppliedAugmentation, Augmentation
+from mcvd.data.clips.augment import NO_AUGMENTATION, NOT_AUGMENTED, AppliedAugmentation, Augmentation
 from mcvd.data.clips.spec import ClipIndex, ClipSpec
 
 
@@ -21,14 +21,14 @@ class ClipRef:
         start: number of its first frame.
         corner: where the window lies, (down, right) as fractions in [0, 1) of the room there is; None is the centre.
         flip: whether left and right are exchanged.
-        change: what else is done to it.
+        augmentation: what else is done to it.
     """
 
     video: int
     start: int
     corner: tuple[float, float] | None = None
     flip: bool = False
-    change: AppliedAugmentation = UNCHANGED
+    augmentation: AppliedAugmentation = NOT_AUGMENTED
 
 
 def _generator(seed: int, *key: int) -> np.random.Generator:
@@ -36,38 +36,38 @@ def _generator(seed: int, *key: int) -> np.random.Generator:
 
 
 @lru_cache(maxsize=2)  # Batches fetched ahead may straddle two epochs.
-def _epoch_order(seed: int, epoch: int, num_slots: int) -> np.ndarray:
-    return _generator(seed, 0, epoch).permutation(num_slots)
+def _epoch_order(seed: int, epoch: int, num_clips: int) -> np.ndarray:
+    return _generator(seed, 0, epoch).permutation(num_clips)
 
 
 class AbstractClips(Protocol):
-    """From the number of a draw to a clip."""
+    """From a sample number to a clip."""
 
     @property
-    def slots(self) -> ClipIndex:
+    def index(self) -> ClipIndex:
         """Where clips lie."""
 
     def __len__(self) -> int: ...
 
-    def __call__(self, draw: int, attempt: int = 0) -> ClipRef:
-        """The clip; ``attempt`` counts the replacements of one that could not be read."""
+    def __call__(self, sample: int, attempt: int = 0) -> ClipRef:
+        """The clip of a sample; ``attempt`` counts the replacements of one that could not be read."""
 
 
 @dataclass(frozen=True)
 class RandomClips:
-    """The clips of training: every slot once per epoch, in random order, at a random start.
+    """The clips of training: every entry of the index once per epoch, in random order, at a random start.
 
     Args:
-        slots: where clips lie; with a speed, those of ``spec.at_speed(augmentation.max_speed)``, so that all clips fit.
+        index: where clips lie; with a speed, that of ``spec.at_speed(augmentation.max_speed)``, so that all clips fit.
         spec: whether to crop at random and to flip.
         seed: 0 or more; the same seed gives the same clips.
         augmentation: what else is drawn for each clip.
 
-    Calling it with the number of a draw gives the clip; ``attempt`` counts the replacements of a clip that could not
-    be read, each another random slot.
+    Sample numbers count over the whole training, epochs included. ``attempt`` counts the replacements of a clip that
+    could not be read, each at another random entry.
     """
 
-    slots: ClipIndex
+    index: ClipIndex
     spec: ClipSpec
     seed: int = 0
     augmentation: Augmentation = NO_AUGMENTATION
@@ -77,22 +77,22 @@ class RandomClips:
             raise ValueError(f"seed must be 0 or more, got {self.seed}")
 
     def __len__(self) -> int:
-        return len(self.slots)
+        return len(self.index)
 
-    def __call__(self, draw: int, attempt: int = 0) -> ClipRef:
-        """The clip of a draw."""
-        epoch, position = divmod(draw, len(self.slots))
-        random = _generator(self.seed, 1, draw, attempt)
-        replacement = random.integers(len(self.slots))
-        slot = replacement if attempt else _epoch_order(self.seed, epoch, len(self.slots))[position]
-        start = int(random.integers(self.slots.first[slot], self.slots.stop[slot]))
+    def __call__(self, sample: int, attempt: int = 0) -> ClipRef:
+        """The clip of a sample."""
+        epoch, position = divmod(sample, len(self.index))
+        random = _generator(self.seed, 1, sample, attempt)
+        replacement = random.integers(len(self.index))
+        entry = replacement if attempt else _epoch_order(self.seed, epoch, len(self.index))[position]
+        start = int(random.integers(self.index.first[entry], self.index.stop[entry]))
         down, right, mirror = random.random(3).tolist()
         return ClipRef(
-            video=int(self.slots.video[slot]),
+            video=int(self.index.video[entry]),
             start=start,
             corner=(down, right) if self.spec.crop == "random" else None,
             flip=self.spec.flip and mirror < 0.5,
-            change=self.augmentation.draw(random),
+            augmentation=self.augmentation.draw(random),
         )
 
 
@@ -101,13 +101,13 @@ class EvenClips:
     """The clips of validation: always the same, evenly spread over all videos, from the centre, never flipped.
 
     Args:
-        slots: where clips lie.
+        index: where clips lie.
         num_clips: how many to take, at most; None takes all.
 
     ``attempt`` counts the replacements of a clip that could not be read, each the next clip.
     """
 
-    slots: ClipIndex
+    index: ClipIndex
     num_clips: int | None = None
 
     def __post_init__(self) -> None:
@@ -115,9 +115,9 @@ class EvenClips:
             raise ValueError(f"num_clips must be 1 or more, or None for all, got {self.num_clips}")
 
     def __len__(self) -> int:
-        return len(self.slots) if self.num_clips is None else min(self.num_clips, len(self.slots))
+        return len(self.index) if self.num_clips is None else min(self.num_clips, len(self.index))
 
-    def __call__(self, draw: int, attempt: int = 0) -> ClipRef:
-        """The clip of a draw."""
-        slot = (draw + attempt) % len(self) * len(self.slots) // len(self)
-        return ClipRef(int(self.slots.video[slot]), int(self.slots.even[slot]))
+    def __call__(self, sample: int, attempt: int = 0) -> ClipRef:
+        """The clip of a sample."""
+        entry = (sample + attempt) % len(self) * len(self.index) // len(self)
+        return ClipRef(int(self.index.video[entry]), int(self.index.even[entry]))

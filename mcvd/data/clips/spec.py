@@ -15,14 +15,14 @@ from mcvd.video.timing import average_rate, frames_at_rate
 
 @dataclass(frozen=True)
 class ClipSpec:
-    """What a clip is.
+    """What a clip is: its length, size and frame rate.
 
     Args:
         num_frames: frames of a clip.
         size: (height, width) in pixels.
         channels: 3 for colour, 1 for grey (Rec. 601 luma of a coloured source).
         frame_rate_hz: rate at which a video is read, by the times of its frames; None takes every frame as it comes.
-        stride: every how many frames of that rate one is taken.
+        stride: take every ``stride``-th frame of that rate.
         crop: "centre", or "random": where the window of ``size`` lies in the scaled frame, one place per clip.
         flip: mirror half of the clips, left and right exchanged.
 
@@ -57,7 +57,7 @@ class ClipSpec:
         return f"{self.num_frames} frames {rate}{step}"
 
     def at_speed(self, speed: int) -> ClipSpec:
-        """The same clips played so many times as fast: the stride multiplied."""
+        """The same clips played ``speed`` times as fast: the stride multiplied."""
         return self if speed == 1 else replace(self, stride=self.stride * speed)
 
     def frames(self, times_seconds: np.ndarray, start: int) -> Sequence[int]:
@@ -86,8 +86,8 @@ class ClipSpec:
         # The last wanted time may lie on the last frame's display. Half of that is left out: stored times are rounded
         # (to milliseconds in some formats), and a start more or less matters less than a last frame that is not there.
         num_starts = int(np.searchsorted(times, times[-1] + frame / 2 - reach, side="right"))
-        num_slots = int((times[-1] + frame) / (reach + frame) + 1e-6)
-        return num_starts, min(num_starts, max(1, num_slots))
+        num_clips = int((times[-1] + frame) / (reach + frame) + 1e-6)
+        return num_starts, min(num_starts, max(1, num_clips))
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,9 @@ class ClipIndex:
     """Where the clips of a collection lie; arrays, because a collection may have millions.
 
     Args:
-        video: int64 (N,), the video of each slot.
-        first, stop: int64 (N,), a clip of the slot begins at a frame ``first <= start < stop``; the slots of a video
-            share out all its possible starts.
+        video: int64 (N,), the video of each entry.
+        first, stop: int64 (N,), a clip of the entry begins at a frame ``first <= start < stop``; the entries of a
+            video divide all its possible starts.
         even: int64 (N,), a fixed start: those of one video are evenly spread from its first to its last possible
             start, and their clips do not overlap.
     """
@@ -112,7 +112,7 @@ class ClipIndex:
 
 
 def find_clips(videos: AbstractVideos, spec: ClipSpec) -> ClipIndex:
-    """Divide the videos of a collection into slots of one clip each.
+    """Index the clips of a collection: as many entries as clips fit into its videos side by side.
 
     Videos that are shorter than one clip are left out and named in one warning.
 
@@ -123,15 +123,15 @@ def find_clips(videos: AbstractVideos, spec: ClipSpec) -> ClipIndex:
     longest, longest_seconds, longest_frames = "", -1.0, 0
     for index in range(len(videos)):
         times = videos.times_seconds(index)
-        starts, slots = spec.count_starts(times), spec.count_clips(times)
-        if slots == 0:
+        starts, clips = spec.count_starts(times), spec.count_clips(times)
+        if clips == 0:
             too_short.append(videos.name(index))
             if len(times) and times[-1] > longest_seconds:
                 longest, longest_seconds, longest_frames = videos.name(index), times[-1], len(times)
             continue
-        edges = np.arange(slots + 1) * starts // slots
-        even = np.arange(slots) * (starts - 1) // max(1, slots - 1)
-        columns.append(np.stack([np.full(slots, index), edges[:-1], edges[1:], even]))
+        edges = np.arange(clips + 1) * starts // clips
+        even = np.arange(clips) * (starts - 1) // max(1, clips - 1)
+        columns.append(np.stack([np.full(clips, index), edges[:-1], edges[1:], even]))
     if not columns:
         raise ValueError(
             f"no video is long enough for a clip of {spec}: the longest of {len(videos)}, {longest}, has "
