@@ -4,8 +4,9 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from pkgutil import resolve_name
 
-import mcvd.samplers.default
+import mcvd.samplers.select
 import pytest
 
 import mcvd
@@ -14,6 +15,12 @@ from mcvd.data.synthetic.driving.scenes import DrivingScenes
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CARDS = [
+    *ROOT.glob("docs/results/*.md"),
+    *ROOT.glob("datasets/*/README.md"),
+    ROOT / "configs/README.md",
+    ROOT / "mcvd/box/README.md",
+]
 BLOCK = re.compile(r"(?:<!-- not run: (.+?) -->\n)?^```(sh|python)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SMALL = {  # later options win
     "fit": "--trainer.max_steps 2 --trainer.accelerator cpu --data.batch_size 2 --data.num_workers 0",
@@ -46,7 +53,7 @@ def desk(tmp_path, monkeypatch):
         shutil.copy(tmp_path / "my_videos" / "drive.mp4", tmp_path / name)
     monkeypatch.chdir(tmp_path)
     for choice in ("_GIVEN_FRAMES", "_FROM_NOTHING"):
-        monkeypatch.setattr(mcvd.samplers.default, choice, mcvd.samplers.DDIM(1))
+        monkeypatch.setattr(mcvd.samplers.select, choice, mcvd.samplers.DDIM(1))
     return tmp_path
 
 
@@ -76,6 +83,25 @@ def test_what_a_page_says_works(page, desk):
 @pytest.mark.parametrize(("page", "reason"), left_out())
 def test_what_does_not_run_here_says_why(page, reason):
     pytest.skip(f"{page}: {reason}")
+
+
+@pytest.mark.parametrize("page", [*PAGES, *CARDS], ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_names_exists(page):
+    text = page.read_text()
+    paths = set(re.findall(r"(?<![\w./-])(?:tests|tools|mcvd|configs|datasets|docs)/[\w./-]*\w", text))
+    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+    links = set(re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text))
+    assert [link for link in sorted(links) if not (page.parent / link).exists()] == []
+    names = set(re.findall(r"(?<![\w./-])mcvd(?:\.[A-Za-z_]\w*)+", text))
+    assert [name for name in sorted(names) if not resolves(name)] == []
+
+
+def resolves(name):
+    try:
+        resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
 
 
 def test_examples_of_extending_are_short():
