@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 from pkgutil import resolve_name
 
-import mcvd.samplers.select
 import pytest
 
 import mcvd
+import mcvd.samplers.select
 from mcvd.apps.cli.main import main
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
 
