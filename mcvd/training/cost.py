@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
-import yaml
 from torch import Tensor
 
 from mcvd.models.load import build
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.device import free_bytes, size_text
+from mcvd.runtime.yaml_file import read_yaml
 from mcvd.training.memory import MemoryEstimate
 
 DEFAULT_BATCH = 8
@@ -80,11 +80,7 @@ def training_estimate(config: str | Path, batch_size: int | None, device: torch.
         ValueError: it has no model, or one that cannot be built.
         FileNotFoundError: it is not there.
     """
-    try:
-        content = yaml.safe_load(Path(config).read_text())
-    except yaml.YAMLError as error:
-        raise ValueError(f"{config} is not YAML: {' '.join(str(error).split())}") from error
-    sections = content if isinstance(content, dict) else {}
+    sections = read_yaml(config)
     model, data, trainer = (sections.get(name) or {} for name in ("model", "data", "trainer"))
     if not model:
         raise ValueError(f"{config} has no section model:, which says what is to be trained")

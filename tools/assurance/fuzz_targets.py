@@ -15,8 +15,8 @@ import yaml
 from crc32c import crc32c
 
 import mcvd
-from mcvd.apps.cli.setup import scoring_data
 from mcvd.data.prepare.tfrecord import bytes_features, read_records
+from mcvd.data.recipe import data_from_recipe
 from mcvd.data.sources.hdf5 import Hdf5Videos
 from mcvd.data.sources.memmap import FRAMES, INDEX, MemmapVideos, check_pack, write_pack
 from mcvd.evaluation.result_card import read_card
@@ -195,7 +195,7 @@ def _read_records(path: Path) -> None:
 
 
 def _read_recipe(path: Path) -> None:
-    scoring_data(str(path), None, {})
+    data_from_recipe(path)
 
 
 def _read_pack(folder: Path) -> None:

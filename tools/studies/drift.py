@@ -18,13 +18,13 @@ import json
 from pathlib import Path
 
 import torch
-import yaml
 from jsonargparse import ArgumentParser
 from torch import Tensor
 
 import mcvd
 from mcvd.data.videos import AbstractVideos
 from mcvd.metrics.frames import psnr_per_frame
+from mcvd.runtime.yaml_file import read_yaml
 from mcvd.samplers import AbstractSampler
 from mcvd.samplers.select import default_sampler, sampler_by_name
 
@@ -39,7 +39,7 @@ def curves(video: Tensor) -> dict[str, list[float]]:
 
 def held_out(config: str, num_frames: int) -> AbstractVideos:
     """The validation videos of a data.yaml, as long as wanted."""
-    content = yaml.safe_load(Path(config).read_text())["data"]["val"]
+    content = read_yaml(config)["data"]["val"]
     content.setdefault("init_args", {})["num_frames"] = num_frames
     parser = ArgumentParser()
     parser.add_argument("--val", type=AbstractVideos)

@@ -26,8 +26,8 @@ from torch import Tensor
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms_ssim
 
 import mcvd
-from mcvd.apps.cli.setup import scoring_data
 from mcvd.data.datamodule import collect_clips
+from mcvd.data.recipe import data_from_recipe
 from mcvd.metrics.frames import mean_squared_error, psnr_per_frame, ssim
 from mcvd.metrics.fvd import FrechetVideoDistance
 from mcvd.metrics.i3d import random_i3d
@@ -139,10 +139,16 @@ def jobs(options: argparse.Namespace) -> Iterator[tuple[str, str, float, int]]:
 def run(options: argparse.Namespace) -> None:
     """Measure what is not yet in the results."""
     model = mcvd.load(options.model).to(options.device)
-    facts = {"size": model.size, "channels": model.channels, "frame_rate_hz": model.frame_rate_hz}
-    length = model.block.past + options.num_frames + model.block.future
-    facts |= {"max_val_clips": options.num_clips, "num_frames": length}
-    clips = collect_clips(scoring_data(options.config, options.root, facts))
+    data = data_from_recipe(
+        options.config,
+        options.root,
+        num_frames=model.block.past + options.num_frames + model.block.future,
+        size=model.size,
+        channels=model.channels,
+        frame_rate_hz=model.frame_rate_hz,
+        max_val_clips=options.num_clips,
+    )
+    clips = collect_clips(data)
     lines = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
     known = {(line["task"], line["sampler"], line["steps"], line["seed"]) for line in lines}
     made: dict[tuple[str, str, float], list[Tensor]] = defaultdict(list)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mcvd.apps.cli.output import Gallery, check_output, write_output
-from mcvd.apps.cli.setup import note_default_model, ready, scoring_data
+from mcvd.apps.cli.setup import note_default_model, ready
 from mcvd.diffusion.block_store import BlockStore
 from mcvd.models.facts import describe
 from mcvd.models.load import BOX, build, load, load_weights
@@ -182,10 +182,12 @@ def data(
     **options: Any,
 ) -> None:
     """``mcvd data check`` and ``mcvd data pack``."""
+    from mcvd.data.recipe import data_from_recipe
+
     if not Path(path).exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
     is_recipe = Path(path).suffix.lower() in (".yaml", ".yml")
-    facts: dict[str, Any] = {"frame_rate_hz": rate, "batch_size": batch_size} | ({"root": root} if is_recipe else {})
+    facts: dict[str, Any] = {"frame_rate_hz": rate, "batch_size": batch_size}
     facts |= {name: options.pop(name, None) for name in ("num_frames", "size", "channels")}
     planned = None
     if config:
@@ -196,7 +198,7 @@ def data(
         facts |= {"num_frames": model.block.num_frames, "size": model.size, "channels": model.channels}
         facts["batch_size"] = planned.batch_size
     try:
-        found = scoring_data(path if is_recipe else None, None if is_recipe else path, facts)
+        found = data_from_recipe(path if is_recipe else None, root if is_recipe else path, **facts)
     except FileNotFoundError as error:
         raise VideoError(f"training cannot start: {error}") from None
     if action == "pack":

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from mcvd.apps.cli.output import DEFAULT_FPS
-from mcvd.apps.cli.setup import ready, scoring_data
+from mcvd.apps.cli.setup import ready
 from mcvd.data.datamodule import collect_clips
+from mcvd.data.recipe import data_from_recipe
 from mcvd.evaluation.distances import distribution_metrics, frame_metrics
 from mcvd.evaluation.evaluate import evaluate as score
 from mcvd.evaluation.protocols import Protocol, find_protocol
@@ -73,7 +74,7 @@ def _evaluate(
     given = {"size": net.size, "channels": net.channels, "frame_rate_hz": rate, "max_val_clips": num_clips}
     num_past = 0 if task == "generate" else net.block.past
     num_future = 0 if task == "generate" or (fixed and task == "predict") else net.block.future
-    data = scoring_data(config, root, given | {"num_frames": num_past + num_frames + num_future}, val_root)
+    data = data_from_recipe(config, root, val_root, num_frames=num_past + num_frames + num_future, **given)
     clips = collect_clips(data, dataset=fixed.clips(data) if fixed else None)
     videos: dict[int, tuple[Tensor, Tensor]] = {}
 

@@ -45,8 +45,9 @@ def read_published(checkpoint: str | Path, config: str | Path, use_ema: bool = T
             configuration, in one line that names the file.
         FileNotFoundError: if a file is not there.
     """
+    choices = read_config(config)
     try:
-        ours = translate_config(read_config(config))
+        ours = translate_config(choices)
         net = build_net(ours)
     except ValueError as error:
         raise ValueError(f"{config}: {error}") from error

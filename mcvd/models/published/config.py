@@ -6,41 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from mcvd.runtime.yaml_file import read_yaml
 
 _NAMESPACE = "tag:yaml.org,2002:python/object:argparse.Namespace"
 
 
-class _PublishedLoader(yaml.SafeLoader):
-    """Safe YAML in which the published code's `Namespace` tag is a plain mapping; any other Python tag is an error."""
-
-
-def _plain_mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    return loader.construct_mapping(node, deep=True)
-
-
-_PublishedLoader.add_constructor(_NAMESPACE, _plain_mapping)
-
-
 def read_config(path: str | Path) -> dict[str, Any]:
-    """Parse a published config.yml without constructing any object.
+    """A published config.yml: a dump of nested `argparse.Namespace` objects, read as plain mappings.
 
     Raises:
-        ValueError: if it is not such a file, or asks for Python objects.
+        ValueError: if it is not such a file, or asks for other Python objects; names the file.
         FileNotFoundError: if it is not there.
     """
-    text = Path(path).read_bytes()
-    try:
-        # A subclass of SafeLoader: it builds numbers, strings, lists and dictionaries only.
-        choices = yaml.load(text, Loader=_PublishedLoader)
-    except MemoryError:
-        raise
-    except Exception as error:  # damaged scalars, tags and nesting each raise a type of their own
-        problem = " ".join(str(error).split())
-        raise ValueError(f"not a readable configuration ({type(error).__name__}: {problem})") from error
-    if not isinstance(choices, dict):
-        raise ValueError(f"a published configuration is a mapping with data and model, got {type(choices).__name__}")
-    return choices
+    return read_yaml(path, mapping_tags=[_NAMESPACE])
 
 
 def translate_config(choices: Mapping[str, Any]) -> dict[str, Any]:
