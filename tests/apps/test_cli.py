@@ -74,14 +74,14 @@ def test_only_new_leaves_the_given_frames_out(model, video, tmp_path):
     assert len(frames(out)) == 4
 
 
-def test_without_a_model_the_one_in_the_box_is_taken_and_named(tmp_path, capsys):
+def test_without_a_model_the_bundled_one_is_used_and_named(tmp_path, capsys):
     out = tmp_path / "out.png"
     assert main(["generate", "--num-frames", "2", "--out", str(out), *FAST]) == 0
     assert out.exists()
-    assert "the small one in the box" in capsys.readouterr().err
+    assert "the small bundled one" in capsys.readouterr().err
     assert main(["info"]) == 0
     said = capsys.readouterr()
-    assert "64x64, colour" in said.out and "in the box" in said.err
+    assert "64x64, colour" in said.out and "bundled" in said.err
 
 
 def test_a_folder_gets_a_file_per_sample(model, tmp_path):

@@ -1,45 +1,70 @@
-"""What ``mcvd evaluate`` does: clips, videos made of them, their scores, and the card that holds them."""
+"""``mcvd evaluate``: clips, videos sampled for them, their scores, and the card that holds them."""
 
 from __future__ import annotations
 
 import sys
+from argparse import ArgumentParser
 from json import dumps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+from mcvd.apps.cli import options
+from mcvd.apps.cli.options import Command, positive
 
-from mcvd.apps.cli.output import DEFAULT_FPS
-from mcvd.apps.cli.setup import ready
-from mcvd.data.datamodule import collect_clips
-from mcvd.data.recipe import data_from_recipe
-from mcvd.evaluation.distances import distribution_metrics, frame_metrics
-from mcvd.evaluation.evaluate import evaluate as score
-from mcvd.evaluation.protocols import Protocol, find_protocol
-from mcvd.evaluation.report import card_page, format_table
-from mcvd.evaluation.result_card import compare_cards, make_card
-from mcvd.models.load import BOX
-from mcvd.models.mcvd import MCVD
-from mcvd.runtime.atomic import atomic_write
-from mcvd.runtime.distributed import all_gather, process_group, rank, spawn
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mcvd.evaluation.protocols import Protocol
+    from mcvd.models.mcvd import MCVD
+
+EXAMPLES = """examples:
+  mcvd evaluate --model drive --config datasets/driving_scenes/data.yaml --num-frames 10 --out result.json
+  mcvd evaluate --model kth --val-root persons_21_to_25 --protocol mcvd-2022/kth-10-30 --out result.json
+  mcvd evaluate --compare a.json b.json"""
 
 
-def evaluate(compare: list[str] | None = None, processes: int = 1, **options: Any) -> None:
-    """``mcvd evaluate``, in one process, several new ones, or those that torchrun started."""
+def add_arguments(command: ArgumentParser) -> None:
+    """The options of ``mcvd evaluate``."""
+    options.add_model(command)
+    command.add_argument("--out", metavar="result.json", help="where scores go")
+    command.add_argument("--config", help="data.yaml of the data set")
+    text = "the folder trained on, instead of --config or of the one in it: what was held out of it is scored"
+    command.add_argument("--root", "--data.root", dest="root", metavar="FOLDER", help=text)
+    text = "a folder of which nothing was trained on: all its videos are scored"
+    command.add_argument("--val-root", "--data.val_root", dest="val_root", metavar="FOLDER", help=text)
+    text = "such as mcvd-2022/kth-10-30: fixes clips, lengths, K and more"
+    command.add_argument("--protocol", metavar="P", help=text)
+    command.add_argument("--weights", metavar="FILE", help="I3D weights for FVD (default: the cache, with --protocol)")
+    command.add_argument("--lpips-weights", metavar="FILE", help="AlexNet weights for LPIPS (default: as --weights)")
+    command.add_argument("--random-i3d", type=int, metavar="SEED", help="add the distance of a random network: not FVD")
+    text = "only say if two cards may be compared"
+    command.add_argument("--compare", nargs=2, metavar=("A.json", "B.json"), help=text)
+    command.add_argument("--task", choices=["predict", "backward", "interpolate", "generate"], help="default: predict")
+    command.add_argument("--num-frames", type=positive, help="new frames (default: one block)")
+    command.add_argument("--num-clips", type=positive, help="how many clips, evenly spread (default: 64)")
+    command.add_argument("--rate", type=float, metavar="HZ", help="read by time at this rate (default: the model's)")
+    command.add_argument("--json", action="store_true", help="print the card, for scripts")
+    options.add_processes(command, "batches")
+    options.add_sampling(command)
+
+
+def run(compare: list[str] | None = None, processes: int = 1, **choices: Any) -> None:
+    """Evaluate in this process, in several new ones, or in those that torchrun started; or compare two cards."""
+    from mcvd.apps.cli.setup import share_out
+    from mcvd.evaluation.result_card import compare_cards
+
     if compare:
         return print(compare_cards(*compare))
-    if options.get("out") is None:
+    if choices.get("out") is None:
         raise ValueError("say where the scores go: --out result.json")
-    if processes > 1:
-        return spawn(_evaluate, processes, **options)
-    with process_group():
-        _evaluate(**options)
+    share_out(evaluate, processes, **choices)
 
 
-def _evaluate(
+def evaluate(
     out: str,
-    model: str | Path = BOX,
+    model: str | None = None,
+    trust: list[str] | None = None,
+    device: str | None = None,
     config: str | None = None,
     root: str | None = None,
     val_root: str | None = None,
@@ -56,6 +81,20 @@ def _evaluate(
     **sampling: Any,
 ) -> None:
     """Score the share of this process, and in the first one write the card of all."""
+    import torch
+
+    from mcvd.apps.cli.output import DEFAULT_FPS
+    from mcvd.apps.cli.setup import load_for_command, sampling_options
+    from mcvd.data.datamodule import collect_clips
+    from mcvd.data.recipe import data_from_recipe
+    from mcvd.evaluation.distances import distribution_metrics, frame_metrics
+    from mcvd.evaluation.evaluate import evaluate as score
+    from mcvd.evaluation.protocols import find_protocol
+    from mcvd.evaluation.report import card_page
+    from mcvd.evaluation.result_card import make_card
+    from mcvd.runtime.atomic import atomic_write
+    from mcvd.runtime.distributed import all_gather, rank
+
     fixed = find_protocol(protocol) if protocol else None
     if fixed and (task or num_frames or num_clips or num_samples):
         raise ValueError("--protocol fixes --task, --num-frames, --num-clips and --num-samples: leave them out")
@@ -64,7 +103,8 @@ def _evaluate(
             f"--protocol {protocol} scores a test split, {fixed.data}, and --root {root} means what was held out of a "
             "folder that was trained on: name the folder of the split with --val-root"
         )
-    net, options = ready(model, sampling, from_nothing=(fixed.task if fixed else task) == "generate")
+    net = load_for_command(model, device, trust)
+    chosen = sampling_options(from_nothing=(fixed.task if fixed else task) == "generate", **sampling)
     if fixed:
         _check_protocol(fixed, net)
         task, num_frames, num_clips, num_samples = fixed.task, fixed.num_frames, fixed.num_clips, fixed.num_samples
@@ -85,33 +125,38 @@ def _evaluate(
 
     metrics, missing = ([], {}) if task == "generate" else frame_metrics(net.size[0], net.size[1], fixed, lpips_weights)
     asked: dict[str, Any] = {"num_frames": num_frames, "num_samples": num_samples, "metrics": metrics}
-    scores = score(net, clips, task, watch=keep, **asked, **options | {"progress": rank() == 0})  # type: ignore[arg-type]
-    device = next(net.parameters()).device
-    rows = distribution_metrics(videos, weights, random_i3d, fixed, device, from_nothing=task == "generate")
-    chosen = _shown(scores)
-    own = {number: videos[number] for number in chosen if number in videos}
+    scores = score(net, clips, task, watch=keep, **asked, **chosen | {"progress": rank() == 0})  # type: ignore[arg-type]
+    rows = distribution_metrics(videos, weights, random_i3d, fixed, net.device, from_nothing=task == "generate")
+    numbers = _shown(scores)
+    own = {number: videos[number] for number in numbers if number in videos}
     shown = {number: pair for share in all_gather(own) for number, pair in share.items()}
     if rank() != 0:
         return
     facts = {
-        "model": "the model in the box" if model is BOX else str(model),
+        "model": "the bundled model" if model is None else model,
         "data": val_root or root or config,
         "frame_rate_hz": rate,
-        "device": str(device),
+        "device": str(net.device),
     }
     card = make_card(scores, rows, missing, net, clips, fixed, facts, ["mcvd", *sys.argv[1:]])
-    page = card_page(card, [(i, shown[i][0], shown[i][1][0]) for i in chosen], rate or DEFAULT_FPS)
+    page = card_page(card, [(i, shown[i][0], shown[i][1][0]) for i in numbers], rate or DEFAULT_FPS)
     with atomic_write(out) as part:
         part.write_text(dumps(card, indent=2) + "\n")
     page.write(Path(out).with_suffix(".html"))
+    _say(card, json)
+
+
+def _say(card: dict[str, Any], json: bool) -> None:
+    from mcvd.evaluation.report import format_table
+
     if json:
         return print(dumps(card, indent=2))
-    print(format_table(scores))
-    for title, reason in missing.items():
+    print(format_table(card["scores"]))
+    for title, reason in card["missing"].items():
         print(f"{title}: none, {reason}")
-    for row in rows:
+    for row in card["distances"]:
         print(f"{row['name']}: {row['value'] if row['value'] is not None else 'none, ' + row['reason']}")
-    for caution in dict.fromkeys(caution for row in rows for caution in row.get("cautions", ())):
+    for caution in dict.fromkeys(caution for row in card["distances"] for caution in row.get("cautions", ())):
         print(f"mcvd: {caution}", file=sys.stderr)
 
 
@@ -119,6 +164,8 @@ def _shown(scores: dict[str, Any]) -> list[int]:
     """Numbers of the clips that the page shows: the best and the worst, or some, where frames have no truth."""
     if not scores["rows"]:
         return list(range(min(4, scores["num_clips"])))
+    import torch
+
     order = torch.tensor(scores["rows"]["one_sample"]["psnr_per_clip"]).argsort(descending=True).tolist()
     return list(dict.fromkeys([*order[:2], *order[-2:]]))
 
@@ -138,3 +185,6 @@ def _check_protocol(protocol: Protocol, model: MCVD) -> None:
             f"--protocol {protocol.name} asks for a model that makes {protocol.num_frames} frames at once, this one "
             f"makes {model.block.current}"
         )
+
+
+COMMAND = Command("score a model against the ground truth and against copying frames", run, add_arguments, EXAMPLES)

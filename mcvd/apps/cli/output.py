@@ -1,10 +1,10 @@
-"""What a command made, on disk: videos, and a page that shows them."""
+"""What a command sampled, on disk: videos, and a page that shows them."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,19 +44,19 @@ def check_output(out: str, video: str | None = None) -> None:
 
 
 class Gallery(NamedTuple):
-    """What the page of made videos tells of them.
+    """What the page of a command says of its videos.
 
     Args:
         title: of the page.
-        model: that made them.
-        options: that they were made with.
-        truth: uint8 (T, C, H, W) where it is known.
+        model: that sampled them.
+        options: of sampling.
+        target: the true frames, uint8 (T, C, H, W), where they are known.
     """
 
     title: str
     model: MCVD
     options: dict[str, Any]
-    truth: Tensor | None
+    target: Tensor | None
 
     @property
     def note(self) -> str:
@@ -67,18 +67,18 @@ class Gallery(NamedTuple):
 
 def write_output(
     out: str,
-    made: FrameStore,
+    stores: Sequence[FrameStore],
     past: Tensor,
     future: Tensor,
     fps: float | None,
     gallery: Gallery | None,
     only_new: bool = False,
 ) -> None:
-    """Write what a command made, with the given frames around it, and say so on the standard error.
+    """Write what a command sampled, with the given frames around it, and say so on the standard error.
 
     Args:
         out: a file, which gets the samples side by side, or a folder, which gets a file for each.
-        made: the samples.
+        stores: the samples, one store after the other.
         past: uint8 (P, C, H, W), given before them; P may be 0.
         future: uint8 (F, C, H, W), given after them; F may be 0.
         fps: of the videos; None is 10.
@@ -86,31 +86,32 @@ def write_output(
         only_new: leave the given frames out.
     """
     path, fps = Path(out), fps or DEFAULT_FPS
-    num_samples, num_made = made.shape[:2]
     before, after = (past[:0], future[:0]) if only_new else (past, future)
-    num_frames = len(before) + num_made + len(after)
+    num_frames = len(before) + stores[0].shape[1] + len(after)
 
-    def pieces(number: int) -> Iterator[Tensor]:
-        yield from (piece for piece in (before, *made.pieces(number), after) if len(piece))
+    def chunks(store: FrameStore, number: int) -> Iterator[Tensor]:
+        yield from (chunk for chunk in (before, *store.pieces(number), after) if len(chunk))
 
+    videos = [chunks(store, number) for store in stores for number in range(store.shape[0])]
     page = None
     if gallery:
-        page = output_page(gallery.title, gallery.note, made.all(), past, future, gallery.truth, fps)
+        samples = torch.cat([store.all() for store in stores if store.shape[0]])
+        page = output_page(gallery.title, gallery.note, samples, past, future, gallery.target, fps)
     if path.suffix:
         side = -2 if path.suffix.lower() == ".png" else -1
-        rows = zip(*(pieces(number) for number in range(num_samples)), strict=True)
+        rows = zip(*videos, strict=True)
         write_chunks(path, (torch.cat(row, side) for row in rows), num_frames, fps)
     else:
         with atomic_write(path) as part:
             part.mkdir()
-            for number in range(num_samples):
-                write_chunks(part / f"sample-{number}.mp4", pieces(number), num_frames, fps)
+            for number, video in enumerate(videos):
+                write_chunks(part / f"sample-{number}.mp4", video, num_frames, fps)
             if page:
                 page.write(part / "index.html")
-    print(f"{out}: {num_samples} x {num_frames} frames at {fps:g} Hz", file=sys.stderr)
+    print(f"{out}: {len(videos)} x {num_frames} frames at {fps:g} Hz", file=sys.stderr)
     if page:
         place = path.with_suffix(".html") if path.suffix else path / "index.html"
-        print(f"{page.write(place) if path.suffix else place}: the same to look at", file=sys.stderr)
+        print(f"{page.write(place) if path.suffix else place}: the same as a page", file=sys.stderr)
 
 
 def output_page(
@@ -119,23 +120,23 @@ def output_page(
     samples: Tensor,
     past: Tensor,
     future: Tensor,
-    truth: Tensor | None,
+    target: Tensor | None,
     fps: float,
 ) -> Page:
-    """A page of made videos beside the truth, where it is known, and a rule that needs no model.
+    """A page of samples beside the ground truth, where it is known, and a baseline that needs no model.
 
     Args:
         title: of the page.
         note: a paragraph below it.
-        samples: uint8 (K, T, C, H, W), the made frames alone.
+        samples: uint8 (K, T, C, H, W), the new frames alone.
         past: uint8 (P, C, H, W), given before them; P may be 0.
         future: uint8 (F, C, H, W), given after them; F may be 0.
-        truth: uint8 (T, C, H, W) or None.
+        target: uint8 (T, C, H, W) or None.
         fps: of the videos.
     """
     num_frames = samples.shape[1]
-    rows = {} if truth is None else {"truth": truth}
-    rows |= {f"sample {i + 1}" if len(samples) > 1 else "made": sample for i, sample in enumerate(samples)}
+    rows = {} if target is None else {"ground truth": target}
+    rows |= {f"sample {k + 1}" if len(samples) > 1 else "sample": sample for k, sample in enumerate(samples)}
     if len(past) and len(future):
         rows["cross-fade"] = blend(past[None], future[None], num_frames)[0]
     elif len(past):
@@ -143,15 +144,13 @@ def output_page(
     elif len(future):
         rows["first frame repeated"] = copy_first(future[None], num_frames)[0]
     given = {*range(len(past)), *range(len(past) + num_frames, len(past) + num_frames + len(future))}
-    shown = [
-        (name, torch.cat([past, row, future]), given, name.startswith(("sample", "made"))) for name, row in rows.items()
-    ]
+    shown = [(name, torch.cat([past, row, future]), given, name.startswith("sample")) for name, row in rows.items()]
     page = Page(title, note).videos(shown, fps)
     numbers = range(0, len(shown[0][1]), -(-len(shown[0][1]) // _STRIP_COLUMNS))
     places = {column for column, number in enumerate(numbers) if number in given}
-    page.strip([(name, video[list(numbers)], places, made) for name, video, _, made in shown], numbers)
-    if truth is not None and num_frames > 1:
-        scored = {name: row for name, row in rows.items() if name != "truth"}
-        errors = mean_squared_error(torch.stack([*scored.values()])[None], truth[None, None])
-        page.curves(dict(zip(scored, psnr_from_mse(errors)[0].tolist(), strict=True)), "PSNR in dB", "made frame")
+    page.strip([(name, video[list(numbers)], places, is_new) for name, video, _, is_new in shown], numbers)
+    if target is not None and num_frames > 1:
+        scored = {name: row for name, row in rows.items() if name != "ground truth"}
+        errors = mean_squared_error(torch.stack([*scored.values()])[None], target[None, None])
+        page.curves(dict(zip(scored, psnr_from_mse(errors)[0].tolist(), strict=True)), "PSNR in dB", "new frame")
     return page

@@ -3,25 +3,80 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from mcvd.models.load import BOX, load
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.device import resolve_device
+from mcvd.runtime.distributed import process_group, spawn
+from mcvd.samplers import AbstractSampler
 from mcvd.samplers.select import default_sampler, sampler_by_name
 
 
-def note_default_model(model: str | Path) -> None:
+def note_default_model(model: str | Path | None) -> None:
     """Tell whoever named no model which one works."""
-    if model is BOX:
-        print("mcvd: no model was named: taking the small one in the box", file=sys.stderr)
+    if model is None:
+        print("mcvd: no model was named: using the small bundled one", file=sys.stderr)
 
 
-def ready(model: str | Path, sampling: dict[str, Any], from_nothing: bool = False) -> tuple[MCVD, dict[str, Any]]:
-    """The model on its device, and the options of its verbs."""
+def load_for_command(model: str | Path | None, device: str | None = None, trust: Sequence[str] | None = None) -> MCVD:
+    """Open a model on its device.
+
+    Args:
+        model: as `mcvd.load` takes it; None is the bundled one.
+        device: None is the best there is.
+        trust: modules from which the model's own classes are imported.
+    """
     note_default_model(model)
-    device = resolve_device(sampling.pop("device", None))
-    name, num_steps = sampling.pop("sampler", None), sampling.pop("steps", None)
-    sampler = sampler_by_name(name, num_steps) if name else default_sampler(from_nothing, num_steps)
-    return load(model).to(device), {**sampling, "sampler": sampler}
+    on = resolve_device(device)
+    return load(BOX if model is None else model).to(on)
+
+
+def share_out(work: Callable[..., None], processes: int, **options: Any) -> None:
+    """Do the work of a command in this process, in several new ones, or in those that torchrun started."""
+    if processes > 1:
+        return spawn(work, processes, **options)
+    with process_group():
+        work(**options)
+
+
+def sampling_options(
+    from_nothing: bool = False, sampler: str | None = None, steps: int | None = None, **options: Any
+) -> dict[str, Any]:
+    """The options of sampling, of what the command line said.
+
+    Args:
+        from_nothing: whether no frame is given; it decides the default sampler.
+        sampler: its name in `mcvd.samplers`, or the class path of another.
+        steps: network calls for each block.
+        options: as they are.
+
+    Raises:
+        ValueError: there is no such sampler, or a value is out of range.
+    """
+    if sampler is None:
+        method = default_sampler(from_nothing, steps)
+    else:
+        method = _own_sampler(sampler, steps) if "." in sampler else sampler_by_name(sampler, steps)
+    return {**options, "sampler": method}
+
+
+def _own_sampler(path: str, num_steps: int | None) -> AbstractSampler:
+    """A sampler by its class path: whoever types it trusts its module."""
+    module, _, name = path.rpartition(".")
+    try:
+        kind: Any = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"--sampler {path}: {error}; its module must be on the Python path (PYTHONPATH)") from error
+    if not (isinstance(kind, type) and issubclass(kind, AbstractSampler)):
+        raise ValueError(f"--sampler {path}: not a subclass of mcvd.samplers.AbstractSampler")
+    method: Any = kind()
+    if num_steps is None:
+        return method
+    if "num_steps" not in {field.name for field in fields(method)}:
+        raise ValueError(f"{path} chooses its steps itself: leave their number (--steps) out")
+    return replace(method, num_steps=num_steps)

@@ -1,0 +1,34 @@
+"""``mcvd convert``: checkpoints of the published MCVD code."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+from mcvd.apps.cli.options import Command
+
+EXAMPLES = """example:
+  mcvd convert checkpoint_700000.pt --config config.yml --out smmnist"""
+
+
+def add_arguments(command: ArgumentParser) -> None:
+    """The options of ``mcvd convert``."""
+    command.add_argument("checkpoint", metavar="CHECKPOINT.pt")
+    command.add_argument("--config", required=True, help="the config.yml that it was trained with")
+    command.add_argument("--out", required=True, metavar="DIR", help="folder for the model")
+    command.add_argument("--raw", action="store_true", help="take the raw weights, not the averaged (EMA) ones")
+
+
+def run(checkpoint: str, config: str, out: str, raw: bool = False) -> None:
+    """Write the model."""
+    from mcvd.models.facts import describe
+    from mcvd.models.load import build, load_weights
+    from mcvd.models.published.checkpoint import read_published
+
+    published = read_published(checkpoint, config, use_ema=not raw)
+    model = build(published.config)
+    load_weights(model.denoiser.net, published.state, checkpoint)
+    model.save_pretrained(out)
+    print(f"{checkpoint} is now the model {out}: {describe(model)}")
+
+
+COMMAND = Command("convert a checkpoint of the published MCVD code to a model of mcvd", run, add_arguments, EXAMPLES)

@@ -1,0 +1,123 @@
+"""``mcvd data check`` and ``mcvd data pack``: data before a training."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mcvd.apps.cli import options
+from mcvd.apps.cli.options import Command, positive
+
+if TYPE_CHECKING:
+    from mcvd.data.datamodule import VideoData
+    from mcvd.training.cost import TrainingEstimate
+
+EXAMPLES = """examples:
+  mcvd data check videos --preview preview.png
+  mcvd data check videos --config configs/small.yaml
+  mcvd data check datasets/kth/data.yaml --num-frames 20"""
+
+
+def add_arguments(command: ArgumentParser) -> None:
+    """The options of ``mcvd data``'s two actions."""
+    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    check = actions.add_parser(
+        "check",
+        help="probe every file, read some clips; exit status 0: training can start",
+        description="Probe every file, read some clips and say whether training can start (exit status 0) or not (1).",
+        epilog=EXAMPLES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    pack = actions.add_parser(
+        "pack",
+        help="pack videos into shards that training streams from a disk or an object store",
+        description="Pack videos into shards that training streams; after an interruption the same command resumes.",
+    )
+    for action in (check, pack):
+        action.add_argument("path", metavar="PATH|data.yaml", help="a folder of videos, a video, or a data.yaml")
+        action.add_argument("--root", metavar="FOLDER", help="the folder of videos that a data.yaml leaves open")
+        action.add_argument("--size", type=positive, metavar="S", help="height and width of the frames (default: 64)")
+        action.add_argument("--rate", type=float, metavar="HZ", help="read by time at this rate (default: every frame)")
+    check.add_argument("--num-frames", type=positive, metavar="T", help="frames of a clip (default: 7)")
+    check.add_argument("--batch-size", type=positive, metavar="B", help="clips in a batch (default: 8)")
+    text = "also tell memory and time of this training (a YAML of mcvd fit); clips are as its model needs them"
+    check.add_argument("--config", metavar="CONFIG", help=text)
+    check.add_argument("--device", help=f"for --config: {options.DEVICE}")
+    check.add_argument("--json", action="store_true", help="for scripts")
+    check.add_argument("--preview", metavar="FILE.png", help="write a contact sheet of some training clips")
+    pack.add_argument("--out", required=True, metavar="FOLDER", help="a new folder: train, val and a data.yaml")
+    pack.add_argument("--channels", type=int, choices=[1, 3], help="1 for grey (default: 3)")
+    pack.add_argument("--num-workers", type=positive, metavar="N", help="decoding processes (default: one a core)")
+
+
+def run(
+    action: str,
+    path: str,
+    root: str | None = None,
+    rate: float | None = None,
+    config: str | None = None,
+    batch_size: int | None = None,
+    device: str | None = None,
+    **choices: Any,
+) -> None:
+    """Open the data and do one of the actions."""
+    from mcvd.data.recipe import data_from_recipe
+    from mcvd.video.decoders.base import VideoError
+
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    is_recipe = Path(path).suffix.lower() in (".yaml", ".yml")
+    facts: dict[str, Any] = {"frame_rate_hz": rate, "batch_size": batch_size}
+    facts |= {name: choices.pop(name, None) for name in ("num_frames", "size", "channels")}
+    planned = None
+    if config:
+        from mcvd.runtime.device import resolve_device
+        from mcvd.training.cost import training_estimate
+
+        planned = training_estimate(config, batch_size, resolve_device(device))
+        model = planned.model
+        facts |= {"num_frames": model.block.num_frames, "size": model.size, "channels": model.channels}
+        facts["batch_size"] = planned.batch_size
+    try:
+        found = data_from_recipe(path if is_recipe else None, root if is_recipe else path, **facts)
+    except FileNotFoundError as error:
+        raise VideoError(f"training cannot start: {error}") from None
+    if action == "pack":
+        _pack(found, **choices)
+    else:
+        _check(found, planned, **choices)
+
+
+def _check(found: VideoData, planned: TrainingEstimate | None, preview: str | None = None, json: bool = False) -> None:
+    import sys
+    from json import dumps
+
+    from mcvd.data.check import check_data, write_preview
+    from mcvd.video.decoders.base import VideoError
+
+    report = check_data(found)
+    if planned and report.clips:
+        lines, problem = planned.cost(report.clips)
+        report.lines += lines
+        report.problem = report.problem or problem
+    if json:
+        print(dumps({"ready": not report.problem, "problem": report.problem, "lines": report.lines}, indent=2))
+    else:
+        print("\n".join(report.lines))
+    if preview and report.clips:
+        write_preview(preview, report.clips)
+        print(f"preview: {preview}", file=sys.stderr)
+    if report.problem:
+        raise VideoError(f"training cannot start: {report.problem}")
+    if not json:
+        print("training can start")
+
+
+def _pack(found: VideoData, out: str, num_workers: int | None = None) -> None:
+    from mcvd.data.sources.shard_writer import pack_data
+
+    print(pack_data(found, out, num_workers))
+
+
+COMMAND = Command("look at data before training on them, or pack them into shards", run, add_arguments)

@@ -1,0 +1,36 @@
+"""``mcvd demo``: every task in one command."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+
+from mcvd.apps.cli.options import Command
+
+EXAMPLES = """examples:
+  mcvd demo
+  mcvd demo --video mine.mp4
+  mcvd demo --train --out trained"""
+
+
+def add_arguments(command: ArgumentParser) -> None:
+    """The options of ``mcvd demo``."""
+    text = "a video or a folder to work on (default: synthetic street scenes)"
+    command.add_argument("--video", metavar="VIDEO", help=text)
+    command.add_argument("--train", action="store_true", help="train a small model first, in some minutes")
+    command.add_argument("--out", metavar="DIR", help="a new folder for the result (default: demo, demo-2, ...)")
+
+
+def run(out: str | None = None, train: bool = False, video: str | None = None) -> None:
+    """Run `mcvd.apps.demo`."""
+    from mcvd.apps.demo import CONFIG, run_demo
+    from mcvd.training.run_folder import unused_path
+
+    run_demo(
+        Path(out) if out else unused_path(Path(), "demo", ""),
+        train=CONFIG if train else None,
+        video=Path(video) if video else None,
+    )
+
+
+COMMAND = Command("show all that the bundled model can do; no download, no GPU needed", run, add_arguments, EXAMPLES)

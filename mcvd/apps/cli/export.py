@@ -1,0 +1,40 @@
+"""``mcvd export``: a training checkpoint as a folder to share."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from mcvd.apps.cli import options
+from mcvd.apps.cli.options import Command
+
+EXAMPLES = """examples:
+  mcvd export runs/small/run-1/last.ckpt --out drive
+  mcvd export runs/small/run-1/last.ckpt --out drive --license mit --data "our own drives" --scores result.json"""
+
+
+def add_arguments(command: ArgumentParser) -> None:
+    """The options of ``mcvd export``."""
+    command.add_argument("checkpoint", metavar="CHECKPOINT.ckpt")
+    command.add_argument("--out", required=True, metavar="DIR", help="folder for the model")
+    command.add_argument("--data", metavar="TEXT", help="for the model card: what it was trained on")
+    command.add_argument("--license", metavar="ID", help="for the model card: licence of the weights, such as mit")
+    text = "for the model card: results of mcvd evaluate"
+    command.add_argument("--scores", nargs="+", metavar="result.json", help=text)
+    options.add_trust(command)
+
+
+def run(checkpoint: str, out: str, trust: list[str] | None = None, **about: Any) -> None:
+    """Write the folder."""
+    from mcvd.apps.cli.setup import load_for_command
+    from mcvd.models.facts import describe
+
+    if not Path(checkpoint).is_file():
+        raise FileNotFoundError(f"no checkpoint at {checkpoint}")
+    model = load_for_command(checkpoint, "cpu", trust)
+    model.save_pretrained(out, **about)
+    print(f"{checkpoint} is now the model {out}: {describe(model)}")
+
+
+COMMAND = Command("export a training checkpoint to a folder to share", run, add_arguments, EXAMPLES)

@@ -1,0 +1,62 @@
+"""``mcvd fvd``: the distance between two folders of videos."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from mcvd.apps.cli import options
+from mcvd.apps.cli.options import Command, positive
+
+EXAMPLES = """examples:
+  mcvd fvd test_videos made_videos --size 128
+  mcvd fvd test_videos made_videos --size 128 --weights i3d_torchscript.pt --out fvd.json
+  mcvd fvd test_videos made_videos --random-i3d 0       (no weights needed; not FVD, and not called so)"""
+
+
+def add_arguments(command: ArgumentParser) -> None:
+    """The options of ``mcvd fvd``."""
+    command.add_argument("real", metavar="REAL_DIR")
+    command.add_argument("fake", metavar="FAKE_DIR")
+    command.add_argument("--num-frames", type=positive, metavar="T", help="length of the clips compared (default: 16)")
+    command.add_argument("--size", type=positive, help="scale and crop frames to this square first")
+    command.add_argument("--rate", type=float, metavar="HZ", help="read by time at this rate (default: every frame)")
+    command.add_argument("--every-clip", action="store_true", help="all clips of each video, not the first alone")
+    command.add_argument("--preprocessing", help="mcvd (default), stylegan-v or videogpt")
+    command.add_argument("--weights", metavar="FILE", help="I3D weights (default: downloaded once into the cache)")
+    command.add_argument("--trust-weights", action="store_true", help="use weights of unknown checksum; not FVD then")
+    command.add_argument("--random-i3d", type=int, metavar="SEED", help="a random network instead: not FVD")
+    text = "the I3D of the original Kinetics release in FILE instead: not FVD"
+    command.add_argument("--kinetics-i3d", metavar="FILE", help=text)
+    command.add_argument("--device", help=options.DEVICE)
+    command.add_argument("--out", metavar="result.json", help="also write the number with its conditions")
+    command.add_argument("--json", action="store_true", help="print that instead of words, for scripts")
+
+
+def run(
+    real: str,
+    fake: str,
+    rate: float | None = None,
+    random_i3d: int | None = None,
+    device: str | None = None,
+    out: str | None = None,
+    json: bool = False,
+    **choices: Any,
+) -> None:
+    """Print the distance."""
+    from json import dumps
+
+    from mcvd.evaluation.folders import compare_folders, format_distance
+    from mcvd.runtime.atomic import atomic_write
+    from mcvd.runtime.device import resolve_device
+
+    result = compare_folders(
+        real, fake, frame_rate_hz=rate, random_seed=random_i3d, device=resolve_device(device), **choices
+    )  # fmt: skip
+    if out:
+        with atomic_write(out) as part:
+            part.write_text(dumps(result, indent=2) + "\n")
+    print(dumps(result, indent=2) if json else format_distance(result))
+
+
+COMMAND = Command("tell how far two folders of videos are apart (Frechet video distance)", run, add_arguments, EXAMPLES)

@@ -1,0 +1,63 @@
+"""``mcvd generate``: videos from nothing."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from mcvd.apps.cli import options
+from mcvd.apps.cli.options import Command, positive
+
+EXAMPLES = """examples:
+  mcvd generate --num-frames 60 --out made.mp4
+  mcvd generate --model drive --num-frames 60 --num-samples 4 --seed 1 --out made/"""
+
+
+def add_arguments(command: ArgumentParser) -> None:
+    """The options of ``mcvd generate``."""
+    command.add_argument("--num-frames", type=positive, required=True, help="length of each video")
+    options.add_model(command)
+    options.add_output(command)
+    options.add_processes(command)
+    options.add_sampling(command)
+
+
+def run(processes: int = 1, **choices: Any) -> None:
+    """Generate in this process, in several new ones, or in those that torchrun started."""
+    from mcvd.apps.cli.setup import share_out
+
+    share_out(generate, processes, **choices)
+
+
+def generate(
+    out: str,
+    num_frames: int,
+    model: str | None = None,
+    trust: list[str] | None = None,
+    device: str | None = None,
+    num_samples: int = 1,
+    fps: float | None = None,
+    gallery: bool = False,
+    **sampling: Any,
+) -> None:
+    """Generate the videos that are this process's share; the first one writes OUT."""
+    import torch
+
+    from mcvd.apps.cli.output import Gallery, check_output, write_output
+    from mcvd.apps.cli.render import render
+    from mcvd.apps.cli.setup import load_for_command, sampling_options
+    from mcvd.runtime.distributed import shard_range
+
+    net, chosen = load_for_command(model, device, trust), sampling_options(from_nothing=True, **sampling)
+    check_output(out)
+    own = shard_range(num_samples)
+    chosen |= {"first_video": own.start}
+    nothing = torch.empty(0, net.channels, *net.size, dtype=torch.uint8)
+    given = nothing.expand(len(own), -1, -1, -1, -1)
+    page = Gallery("Generated from nothing", net, chosen, None) if gallery else None
+    with render(out, net, given, given, num_frames, chosen, own) as videos:
+        if videos:
+            write_output(out, videos, nothing, nothing, fps or net.frame_rate_hz, page)
+
+
+COMMAND = Command("generate videos from nothing", run, add_arguments, EXAMPLES)

@@ -1,0 +1,36 @@
+"""``mcvd info``: what a model is and can do."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+from mcvd.apps.cli import options
+from mcvd.apps.cli.options import Command
+
+EXAMPLES = """examples:
+  mcvd info
+  mcvd info runs/small/run-1
+  mcvd info drive --json"""
+
+
+def add_arguments(command: ArgumentParser) -> None:
+    """The options of ``mcvd info``."""
+    command.add_argument("model", metavar="MODEL", nargs="?", help=options.MODEL)
+    command.add_argument("--json", action="store_true", help="for scripts")
+    options.add_trust(command)
+
+
+def run(model: str | None = None, json: bool = False, trust: list[str] | None = None) -> None:
+    """Print the facts."""
+    from json import dumps
+
+    from mcvd.apps.cli.setup import load_for_command
+    from mcvd.models.card import told_data
+    from mcvd.models.facts import format_facts, model_facts
+    from mcvd.models.load import BOX
+
+    facts = model_facts(load_for_command(model, "cpu", trust)) | {"trained_on": told_data(model or BOX)}
+    print(dumps(facts, indent=2) if json else format_facts(facts))
+
+
+COMMAND = Command("tell what a model is and what it can do", run, add_arguments, EXAMPLES)

@@ -1,0 +1,76 @@
+"""``mcvd interpolate``: a gap of a video, filled."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError
+from typing import Any
+
+from mcvd.apps.cli import options
+from mcvd.apps.cli.options import Command
+
+EXAMPLES = """examples:
+  mcvd interpolate street.mp4 --gap 40:45 --out mended.mp4
+  mcvd interpolate street.mp4 --model drive --gap 40:45 --out mended.mp4"""
+
+
+def add_arguments(command: ArgumentParser) -> None:
+    """The options of ``mcvd interpolate``."""
+    command.add_argument("video", metavar="VIDEO")
+    command.add_argument("--gap", type=_gap, required=True, metavar="START:END", help="frames START <= i < END")
+    options.add_model(command)
+    options.add_output(command)
+    options.add_every_frame(command)
+    options.add_sampling(command)
+
+
+def run(
+    video: str,
+    out: str,
+    gap: range,
+    model: str | None = None,
+    trust: list[str] | None = None,
+    device: str | None = None,
+    every_frame: bool = False,
+    fps: float | None = None,
+    gallery: bool = False,
+    **sampling: Any,
+) -> None:
+    """Write the whole video with its gap generated anew."""
+    import numpy as np
+
+    from mcvd.apps.cli.output import Gallery, check_output, write_output
+    from mcvd.apps.cli.render import render
+    from mcvd.apps.cli.setup import load_for_command, sampling_options
+    from mcvd.video.decoders.base import VideoError
+    from mcvd.video.open import open_video
+    from mcvd.video.read import read_frames
+    from mcvd.video.timing import frames_at_rate
+
+    net, chosen = load_for_command(model, device, trust), sampling_options(**sampling)
+    check_output(out, video)
+    with open_video(video) as reader:
+        if gap.stop > reader.num_frames:
+            raise VideoError(f"--gap {gap.start}:{gap.stop}: {video} has {reader.num_frames} frames")
+        rate = None if every_frame else net.frame_rate_hz
+        numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times_seconds, rate)
+        low, high = np.searchsorted(numbers, [gap.start, gap.stop]).tolist()
+        if low == high:
+            raise VideoError(f"--gap {gap.start}:{gap.stop} holds no frame at {rate:g} Hz; see --every-frame")
+        frames = read_frames(reader, numbers.tolist(), net.size, net.channels)
+    if low == 0 or high == len(frames):
+        raise VideoError(f"--gap {gap.start}:{gap.stop} has nothing on one side: use mcvd predict")
+    past, target, future = frames[:low], frames[low:high], frames[high:]
+    page = Gallery("A gap filled", net, chosen, target) if gallery else None
+    own = range(chosen.get("num_samples", 1))
+    with render(out, net, past[None], future[None], high - low, chosen, own) as samples:
+        write_output(out, samples, past, future, fps or net.frame_rate_hz, page)
+
+
+def _gap(text: str) -> range:
+    start, colon, end = text.partition(":")
+    if not (colon and start.isdigit() and end.isdigit() and int(start) < int(end)):
+        raise ArgumentTypeError(f"must be START:END with START < END, got {text!r}")
+    return range(int(start), int(end))
+
+
+COMMAND = Command("generate the frames of a gap in a video anew", run, add_arguments, EXAMPLES)

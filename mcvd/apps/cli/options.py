@@ -1,0 +1,87 @@
+"""A command of `mcvd`, and the options that several share. Imports nothing heavy: every ``--help`` reads this."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MODEL = "exported folder, .ckpt, run folder, or user/name on the Hugging Face Hub (default: the bundled model)"
+DEVICE = "cpu, cuda, ... (default: the best there is)"
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a module of this folder calls ``COMMAND``: `mcvd.apps.cli.main` finds it there.
+
+    Args:
+        help: what it does, in a line.
+        run: called with the options that were given, by name; what it raises becomes a message and an exit status.
+        add_arguments: adds the options to the command's parser. Without it ``run`` takes the words as they are.
+        examples: shown below the help.
+    """
+
+    help: str
+    run: Callable[..., None]
+    add_arguments: Callable[[ArgumentParser], None] | None = None
+    examples: str | None = None
+
+
+def positive(text: str) -> int:
+    """A number of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
+def add_trust(command: ArgumentParser) -> None:
+    """``--trust``, for commands that open a model."""
+    text = "import the model's own classes from these modules: their code runs with all your rights (comma-separated)"
+    command.add_argument("--trust", action="extend", type=lambda text: text.split(","), metavar="MODULE", help=text)
+
+
+def add_model(command: ArgumentParser) -> None:
+    """Which model, and on which device."""
+    command.add_argument("--model", help=MODEL)
+    add_trust(command)
+    command.add_argument("--device", help=DEVICE)
+
+
+def add_output(command: ArgumentParser) -> None:
+    """Where the videos go, and at which rate they play."""
+    text = ".mp4, .gif, .png (a strip), or a folder (one file per sample)"
+    command.add_argument("--out", required=True, metavar="OUT", help=text)
+    text = "also write a page that shows the result: OUT's name with .html, or OUT/index.html"
+    command.add_argument("--gallery", action="store_true", help=text)
+    command.add_argument("--fps", type=float, help="play OUT at this rate (default: the model's)")
+
+
+def add_every_frame(command: ArgumentParser) -> None:
+    """How VIDEO is read."""
+    command.add_argument("--every-frame", action="store_true", help="take frames as they come, not at the model's rate")
+
+
+def add_processes(command: ArgumentParser, shared: str = "samples") -> None:
+    """``--processes``, for work that can be shared out."""
+    text = f"share the {shared} out among N processes; the result is the same (also under torchrun)"
+    command.add_argument("--processes", type=positive, metavar="N", help=text)
+
+
+def add_sampling(command: ArgumentParser) -> None:
+    """How videos are sampled."""
+    command.add_argument("--num-samples", type=positive, metavar="K", help="how many different videos")
+    text = "a sampler of mcvd.samplers, such as DDPM, or the class path of your own, such as my_module.Renoise"
+    command.add_argument("--sampler", metavar="NAME", help=text)
+    command.add_argument("--steps", type=positive, metavar="S", help="network calls for each block")
+    command.add_argument(
+        "--guidance", type=float, metavar="W", help="1 (default): as trained; more follows the context"
+    )
+    command.add_argument("--guidance-drops", choices=["both", "past", "future"], help="the context that W strengthens")
+    command.add_argument("--context-noise", type=float, metavar="L", help="steadies long videos, if trained for it")
+    command.add_argument("--overlap", type=positive, metavar="N", help="known frames that a block sees on each side")
+    command.add_argument("--precision", choices=["float32", "bf16", "fp16"], help="of the network (default: float32)")
+    text = "the network, on a GPU with CUDA graphs (default: auto, for long work on a GPU)"
+    command.add_argument("--compile", choices=["auto", "always", "never"], help=text)
+    command.add_argument("--seed", type=int, metavar="S", help="same seed, same video (default: 0)")
+    command.add_argument("--batch-size", type=positive, metavar="B", help="videos sampled at once, to bound memory")

@@ -1,0 +1,96 @@
+"""``mcvd predict``: the frames that follow a video, or those before it."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from mcvd.apps.cli import options
+from mcvd.apps.cli.options import Command, positive
+
+EXAMPLES = """examples:
+  mcvd predict street.mp4 --num-frames 30 --out future.mp4
+  mcvd predict street.mp4 --model drive --num-frames 30 --num-samples 4 --out futures/
+  mcvd predict street.mp4 --num-frames 30 --at 40 --out checked.mp4 --gallery
+  mcvd predict street.mp4 --model drive --num-frames 30 --backward --out before.gif"""
+
+
+def add_arguments(command: ArgumentParser) -> None:
+    """The options of ``mcvd predict``."""
+    command.add_argument("video", metavar="VIDEO")
+    command.add_argument("--num-frames", type=positive, required=True, help="how many frames to predict")
+    command.add_argument("--backward", action="store_true", help="predict the frames that came before")
+    text = "continue from this frame of VIDEO, not from its last (--backward: its first)"
+    command.add_argument("--at", type=int, metavar="FRAME", help=text)
+    command.add_argument("--only-new", action="store_true", help="leave the given frames out of OUT")
+    options.add_model(command)
+    options.add_output(command)
+    options.add_every_frame(command)
+    options.add_processes(command)
+    options.add_sampling(command)
+
+
+def run(processes: int = 1, **choices: Any) -> None:
+    """Predict in this process, in several new ones, or in those that torchrun started."""
+    from mcvd.apps.cli.setup import share_out
+
+    share_out(predict, processes, **choices)
+
+
+def predict(
+    video: str,
+    out: str,
+    num_frames: int,
+    model: str | None = None,
+    trust: list[str] | None = None,
+    device: str | None = None,
+    backward: bool = False,
+    at: int | None = None,
+    only_new: bool = False,
+    every_frame: bool = False,
+    fps: float | None = None,
+    gallery: bool = False,
+    num_samples: int = 1,
+    **sampling: Any,
+) -> None:
+    """Predict the samples that are this process's share; the first one writes OUT."""
+    from mcvd.apps.cli.output import Gallery, check_output, write_output
+    from mcvd.apps.cli.render import render
+    from mcvd.apps.cli.setup import load_for_command, sampling_options
+    from mcvd.runtime.distributed import shard_range
+    from mcvd.video.decoders.base import VideoError
+    from mcvd.video.open import open_video
+    from mcvd.video.read import read_frames
+    from mcvd.video.timing import frames_around
+
+    net, chosen = load_for_command(model, device, trust), sampling_options(**sampling)
+    check_output(out, video)
+    with open_video(video) as reader:
+        if at is None:
+            at = 0 if backward else reader.num_frames - 1
+        if not 0 <= at < reader.num_frames:
+            raise VideoError(f"--at {at}: {video} has frames 0 to {reader.num_frames - 1}")
+        rate = None if every_frame else net.frame_rate_hz
+        if backward:
+            steps, unseen = range(net.block.future), range(-num_frames, 0)
+        else:
+            steps, unseen = range(1 - net.block.past, 1), range(1, num_frames + 1)
+        seen = frames_around(reader, at, rate, steps)
+        if not seen:
+            side = "future" if backward else "past"
+            raise ValueError(f"this model has no {side} slot ({net.block}): train one with block.{side} > 0")
+        context = read_frames(reader, seen, net.size, net.channels)
+        known = frames_around(reader, at, rate, unseen) if gallery else []
+        target = read_frames(reader, known, net.size, net.channels) if len(known) == num_frames else None
+    past, future = (context[:0], context) if backward else (context, context[:0])
+    page = Gallery("What came before" if backward else "What comes next", net, chosen, target) if gallery else None
+    own = shard_range(num_samples)
+    chosen |= {"num_samples": max(1, len(own)), "first_sample": own.start}
+    with render(out, net, past[None], future[None], num_frames, chosen, own) as samples:
+        if samples:
+            write_output(out, samples, past, future, fps or net.frame_rate_hz, page, only_new)
+
+
+COMMAND = Command(
+    "predict the frames that follow a video, or with --backward those before it", run, add_arguments, EXAMPLES
+)

@@ -1,0 +1,60 @@
+"""The videos of a command: sampled block by block, resumed by the same command, shared out among processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mcvd.diffusion.block_store import BlockStore
+from mcvd.models.mcvd import MCVD
+from mcvd.runtime.digests import digest
+from mcvd.runtime.distributed import all_gather, rank, world_size
+from mcvd.runtime.workdir import resumable_workdir, workdir_of
+from mcvd.video.frame_store import FrameStore
+
+
+@contextmanager
+def render(
+    out: str, model: MCVD, past: Tensor, future: Tensor, num_frames: int, options: dict[str, Any], own: range
+) -> Iterator[list[FrameStore]]:
+    """The videos between past and future, for as long as the ``with`` lasts.
+
+    Each process samples its own into a work folder beside ``out``; the first is told where all of them are, so that no
+    process ever holds more than the blocks that it samples. A command that was interrupted resumes from its blocks.
+
+    Args:
+        out: what they will become.
+        model: on its device.
+        past: uint8 (B, P, C, H, W); P may be 0.
+        future: uint8 (B, F, C, H, W); F may be 0.
+        num_frames: of each video.
+        options: of sampling, for the share of this process.
+        own: numbers of the videos that are its share.
+
+    Yields:
+        In the first process the shares in the order of the videos, in the others nothing.
+    """
+    part = out if world_size() == 1 else f"{out}.{rank() + 1}-of-{world_size()}"
+    settings = {
+        "versions": [version("mcvd"), torch.__version__],
+        "device": next(model.parameters()).device.type,
+        "model": digest(model.state_dict()),
+        "config": model.config,
+        "given": digest({"past": past, "future": future}),
+        "num_frames": num_frames,
+        "options": {name: repr(value) for name, value in options.items()},
+    }
+    options = options | {"progress": rank() == 0, "kept": BlockStore(workdir_of(part), model.block)}
+    stream = model.stream(past, num_frames, future=future, **options)  # refuses what the model cannot do
+    with resumable_workdir(part, settings) as folder:
+        store = FrameStore(folder / "frames", (len(own), num_frames, model.channels, *model.size))
+        for start, frames in stream if own else ():
+            store.write(start, frames.flatten(0, -5))
+        stores = all_gather(store)  # their paths and shapes: the frames stay on disk
+        yield stores if rank() == 0 else []
+        all_gather(None)  # until the first has read them, nobody deletes anything
