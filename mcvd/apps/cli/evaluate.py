@@ -110,8 +110,12 @@ def evaluate(
         task, num_frames, num_clips, num_samples = fixed.task, fixed.num_frames, fixed.num_clips, fixed.num_samples
     task, num_clips, num_samples = task or "predict", num_clips or 64, num_samples or 10
     num_frames = num_frames or net.block.current
-    rate = rate or net.frame_rate_hz
-    given = {"size": net.size, "channels": net.channels, "frame_rate_hz": rate, "max_val_clips": num_clips}
+    given: dict[str, Any] = {
+        "size": net.size,
+        "channels": net.channels,
+        "frame_rate_hz": rate or net.frame_rate_hz,
+        "max_val_clips": num_clips,
+    }
     num_past = 0 if task == "generate" else net.block.past
     num_future = 0 if task == "generate" or (fixed and task == "predict") else net.block.future
     data = data_from_recipe(config, root, val_root, num_frames=num_past + num_frames + num_future, **given)
@@ -135,11 +139,11 @@ def evaluate(
     facts = {
         "model": "the bundled model" if model is None else model,
         "data": val_root or root or config,
-        "frame_rate_hz": rate,
+        "frame_rate_hz": given["frame_rate_hz"],
         "device": str(net.device),
     }
     card = make_card(scores, rows, missing, net, clips, fixed, facts, ["mcvd", *sys.argv[1:]])
-    page = card_page(card, [(i, shown[i][0], shown[i][1][0]) for i in numbers], rate or DEFAULT_FPS)
+    page = card_page(card, [(i, shown[i][0], shown[i][1][0]) for i in numbers], given["frame_rate_hz"] or DEFAULT_FPS)
     with atomic_write(out) as part:
         part.write_text(dumps(card, indent=2) + "\n")
     page.write(Path(out).with_suffix(".html"))
