@@ -1,4 +1,4 @@
-"""What every source of training videos offers: a numbered collection, read a few frames at a time."""
+"""`AbstractVideos`: what every collection of videos offers, recorded or drawn."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import Tensor
 class AbstractVideos(ABC):
     """A numbered collection of videos, read a few frames at a time.
 
-    A collection is cheap to make and to send to a worker process: it opens or draws a video only in `read`.
+    A collection is cheap to construct and to send to a worker process: it opens or draws a video only in `read`.
     The same arguments always give the same frames.
     """
 
     def prepare(self) -> None:  # noqa: B027
-        """Do, once and before workers are started, what all of them will share; there may be nothing to do."""
+        """Do the work that workers share, once before they start: a cache, for example. The default does nothing."""
 
     @property
     @abstractmethod
@@ -30,32 +30,32 @@ class AbstractVideos(ABC):
 
     @abstractmethod
     def times_seconds(self, index: int) -> np.ndarray:
-        """When each frame of video ``index`` is shown: float64 (num_frames,), rising, the first at 0."""
+        """Display times of the frames of video ``index``: float64 (num_frames,), increasing, the first 0."""
 
     @abstractmethod
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
-        """Some frames of one video, in the order asked for.
+        """Some frames of one video, in the given order.
 
         Args:
-            index: which video, 0 <= index < len(self).
+            index: number of the video, 0 <= index < len(self).
             frames: frame numbers, each 0 <= frame < len(self.times_seconds(index)); repeats are allowed.
             cover: (height, width) in pixels.
 
         Returns:
-            uint8 (T, C, H, W). H and W just cover ``cover`` with the video's aspect kept; collections that are
-            drawn rather than filmed have no aspect to keep and return exactly ``cover``.
+            uint8 (T, C, H, W). H and W just cover ``cover`` at the video's aspect ratio; collections that are drawn
+            have none and return exactly ``cover``.
         """
 
     @abstractmethod
     def name(self, index: int) -> str:
-        """What reports call video ``index``: a file name, ``"driving 17"``."""
+        """The name of video ``index`` in messages: a file name, ``"driving 17"``."""
 
 
 class VideosWrapper(AbstractVideos):
-    """The same videos as in another collection, read in another way; a base class.
+    """Base of collections that read another collection in their own way.
 
     Args:
-        videos: that collection.
+        videos: the wrapped collection.
     """
 
     def __init__(self, videos: AbstractVideos) -> None:
@@ -63,23 +63,23 @@ class VideosWrapper(AbstractVideos):
 
     @property
     def channels(self) -> int:
-        """As in the collection."""
+        """Channels of the wrapped collection."""
         return self.videos.channels
 
     def __len__(self) -> int:
         return len(self.videos)
 
     def times_seconds(self, index: int) -> np.ndarray:
-        """See `AbstractVideos`."""
+        """Display times in the wrapped collection."""
         return self.videos.times_seconds(index)
 
     def name(self, index: int) -> str:
-        """See `AbstractVideos`."""
+        """Name in the wrapped collection."""
         return self.videos.name(index)
 
 
 def check_request(index: int, frames: Sequence[int], num_videos: int, num_frames: int) -> None:
-    """Refuse a video or a frame that a collection of equally long videos does not have.
+    """Check that a collection of equally long videos has these frames.
 
     Raises:
         IndexError: if ``index`` or one of ``frames`` is negative or too large.

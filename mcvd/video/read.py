@@ -12,7 +12,7 @@ from torch import Tensor
 from mcvd.video.decoders.base import AbstractReader, VideoError
 from mcvd.video.open import open_video
 from mcvd.video.timing import frames_at_rate
-from mcvd.video.transforms import crop, to_channels
+from mcvd.video.transforms import fit_frames
 
 # Frames decoded before they are cropped: bounds what is held beyond the result.
 _FRAMES_AT_ONCE = 32
@@ -82,6 +82,5 @@ def read_frames(
     parts = []
     for first in range(0, len(numbers), _FRAMES_AT_ONCE):
         part = reader.read(numbers[first : first + _FRAMES_AT_ONCE], cover)
-        part = part if cover is None else crop(part, cover)
-        parts.append(to_channels(part, channels).contiguous())
+        parts.append(fit_frames(part, cover, channels))
     return torch.cat(parts)

@@ -58,6 +58,23 @@ def to_channels(video: Tensor, channels: int) -> Tensor:
     return (((video.int() * weights).sum(1, keepdim=True) + 500) // 1000).to(torch.uint8)
 
 
+def fit_frames(
+    video: Tensor, size: tuple[int, int] | None, channels: int, corner: tuple[float, float] | None = None
+) -> Tensor:
+    """From frames that cover ``size`` to what a clip holds: cropped, of ``channels``, contiguous.
+
+    Args:
+        video: uint8 (T, C, H, W) with 1 or 3 channels, as a reader returns it.
+        size: (height, width) of the window; None keeps whole frames.
+        channels: 1 or 3.
+        corner: where the window lies, see `crop`.
+
+    Returns:
+        uint8 (T, channels, height, width).
+    """
+    return to_channels(video if size is None else crop(video, size, corner), channels).contiguous()
+
+
 def covering_size(size: tuple[int, int], cover: tuple[int, int] | None) -> tuple[int, int]:
     """The size, aspect kept, at which a picture of ``size`` just covers ``cover``; both (height, width).
 

@@ -43,7 +43,7 @@ def test_frames_are_those_of_the_files_bit_for_bit(root, tmp_path, options, fram
     cache, plain = cached(root, tmp_path / "cache", **options), VideoFolder(root)
     assert cache.num_cached == len(plain) == 5
     for index in range(5):
-        expected = cache._kept(plain.read(index, frames, SIZE))
+        expected = cache._fit(plain.read(index, frames, SIZE))
         assert torch.equal(cache.read(index, frames, SIZE), expected)
         assert cache.read(index, frames, (8, 8)).shape[-2:] == (8, 12)  # another size comes from the file
 
@@ -78,7 +78,7 @@ def test_a_second_start_decodes_nothing_and_a_changed_file_is_decoded_again(root
     write_video(root / "1.mp4", 30)
     changed = cached(root, tmp_path / "cache")
     assert len(entries(tmp_path / "cache")) == 6
-    assert torch.equal(changed.read(1, [29], SIZE), changed._kept(VideoFolder(root).read(1, [29], SIZE)))
+    assert torch.equal(changed.read(1, [29], SIZE), changed._fit(VideoFolder(root).read(1, [29], SIZE)))
 
 
 def test_the_limit_holds_and_what_does_not_fit_is_read_from_its_file(root, tmp_path):
@@ -150,14 +150,14 @@ def test_a_builder_that_is_killed_leaves_nothing_half_and_its_work_is_taken_up(t
     folder = tmp_path / "cache"
 
     def build():
-        pieces, prepare = iter(range(6)), CachedVideos._kept
+        pieces, prepare = iter(range(6)), CachedVideos._fit
 
         def killed_at_the_sixth(self, video):  # two videos have four pieces each: one at least is half written
             if next(pieces) == 5:
                 os.kill(os.getpid(), signal.SIGKILL)
             return prepare(self, video)
 
-        monkeypatch.setattr(CachedVideos, "_kept", killed_at_the_sixth)
+        monkeypatch.setattr(CachedVideos, "_fit", killed_at_the_sixth)
         cached(tmp_path / "videos", folder)
 
     assert ended(forked(build)) == -signal.SIGKILL

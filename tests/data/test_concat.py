@@ -1,4 +1,4 @@
-"""Collections of videos joined into one."""
+"""Several collections of videos as one."""
 
 import pytest
 import torch
@@ -11,24 +11,24 @@ def scenes(num_videos, seed):
     return DrivingScenes(num_videos, num_frames=4, seed=seed)
 
 
-def test_videos_follow_one_another_and_are_those_of_their_parts():
+def test_videos_follow_one_another_and_are_those_of_their_collections():
     parts = [scenes(2, seed=0), scenes(3, seed=1)]
-    joined = ConcatVideos(parts)
-    assert len(joined) == 5
+    videos = ConcatVideos(parts)
+    assert len(videos) == 5
     for index, (part, inside) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]):
         wanted = parts[part].read(inside, [1, 3], (16, 16))
-        assert torch.equal(joined.read(index, [1, 3], (16, 16)), wanted)
-        assert joined.name(index) == parts[part].name(inside)
-        assert joined.times_seconds(index).tolist() == parts[part].times_seconds(inside).tolist()
+        assert torch.equal(videos.read(index, [1, 3], (16, 16)), wanted)
+        assert videos.name(index) == parts[part].name(inside)
+        assert videos.times_seconds(index).tolist() == parts[part].times_seconds(inside).tolist()
 
 
-def test_a_part_is_there_as_often_as_it_repeats():
+def test_a_collection_is_there_as_often_as_it_repeats():
     small, large = scenes(1, seed=0), scenes(2, seed=1)
-    joined = ConcatVideos([small, large], repeats=[3, 1])
-    assert [joined.name(index) for index in range(len(joined))] == [small.name(0)] * 3 + [large.name(0), large.name(1)]
+    videos = ConcatVideos([small, large], repeats=[3, 1])
+    assert [videos.name(index) for index in range(len(videos))] == [small.name(0)] * 3 + [large.name(0), large.name(1)]
 
 
-def test_each_part_is_prepared_once_however_often_it_repeats():
+def test_each_collection_is_prepared_once_however_often_it_repeats():
     prepared = []
 
     class Noted(DrivingScenes):
@@ -40,12 +40,12 @@ def test_each_part_is_prepared_once_however_often_it_repeats():
 
 
 @pytest.mark.parametrize("repeats", [[1], [1, 0], [1, 1, 1]])
-def test_repeats_that_do_not_fit_the_parts_are_refused(repeats):
-    with pytest.raises(ValueError, match=r"repeats must be one number of 1 or more for each of 2 parts"):
+def test_repeats_that_do_not_fit_the_collections_are_refused(repeats):
+    with pytest.raises(ValueError, match=r"repeats must be one number of 1 or more for each of 2 collections"):
         ConcatVideos([scenes(1, seed=0), scenes(1, seed=1)], repeats=repeats)
 
 
-def test_no_parts_and_a_video_beyond_the_last_are_refused():
+def test_no_collections_and_a_video_beyond_the_last_are_refused():
     with pytest.raises(ValueError, match="one or more collections"):
         ConcatVideos([])
     with pytest.raises(IndexError, match="choose 0 <= index < 2"):

@@ -1,4 +1,4 @@
-"""Collections held in memory."""
+"""Collections cached in memory."""
 
 import torch
 
@@ -21,35 +21,35 @@ class Counted(DrivingScenes):
 
 def test_frames_are_those_of_the_collection_in_any_order():
     streets = DrivingScenes(3, num_frames=5)
-    held = InMemoryVideos(streets, size=16)
-    held.prepare()
+    cached = InMemoryVideos(streets, size=16)
+    cached.prepare()
     for frames in ([0, 1, 2], [4, 0, 0], [1, 3], [2]):
-        assert torch.equal(held.read(1, frames, (16, 16)), streets.read(1, frames, (16, 16)))
-    assert (len(held), held.channels, held.name(2)) == (3, 3, streets.name(2))
-    assert held.times_seconds(0).tolist() == streets.times_seconds(0).tolist()
+        assert torch.equal(cached.read(1, frames, (16, 16)), streets.read(1, frames, (16, 16)))
+    assert (len(cached), cached.channels, cached.name(2)) == (3, 3, streets.name(2))
+    assert cached.times_seconds(0).tolist() == streets.times_seconds(0).tolist()
 
 
-def test_a_change_of_what_was_read_does_not_change_what_is_held():
-    held = InMemoryVideos(DrivingScenes(1, num_frames=3), size=16)
-    held.prepare()
-    first = held.read(0, [0, 1], (16, 16))
-    kept = first.clone()
+def test_a_change_of_what_was_read_does_not_change_what_is_cached():
+    cached = InMemoryVideos(DrivingScenes(1, num_frames=3), size=16)
+    cached.prepare()
+    first = cached.read(0, [0, 1], (16, 16))
+    before = first.clone()
     first.zero_()
-    assert torch.equal(held.read(0, [0, 1], (16, 16)), kept)
+    assert torch.equal(cached.read(0, [0, 1], (16, 16)), before)
 
 
 def test_another_size_is_read_from_the_collection():
     streets = DrivingScenes(1, num_frames=3)
-    held = InMemoryVideos(streets, size=16)
-    held.prepare()
-    assert torch.equal(held.read(0, [1], (8, 8)), streets.read(0, [1], (8, 8)))
+    cached = InMemoryVideos(streets, size=16)
+    cached.prepare()
+    assert torch.equal(cached.read(0, [1], (8, 8)), streets.read(0, [1], (8, 8)))
 
 
 def test_a_training_prepares_it_before_its_workers_and_reads_nothing_twice(monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 1)  # so that this process reads, and counts
     Counted.reads = 0
-    held = InMemoryVideos(Counted(4, num_frames=3), size=16)
-    data = VideoData(train=held, val=DrivingScenes(1, num_frames=3, seed=1), num_frames=3, size=16, num_workers=0)
+    cached = InMemoryVideos(Counted(4, num_frames=3), size=16)
+    data = VideoData(train=cached, val=DrivingScenes(1, num_frames=3, seed=1), num_frames=3, size=16, num_workers=0)
     data.setup("fit")
     data.setup("fit")
     assert Counted.reads == 4
@@ -58,10 +58,10 @@ def test_a_training_prepares_it_before_its_workers_and_reads_nothing_twice(monke
 
 
 def test_long_videos_are_read_in_parts_and_frames_keep_the_aspect(tmp_path, monkeypatch):
-    monkeypatch.setattr("mcvd.data.sources.in_memory._AT_ONCE", 4)
+    monkeypatch.setattr("mcvd.data.sources.in_memory._FRAMES_AT_ONCE", 4)
     video = torch.randint(0, 256, (10, 3, 32, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     write_video(tmp_path / "wide.mp4", video, 10.0)
-    held = InMemoryVideos(VideoFolder(tmp_path), size=16)
-    held.prepare()
-    assert torch.equal(held.read(0, range(10), (16, 16)), VideoFolder(tmp_path).read(0, range(10), (16, 16)))
-    assert held.read(0, [0], (16, 16)).shape == (1, 3, 16, 32)
+    cached = InMemoryVideos(VideoFolder(tmp_path), size=16)
+    cached.prepare()
+    assert torch.equal(cached.read(0, range(10), (16, 16)), VideoFolder(tmp_path).read(0, range(10), (16, 16)))
+    assert cached.read(0, [0], (16, 16)).shape == (1, 3, 16, 32)

@@ -10,14 +10,14 @@ SPEC = ClipSpec(num_frames=5, size=(4, 6))
 @pytest.mark.parametrize(("num_videos", "held"), [(2, {1}), (9, {8}), (10, {9}), (25, {9, 19})])
 def test_every_tenth_video_is_held_out_or_the_last_of_fewer(num_videos, held):
     train, val = train_val_split(NumberedVideos([12] * num_videos), SPEC)
-    assert {index for index, _, _ in val.parts} == held
-    assert {index for index, _, _ in train.parts} == set(range(num_videos)) - held
+    assert {index for index, _, _ in val.excerpts} == held
+    assert {index for index, _, _ in train.excerpts} == set(range(num_videos)) - held
 
 
 def test_a_video_too_short_for_a_clip_is_never_the_one_held_out():
     with pytest.warns(UserWarning, match="left out: video 2"):
         train, val = train_val_split(NumberedVideos([12, 12, 3]), SPEC)
-    assert (train.parts, val.parts) == ([(0, 0, 12)], [(1, 0, 12)])
+    assert (train.excerpts, val.excerpts) == ([(0, 0, 12)], [(1, 0, 12)])
 
 
 @pytest.mark.parametrize("rate_hz", [None, 10.0])
@@ -25,7 +25,7 @@ def test_a_video_too_short_for_a_clip_is_never_the_one_held_out():
 def test_of_a_single_video_the_end_is_held_out_without_overlap(length, rate_hz):
     spec = ClipSpec(num_frames=5, size=(4, 6), frame_rate_hz=rate_hz)
     train, val = train_val_split(NumberedVideos([length]), spec)
-    ((_, _, stop),), ((_, start, end),) = train.parts, val.parts
+    ((_, _, stop),), ((_, start, end),) = train.excerpts, val.excerpts
     assert stop == start and end == length and length - start == max(5, length // 10)
     assert len(find_clips(train, spec)) >= 1 and len(find_clips(val, spec)) >= 1
 

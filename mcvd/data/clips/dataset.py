@@ -18,7 +18,7 @@ from mcvd.data.clips.sampling import AbstractClips, ClipRef
 from mcvd.data.clips.spec import ClipSpec
 from mcvd.data.videos import AbstractVideos
 from mcvd.video.decoders.base import VideoError
-from mcvd.video.transforms import crop, to_channels
+from mcvd.video.transforms import fit_frames
 
 MAX_FAILURES_IN_A_ROW = 100
 
@@ -31,7 +31,7 @@ def read_clip(videos: AbstractVideos, spec: ClipSpec, clip: ClipRef) -> Tensor:
     """
     frames = spec.at_speed(clip.augmentation.speed).frames(videos.times_seconds(clip.video), clip.start)
     video = videos.read(clip.video, frames, spec.size)
-    video = clip.augmentation(to_channels(crop(video, spec.size, clip.corner), spec.channels))
+    video = clip.augmentation(fit_frames(video, spec.size, spec.channels, clip.corner))
     return (video.flip(-1) if clip.flip else video).contiguous()
 
 

@@ -1,6 +1,6 @@
-"""Videos decoded once, kept as raw pixels on disk, and read by mapping the file into memory.
+"""`CachedVideos`: videos decoded once into raw pixels on disk, which are mapped into memory.
 
-One ``.npy`` file a video, uint8 (T, C, H, W), named by the digest of the video's file and of what was done to its
+One ``.npy`` file per video, uint8 (T, C, H, W), named by the digest of the video's file and of what was done to its
 frames. The operating system's page cache shares it between workers and processes.
 """
 
@@ -31,28 +31,28 @@ from mcvd.runtime.digests import Digests
 from mcvd.runtime.timeout import TimeLimit
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.open import engine_version
-from mcvd.video.transforms import crop, take_frames, to_channels
+from mcvd.video.transforms import fit_frames, take_frames, to_channels
 
 FORMAT = 1
-_FRAMES_AT_ONCE = 32  # a long video is never in memory as a whole
+_FRAMES_AT_ONCE = 32  # bounds the memory for a long video
 _MAX_MAPS = 4096  # the kernel allows a process 65,530
 
 
 class CachedVideos(VideosWrapper):
     """A folder of videos whose frames are decoded once and then read from memory-mapped files.
 
-    `prepare` decodes what is not there yet, with one thread a core; several processes at once share the work.
-    Frames are those of the folder bit for bit. A video that cannot be cached (damaged, no space left) is read from its
-    own file, and the reason told in one warning.
+    `prepare` decodes what is missing, one thread per core; several processes at once divide the work. Frames equal
+    those of the folder bit for bit. A video that cannot be cached (damaged, no space left) is read from its own file,
+    and one warning gives the reason.
 
     Args:
-        videos: where frames come from.
-        folder: where the cache lies; made if missing, may be shared by data sets and by processes.
-        size: (height, width) of the frames that clips are cut from; for another size the videos themselves are read.
-        crop: "centre" keeps only the window of ``size``; "random" the whole frame that covers it.
+        videos: the folder of videos.
+        folder: of the cache; made if missing, may be shared by data sets and by processes.
+        size: (height, width) that clips are cropped to; for another size the video files are read.
+        crop: "centre" stores only the window of ``size``; "random" the full frame that covers it.
         channels: 3 for colour, 1 for grey.
-        max_bytes: how much the folder may hold. Entries that this data set does not use make room first, those unused
-            for longest before others; videos that still do not fit are read from their own files. None: no limit.
+        max_bytes: size limit of the folder. Entries that this data set does not use are deleted first, the least
+            recently used before others; videos that still do not fit are read from their own files. None: no limit.
 
     Example:
         >>> videos = CachedVideos(VideoFolder("videos"), "cache", size=(64, 64))  # doctest: +SKIP
@@ -93,20 +93,17 @@ class CachedVideos(VideosWrapper):
         return sum(entry is not None for entry in self._entries)
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
-        """Some frames of one video, uint8 (T, C, H, W), a copy; see `AbstractVideos.read`."""
+        """Some frames of one video, uint8 (T, C, H, W), a copy."""
         if tuple(cover) != self.size:
             return to_channels(self.videos.read(index, frames, cover), self._channels)
         pixels = self._map(index)
         if pixels is None:
-            return self._decode(index, frames)
+            return self._fit(self.videos.read(index, frames, self.size))
         return take_frames(pixels, frames)
 
-    def _decode(self, index: int, frames: Sequence[int]) -> Tensor:
-        return self._kept(self.videos.read(index, frames, self.size))
-
-    def _kept(self, video: Tensor) -> Tensor:
-        """What is kept of frames that cover ``size``."""
-        return to_channels(crop(video, self.size) if self.crop == "centre" else video, self._channels).contiguous()
+    def _fit(self, video: Tensor) -> Tensor:
+        """What is stored of frames that cover ``size``."""
+        return fit_frames(video, self.size if self.crop == "centre" else None, self._channels)
 
     def _map(self, index: int) -> Tensor | None:
         """All frames of a video, mapped; None where they are not cached."""
@@ -127,22 +124,22 @@ class CachedVideos(VideosWrapper):
         return self.__dict__ | {"_maps": OrderedDict()}
 
     def prepare(self) -> None:
-        """Decode what the cache does not hold yet; ended at any moment, what is finished is kept."""
+        """Decode what is missing in the cache; it may be ended at any moment, and what is finished stays."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with Digests(self.folder / "digests.json") as digests:
-            entries = self._all(lambda index: self._entry(digests, index), "Looking into the cache")
+            entries = self._map_all(lambda index: self._entry(digests, index), "Looking into the cache")
         wanted = {entry.name for entry in entries if entry is not None}
-        room = _Room(self.folder, wanted, self.max_bytes)
+        space = _Space(self.folder, wanted, self.max_bytes)
         faults: dict[str, list[int]] = {}
 
-        def take(index: int, wait: bool) -> bool:
-            """Whether the matter is settled: cached, or never to be."""
+        def cache(index: int, wait: bool) -> bool:
+            """Whether the video is settled: cached, or impossible to cache."""
             entry = entries[index]
             if entry is None:
-                return True  # the video has vanished; reading it will say so
+                return True  # the file has vanished; reading it will say so
             try:
-                settled = self._take(index, entry, room, wait)
-            except (_NoRoomError, VideoError) as fault:
+                settled = self._build(index, entry, space, wait)
+            except (_CacheFullError, VideoError) as fault:
                 faults.setdefault(str(fault), []).append(index)
             except OSError as fault:
                 faults.setdefault(fault.strerror or str(fault), []).append(index)
@@ -152,15 +149,15 @@ class CachedVideos(VideosWrapper):
                 return settled
             return True
 
-        settled = self._all(lambda index: take(index, wait=False), f"Caching frames in {self.folder}")
-        # What another process was busy with: wait for it, and do it if that process was ended.
+        settled = self._map_all(lambda index: cache(index, wait=False), f"Caching frames in {self.folder}")
+        # Entries that another process was building: wait for them, and build them if that process was ended.
         for index in (index for index, done in enumerate(settled) if not done):
-            take(index, wait=True)
+            cache(index, wait=True)
         for fault, indices in faults.items():
             names = ", ".join(self.name(index) for index in indices[:3]) + (", ..." if len(indices) > 3 else "")
             warnings.warn(f"{len(indices)} of {len(self)} videos are not cached ({fault}): {names}", stacklevel=2)
 
-    def _all(self, work: Callable[[int], Any], title: str) -> list[Any]:
+    def _map_all(self, work: Callable[[int], Any], title: str) -> list[Any]:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return list(tqdm(pool.map(work, range(len(self))), title, len(self), disable=None))
 
@@ -172,31 +169,32 @@ class CachedVideos(VideosWrapper):
         key = [FORMAT, content, *self.size, self.crop, self._channels, engine_version(self.videos.engine)]
         return self.folder / f"{blake2b(json.dumps(key).encode(), digest_size=20).hexdigest()}.npy"
 
-    def _take(self, index: int, entry: Path, room: _Room, wait: bool) -> bool:
+    def _build(self, index: int, entry: Path, space: _Space, wait: bool) -> bool:
+        """Make sure of an entry; False if another process is building it and this one does not ``wait``."""
         num_frames = len(self.times_seconds(index))
         lock = entry.with_suffix(".lock")
-        if _open(entry, num_frames) is None or lock.exists():  # a builder that was killed may have left its lock alone
+        if _open(entry, num_frames) is None or lock.exists():  # a builder that was killed leaves its lock
             with _lock(lock, wait) as locked:
                 if not locked:
                     return False
-                if _open(entry, num_frames) is None:  # nobody made it while this process waited
+                if _open(entry, num_frames) is None:  # nobody built it while this process waited
                     _clear_parts(entry)
-                    self._write(index, entry, room)
-        os.utime(entry)  # used now: others go first when room is needed
+                    self._write(index, entry, space)
+        os.utime(entry)  # most recently used: deleted last
         return True
 
-    def _write(self, index: int, entry: Path, room: _Room) -> None:
+    def _write(self, index: int, entry: Path, space: _Space) -> None:
         path, num_frames = self.videos.paths[index], len(self.times_seconds(index))
-        patience, seconds = TimeLimit(), self.videos.timeout_seconds
-        reader = patience.call(self.videos.open, path, seconds=seconds)
+        limit, seconds = TimeLimit(), self.videos.timeout_seconds
+        reader = limit.call(self.videos.open, path, seconds=seconds)
         try:
             with atomic_write(entry) as part, part.open("wb") as file:
                 for start in range(0, num_frames, _FRAMES_AT_ONCE):
                     frames = range(start, min(start + _FRAMES_AT_ONCE, num_frames))
-                    video = self._kept(patience.call(reader.read, frames, self.size, seconds=seconds))
+                    video = self._fit(limit.call(reader.read, frames, self.size, seconds=seconds))
                     if start == 0:
                         shape = (num_frames, *video.shape[1:])
-                        room.take(int(np.prod(shape)))
+                        space.reserve(int(np.prod(shape)))
                         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
                         np.lib.format.write_array_header_1_0(file, header)
                     # Written, not mapped: on a full disk a write is an error, a touched map ends the process.
@@ -209,12 +207,12 @@ class CachedVideos(VideosWrapper):
                 reader.close()
 
 
-class _NoRoomError(Exception):
-    """The folder is full."""
+class _CacheFullError(Exception):
+    """The folder has reached its limit."""
 
 
-class _Room:
-    """What the cache may still take, other data sets' entries making room first."""
+class _Space:
+    """The space that is left in the cache; entries of other data sets are deleted for it."""
 
     def __init__(self, folder: Path, wanted: set[str], max_bytes: int | None) -> None:
         self.folder, self.max_bytes = folder, max_bytes
@@ -225,23 +223,23 @@ class _Room:
         self.others = sorted(others, key=lambda path: stats[path].st_mtime, reverse=True)
         self.sizes = {path: stats[path].st_size for path in others}
 
-    def take(self, num_bytes: int) -> None:
-        """Reserve bytes. Raises `_NoRoomError` if they cannot be had."""
+    def reserve(self, num_bytes: int) -> None:
+        """Reserve bytes. Raises `_CacheFullError` if they are not to be had."""
         if self.max_bytes is None:
             return
         with self._lock:
             spare = sum(self.sizes[path] for path in self.others)
             if self.used - spare + num_bytes > self.max_bytes:
-                raise _NoRoomError(f"{self.folder} may hold {self.max_bytes:,} bytes")
+                raise _CacheFullError(f"{self.folder} may hold {self.max_bytes:,} bytes")
             while self.used + num_bytes > self.max_bytes:
                 path = self.others.pop()
-                path.unlink(missing_ok=True)  # who has it mapped keeps it
+                path.unlink(missing_ok=True)  # a process that maps it still reads it
                 self.used -= self.sizes[path]
             self.used += num_bytes
 
 
 def _open(entry: Path, num_frames: int) -> Tensor | None:
-    """An entry's frames, mapped copy-on-write; None if it is not there or not whole."""
+    """An entry's frames, mapped copy-on-write; None if it is missing or incomplete."""
     try:
         pixels = np.load(entry, mmap_mode="c", allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -250,14 +248,14 @@ def _open(entry: Path, num_frames: int) -> Tensor | None:
 
 
 def _clear_parts(entry: Path) -> None:
-    """Remove what builders that were ended left of this entry; the caller holds its lock."""
+    """Remove what killed builders left of this entry; the caller holds its lock."""
     for part in entry.parent.glob(f".{entry.name}.*.part"):
         part.unlink(missing_ok=True)
 
 
 @contextmanager
 def _lock(path: Path, wait: bool) -> Iterator[bool]:
-    """Hold a lock that ends with the process; yields whether it was got. Its file is removed again."""
+    """Hold a file lock, which the system releases with the process; yields whether it was acquired."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:

@@ -1,4 +1,4 @@
-"""Several collections of videos as one."""
+"""`ConcatVideos`: several collections of videos as one."""
 
 from __future__ import annotations
 
@@ -13,61 +13,64 @@ from mcvd.data.videos import AbstractVideos
 
 
 class ConcatVideos(AbstractVideos):
-    """Collections one after another, for training on all of them at once.
+    """Collections one after another, to train on all of them at once.
 
-    Every clip of every video is as likely as any other: a collection's share is its number of clips, times its repeats.
+    Every clip of every video is equally likely: the share of a collection is its number of clips times its repeats.
 
     Args:
-        parts: collections of the same number of channels.
-        repeats: how many times each part is there, so that a small collection has its say beside a large one. Training
-            begins each of the copies of a clip at another frame, so they are not the same clip twice.
+        collections: one or more, with the same number of channels.
+        repeats: how many times each collection counts, so that a small one has weight beside a large one. Training
+            starts each copy of a clip at another frame, so they are not the same clip twice.
 
-    Example::
-
-        Joined([VideoFolder("drives"), DrivingScenes(num_videos=100)], repeats=[10, 1])
+    Example:
+        >>> from mcvd.data import DrivingScenes
+        >>> len(ConcatVideos([DrivingScenes(num_videos=2), DrivingScenes(num_videos=3, seed=1)], repeats=[10, 1]))
+        23
     """
 
-    def __init__(self, parts: list[AbstractVideos], repeats: list[int] | None = None):
-        if not parts or len({part.channels for part in parts}) > 1:
+    def __init__(self, collections: list[AbstractVideos], repeats: list[int] | None = None):
+        if not collections or len({videos.channels for videos in collections}) > 1:
+            found = [videos.channels for videos in collections]
+            raise ValueError(f"give one or more collections of equal channels, got channels {found}")
+        if repeats is not None and (len(repeats) != len(collections) or min(repeats) < 1):
             raise ValueError(
-                f"parts must be one or more collections of equal channels, got channels {[p.channels for p in parts]}"
+                f"repeats must be one number of 1 or more for each of {len(collections)} collections, got {repeats}"
             )
-        if repeats is not None and (len(repeats) != len(parts) or min(repeats) < 1):
-            raise ValueError(f"repeats must be one number of 1 or more for each of {len(parts)} parts, got {repeats}")
-        times = repeats or [1] * len(parts)
-        self.parts = [part for part, count in zip(parts, times, strict=True) for _ in range(count)]
-        self.ends = list(accumulate(len(part) for part in self.parts))
+        counts = repeats or [1] * len(collections)
+        self.collections = [videos for videos, count in zip(collections, counts, strict=True) for _ in range(count)]
+        self.ends = list(accumulate(len(videos) for videos in self.collections))
 
     @property
     def channels(self) -> int:
-        """Of all parts."""
-        return self.parts[0].channels
+        """Channels of all collections."""
+        return self.collections[0].channels
 
     def __len__(self) -> int:
         return self.ends[-1]
 
     def prepare(self) -> None:
-        """See `AbstractVideos`."""
-        for part in dict.fromkeys(self.parts):
-            part.prepare()
+        """Prepare each collection once."""
+        for videos in dict.fromkeys(self.collections):
+            videos.prepare()
 
     def times_seconds(self, index: int) -> np.ndarray:
-        """See `AbstractVideos`."""
-        part, inside = self._find(index)
-        return part.times_seconds(inside)
+        """Display times of the frames, float64 (num_frames,)."""
+        videos, number = self._find(index)
+        return videos.times_seconds(number)
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
-        """See `AbstractVideos`."""
-        part, inside = self._find(index)
-        return part.read(inside, frames, cover)
+        """Some frames of one video, uint8 (T, C, H, W), as its collection reads them."""
+        videos, number = self._find(index)
+        return videos.read(number, frames, cover)
 
     def name(self, index: int) -> str:
-        """See `AbstractVideos`."""
-        part, inside = self._find(index)
-        return part.name(inside)
+        """Name in its collection."""
+        videos, number = self._find(index)
+        return videos.name(number)
 
     def _find(self, index: int) -> tuple[AbstractVideos, int]:
+        """The collection of a video, and its number there."""
         if not 0 <= index < len(self):
             raise IndexError(f"video {index} asked of a collection of {len(self)}: choose 0 <= index < {len(self)}")
-        number = bisect_right(self.ends, index)
-        return self.parts[number], index - (self.ends[number - 1] if number else 0)
+        which = bisect_right(self.ends, index)
+        return self.collections[which], index - (self.ends[which - 1] if which else 0)
