@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from mcvd.diffusion.denoiser import Denoiser
     from mcvd.diffusion.masking import Masking
     from mcvd.frames import Condition, FrameBlock
-    from mcvd.models.load import build, load, read_video, write_video
+    from mcvd.models.load import build, load
     from mcvd.models.mcvd import MCVD
     from mcvd.video.decoders.base import VideoError
     from mcvd.video.page import show
+    from mcvd.video.read import read_video
+    from mcvd.video.write import write_video
 
 __version__ = "0.1.0"
 

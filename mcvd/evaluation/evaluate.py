@@ -11,6 +11,7 @@ from torch import Tensor, distributed
 
 from mcvd.evaluation.baselines import blend, copy_first, copy_last, extrapolate
 from mcvd.evaluation.statistics import _best, _grey_levels, _summaries
+from mcvd.evaluation.wording import describe_conditions, row_title
 from mcvd.frames import pixels_from_unit
 from mcvd.metrics.frame_metrics import PSNR, SSIM, FrameMetric
 from mcvd.metrics.frames import mean_of_samples, mean_squared_error, squared_distance_of_samples
@@ -154,6 +155,9 @@ def evaluate(
         "metrics": {metric.name: metric.describe() for metric in metrics},
         "rows": _summaries(rows, metrics) if has_truth else {},
     }
+    scores["sentence"] = describe_conditions(scores)
+    for name, row in scores["rows"].items():
+        row["title"] = row_title(name, scores)
     if num_samples > 1:
         names = ("between_samples", "to_truth")
         scores["diversity"] = {name: _grey_levels([spread[name] for *_, spread in found]) for name in names}

@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
-from mcvd.evaluation.wording import describe_conditions, row_title
-from mcvd.models.facts import model_facts
+from mcvd.models.facts import ModelFacts
 from mcvd.models.files import CARD
-
-if TYPE_CHECKING:
-    from mcvd.models.mcvd import MCVD
 
 _TASKS = {
     "predict": "predict what comes next",
@@ -36,11 +32,11 @@ class About(TypedDict, total=False):
     scores: Sequence[dict[str, Any] | str | Path]
 
 
-def model_card(model: MCVD, name: str, about: About) -> str:
+def model_card(facts: ModelFacts, name: str, about: About) -> str:
     """Write down what is known of a model, as Markdown with the Hub's metadata at its head.
 
     Args:
-        model: of any kind.
+        facts: of the model.
         name: under which it is loaded: of its folder, or ``owner/name`` on the Hub.
         about: what it does not know itself; what is not told is said to be unknown.
 
@@ -49,9 +45,8 @@ def model_card(model: MCVD, name: str, about: About) -> str:
     """
     from huggingface_hub import ModelCardData
 
-    facts = model_facts(model)
-    block, (height, width) = facts["block"], facts["size"]
-    rate = f" at {facts['frame_rate_hz']:g} Hz" if facts["frame_rate_hz"] else ""
+    block, (height, width) = facts.block, facts.size
+    rate = f" at {facts.frame_rate_hz:g} Hz" if facts.frame_rate_hz else ""
     tags = ["video-prediction", "video-interpolation", "video-generation", "diffusion", "mcvd"]
     data = ModelCardData(library_name="mcvd", pipeline_tag="video-to-video", license=about.get("license"), tags=tags)
     lines = [
@@ -60,9 +55,9 @@ def model_card(model: MCVD, name: str, about: About) -> str:
         "---",
         f"# {name}",
         "",
-        f"A masked conditional video diffusion model of {facts['parameters'] / 1e6:.1f} M parameters for "
-        f"{'colour' if facts['channels'] == 3 else 'grey'} video of {width}x{height} pixels{rate}. "
-        f"It sees {block['past']} past and {block['future']} future frames and makes {block['current']} at once; "
+        f"A masked conditional video diffusion model of {facts.parameters / 1e6:.1f} M parameters for "
+        f"{'colour' if facts.channels == 3 else 'grey'} video of {width}x{height} pixels{rate}. "
+        f"It sees {block.past} past and {block.future} future frames and makes {block.current} at once; "
         "longer videos are made block by block.",
         "",
         "```python",
@@ -75,12 +70,12 @@ def model_card(model: MCVD, name: str, about: About) -> str:
         "",
         "| task | can it? |",
         "|---|---|",
-        *(f"| {words} | {facts['tasks'][task] or 'yes'} |" for task, words in _TASKS.items()),
+        *(f"| {words} | {facts.tasks[task] or 'yes'} |" for task, words in _TASKS.items()),
         "",
         "## Network and diffusion",
         "",
-        f"{facts['net']} with {facts['conditioning']}; predicts {facts['predicts']}; {facts['schedule']}; "
-        f"context noise up to {facts['context_noise']:g}.",
+        f"{facts.net} with {facts.conditioning}; predicts {facts.predicts}; {facts.schedule}; "
+        f"context noise up to {facts.context_noise:g}.",
         "",
         "## Training data",
         "",
@@ -105,12 +100,12 @@ def told_data(source: str | Path) -> str | None:
     return " ".join(after.partition("\n## ")[0].split()) or f"see {card}"
 
 
-def _use(facts: dict[str, Any]) -> list[str]:
-    if facts["tasks"]["predict"] is not None:
+def _use(facts: ModelFacts) -> list[str]:
+    if facts.tasks["predict"] is not None:
         return ["made = model.generate(num_frames=20)"]
-    (height, width), rate = facts["size"], facts["frame_rate_hz"]
+    (height, width), rate = facts.size, facts.frame_rate_hz
     at_rate = f", frame_rate_hz={rate:g}" if rate else ""
-    grey = ", channels=1" if facts["channels"] == 1 else ""
+    grey = ", channels=1" if facts.channels == 1 else ""
     return [
         f'past = mcvd.read_video("clip.mp4", size=({height}, {width}){grey}{at_rate})',
         "future = model.predict(past, num_frames=20)  # uint8 (1, 20, C, H, W)",
@@ -123,7 +118,7 @@ def _scores(source: dict[str, Any] | str | Path) -> list[str]:
         card = source if isinstance(source, dict) else json.loads(Path(source).read_text())
         scores, protocol = card["scores"], card["protocol"]
         lines = [
-            f"{scores['task']}: {describe_conditions(scores)}; data: {card['data']}"
+            f"{scores['task']}: {scores['sentence']}; data: {card['data']}"
             + (f"; protocol {protocol['name']}" if protocol else "")
             + ".",
             "",
@@ -131,9 +126,9 @@ def _scores(source: dict[str, Any] | str | Path) -> list[str]:
         if scores["metrics"]:
             heads = " | ".join(f"{metric['title']} | 95% interval" for metric in scores["metrics"].values())
             lines += [f"| | {heads} |", "|---" * (1 + 2 * len(scores["metrics"])) + "|"]
-        for name, row in scores["rows"].items():
+        for row in scores["rows"].values():
             cells = [_value(row, key, metric["digits"]) for key, metric in scores["metrics"].items()]
-            lines.append(f"| {row_title(name, scores)} | {' | '.join(cells)} |")
+            lines.append(f"| {row['title']} | {' | '.join(cells)} |")
         for row in card["distances"]:
             if row["value"] is not None:
                 lines += ["", f"{row['name']}: {row['value']:.1f}"]

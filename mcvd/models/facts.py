@@ -2,78 +2,81 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from mcvd.diffusion.plan import check_task
+from torch import nn
 
-if TYPE_CHECKING:
-    from mcvd.models.mcvd import MCVD
+from mcvd.frames import FrameBlock
 
 
-def model_facts(model: MCVD) -> dict[str, Any]:
-    """The facts that decide what a model can be asked, as JSON holds them.
+@dataclass(frozen=True)
+class ModelFacts:
+    """The facts that decide what a model can be asked.
 
-    Returns:
-        ``block`` (frames: past, current, future), ``size`` (height, width) and ``channels`` of the frames it makes,
-        ``frame_rate_hz`` (None where training did not tell), ``parameters``, ``net``, ``conditioning``, ``schedule``,
-        ``predicts``, ``context_noise`` (the highest level it knows), ``guidance`` (whether it can be guided) and
-        ``tasks``: for each of predict, backward, interpolate and generate None, or why it cannot.
+    Args:
+        block: frames that it sees and makes at once.
+        size: height and width of the frames, in pixels.
+        channels: 3 for colour, 1 for grey.
+        frame_rate_hz: of its training clips; None where training did not tell.
+        parameters: how many.
+        net: the name of its network.
+        conditioning: how the context enters the network.
+        schedule: noise over time.
+        predicts: what the network's output means.
+        context_noise: the highest level of noise on the context that it knows.
+        guidance: whether it can be guided.
+        tasks: for each task None, or why it cannot do it.
+        trained_on: the training data in words, if that is known.
     """
-    block, net = model.block, model.denoiser.net
-    return {
-        "block": {"past": block.past, "current": block.current, "future": block.future},
-        "size": list(model.size),
-        "channels": model.channels,
-        "frame_rate_hz": model.frame_rate_hz,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "net": type(net).__name__,
-        "conditioning": repr(net.conditioning),
-        "schedule": repr(model.denoiser.schedule),
-        "predicts": model.denoiser.predicts,
-        "context_noise": model.context_noise,
-        "guidance": _why_not(model, 0, 0) is None and block.num_context > 0,
-        "tasks": {
-            "predict": _why_not(model, max(1, block.past), 0),
-            "backward": _why_not(model, 0, max(1, block.future)),
-            "interpolate": _why_not(model, max(1, block.past), max(1, block.future)),
-            "generate": _why_not(model, 0, 0),
-        },
-    }
+
+    block: FrameBlock
+    size: tuple[int, int]
+    channels: int
+    frame_rate_hz: float | None
+    parameters: int
+    net: str
+    conditioning: str
+    schedule: str
+    predicts: str
+    context_noise: float
+    guidance: bool
+    tasks: dict[str, str | None]
+    trained_on: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As a dictionary of what JSON can hold."""
+        return asdict(self) | {"size": list(self.size)}
+
+    @property
+    def summary(self) -> str:
+        """The model in half a line."""
+        block, (height, width) = self.block, self.size
+        return (
+            f"{self.parameters / 1e6:.1f} M parameters, {block.past} | {block.current} | {block.future} frames "
+            f"of {height}x{width}x{self.channels}"
+        )
 
 
-def describe(model: MCVD) -> str:
-    """A model in half a line."""
-    block, (height, width) = model.block, model.size
-    millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-    return (
-        f"{millions:.1f} M parameters, {block.past} | {block.current} | {block.future} frames "
-        f"of {height}x{width}x{model.channels}"
-    )
-
-
-def format_facts(facts: dict[str, Any]) -> str:
-    """`model_facts`, and ``trained_on`` if that is known, as lines for a terminal."""
-    block, (height, width) = facts["block"], facts["size"]
-    rate = f" at {facts['frame_rate_hz']:g} Hz" if facts["frame_rate_hz"] else ""
+def format_facts(facts: ModelFacts) -> str:
+    """The facts as lines for a terminal."""
+    block, (height, width) = facts.block, facts.size
+    rate = f" at {facts.frame_rate_hz:g} Hz" if facts.frame_rate_hz else ""
     lines = [
-        f"frames      {height}x{width}, {'colour' if facts['channels'] == 3 else 'grey'}{rate}",
-        f"block       {block['past']} past | {block['current']} made | {block['future']} future",
-        f"network     {facts['net']}, {facts['parameters'] / 1e6:.1f} M parameters, {facts['conditioning']}",
-        f"diffusion   predicts {facts['predicts']}, {facts['schedule']}",
-        f"guidance    {'yes' if facts['guidance'] else 'no: it was never trained with all context hidden'}",
-        f"noise       context noise up to {facts['context_noise']:g}",
+        f"frames      {height}x{width}, {'colour' if facts.channels == 3 else 'grey'}{rate}",
+        f"block       {block.past} past | {block.current} made | {block.future} future",
+        f"network     {facts.net}, {facts.parameters / 1e6:.1f} M parameters, {facts.conditioning}",
+        f"diffusion   predicts {facts.predicts}, {facts.schedule}",
+        f"guidance    {'yes' if facts.guidance else 'no: it was never trained with all context hidden'}",
+        f"noise       context noise up to {facts.context_noise:g}",
     ]
-    if facts.get("trained_on"):
-        lines.append(f"trained on  {facts['trained_on']}")
-    for task, reason in facts["tasks"].items():
+    if facts.trained_on:
+        lines.append(f"trained on  {facts.trained_on}")
+    for task, reason in facts.tasks.items():
         lines.append(f"{task:<12}{'yes' if reason is None else f'no: {reason}'}")
     return "\n".join(lines)
 
 
-def _why_not(model: MCVD, num_past: int, num_future: int) -> str | None:
-    """Why the model cannot make one block between so many given frames, or None if it can."""
-    try:
-        check_task(model.block, model.masking, num_past, num_future, model.block.current)
-    except ValueError as error:
-        return str(error)
-    return None
+def num_parameters(module: nn.Module) -> int:
+    """How many numbers a module learns, over all its parameters."""
+    return sum(parameter.numel() for parameter in module.parameters())

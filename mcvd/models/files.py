@@ -11,14 +11,39 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from mcvd.runtime.atomic import atomic_write
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 MAX_CONFIG_BYTES = 1 << 20
 LAST = "last.ckpt"  # in the folder of a training run
-TRAINING_ONLY = ("optimizer", "warmup_steps", "cooldown_steps", "seed")
+
+
+def read_model(source: str | Path, revision: str | None = None) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Config and weights of a model, wherever it is: an exported folder, a checkpoint, a run's folder, the Hub.
+
+    Args:
+        source: a path, or ``user/name`` or ``user/name@revision`` on the Hugging Face Hub.
+        revision: branch, tag or commit on the Hub.
+
+    Raises:
+        FileNotFoundError: there is no such model.
+        ValueError: what is there is damaged, or is not a model of mcvd.
+    """
+    path = Path(source)
+    if (path / LAST).is_file():
+        return read_checkpoint(path / LAST)
+    if path.is_dir():
+        return read_folder(path)
+    if path.suffix == ".ckpt" or path.is_file():
+        return read_checkpoint(path)
+    if str(source).count("/") == 1 and not str(source).startswith((".", "/", "~")):
+        name, _, pinned = str(source).partition("@")
+        if revision and pinned:
+            raise ValueError(f"{source} names a revision already: leave {revision!r} out, or the part from @ on")
+        return read_folder(_download(name, revision or pinned or None))
+    raise FileNotFoundError(f"no model at {source}: expected an exported folder, a .ckpt file or user/name on the Hub")
 
 
 def write_folder(folder: str | Path, config: dict[str, Any], weights: dict[str, Tensor], card: str) -> None:
@@ -30,7 +55,6 @@ def write_folder(folder: str | Path, config: dict[str, Any], weights: dict[str, 
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} is not empty: choose another folder, nothing was written")
-    config = {key: value for key, value in config.items() if key not in TRAINING_ONLY}
     with atomic_write(folder) as part:
         part.mkdir()
         (part / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
@@ -70,6 +94,11 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise ValueError(
             f"{path} is not a training checkpoint that can be read safely: {_first_line(error)}"
         ) from error
+    if isinstance(checkpoint, dict) and "not_kept" in checkpoint:
+        raise ValueError(
+            f"{path} holds weights, but not how their model is made: {checkpoint['not_kept']}. In Python, "
+            "MCVD.load_from_checkpoint(path, ...) opens it with the arguments that the model was made with"
+        )
     if not isinstance(checkpoint, dict) or not {"config", "state_dict"} <= checkpoint.keys():
         raise ValueError(
             f"{path} is not a checkpoint of `mcvd fit` (for a published MCVD checkpoint use `mcvd convert`)"
@@ -78,6 +107,28 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not isinstance(config, dict) or not is_state_dict(weights):
         raise ValueError(f"{path} is damaged: config and state_dict (of tensors) must be dictionaries")
     return config, weights
+
+
+def load_weights(module: nn.Module, weights: dict[str, Tensor], source: str | Path) -> None:
+    """Copy weights into a module that they fit exactly; see `check_weights`."""
+    check_weights(module, weights, source)
+    module.load_state_dict(weights)
+
+
+def check_weights(module: nn.Module, weights: dict[str, Tensor], source: str | Path) -> None:
+    """Compare names and shapes; the module may be on the meta device.
+
+    Raises:
+        ValueError: one is missing, left over or of another shape; the message names ``source`` and the weight.
+    """
+    expected = module.state_dict()
+    for kind, names in (("missing", expected.keys() - weights.keys()), ("surplus", weights.keys() - expected.keys())):
+        if names:
+            raise ValueError(f"{source}: {len(names)} {kind} weights, such as {sorted(names)[0]}")
+    wrong = [name for name, value in expected.items() if value.shape != weights[name].shape]
+    if wrong:
+        shapes = f"{tuple(weights[wrong[0]].shape)}, the config asks for {tuple(expected[wrong[0]].shape)}"
+        raise ValueError(f"{source}: {len(wrong)} weights of another shape, such as {wrong[0]}: {shapes}")
 
 
 def refuse_compressed(path: Path) -> None:
@@ -94,6 +145,18 @@ def is_state_dict(value: Any) -> bool:
         isinstance(name, str) and isinstance(each, Tensor) and each.layout is torch.strided
         for name, each in value.items()
     )
+
+
+def _download(name: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=[CONFIG, WEIGHTS]))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
+        reason = str(error).strip().splitlines()[0]
+        asked = f"{name}@{revision}" if revision else name
+        raise FileNotFoundError(f"no folder {asked} here, and the Hub has none that can be had: {reason}") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Unpack
 
 import torch
@@ -20,16 +18,21 @@ from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.diffusion.plan import check_task
 from mcvd.frames import FrameBlock, model_from_pixels
-from mcvd.models.card import About, model_card
-from mcvd.models.files import write_folder
+from mcvd.models.facts import ModelFacts, num_parameters
+from mcvd.models.pretrained import Pretrained
 from mcvd.nets import UNet
 from mcvd.noise import AbstractNoiseSchedule, LinearBeta
 from mcvd.runtime.fsdp import full_tensor, shard, unshard
 from mcvd.runtime.rng import TrainingNoise, keyed_seed
 from mcvd.samplers.select import default_sampler
 
+Batch = Tensor | Mapping[str, Any]
+"""Clips to train on: uint8 (B, T, C, H, W), or a dictionary with them as ``video`` and, if known, ``index``."""
 
-class MCVD(LightningModule):
+MAX_BATCH = 1 << 20  # so many clips of a batch have numbers of their own
+
+
+class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_checkpoint
     """Masked conditional video diffusion: one network that predicts, interpolates and generates video.
 
     Args:
@@ -50,6 +53,9 @@ class MCVD(LightningModule):
         seed: of the random draws of training.
     """
 
+    not_in_config = ("optimizer",)
+    not_exported = ("warmup_steps", "cooldown_steps", "seed")
+
     def __init__(
         self,
         block: FrameBlock,
@@ -68,6 +74,8 @@ class MCVD(LightningModule):
         seed: int = 0,
     ):
         super().__init__()
+        self._remember(MCVD, locals())
+        self._num_batches = 0  # that came without numbers and without a trainer
         self.block = block
         self.size: tuple[int, int] = (size[0], size[1])
         self.channels = channels
@@ -88,20 +96,21 @@ class MCVD(LightningModule):
             raise ValueError(
                 "past_embedding tells one bit of the past: masking.p_partial, which shows parts, must be 0"
             )
-        self.config: dict[str, Any] | None = None  # how this model was built; see `mcvd.build`
 
     # Training
 
-    def loss(self, batch: dict[str, Any]) -> Tensor:
+    def loss(self, batch: Batch) -> Tensor:
         """Loss of each clip of a batch, summed over pixels as published (see `Denoiser.loss`).
 
         Args:
-            batch: ``video`` uint8 (B, T, C, H, W) and ``index``, the number of each clip in the whole training, from
-                which its masks, its time and its noise are drawn.
+            batch: uint8 (B, T, C, H, W), or a dictionary with it as ``video``. There ``index`` may number each clip in
+                the whole training: its masks, its time and its noise are drawn from that. Without it clips are
+                numbered as they come.
 
         Returns:
             float (B,).
         """
+        batch = self._numbered(batch)
         past, current, future = self.block.split(model_from_pixels(batch["video"]))
         condition_shape = (self.block.num_context, *current.shape[2:])
         shapes = [current.shape[1:]] + ([condition_shape] if self.context_noise else [])
@@ -114,8 +123,9 @@ class MCVD(LightningModule):
             condition = condition.noised(level, of_context[0])
         return self.denoiser.loss(current, condition, t, noise)
 
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """One step of Lightning's training loop."""
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """One step of Lightning's training loop; batches as in `loss`."""
+        batch = self._numbered(batch)
         # Dropout draws from the global generators: named by the batch, it is the same in a resumed run.
         torch.manual_seed(keyed_seed(self.seed, batch["index"][0]))
         loss = self.loss(batch).mean()
@@ -150,8 +160,9 @@ class MCVD(LightningModule):
         """Weights that are shared out are fetched once, together: not all processes have equally many clips."""
         unshard(self)
 
-    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """The loss on held-out clips, with the same draws each time."""
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """The loss on held-out clips, with the same draws each time; batches as in `loss`."""
+        batch = self._numbered(batch, batch_idx)
         loss = self.loss(batch) / batch["video"][0, : self.block.current].numel()
         self.log("val/loss", loss.mean(), prog_bar=True, sync_dist=True, batch_size=len(loss))
 
@@ -173,12 +184,31 @@ class MCVD(LightningModule):
 
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, share), "interval": "step"}}
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> dict[str, Any]:
         """Move the video; the clip numbers stay here as a list, so that no step waits for the device."""
-        return {
-            "video": batch["video"].to(device, non_blocking=True),
-            "index": torch.as_tensor(batch["index"]).tolist(),
-        }
+        batch = _as_dictionary(batch)
+        moved = {"video": batch["video"].to(device, non_blocking=True)}
+        return moved | ({"index": torch.as_tensor(batch["index"]).tolist()} if "index" in batch else {})
+
+    def _numbered(self, batch: Batch, batch_number: int | None = None) -> dict[str, Any]:
+        """The batch with a number for each clip, which none shares with another of the training.
+
+        A batch without numbers gets them from its own, the number of batches before it: a resumed training draws what
+        the undisturbed one would have drawn, and every process something else.
+        """
+        batch = _as_dictionary(batch)
+        if "index" in batch:
+            return batch
+        trainer, place = self._trainer, (0, 1)
+        if trainer is not None:
+            place = (trainer.global_rank, trainer.world_size)
+            if batch_number is None:
+                batch_number = trainer.fit_loop.epoch_loop.total_batch_idx
+        if batch_number is None:  # a loop of one's own
+            batch_number = self._num_batches
+            self._num_batches += 1
+        first = (batch_number * place[1] + place[0]) * MAX_BATCH
+        return batch | {"index": [*range(first, first + len(batch["video"]))]}
 
     # The four tasks
 
@@ -264,74 +294,41 @@ class MCVD(LightningModule):
 
     # Keeping
 
-    @classmethod
-    def from_pretrained(cls, source: str | Path, *, revision: str | None = None) -> MCVD:
-        """Open a folder that `save_pretrained` wrote, here or on the Hugging Face Hub; the same as `mcvd.load`."""
-        from mcvd.models.load import load
+    def facts(self) -> ModelFacts:
+        """What this model is and what it can do."""
+        block, net = self.block, self.denoiser.net
+        past, future = max(1, block.past), max(1, block.future)
+        return ModelFacts(
+            block=block,
+            size=self.size,
+            channels=self.channels,
+            frame_rate_hz=self.frame_rate_hz,
+            parameters=num_parameters(self),
+            net=type(net).__name__,
+            conditioning=repr(net.conditioning),
+            schedule=repr(self.denoiser.schedule),
+            predicts=self.denoiser.predicts,
+            context_noise=self.context_noise,
+            guidance=self._refusal(0, 0) is None and block.num_context > 0,
+            tasks={
+                "predict": self._refusal(past, 0),
+                "backward": self._refusal(0, future),
+                "interpolate": self._refusal(past, future),
+                "generate": self._refusal(0, 0),
+            },
+        )
 
-        return load(source, revision)
+    def _refusal(self, num_past: int, num_future: int) -> str | None:
+        """Why the model cannot make one block between so many given frames, or None if it can."""
+        try:
+            check_task(self.block, self.masking, num_past, num_future, self.block.current)
+        except ValueError as error:
+            return str(error)
+        return None
 
-    def save_pretrained(self, folder: str | Path, **about: Unpack[About]) -> None:
-        """Export to a folder that `mcvd.load` opens: config.json, model.safetensors and a model card, README.md.
-
-        Args:
-            folder: a new one.
-            **about: data, license and scores for the model card; see `About`.
-
-        Raises:
-            FileExistsError: the folder holds something already.
-        """
-        self._write(folder, Path(folder).name, about)
-
-    def push_to_hub(
-        self,
-        name: str,
-        *,
-        private: bool | None = None,
-        revision: str | None = None,
-        message: str = "Upload a model of mcvd",
-        token: str | None = None,
-        **about: Unpack[About],
-    ) -> str:
-        """Upload to the Hugging Face Hub what `save_pretrained` writes; others then open it by its name.
-
-        Args:
-            name: ``owner/name``; made if there is none.
-            private: whether a new one is only for its owner; None: as the owner has set.
-            revision: branch to write to; None is the main one.
-            message: of the commit.
-            token: of the Hub; None takes that of ``hf auth login``.
-            **about: data, license and scores for the model card; see `About`.
-
-        Returns:
-            The commit's identifier: ``mcvd.load(name, revision=...)`` with it always opens these weights.
-
-        Raises:
-            huggingface_hub.errors.HfHubHTTPError: the Hub refuses.
-        """
-        from huggingface_hub import HfApi
-
-        api = HfApi(token=token)
-        with TemporaryDirectory() as folder:
-            self._write(Path(folder) / "model", name, about)
-            full_name = api.create_repo(name, private=private, exist_ok=True).repo_id
-            commit = api.upload_folder(
-                repo_id=full_name, folder_path=Path(folder) / "model", revision=revision, commit_message=message
-            )
-        return commit.oid
-
-    def _write(self, folder: str | Path, name: str, about: About) -> None:
-        if self.config is None:
-            raise ValueError(
-                "this model was not made by mcvd.build, mcvd.load or `mcvd fit`: it does not know its config"
-            )
-        card = model_card(self, name, about)
-        write_folder(folder, self.config | {"frame_rate_hz": self.frame_rate_hz}, self.state_dict(), card)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put the config beside the weights: a checkpoint says how to build its model."""
-        if self.config is not None:
-            checkpoint["config"] = self.config | {"frame_rate_hz": self.frame_rate_hz}
+    def config_now(self) -> dict[str, Any]:
+        """The config, with the frame rate of the training clips."""
+        return self.config | {"frame_rate_hz": self.frame_rate_hz}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """A resumed run keeps the frame rate that it was started with.
@@ -346,6 +343,20 @@ class MCVD(LightningModule):
                 "with the same block, or start a new training from its weights with --init_from"
             )
         self.frame_rate_hz = checkpoint.get("config", {}).get("frame_rate_hz", self.frame_rate_hz)
+
+
+def _as_dictionary(batch: Any) -> dict[str, Any]:
+    """A batch as ``{"video": ...}``, whether it is that, the videos alone, or what `TensorDataset` makes of them."""
+    if isinstance(batch, list | tuple) and len(batch) == 1:
+        (batch,) = batch
+    if isinstance(batch, Tensor):
+        return {"video": batch}
+    if isinstance(batch, dict) and "video" in batch:
+        return batch
+    raise ValueError(
+        'a batch is uint8 videos (B, T, C, H, W), or a dictionary with them as "video", '
+        f"got {'a dictionary without' if isinstance(batch, dict) else type(batch).__name__}"
+    )
 
 
 def _collect(stream: Iterable[tuple[int, Tensor]], num_frames: int) -> Tensor:

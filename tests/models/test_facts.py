@@ -4,11 +4,10 @@ from reference.tiny import tiny_config, tiny_model
 
 import mcvd
 from mcvd.apps.cli.main import main
-from mcvd.models.facts import model_facts
 
 
 def test_what_a_model_cannot_do_is_told_with_the_reason():
-    facts = model_facts(mcvd.build(tiny_config(future=0, p=0.0)))
+    facts = mcvd.build(tiny_config(future=0, p=0.0)).facts().to_json()
     assert facts["tasks"]["predict"] is None
     assert "no future slot" in facts["tasks"]["interpolate"]
     assert "never drew" in facts["tasks"]["generate"]

@@ -20,15 +20,15 @@ def add_arguments(command: ArgumentParser) -> None:
 
 def run(checkpoint: str, config: str, out: str, raw: bool = False) -> None:
     """Write the model."""
-    from mcvd.models.facts import describe
-    from mcvd.models.load import build, load_weights
+    from mcvd.models.files import load_weights
+    from mcvd.models.load import build
     from mcvd.models.published.checkpoint import read_published
 
     published = read_published(checkpoint, config, use_ema=not raw)
     model = build(published.config)
     load_weights(model.denoiser.net, published.state, checkpoint)
     model.save_pretrained(out)
-    print(f"{checkpoint} is now the model {out}: {describe(model)}")
+    print(f"{checkpoint} is now the model {out}: {model.facts().summary}")
 
 
 COMMAND = Command("convert a checkpoint of the published MCVD code to a model of mcvd", run, add_arguments, EXAMPLES)

@@ -28,13 +28,12 @@ def add_arguments(command: ArgumentParser) -> None:
 def run(checkpoint: str, out: str, trust: list[str] | None = None, **about: Any) -> None:
     """Write the folder."""
     from mcvd.apps.cli.setup import load_for_command
-    from mcvd.models.facts import describe
 
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f"no checkpoint at {checkpoint}")
     model = load_for_command(checkpoint, "cpu", trust)
     model.save_pretrained(out, **about)
-    print(f"{checkpoint} is now the model {out}: {describe(model)}")
+    print(f"{checkpoint} is now the model {out}: {model.facts().summary}")
 
 
 COMMAND = Command("export a training checkpoint to a folder to share", run, add_arguments, EXAMPLES)

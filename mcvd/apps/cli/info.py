@@ -22,15 +22,16 @@ def add_arguments(command: ArgumentParser) -> None:
 
 def run(model: str | None = None, json: bool = False, trust: list[str] | None = None) -> None:
     """Print the facts."""
+    from dataclasses import replace
     from json import dumps
 
     from mcvd.apps.cli.setup import load_for_command
     from mcvd.models.card import told_data
-    from mcvd.models.facts import format_facts, model_facts
+    from mcvd.models.facts import format_facts
     from mcvd.models.load import BOX
 
-    facts = model_facts(load_for_command(model, "cpu", trust)) | {"trained_on": told_data(model or BOX)}
-    print(dumps(facts, indent=2) if json else format_facts(facts))
+    facts = replace(load_for_command(model, "cpu", trust).facts(), trained_on=told_data(model or BOX))
+    print(dumps(facts.to_json(), indent=2) if json else format_facts(facts))
 
 
 COMMAND = Command("tell what a model is and what it can do", run, add_arguments, EXAMPLES)

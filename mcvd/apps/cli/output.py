@@ -13,7 +13,6 @@ from torch import Tensor
 
 from mcvd.evaluation.baselines import blend, copy_first, copy_last
 from mcvd.metrics.frames import mean_squared_error, psnr_from_mse
-from mcvd.models.facts import describe
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.atomic import atomic_write
 from mcvd.video.frame_store import FrameStore
@@ -62,7 +61,7 @@ class Gallery(NamedTuple):
     def note(self) -> str:
         """All that the videos depend on, in a line."""
         sampler, seed = self.options["sampler"], self.options.get("seed", 0)
-        return f"{describe(self.model)}. {sampler!r}, {sampler.num_calls} network calls a block, seed {seed}."
+        return f"{self.model.facts().summary}. {sampler!r}, {sampler.num_calls} network calls a block, seed {seed}."
 
 
 def write_output(

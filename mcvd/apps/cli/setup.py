@@ -33,7 +33,7 @@ def load_for_command(model: str | Path | None, device: str | None = None, trust:
     """
     note_default_model(model)
     on = resolve_device(device)
-    return load(BOX if model is None else model).to(on)
+    return load(BOX if model is None else model, trust=trust or ()).to(on)
 
 
 def share_out(work: Callable[..., None], processes: int, **options: Any) -> None:

@@ -12,7 +12,6 @@ from mcvd.apps.studio import film_strip
 from mcvd.apps.studio.result_view import ALL
 from mcvd.apps.studio.selection import Task
 from mcvd.apps.studio.service import Studio
-from mcvd.models.facts import model_facts
 from mcvd.samplers.select import default_sampler, sampler_names
 from mcvd.video.decoders.base import VIDEO_SUFFIXES
 
@@ -78,7 +77,7 @@ def _video(studio: Studio) -> dict[str, Any]:
 
 
 def _task(studio: Studio) -> dict[str, Any]:
-    possible = model_facts(studio.model)["tasks"]
+    possible = studio.model.facts().tasks
     tasks = [(title, task) for title, task in _TASKS.items() if possible[task] is None]
     frames, samples = studio.limits.frames, studio.limits.samples
     length = min(frames, 4 * studio.model.block.current)
@@ -92,7 +91,7 @@ def _task(studio: Studio) -> dict[str, Any]:
 
 
 def _sampling(studio: Studio) -> dict[str, Any]:
-    facts = model_facts(studio.model)
+    facts = studio.model.facts()
     with gr.Accordion("Sampling", open=False, elem_id="sampling"):
         return {
             "sampler": gr.Dropdown([DEFAULT, *sampler_names()], value=DEFAULT, label="Sampler", elem_id="sampler"),
@@ -110,7 +109,7 @@ def _sampling(studio: Studio) -> dict[str, Any]:
                 1,
                 step=0.1,
                 label="Guidance: above 1 it follows the given frames more",
-                visible=facts["guidance"],
+                visible=facts.guidance,
                 elem_id="guidance",
             ),
             "seed": gr.Number(0, precision=0, minimum=0, label="Seed: the same gives the same", elem_id="seed"),

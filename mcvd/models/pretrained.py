@@ -1,0 +1,189 @@
+"""What any model of ours can do beside its work: be made from a config, loaded, saved and shared."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Mapping
+from inspect import signature
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar, Self, Unpack
+
+import torch
+from torch import nn
+
+from mcvd.models.card import About, model_card
+from mcvd.models.config import Trust, config_of, foreign_classes, model_from_config
+from mcvd.models.facts import ModelFacts
+from mcvd.models.files import check_weights, load_weights, read_model, write_folder
+
+
+class Pretrained(nn.Module):
+    """The verbs of the Hub for a model, which remembers how it was made; to be named before `LightningModule`.
+
+    A model calls `_remember` in its constructor and says what it is in `facts`.
+    """
+
+    not_in_config: ClassVar[tuple[str, ...]] = ()  # arguments that only a training needs, chosen anew for each
+    not_exported: ClassVar[tuple[str, ...]] = ()  # and those that a checkpoint holds, but an exported folder does not
+
+    _config: dict[str, Any] | None = None
+    _made_as: tuple[type, dict[str, Any]]
+
+    def facts(self) -> ModelFacts:
+        """What this model is and what it can do."""
+        raise NotImplementedError
+
+    def _remember(self, cls: type, names: Mapping[str, Any]) -> None:
+        """Note the arguments of ``cls``'s constructor, found among its local names."""
+        arguments = [name for name in signature(cls).parameters if name in names]
+        self._made_as = cls, {name: names[name] for name in arguments}
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The arguments that make this model, as `from_config` takes them.
+
+        Raises:
+            ValueError: one of them cannot be written down; the message names it.
+        """
+        if self._config is None:
+            self._config = config_of(*self._made_as, skip=self.not_in_config)
+        return self._config
+
+    @config.setter
+    def config(self, config: dict[str, Any]) -> None:
+        self._config = config
+
+    def config_now(self) -> dict[str, Any]:
+        """The config, with what training has taught the model about its data."""
+        return self.config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], *, trust: Trust = False) -> Self:
+        """Make an untrained model from its config; see `mcvd.build`."""
+        model = model_from_config(cls, config, cls.not_in_config, trust)
+        model.config = config
+        return model
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, *, revision: str | None = None, trust: Trust = False) -> Self:
+        """Open a model that was saved, here or on the Hugging Face Hub; see `mcvd.load`."""
+        config, weights = read_model(source, revision)
+        try:
+            with torch.device("meta"):  # shapes without memory: a config that asks for more than there is is refused
+                check_weights(cls.from_config(config, trust=trust), weights, source)
+            model = cls.from_config(config, trust=trust)
+        except ValueError as error:
+            raise error if str(source) in str(error) else ValueError(f"{source}: {error}") from error
+        load_weights(model, weights, source)
+        return model.eval().requires_grad_(False)
+
+    def save_pretrained(self, folder: str | Path, **about: Unpack[About]) -> None:
+        """Export to a folder that `from_pretrained` opens: config.json, model.safetensors and a card, README.md.
+
+        Args:
+            folder: a new one.
+            **about: data, license and scores for the model card; see `About`.
+
+        Raises:
+            FileExistsError: the folder holds something already.
+            ValueError: the model was made with what cannot be written down, such as a lambda; the message names it.
+        """
+        self._write(folder, Path(folder).name, about)
+
+    def push_to_hub(
+        self,
+        name: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        message: str = "Upload a model of mcvd",
+        token: str | None = None,
+        **about: Unpack[About],
+    ) -> str:
+        """Upload to the Hugging Face Hub what `save_pretrained` writes; others then open it by its name.
+
+        Args:
+            name: ``owner/name``; made if there is none.
+            private: whether a new one is only for its owner; None: as the owner has set.
+            revision: branch to write to; None is the main one.
+            message: of the commit.
+            token: of the Hub; None takes that of ``hf auth login``.
+            **about: data, license and scores for the model card; see `About`.
+
+        Returns:
+            The commit's identifier: ``mcvd.load(name, revision=...)`` with it always opens these weights.
+
+        Raises:
+            huggingface_hub.errors.HfHubHTTPError: the Hub refuses.
+        """
+        from huggingface_hub import HfApi
+
+        api = HfApi(token=token)
+        with TemporaryDirectory() as folder:
+            self._write(Path(folder) / "model", name, about)
+            full_name = api.create_repo(name, private=private, exist_ok=True).repo_id
+            commit = api.upload_folder(
+                repo_id=full_name, folder_path=Path(folder) / "model", revision=revision, commit_message=message
+            )
+        return commit.oid
+
+    def _write(self, folder: str | Path, name: str, about: About) -> None:
+        try:
+            config = {key: value for key, value in self.config_now().items() if key not in self.not_exported}
+        except ValueError as error:
+            raise ValueError(f"this model cannot be saved: {error}") from error
+        write_folder(folder, config, self.state_dict(), model_card(self.facts(), name, about))
+
+    # In Lightning's training
+
+    def on_fit_start(self) -> None:
+        """Say before the work, not after it, if the model can be opened only with trust, or not be saved at all."""
+        if self.trainer.is_global_zero and (note := self._keeping()):  # type: ignore[union-attr]
+            warnings.warn(note, stacklevel=2)
+
+    def _keeping(self) -> str:
+        """What has to be known to keep this model; empty for one that is made of mcvd's classes."""
+        try:
+            foreign = foreign_classes(self.config)
+        except ValueError as error:
+            return (
+                f"this model cannot be exported, and its checkpoints will hold weights alone: {error}. "
+                f"{type(self).__name__}.load_from_checkpoint(path, ...) opens them with the arguments of today"
+            )
+        if not foreign:
+            return ""
+        modules = sorted({path.rpartition(".")[0] for path in foreign})
+        files = [getattr(sys.modules.get(module), "__file__", None) or "?" for module in modules]
+        places = ", ".join(f"{module} ({file})" for module, file in zip(modules, files, strict=True))
+        return (
+            f"this model is made of {', '.join(foreign)}: it opens only with trust (mcvd.load(path, trust={modules}) "
+            f"or --trust {','.join(modules)}), where Python can import {places}"
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put the config beside the weights: a checkpoint says how to make its model."""
+        try:
+            checkpoint["config"] = self.config_now()
+        except ValueError as error:
+            checkpoint["not_kept"] = str(error)
+
+    @classmethod
+    def load_from_checkpoint(
+        cls, checkpoint_path: Any, map_location: Any = None, *, trust: Trust = False, **options: Any
+    ) -> Self:
+        """Lightning's way to open a checkpoint: as it was saved, in training mode.
+
+        Args:
+            checkpoint_path: of a checkpoint of Lightning.
+            map_location: where the weights go.
+            trust: see `mcvd.load`.
+            **options: strict, or arguments of the constructor, which go before those in the checkpoint. Arguments of
+                training that are not remembered (``not_in_config``) have to be given again.
+        """
+        checkpoint = torch.load(checkpoint_path, map_location="meta", weights_only=True)
+        if "config" in checkpoint:
+            _, arguments = cls.from_config(checkpoint["config"], trust=trust)._made_as
+            options = arguments | options
+        return super().load_from_checkpoint(checkpoint_path, map_location, weights_only=True, **options)  # type: ignore[misc]
