@@ -3,6 +3,7 @@
 import re
 import shlex
 import shutil
+import sys
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -22,6 +23,7 @@ CARDS = [
     ROOT / "mcvd/box/README.md",
 ]
 BLOCK = re.compile(r"(?:<!-- not run: (.+?) -->\n)?^```(sh|python)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+FILE = re.compile(r"# (\w+\.py)\n")  # begins a block that a reader saves under this name
 SMALL = {  # later options win
     "fit": "--trainer.max_steps 2 --trainer.accelerator cpu --data.batch_size 2 --data.num_workers 0",
     "predict": "--steps 1 --device cpu",
@@ -54,7 +56,12 @@ def desk(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for choice in ("_GIVEN_FRAMES", "_FROM_NOTHING"):
         monkeypatch.setattr(mcvd.samplers.select, choice, mcvd.samplers.DDIM(1))
-    return tmp_path
+    monkeypatch.syspath_prepend(tmp_path)
+    loaded = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - loaded:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 def run_command(words, desk):
@@ -72,7 +79,9 @@ def test_what_a_page_says_works(page, desk):
     for reason, kind, text in blocks(page):
         if reason:
             continue
-        if kind == "python":
+        if kind == "python" and (file := FILE.match(text)):
+            (desk / file[1]).write_text(text)
+        elif kind == "python":
             exec(compile(text, page.name, "exec"), names)
         else:
             for line in text.replace("\\\n", " ").splitlines():
