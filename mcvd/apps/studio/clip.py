@@ -18,7 +18,7 @@ from mcvd.video.timing import frames_at_rate
 from mcvd.video.transforms import to_channels
 
 _MAX_PIXELS = 4096 * 2304  # of a frame as stored: a small file can hold pictures that fill the memory
-_INVENTED_FRAMES = 60
+_SYNTHETIC_FRAMES = 60
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Limits:
 
     Args:
         megabytes: size of an uploaded file.
-        frames: length of a video at the model's rate, given or made.
-        samples: futures made at once.
+        frames: length of a video at the model's rate, given or generated.
+        samples: futures sampled at once.
         steps: network calls for each block.
     """
 
@@ -81,16 +81,16 @@ def read_clip(path: str | Path, model: MCVD, limits: Limits) -> Clip:
     return Clip(path.name, frames, note)
 
 
-def invented_clip(model: MCVD, number: int) -> Clip:
-    """A street that `DrivingScenes` invents, for who has no video at hand.
+def synthetic_clip(model: MCVD, number: int) -> Clip:
+    """A street that `DrivingScenes` paints, for whoever has no video at hand.
 
     Args:
         model: whose size, channels and rate it gets.
         number: of the street, 0 or more; no model was trained on these.
     """
-    scenes = DrivingScenes(number + 1, _INVENTED_FRAMES, model.frame_rate_hz or 10.0, seed=1)
-    frames = to_channels(scenes.read(number, range(_INVENTED_FRAMES), model.size), model.channels)
-    return Clip(f"street {number}", frames.contiguous(), f"Invented street {number}: {_INVENTED_FRAMES} frames.")
+    scenes = DrivingScenes(number + 1, _SYNTHETIC_FRAMES, model.frame_rate_hz or 10.0, seed=1)
+    frames = to_channels(scenes.read(number, range(_SYNTHETIC_FRAMES), model.size), model.channels)
+    return Clip(f"street {number}", frames.contiguous(), f"Synthetic street {number}: {_SYNTHETIC_FRAMES} frames.")
 
 
 def no_clip(model: MCVD) -> Clip:

@@ -22,15 +22,15 @@ _TASKS: dict[str, Task] = {
     "generate": "generate",
 }
 
-DEFAULT = "the default"  # of the samplers: chosen by measurement, for each task
+DEFAULT = "the default"  # sampler: chosen by measurement, for each task
 
 
 @dataclass(frozen=True)
 class Controls:
-    """All that a visitor can use or look at, made inside of an open `gr.Blocks`."""
+    """All that a visitor can use or look at, created inside of an open `gr.Blocks`."""
 
     upload: gr.File
-    invent: gr.Button
+    synthetic: gr.Button
     task: gr.Radio
     length: gr.Number
     num_samples: gr.Slider
@@ -52,11 +52,11 @@ class Controls:
 
     @classmethod
     def lay_out(cls, studio: Studio) -> Controls:
-        """Choices on the left, the film strip and what is made of it on the right."""
+        """Choices on the left, the film strip and the result on the right."""
         block, (height, width) = studio.model.block, studio.model.size
         rate = f" at {studio.model.frame_rate_hz:g} Hz" if studio.model.frame_rate_hz else ""
         gr.Markdown(
-            f"# mcvd studio\n**{escape(studio.name)}** sees {block.past} past, {block.current} made and "
+            f"# mcvd studio\n**{escape(studio.name)}** sees {block.past} past, {block.current} generated and "
             f"{block.future} future frames of {width}x{height} pixels{rate}."
         )
         with gr.Row():
@@ -72,7 +72,7 @@ def _video(studio: Studio) -> dict[str, Any]:
     title, kinds = f"A video, up to {studio.limits.megabytes} MB", sorted(VIDEO_SUFFIXES)
     return {
         "upload": gr.File(label=title, file_types=kinds, height=130, elem_id="upload"),
-        "invent": gr.Button("or take an invented street", size="sm", elem_id="invent"),
+        "synthetic": gr.Button("or take a synthetic street", size="sm", elem_id="synthetic"),
     }
 
 
@@ -84,7 +84,12 @@ def _task(studio: Studio) -> dict[str, Any]:
     return {
         "task": gr.Radio(tasks, value=tasks[0][1], label="Task", elem_id="task"),
         "length": gr.Number(
-            length, minimum=1, maximum=frames, precision=0, label=f"Frames to make, up to {frames}", elem_id="length"
+            length,
+            minimum=1,
+            maximum=frames,
+            precision=0,
+            label=f"Frames to generate, up to {frames}",
+            elem_id="length",
         ),
         "num_samples": gr.Slider(1, samples, min(2, samples), step=1, label="Samples", elem_id="samples"),
     }
@@ -108,7 +113,7 @@ def _sampling(studio: Studio) -> dict[str, Any]:
                 5,
                 1,
                 step=0.1,
-                label="Guidance: above 1 it follows the given frames more",
+                label="Guidance: above 1 the given frames count more",
                 visible=facts.guidance,
                 elem_id="guidance",
             ),
@@ -119,7 +124,7 @@ def _sampling(studio: Studio) -> dict[str, Any]:
 def _buttons() -> dict[str, Any]:
     with gr.Row():
         return {
-            "start": gr.Button("Make", variant="primary", min_width=80, scale=2, elem_id="make"),
+            "start": gr.Button("Generate", variant="primary", min_width=80, scale=2, elem_id="generate"),
             "cancel": gr.Button("Cancel", interactive=False, min_width=80, elem_id="cancel"),
         }
 

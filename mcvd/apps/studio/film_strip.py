@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Collection
 from io import BytesIO
 
 from torch import Tensor
@@ -24,7 +25,7 @@ const show = () => {
 };
 const colour = () => cells().forEach((cell, i) => {
     const kind = (props.kinds || '')[i] || '-';
-    cell.className = {g: 'given', m: 'made'}[kind] || '';
+    cell.className = {c: 'context', g: 'generated'}[kind] || '';
     cell.setAttribute('aria-label', `frame ${i}` + (cell.className ? `, ${cell.className}` : ''));
 });
 const draw = () => {
@@ -42,7 +43,7 @@ const draw = () => {
 };
 // Marks that the server has placed may lie outside of what is seen.
 const reveal = () => {
-    const cell = film.querySelector('.given') || film.querySelector('.made');
+    const cell = film.querySelector('.context') || film.querySelector('.generated');
     const left = cell ? cell.offsetLeft - film.offsetLeft : 0;
     if (left < film.scrollLeft || left > film.scrollLeft + film.clientWidth - 400)
         film.scrollLeft = left - film.clientWidth / 3;
@@ -105,10 +106,10 @@ STYLE = f"""
 .film img {{ display: block; height: {_PICTURE_PIXELS}px; border-radius: 4px; image-rendering: pixelated;
   opacity: .8; pointer-events: none; }}
 .film span {{ font-size: 11px; color: var(--body-text-color-subdued); }}
-.film .given {{ background: {GIVEN}; }}
-.film .made {{ background: {MADE}; }}
-.film .given img, .film .made img {{ opacity: 1; }}
-.film .given span, .film .made span {{ color: #fff; font-weight: 600; }}
+.film .context {{ background: {GIVEN}; }}
+.film .generated {{ background: {MADE}; }}
+.film .context img, .film .generated img {{ opacity: 1; }}
+.film .context span, .film .generated span {{ color: #fff; font-weight: 600; }}
 .film .marking {{ outline: 2px solid var(--body-text-color); outline-offset: -2px; }}
 .film button:focus-visible {{ outline: 2px solid var(--body-text-color); outline-offset: -2px; }}
 """
@@ -129,11 +130,11 @@ def pictures(frames: Tensor) -> list[str]:
     return uris
 
 
-def kinds(num_frames: int, given: set[int], made: range) -> str:
-    """One letter for each frame of a video: g given, m to be made, - neither.
+def kinds(num_frames: int, context: Collection[int], generated: range) -> str:
+    """One letter for each frame of a video: c context, g to be generated, - neither.
 
     Example:
-        >>> kinds(6, {1, 2}, range(3, 5))
-        '-ggmm-'
+        >>> kinds(6, [1, 2], range(3, 5))
+        '-ccgg-'
     """
-    return "".join("g" if i in given else "m" if i in made else "-" for i in range(num_frames))
+    return "".join("c" if i in context else "g" if i in generated else "-" for i in range(num_frames))

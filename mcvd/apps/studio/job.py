@@ -1,4 +1,4 @@
-"""Making what a visitor asked for, block by block."""
+"""Sampling what a visitor asked for, block by block."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mcvd.samplers import AbstractSampler
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """How videos are to be made; see `mcvd.diffusion.options.SamplingOptions`."""
+    """What a visitor chose on the left of the page; see `mcvd.diffusion.options.SamplingOptions`."""
 
     task: Task
     sampler: AbstractSampler
@@ -30,70 +30,69 @@ class GenerationRequest:
 
 @dataclass(frozen=True)
 class PartialResult:
-    """Videos that are being made.
+    """Videos that are being sampled.
 
     Args:
-        frames: uint8 (K, T, C, H, W); grey where nothing was made yet.
-        is_made: bool (T,), which of the frames are there.
+        frames: uint8 (K, T, C, H, W); grey where there is nothing yet.
+        num_done: how many of the T frames are there.
     """
 
     frames: Tensor
-    is_made: Tensor
+    num_done: int
 
 
-def make(
+def sample(
     model: MCVD,
     clip: Clip,
-    marks: Selection,
-    wish: GenerationRequest,
+    selection: Selection,
+    request: GenerationRequest,
     limits: Limits,
-    tell: Callable[[float], None] = lambda _: None,
+    on_progress: Callable[[float], None] = lambda _: None,
 ) -> Iterator[PartialResult]:
-    """Make videos; the same ones that `mcvd.predict` and its sisters would.
+    """Sample videos: the same ones that `MCVD.predict`, `interpolate` and `generate` would.
 
     Args:
         model: on its device.
         clip: where the given frames are.
-        marks: which frames are given and made.
-        wish: how.
+        selection: which frames are given and generated.
+        request: how.
         limits: what is refused.
-        tell: called before each call of the network with the part of the work that is done, 0 to 1; what it raises
-            stops the work.
+        on_progress: called before each call of the network with the part of the work that is done, 0 to 1; what it
+            raises stops the work.
 
     Yields:
         After each block what there is by then.
 
     Raises:
-        ValueError: the wish is beyond the limits, or the model cannot do it.
+        ValueError: the request is beyond the limits, or the model cannot do it.
     """
-    length = len(marks.made)
-    wanted = {"frames": length, "samples": wish.num_samples, "steps": wish.sampler.num_calls}
+    length = len(selection.generated)
+    wanted = {"frames": length, "samples": request.num_samples, "steps": request.sampler.num_calls}
     for name, number in wanted.items():
         if not 1 <= number <= getattr(limits, name):
             raise ValueError(f"{number} {name} were asked for, the studio makes 1 to {getattr(limits, name)}")
-    num_blocks = sum(1 for _ in plan(model.block, len(marks.past), len(marks.future), length))
+    num_blocks = sum(1 for _ in plan(model.block, len(selection.past), len(selection.future), length))
     blocks = calls = 0
 
     def before_call() -> None:
         nonlocal calls
-        tell((blocks + min(1.0, calls / wish.sampler.num_calls)) / num_blocks)
+        on_progress((blocks + min(1.0, calls / request.sampler.num_calls)) / num_blocks)
         calls += 1
 
     options: dict[str, Any] = {
-        "sampler": WatchedSampler(wish.sampler, before_call),
-        "guidance": wish.guidance,
-        "seed": wish.seed,
+        "sampler": WatchedSampler(request.sampler, before_call),
+        "guidance": request.guidance,
+        "seed": request.seed,
     }
-    past, future = (clip.frames[side.start : side.stop][None] for side in (marks.past, marks.future))
-    if wish.task == "generate":  # as model.generate does: videos of their own, not samples of one
-        past, future = (side.expand(wish.num_samples, -1, -1, -1, -1) for side in (past, future))
+    past, future = (clip.frames[side.start : side.stop][None] for side in (selection.past, selection.future))
+    if request.task == "generate":  # as MCVD.generate does: videos of their own, not samples of one
+        past, future = (side.expand(request.num_samples, -1, -1, -1, -1) for side in (past, future))
     else:
-        options["num_samples"] = wish.num_samples
-    frames = torch.full((wish.num_samples, length, *clip.frames.shape[1:]), 128, dtype=torch.uint8)
-    is_made = torch.zeros(length, dtype=torch.bool)
+        options["num_samples"] = request.num_samples
+    frames = torch.full((request.num_samples, length, *clip.frames.shape[1:]), 128, dtype=torch.uint8)
+    num_done = 0
     for start, block in model.stream(past, length, future=future, progress=False, **options):
-        new = block.reshape(wish.num_samples, -1, *frames.shape[2:])
+        new = block.reshape(request.num_samples, -1, *frames.shape[2:])
         frames[:, start : start + new.shape[1]] = new
-        is_made[start : start + new.shape[1]] = True
-        blocks, calls = blocks + 1, 0
-        yield PartialResult(frames.clone(), is_made.clone())
+        num_done, blocks, calls = num_done + new.shape[1], blocks + 1, 0
+        yield PartialResult(frames.clone(), num_done)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import gradio as gr
 
 from mcvd.apps.studio import film_strip
-from mcvd.apps.studio.clip import Clip, invented_clip, no_clip, read_clip
+from mcvd.apps.studio.clip import Clip, no_clip, read_clip, synthetic_clip
 from mcvd.apps.studio.controls import DEFAULT, Controls
 from mcvd.apps.studio.job import GenerationRequest
 from mcvd.apps.studio.result_view import ALL
@@ -25,7 +25,7 @@ _CSS = """
 #result .chart { display: inline-block; width: calc(50% - 1.2em); min-width: 300px; margin: .6em 1em 0 0; }
 """
 _QUEUE_LENGTH = 16
-_KEPT_SECONDS = 3600  # after that, uploads and results of visitors are deleted
+_LIFETIME_SECONDS = 3600  # after that, uploads and results of visitors are deleted
 _SESSIONS = 32  # whose videos are remembered at once
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]  # none is fetched
 _FIXED_FONTS = ["ui-monospace", "Menlo", "Consolas", "monospace"]
@@ -34,12 +34,12 @@ _FIXED_FONTS = ["ui-monospace", "Menlo", "Consolas", "monospace"]
 def build_page(studio: Studio) -> gr.Blocks:
     """The page; `serve` opens it to visitors. The model works for one of them at a time, the others queue."""
     answers = _Answers(studio)
-    forgotten = (_KEPT_SECONDS // 2, _KEPT_SECONDS)
+    forgotten = (_LIFETIME_SECONDS // 2, _LIFETIME_SECONDS)
     with gr.Blocks(title="mcvd studio", analytics_enabled=False, delete_cache=forgotten) as page:
-        clip = gr.State(no_clip(studio.model), time_to_live=_KEPT_SECONDS)
+        clip = gr.State(no_clip(studio.model), time_to_live=_LIFETIME_SECONDS)
         stretch = gr.State((0, 0))
-        files = gr.State({}, time_to_live=_KEPT_SECONDS)
-        next_street = gr.State(0)
+        files = gr.State({}, time_to_live=_LIFETIME_SECONDS)
+        next_scene = gr.State(0)
         see = Controls.lay_out(studio)
 
         placing: dict[str, Any] = {
@@ -49,8 +49,8 @@ def build_page(studio: Studio) -> gr.Blocks:
         gr.on(
             [see.upload.upload, see.upload.clear], answers.receive, see.upload, [clip, see.strip], concurrency_limit=1
         ).then(answers.place, **placing)
-        see.invent.click(
-            answers.invent, next_street, [clip, see.strip, see.upload, next_street], concurrency_limit=1
+        see.synthetic.click(
+            answers.use_synthetic, next_scene, [clip, see.strip, see.upload, next_scene], concurrency_limit=1
         ).then(answers.place, **placing)
         see.task.change(answers.place, **placing, trigger_mode="always_last")
         see.strip.mark(
@@ -70,10 +70,10 @@ def build_page(studio: Studio) -> gr.Blocks:
         see.sampler.change(answers.show_steps, see.sampler, see.steps)
 
         buttons = [see.start, see.cancel]
-        wish = [see.task, see.length, see.num_samples, see.sampler, see.steps, see.guidance, see.seed]
+        request = [see.task, see.length, see.num_samples, see.sampler, see.steps, see.guidance, see.seed]
         see.start.click(answers.begin, None, buttons, queue=False).then(
-            answers.make,
-            [clip, stretch, *wish],
+            answers.generate,
+            [clip, stretch, *request],
             [see.status, see.result, files, see.downloads],
             concurrency_limit=1,
             show_progress_on=see.status,
@@ -126,11 +126,11 @@ class _Answers:
 
     def receive(self, path: str | None) -> tuple[Clip, Any]:
         model = self._studio.model
-        clip = no_clip(model) if path is None else _told(read_clip, path, model, self._studio.limits)
+        clip = no_clip(model) if path is None else _or_message(read_clip, path, model, self._studio.limits)
         return clip, gr.HTML(frames=film_strip.pictures(clip.frames), kinds="")
 
-    def invent(self, number: int) -> tuple[Clip, Any, None, int]:
-        clip = invented_clip(self._studio.model, number)
+    def use_synthetic(self, number: int) -> tuple[Clip, Any, None, int]:
+        clip = synthetic_clip(self._studio.model, number)
         return clip, gr.HTML(frames=film_strip.pictures(clip.frames), kinds=""), None, number + 1
 
     def place(self, clip: Clip, task: Task, length: int) -> tuple[Any, str, tuple[int, int], Any]:
@@ -143,17 +143,17 @@ class _Answers:
         return stretch, *self.mark(clip, task, length, stretch)
 
     def mark(self, clip: Clip, task: Task, length: int, stretch: tuple[int, int]) -> tuple[Any, str]:
-        kinds, sentence = self._studio.marked(clip, task, length or 1, range(*stretch))
+        kinds, sentence = self._studio.describe_selection(clip, task, length or 1, range(*stretch))
         return gr.HTML(kinds=kinds), sentence
 
     def show_steps(self, sampler: str) -> Any:
         return gr.Number(visible=sampler == DEFAULT or takes_steps(sampler))
 
-    def begin(self, request: gr.Request) -> tuple[Any, Any]:
-        self._studio.begin(_visitor(request))
+    def begin(self, browser: gr.Request) -> tuple[Any, Any]:
+        self._studio.begin(_visitor(browser))
         return gr.Button(interactive=False), gr.Button(interactive=True)
 
-    def make(
+    def generate(
         self,
         clip: Clip,
         stretch: tuple[int, int],
@@ -164,21 +164,21 @@ class _Answers:
         steps: int,
         guidance: float,
         seed: int,
-        request: gr.Request,
+        browser: gr.Request,
         progress: gr.Progress = gr.Progress(),
     ) -> Iterator[tuple[str, str, dict, Any]]:
         if sampler == DEFAULT:
-            method = _told(default_sampler, task == "generate", steps)
+            method = _or_message(default_sampler, task == "generate", steps)
         else:
-            method = _told(sampler_by_name, sampler, steps if takes_steps(sampler) else None)
-        wish = GenerationRequest(task, method, int(num_samples), guidance, seed or 0)
+            method = _or_message(sampler_by_name, sampler, steps if takes_steps(sampler) else None)
+        request = GenerationRequest(task, method, int(num_samples), guidance, seed or 0)
 
-        def tell(part: float) -> None:
-            progress(part, desc="making frames")
+        def on_progress(part: float) -> None:
+            progress(part, desc="generating frames")
 
-        work = self._studio.make(_visitor(request), clip, range(*stretch), length or 0, wish, tell)
-        while (shown := _told(next, work, None)) is not None:
-            yield shown.status, shown.result, shown.files or {}, gr.Row(visible=bool(shown.files))
+        job = self._studio.generate(_visitor(browser), clip, range(*stretch), length or 0, request, on_progress)
+        while (update := _or_message(next, job, None)) is not None:
+            yield update.status, update.result, update.files or {}, gr.Row(visible=bool(update.files))
 
     def end(self, files: dict) -> tuple[Any, Any, Any]:
         which = gr.Dropdown(list(files) or [ALL], value=ALL)
@@ -192,19 +192,19 @@ class _Answers:
             for ending in endings
         )
 
-    def cancel(self, request: gr.Request) -> None:
-        self._studio.cancel(_visitor(request))
+    def cancel(self, browser: gr.Request) -> None:
+        self._studio.cancel(_visitor(browser))
 
-    def leave(self, request: gr.Request) -> None:
-        self._studio.leave(_visitor(request))
+    def leave(self, browser: gr.Request) -> None:
+        self._studio.leave(_visitor(browser))
 
 
-def _visitor(request: gr.Request) -> str:
+def _visitor(browser: gr.Request) -> str:
     """Gradio's name of a browser tab."""
-    return request.session_hash or ""
+    return browser.session_hash or ""
 
 
-def _told(function: Callable[..., Result], *arguments: Any) -> Result:
+def _or_message(function: Callable[..., Result], *arguments: Any) -> Result:
     """Call; what a visitor got wrong becomes a message on the page."""
     try:
         return function(*arguments)

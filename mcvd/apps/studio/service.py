@@ -11,16 +11,16 @@ from typing import NamedTuple
 
 from mcvd.apps.studio import film_strip
 from mcvd.apps.studio.clip import Clip, Limits
-from mcvd.apps.studio.job import GenerationRequest, PartialResult, make
-from mcvd.apps.studio.result_view import Showcase
+from mcvd.apps.studio.job import GenerationRequest, PartialResult, sample
+from mcvd.apps.studio.result_view import ResultView
 from mcvd.apps.studio.selection import Task, selection_of
 from mcvd.apps.studio.watched import Cancelled
 from mcvd.models.mcvd import MCVD
 
 HINTS = {
-    "predict": "Drag over the frames to be given (blue); what follows is made (orange).",
-    "backward": "Drag over the frames to be given (blue); what came before is made (orange).",
-    "interpolate": "Drag over the gap that is to be made anew (orange); the frames beside it are given (blue).",
+    "predict": "Drag over the frames to be given (blue); what follows is generated (orange).",
+    "backward": "Drag over the frames to be given (blue); what came before is generated (orange).",
+    "interpolate": "Drag over the gap to be filled (orange); the frames beside it are given (blue).",
     "generate": "Nothing is given: the model invents.",
 }
 
@@ -31,7 +31,7 @@ class JobUpdate(NamedTuple):
     Args:
         status: a sentence.
         result: HTML.
-        files: to download, as `Showcase.write_files` returns them; None while the job goes on.
+        files: to download, as `ResultView.write_files` returns them; None while the job goes on.
     """
 
     status: str
@@ -55,70 +55,74 @@ class Studio:
         self._stops: dict[str, threading.Event] = {}  # by visitor
         self._folders: dict[str, Path] = {}  # by visitor; a visitor's name, which the browser tells, is never a path
 
-    def marked(self, clip: Clip, task: Task, length: int, stretch: range) -> tuple[str, str]:
+    def describe_selection(self, clip: Clip, task: Task, length: int, stretch: range) -> tuple[str, str]:
         """What a marked stretch means: kinds of the frames (see `film_strip.kinds`), and a sentence."""
         try:
-            marks = selection_of(task, self.model.block, stretch, length, len(clip.frames))
+            selection = selection_of(task, self.model.block, stretch, length, len(clip.frames))
         except ValueError as error:
             return "", f"{clip.note} {HINTS[task]}" if clip.note else str(error)
         sentence = f"{clip.note} {HINTS[task]}"
-        given = {*marks.past, *marks.future}
-        if not given:
-            return film_strip.kinds(len(clip.frames), given, range(0)), sentence
-        sentence += f" {len(marks.made)} frames to make, the video has {len(marks.truth(len(clip.frames)))} of them."
-        return film_strip.kinds(len(clip.frames), given, marks.made), sentence
+        if not selection.context:
+            return film_strip.kinds(len(clip.frames), selection.context, range(0)), sentence
+        known = len(selection.target(len(clip.frames)))
+        sentence += f" {len(selection.generated)} frames to generate, the video has {known} of them."
+        return film_strip.kinds(len(clip.frames), selection.context, selection.generated), sentence
 
     def begin(self, visitor: str) -> None:
         """A visitor has asked for videos and joins the queue."""
         self._stops[visitor] = threading.Event()
 
-    def make(
+    def generate(
         self,
         visitor: str,
         clip: Clip,
         stretch: range,
         length: int,
-        wish: GenerationRequest,
-        tell: Callable[[float], None],
+        request: GenerationRequest,
+        on_progress: Callable[[float], None],
     ) -> Iterator[JobUpdate]:
-        """Make videos for a visitor, to be looked at block by block.
+        """Generate videos for a visitor, to be looked at block by block.
 
         Args:
             visitor: who has called `begin`.
             clip: the video.
             stretch: marked on its film strip.
-            length: frames to make.
-            wish: how.
-            tell: called often with the part that is done, 0 to 1.
+            length: frames to generate.
+            request: how.
+            on_progress: called often with the part that is done, 0 to 1.
 
         Raises:
-            ValueError: what is marked or wished cannot be done.
+            ValueError: what is marked or asked for cannot be done.
         """
         stop = self._stops.setdefault(visitor, threading.Event())
 
-        def tell_unless_stopped(part: float) -> None:
+        def progress_unless_stopped(part: float) -> None:
             if stop.is_set():
                 raise Cancelled
-            tell(part)
+            on_progress(part)
 
-        marks = selection_of(wish.task, self.model.block, stretch, length, len(clip.frames))
-        made: PartialResult | None = None
+        selection = selection_of(request.task, self.model.block, stretch, length, len(clip.frames))
+        length = len(selection.generated)
+
+        def view_of(result: PartialResult) -> ResultView:
+            return ResultView(clip, selection, result.frames, self._fps)
+
+        result: PartialResult | None = None
         try:
-            for made in make(self.model, clip, marks, wish, self.limits, tell_unless_stopped):
-                done, wanted = int(made.is_made.sum()), len(made.is_made)
-                if done < wanted:
-                    yield JobUpdate(f"{done} of {wanted} frames", Showcase(clip, marks, made, self._fps).strip())
+            for result in sample(self.model, clip, selection, request, self.limits, progress_unless_stopped):
+                if result.num_done < length:
+                    yield JobUpdate(f"{result.num_done} of {length} frames", view_of(result).strip())
         except Cancelled:
-            if made is None:
-                yield JobUpdate("Cancelled before the first frames were made.", "")
+            if result is None:
+                yield JobUpdate("Cancelled before the first frames were generated.", "")
             else:
-                done = int(made.is_made.sum())
-                yield JobUpdate(f"Cancelled after {done} frames.", Showcase(clip, marks, made, self._fps).strip())
+                yield JobUpdate(f"Cancelled after {result.num_done} frames.", view_of(result).strip())
             return
-        showcase = Showcase(clip, marks, made, self._fps)  # type: ignore[arg-type]
-        intro = f"{wish.task}: {len(marks.made)} frames made by {self.name} with {wish.sampler}, seed {wish.seed}."
-        files = showcase.write_files(self._emptied_folder(visitor), clip.name or "Made from nothing", intro)
-        yield JobUpdate(f"Done: {len(marks.made)} frames.", showcase.page("").fragment(), files)
+        assert result is not None
+        view = view_of(result)
+        intro = f"{request.task}: {length} frames generated by {self.name} with {request.sampler}, seed {request.seed}."
+        files = view.write_files(self._emptied_folder(visitor), clip.name or "Generated from nothing", intro)
+        yield JobUpdate(f"Done: {length} frames.", view.page("").fragment(), files)
 
     def cancel(self, visitor: str) -> None:
         """The visitor's job ends before its next call of the network, or as soon as it would begin."""
@@ -126,7 +130,7 @@ class Studio:
             self._stops[visitor].set()
 
     def leave(self, visitor: str) -> None:
-        """The visitor has closed the page: nothing more is made for them, nothing kept."""
+        """The visitor has closed the page: nothing more is generated for them, their files are deleted."""
         self.cancel(visitor)
         self._stops.pop(visitor, None)
         if visitor in self._folders:

@@ -69,7 +69,7 @@ def opened(browser, url):
     page.on("request", lambda request: page.asked.append(request.url))
     page.on("pageerror", lambda error: page.broken.append(str(error)))
     page.goto(url)
-    page.wait_for_selector("#make")
+    page.wait_for_selector("#generate")
     yield page
     context.close()
 
@@ -112,19 +112,19 @@ def choose_task(page, title):
 def test_from_a_dropped_video_to_a_file_to_take_home(page, video, tmp_path):
     upload(page, video)
     expect(page, "#strip .film button").to_have_count(30)
-    expect(page, "#strip .given").to_have_count(2)
-    assert frames_of(page, "given") == [8, 9] and frames_of(page, "made") == [*range(10, 22)]
+    expect(page, "#strip .context").to_have_count(2)
+    assert frames_of(page, "context") == [8, 9] and frames_of(page, "generated") == [*range(10, 22)]
 
     drag(page, 3, 6)
-    expect(page, "#strip .film button:nth-child(6)").to_have_class("given")
-    assert frames_of(page, "given") == [5, 6]
+    expect(page, "#strip .film button:nth-child(6)").to_have_class("context")
+    assert frames_of(page, "context") == [5, 6]
     fill(page, "#length", 6)
-    expect(page, "#strip .made").to_have_count(6)
+    expect(page, "#strip .generated").to_have_count(6)
 
-    page.click("#make")
+    page.click("#generate")
     expect(page, "#status").to_contain_text("Done: 6 frames")
-    expect(page, "#result video").to_have_count(3)  # the truth and two futures
-    assert "truth" in page.locator("#result figcaption").first.inner_text()
+    expect(page, "#result video").to_have_count(3)  # the ground truth and two samples
+    assert "ground truth" in page.locator("#result figcaption").first.inner_text()
     expect(page, "#result .chart svg").to_have_count(2)
     page.wait_for_function("[...document.querySelectorAll('#result video')].every(v => !v.paused && v.videoWidth)")
 
@@ -142,45 +142,45 @@ def test_from_a_dropped_video_to_a_file_to_take_home(page, video, tmp_path):
 
 def test_a_gap_is_marked_and_filled(page, video):
     upload(page, video)
-    expect(page, "#strip .given").to_have_count(2)
+    expect(page, "#strip .context").to_have_count(2)
     choose_task(page, "fill a gap")
     expect(page, "#length").to_be_hidden()
-    expect(page, "#strip .given").to_have_count(4)
+    expect(page, "#strip .context").to_have_count(4)
     drag(page, 11, 14)
-    expect(page, "#strip .film button:nth-child(10)").to_have_class("given")
-    assert frames_of(page, "made") == [11, 12, 13, 14] and frames_of(page, "given") == [9, 10, 15, 16]
-    page.click("#make")
+    expect(page, "#strip .film button:nth-child(10)").to_have_class("context")
+    assert frames_of(page, "generated") == [11, 12, 13, 14] and frames_of(page, "context") == [9, 10, 15, 16]
+    page.click("#generate")
     expect(page, "#status").to_contain_text("Done: 4 frames")
     assert "cross-fade" in page.locator("#result").inner_text()
 
 
 def test_marks_can_be_set_with_the_keyboard(page, video):
     upload(page, video)
-    expect(page, "#strip .given").to_have_count(2)
+    expect(page, "#strip .context").to_have_count(2)
     page.locator("#strip .film button").nth(4).focus()
     for key in ("Enter", "ArrowRight", "Shift+Enter"):
         page.keyboard.press(key)
-    expect(page, "#strip .film button:nth-child(6)").to_have_class("given")
-    assert frames_of(page, "given") == [4, 5]
+    expect(page, "#strip .film button:nth-child(6)").to_have_class("context")
+    assert frames_of(page, "context") == [4, 5]
 
 
 def test_frames_appear_while_the_model_works_and_cancel_ends_it(page):
     choose_task(page, "generate")
     fill(page, "#length", 200)
     expect(page, "#cancel").to_be_disabled()
-    page.click("#make")
+    page.click("#generate")
     expect(page, "#status").to_contain_text("of 200 frames")
     expect(page, "#result img").not_to_have_count(0)
     page.click("#cancel")
     expect(page, "#status").to_contain_text("Cancelled after")
-    expect(page, "#make").to_be_enabled()
+    expect(page, "#generate").to_be_enabled()
     expect(page, "#mp4").to_be_hidden()
 
 
 def test_a_street_is_at_hand(page):
-    page.click("#invent")
+    page.click("#synthetic")
     expect(page, "#strip .film button").to_have_count(60)
-    expect(page, "#hint").to_contain_text("Invented street 0")
+    expect(page, "#hint").to_contain_text("Synthetic street 0")
 
 
 def test_what_is_no_video_or_too_large_is_refused_in_words(page, tmp_path):
@@ -188,7 +188,7 @@ def test_what_is_no_video_or_too_large_is_refused_in_words(page, tmp_path):
     upload(page, str(tmp_path / "no.mp4"))
     expect(page, "body").to_contain_text(re.compile(r"no\.mp4: .*"))
     page.reload()
-    page.wait_for_selector("#make")
+    page.wait_for_selector("#generate")
     (tmp_path / "big.mp4").write_bytes(bytes(1_500_000))
     upload(page, str(tmp_path / "big.mp4"))
     expect(page, "body").to_contain_text(re.compile("maximum allowed size|exceeds", re.IGNORECASE))
@@ -200,7 +200,7 @@ def test_a_second_visitor_waits_until_the_first_is_done(browser, url, page):
         for visitor, length in ((page, 200), (other, 3)):
             choose_task(visitor, "generate")
             fill(visitor, "#length", length)
-            visitor.click("#make")
+            visitor.click("#generate")
             if visitor is page:
                 expect(page, "#status").to_contain_text("of 200 frames")
         expect(other, "#status").to_contain_text("queue")

@@ -7,10 +7,10 @@ import torch
 from reference.tiny import pixels, tiny_model
 
 import mcvd
-from mcvd.apps.studio.clip import Clip, Limits, invented_clip, no_clip, read_clip
+from mcvd.apps.studio.clip import Clip, Limits, no_clip, read_clip, synthetic_clip
 from mcvd.apps.studio.film_strip import pictures
-from mcvd.apps.studio.job import GenerationRequest, make
-from mcvd.apps.studio.result_view import ALL, Showcase
+from mcvd.apps.studio.job import GenerationRequest, sample
+from mcvd.apps.studio.result_view import ALL, ResultView
 from mcvd.apps.studio.selection import Selection, first_marked, selection_of
 from mcvd.apps.studio.service import Studio
 from mcvd.frames import FrameBlock
@@ -38,19 +38,19 @@ def finished(pieces):
     return last
 
 
-# Marks
+# Selection
 
 
-@pytest.mark.parametrize("num_there", [1, 2, 3, 5, 8, 20])
+@pytest.mark.parametrize("num_frames", [1, 2, 3, 5, 8, 20])
 @pytest.mark.parametrize("task", TASKS)
-def test_what_is_marked_first_means_something_or_says_what_is_wrong(task, num_there):
+def test_what_is_marked_first_means_something_or_says_what_is_wrong(task, num_frames):
     try:
-        marks = selection_of(task, BLOCK, first_marked(task, BLOCK, num_there), 4, num_there)
+        selection = selection_of(task, BLOCK, first_marked(task, BLOCK, num_frames), 4, num_frames)
     except ValueError as error:
-        assert task == "interpolate" and num_there < 3, error
+        assert task == "interpolate" and num_frames < 3, error
         return
-    assert len(marks.made) and len(marks.past) <= 2 and len(marks.future) <= 2
-    assert {*marks.past, *marks.future} <= {*range(num_there)}
+    assert len(selection.generated) and len(selection.past) <= 2 and len(selection.future) <= 2
+    assert {*selection.past, *selection.future} <= {*range(num_frames)}
 
 
 def test_only_the_nearest_marked_frames_are_given():
@@ -60,10 +60,10 @@ def test_only_the_nearest_marked_frames_are_given():
 
 
 def test_there_is_truth_only_where_the_video_is():
-    assert selection_of("predict", BLOCK, range(8, 10), 6, 12).truth(12) == range(10, 12)
-    assert selection_of("backward", BLOCK, range(2, 4), 6, 12).truth(12) == range(0, 2)
-    assert not selection_of("predict", BLOCK, range(10, 12), 6, 12).truth(12)
-    assert not selection_of("generate", BLOCK, range(0), 6, 12).truth(12)
+    assert selection_of("predict", BLOCK, range(8, 10), 6, 12).target(12) == range(10, 12)
+    assert selection_of("backward", BLOCK, range(2, 4), 6, 12).target(12) == range(0, 2)
+    assert not selection_of("predict", BLOCK, range(10, 12), 6, 12).target(12)
+    assert not selection_of("generate", BLOCK, range(0), 6, 12).target(12)
 
 
 @pytest.mark.parametrize("stretch", [range(0), range(5, 3), range(18, 22), range(-1, 2)])
@@ -79,7 +79,7 @@ def test_a_gap_without_a_side_is_refused():
             selection_of("interpolate", BLOCK, stretch, 4, 20)
 
 
-# What is brought
+# What a visitor brings
 
 
 def test_an_upload_is_read_at_the_rate_and_the_size_of_the_model(model, tmp_path):
@@ -116,8 +116,8 @@ def test_huge_pictures_in_a_small_file_are_refused(model, tmp_path):
 
 
 def test_streets_are_at_hand_for_colour_and_grey(model):
-    assert invented_clip(model, 0).frames.shape == (60, 3, 16, 16)
-    assert invented_clip(tiny_model(channels=1), 3).frames.shape == (60, 1, 16, 16)
+    assert synthetic_clip(model, 0).frames.shape == (60, 3, 16, 16)
+    assert synthetic_clip(tiny_model(channels=1), 3).frames.shape == (60, 1, 16, 16)
     assert len(no_clip(model).frames) == 0
 
 
@@ -125,79 +125,79 @@ def test_the_film_strip_has_a_picture_for_each_frame():
     assert [uri[:22] for uri in pictures(pixels(3, 1, 16, 16))] == ["data:image/jpeg;base64"] * 3
 
 
-# Making
+# Sampling
 
 
 @pytest.mark.parametrize("num_samples", [1, 3])
 @pytest.mark.parametrize("task", TASKS)
 def test_the_studio_makes_what_the_model_makes(model, clip, task, num_samples):
-    marks = selection_of(task, BLOCK, first_marked(task, BLOCK, 20), 7, 20)
-    wish = GenerationRequest(task, FAST, num_samples, seed=3)
-    made = finished(make(model, clip, marks, wish, Limits())).frames
-    past, future = (clip.frames[list(side)] for side in (marks.past, marks.future))
+    selection = selection_of(task, BLOCK, first_marked(task, BLOCK, 20), 7, 20)
+    request = GenerationRequest(task, FAST, num_samples, seed=3)
+    samples = finished(sample(model, clip, selection, request, Limits())).frames
+    past, future = (clip.frames[list(side)] for side in (selection.past, selection.future))
     options = {"num_samples": num_samples, "sampler": FAST, "seed": 3}
     expected = {
         "predict": lambda: model.predict(past, 7, **options),
         "backward": lambda: model.predict(future, 7, backward=True, **options),
-        "interpolate": lambda: model.interpolate(past, future, len(marks.made), **options),
+        "interpolate": lambda: model.interpolate(past, future, len(selection.generated), **options),
         "generate": lambda: model.generate(7, **options),
     }[task]()
-    assert torch.equal(made, expected.reshape(made.shape))
+    assert torch.equal(samples, expected.reshape(samples.shape))
 
 
 def test_frames_appear_block_by_block(model, clip):
-    marks = selection_of("predict", BLOCK, range(2, 4), 8, 20)
+    selection = selection_of("predict", BLOCK, range(2, 4), 8, 20)
     told = []
-    pieces = list(make(model, clip, marks, GenerationRequest("predict", FAST), Limits(), told.append))
-    assert [int(piece.is_made.sum()) for piece in pieces] == [3, 6, 8]
+    pieces = list(sample(model, clip, selection, GenerationRequest("predict", FAST), Limits(), told.append))
+    assert [piece.num_done for piece in pieces] == [3, 6, 8]
     assert (pieces[0].frames[:, 3:] == 128).all()
     assert told == sorted(told) and told[0] == 0 and told[-1] < 1 and len(told) == 3 * 2
 
 
 @pytest.mark.parametrize(
-    ("wish", "length"),
+    ("asked", "length"),
     [
         (GenerationRequest("generate", FAST, 9), 3),
         (GenerationRequest("generate", DDIM(num_steps=2000)), 3),
         (GenerationRequest("generate", FAST), 601),
     ],
 )
-def test_wishes_beyond_the_limits_are_refused(model, wish, length):
+def test_requests_beyond_the_limits_are_refused(model, asked, length):
     with pytest.raises(ValueError, match="the studio makes 1 to"):
-        next(make(model, no_clip(model), Selection(range(0), range(length), range(0)), wish, Limits()))
+        next(sample(model, no_clip(model), Selection(range(0), range(length), range(0)), asked, Limits()))
 
 
 # The service
 
 
-def work(studio, clip, visitor="me", task="predict", length=8, num_samples=2, tell=lambda part: None):
+def work(studio, clip, visitor="me", task="predict", length=8, num_samples=2, on_progress=lambda part: None):
     stretch = first_marked(task, BLOCK, len(clip.frames))
     studio.begin(visitor)
-    return studio.make(visitor, clip, stretch, length, GenerationRequest(task, FAST, num_samples), tell)
+    return studio.generate(visitor, clip, stretch, length, GenerationRequest(task, FAST, num_samples), on_progress)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_job_ends_with_pictures_scores_and_files(model, clip, task):
     studio = Studio(model, "tiny")
     shown = finished(work(studio, clip, task=task))
-    has_truth = task != "generate"
-    assert list(shown.files) == [ALL, *(["truth"] if has_truth else []), "sample 1", "sample 2"]
-    assert shown.result.count("<video") == 2 + has_truth
-    assert shown.result.count("<polyline") == (6 if has_truth else 0)  # PSNR and SSIM of two samples and a baseline
+    has_target = task != "generate"
+    assert list(shown.files) == [ALL, *(["ground truth"] if has_target else []), "sample 1", "sample 2"]
+    assert shown.result.count("<video") == 2 + has_target
+    assert shown.result.count("<polyline") == (6 if has_target else 0)  # PSNR and SSIM of two samples and a baseline
     one, both = (mcvd.read_video(shown.files[name]["mp4"]) for name in ("sample 1", ALL))
-    assert both.shape[-1] == one.shape[-1] * (2 + has_truth)
+    assert both.shape[-1] == one.shape[-1] * (2 + has_target)
     assert len(mcvd.read_video(shown.files["sample 2"]["gif"])) == len(one)
     assert shown.files[ALL]["html"].read_text().startswith("<!doctype html>")
 
 
 def test_scores_are_of_the_frames_that_the_video_has(model, clip):
-    marks = selection_of("backward", BLOCK, range(3, 5), 6, 20)
-    made = finished(make(model, clip, marks, GenerationRequest("backward", FAST), Limits()))
-    showcase = Showcase(clip, marks, made, 10.0)
-    expected = mcvd.metrics.frames.psnr_per_frame(made.frames[0, 3:], clip.frames[:3]).tolist()
-    assert showcase.scores()["PSNR in dB"]["sample 1"] == expected
-    assert showcase.videos()["truth"][3:6].equal(clip.frames[:3])
-    assert (showcase.videos()["truth"][:3] == 128).all()
+    selection = selection_of("backward", BLOCK, range(3, 5), 6, 20)
+    samples = finished(sample(model, clip, selection, GenerationRequest("backward", FAST), Limits())).frames
+    view = ResultView(clip, selection, samples, 10.0)
+    expected = mcvd.metrics.frames.psnr_per_frame(samples[0, 3:], clip.frames[:3]).tolist()
+    assert view.scores()["PSNR in dB"]["sample 1"] == expected
+    assert view.videos()["ground truth"][3:6].equal(clip.frames[:3])
+    assert (view.videos()["ground truth"][:3] == 128).all()
 
 
 def test_a_long_video_is_shown_in_few_pictures(model):
@@ -210,22 +210,22 @@ def test_cancelling_stops_in_the_middle_of_a_block_and_shows_what_there_is(model
     studio = Studio(model, "tiny")
     parts = []
 
-    def tell(part):
+    def on_progress(part):
         parts.append(part)
         if len(parts) == 3:  # the first call of the second block
             studio.cancel("me")
 
-    *_, last = work(studio, clip, tell=tell)
+    *_, last = work(studio, clip, on_progress=on_progress)
     assert last.status == "Cancelled after 3 frames."
     assert last.files is None and "<img" in last.result
     assert len(parts) == 3
 
 
-def test_who_cancels_in_the_queue_gets_nothing_made(model, clip):
+def test_who_cancels_in_the_queue_gets_nothing(model, clip):
     studio = Studio(model, "tiny")
-    job = work(studio, clip, tell=lambda part: pytest.fail("the network was called"))
+    job = work(studio, clip, on_progress=lambda part: pytest.fail("the network was called"))
     studio.cancel("me")
-    assert [shown.status for shown in job] == ["Cancelled before the first frames were made."]
+    assert [shown.status for shown in job] == ["Cancelled before the first frames were generated."]
 
 
 def test_one_visitor_cancels_nothing_of_another(model, clip):
@@ -244,7 +244,7 @@ def test_files_last_until_the_next_job_or_until_the_visitor_leaves(model, clip):
     assert not after.exists()
 
 
-def made_frames(studio, clip, name, length):
+def generated_frames(studio, clip, name, length):
     return mcvd.read_video(finished(work(studio, clip, name, length=length)).files["sample 1"]["mp4"])
 
 
@@ -252,7 +252,7 @@ def test_two_visitors_at_once_get_what_each_would_get_alone(model, clip):
     studio, found = Studio(model, "tiny"), {}
 
     def visit(name, length):
-        found[name] = made_frames(studio, clip, name, length)
+        found[name] = generated_frames(studio, clip, name, length)
 
     threads = [threading.Thread(target=visit, args=(f"visitor {length}", length)) for length in (5, 8)]
     for thread in threads:
@@ -260,12 +260,12 @@ def test_two_visitors_at_once_get_what_each_would_get_alone(model, clip):
     for thread in threads:
         thread.join()
     for length in (5, 8):
-        assert torch.equal(found[f"visitor {length}"], made_frames(studio, clip, "nobody else", length))
+        assert torch.equal(found[f"visitor {length}"], generated_frames(studio, clip, "nobody else", length))
 
 
 def test_the_sentence_below_the_strip_tells_what_is_given_and_what_is_known(model, clip):
-    kinds, sentence = Studio(model, "tiny").marked(clip, "predict", 10, range(6, 15))
-    assert kinds == "-" * 13 + "gg" + "m" * 5
-    assert "10 frames to make, the video has 5 of them" in sentence
-    kinds, sentence = Studio(model, "tiny").marked(no_clip(model), "predict", 10, range(0))
+    kinds, sentence = Studio(model, "tiny").describe_selection(clip, "predict", 10, range(6, 15))
+    assert kinds == "-" * 13 + "cc" + "g" * 5
+    assert "10 frames to generate, the video has 5 of them" in sentence
+    kinds, sentence = Studio(model, "tiny").describe_selection(no_clip(model), "predict", 10, range(0))
     assert kinds == "" and "drop a video first" in sentence
