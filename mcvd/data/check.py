@@ -15,11 +15,11 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from mcvd.data.datamodule import NOMINAL_RATE_HZ, VideoData
+from mcvd.data.datamodule import VideoData
 from mcvd.data.sources.folder import find_videos
 from mcvd.runtime.atomic import atomic_write
 from mcvd.video.contact_sheet import contact_sheet
-from mcvd.video.decoders.base import VideoError
+from mcvd.video.decoders.base import NOMINAL_RATE_HZ, VideoError
 from mcvd.video.open import open_video
 
 NUM_TIMED = 8

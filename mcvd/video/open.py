@@ -6,13 +6,13 @@ import math
 from importlib.metadata import version
 from pathlib import Path
 
-from mcvd.video.decoders.base import AbstractReader, check_exists
+from mcvd.video.decoders.base import NOMINAL_RATE_HZ, AbstractReader, check_exists
 
 ENGINES = ("pyav", "decord", "torchcodec")
 
 
 def open_video(
-    path: str | Path, engine: str = "pyav", frame_rate_hz: float = 25.0, timeout_seconds: float = math.inf
+    path: str | Path, engine: str = "pyav", frame_rate_hz: float = NOMINAL_RATE_HZ, timeout_seconds: float = math.inf
 ) -> AbstractReader:
     """Open a video file, or a folder of numbered pictures, for reading any of its frames.
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from mcvd.video.decoders.base import _TICK_SECONDS, AbstractReader
-
-if TYPE_CHECKING:
-    pass
+from mcvd.video.decoders.base import _TICK_SECONDS, NOMINAL_RATE_HZ, AbstractReader
 
 
 def average_rate(times_seconds: np.ndarray, nominal_hz: float | None) -> float:
-    """Frames per second over the whole video; the nominal rate, else 25, where one frame tells nothing."""
+    """Frames per second over the whole video; the nominal rate, else `NOMINAL_RATE_HZ`, of a single frame."""
     duration_seconds = times_seconds[-1] - times_seconds[0]
     if duration_seconds > 0:
         return (len(times_seconds) - 1) / float(duration_seconds)
-    return nominal_hz or 25.0
+    return nominal_hz or NOMINAL_RATE_HZ
 
 
 def frames_at_rate(

@@ -1,4 +1,4 @@
-"""A folder of ordinary videos is a data set."""
+"""`VideoFolder`: a folder of video files, or of folders of frames, as a collection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from mcvd.data.videos import AbstractVideos
 from mcvd.runtime.timeout import TimeLimit, may_block
-from mcvd.video.decoders.base import FRAME_SUFFIXES, VIDEO_SUFFIXES, AbstractReader, VideoError
+from mcvd.video.decoders.base import FRAME_SUFFIXES, NOMINAL_RATE_HZ, VIDEO_SUFFIXES, AbstractReader, VideoError
 from mcvd.video.open import open_video
 
 MAX_OPEN_READERS = 8
@@ -28,19 +28,19 @@ class VideoFolder(AbstractVideos):
     """Every video below a folder, in the order of their paths.
 
     A video is a file with a known ending, or a folder without subfolders that holds numbered frames (png, jpg).
-    Hidden files and folders are passed over. Each video is opened once at the start to learn the times of its
-    frames; one that cannot be opened is named in a warning and left out.
+    Hidden files and folders are skipped. Each video is opened once at the start to read the times of its frames; one
+    that cannot be opened is left out, with a warning that names it.
 
     Args:
         root: the folder; also a single video file.
         engine: the decoder, see `mcvd.video.open.open_video`.
         frame_rate_hz: rate of the videos that are folders of frames, which do not tell it.
-        timeout_seconds: how long opening a video, or reading some of its frames, may take; one that takes longer is
-            left out or refused from then on, by name, and nothing waits for it again.
+        timeout_seconds: time limit for opening a video, and for reading some of its frames; one that exceeds it is left
+            out, or refused from then on, and nothing waits for it again.
 
     Attributes:
         paths: the videos.
-        skipped: what could not be opened, and why.
+        skipped: videos that could not be opened, with the reason.
 
     Raises:
         FileNotFoundError: if ``root`` does not exist.
@@ -51,7 +51,7 @@ class VideoFolder(AbstractVideos):
         self,
         root: str | Path,
         engine: str = "pyav",
-        frame_rate_hz: float = 25.0,
+        frame_rate_hz: float = NOMINAL_RATE_HZ,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         if not timeout_seconds > 0:
@@ -63,7 +63,7 @@ class VideoFolder(AbstractVideos):
         self.skipped: dict[Path, str] = {}
         self.timeout_seconds = timeout_seconds
         self._readers = _OpenReaders()
-        self._patience = TimeLimit()
+        self._limit = TimeLimit()
         self._stuck: set[Path] = set()
         if not self.root.exists():
             raise FileNotFoundError(f"no such folder of videos: {root}")
@@ -77,13 +77,15 @@ class VideoFolder(AbstractVideos):
             )
         # One array for all videos: forked workers share it, where a list of arrays would be copied bit by bit.
         self._times = np.concatenate(times)
-        self._ends = np.cumsum([len(part) for part in times])
+        self._ends = np.cumsum([len(own) for own in times])
 
     def open(self, path: Path) -> AbstractReader:
-        """A reader of one of the videos, for the caller to close."""
+        """A reader of one of the videos; the caller closes it."""
         return open_video(path, self.engine, self.frame_rate_hz, self.timeout_seconds)
 
     def _probe(self, paths: list[Path]) -> list[np.ndarray]:
+        """Times of the frames of all videos that can be opened; fills ``paths`` and ``skipped``."""
+
         def times(path: Path) -> np.ndarray:
             with self.open(path) as reader:
                 return reader.times_seconds
@@ -118,11 +120,11 @@ class VideoFolder(AbstractVideos):
         return len(self.paths)
 
     def times_seconds(self, index: int) -> np.ndarray:
-        """When each frame of video ``index`` is shown: float64 (num_frames,), rising, the first at 0."""
+        """Display times of the frames of video ``index``: float64 (num_frames,), increasing, the first 0."""
         return self._times[self._ends[index - 1] if index else 0 : self._ends[index]]
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
-        """Some frames of one video, uint8 (T, 3, H, W), just covering ``cover``, their aspect kept."""
+        """Some frames of one video, uint8 (T, 3, H, W), at the size that just covers ``cover``, aspect ratio kept."""
         path = self.paths[index]
         if path in self._stuck:
             raise VideoError(f"{path}: reading it got stuck before")
@@ -132,18 +134,17 @@ class VideoFolder(AbstractVideos):
             ends_by_itself = reader.checks_time and not may_block(path)
             if ends_by_itself:
                 return reader.read(frames, cover)
-            return self._patience.call(reader.read, frames, cover, seconds=self.timeout_seconds)
+            return self._limit.call(reader.read, frames, cover, seconds=self.timeout_seconds)
         except TimeoutError as fault:
             self._stuck.add(path)
-            reshard = self._readers.discard if ends_by_itself else self._readers.forget
-            reshard(path)
+            (self._readers.discard if ends_by_itself else self._readers.abandon)(path)
             raise VideoError(f"{path}: reading {len(frames)} frames {fault}") from None
         except (VideoError, OSError):
             self._readers.discard(path)
             raise
 
     def _open_in_time(self, path: Path) -> AbstractReader:
-        return self._patience.call(self.open, path, seconds=self.timeout_seconds)
+        return self._limit.call(self.open, path, seconds=self.timeout_seconds)
 
     def name(self, index: int) -> str:
         """The path of video ``index`` below the root."""
@@ -156,7 +157,7 @@ class VideoFolder(AbstractVideos):
 
 
 def find_videos(root: Path) -> Iterator[Path]:
-    """Paths of the video files and folders of frames at or below ``root``, sorted; hidden ones are passed over."""
+    """Paths of the video files and folders of frames at or below ``root``, sorted; hidden ones are skipped."""
     if root.is_file():
         yield root
     else:
@@ -166,7 +167,7 @@ def find_videos(root: Path) -> Iterator[Path]:
 def _videos_below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
     above |= {folder.resolve()}
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    # A link to a folder that contains it would be followed for ever.
+    # A link to a folder above would be followed for ever.
     inside = [(entry, entry.is_dir()) for entry in entries if not (entry.is_symlink() and entry.resolve() in above)]
     inside = [(entry, is_dir) for entry, is_dir in inside if is_dir or entry.suffix.lower() in VIDEO_SUFFIXES]
     for entry, is_dir in inside:
@@ -180,7 +181,7 @@ def _videos_below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
 
 
 class _OpenReaders:
-    """The readers that this process has open; beyond `MAX_OPEN_READERS` the one unused for longest is closed.
+    """The open readers of this process; beyond `MAX_OPEN_READERS` the least recently used one is closed.
 
     Open readers belong to one process: they are neither pickled nor used after a fork.
     """
@@ -194,7 +195,7 @@ class _OpenReaders:
 
     def get(self, path: Path, open_reader: Callable[[Path], AbstractReader]) -> AbstractReader:
         if self._process != os.getpid():
-            # Kept, not closed: closing would wait for decoder threads that only the parent process has.
+            # Not closed: closing would wait for decoder threads that only the parent process has.
             self._inherited.append(self._readers)
             self._readers, self._process = OrderedDict(), os.getpid()
         reader = self._readers.pop(path, None)
@@ -210,8 +211,8 @@ class _OpenReaders:
         if reader is not None:
             reader.close()
 
-    def forget(self, path: Path) -> None:
-        """Let go of a reader that is stuck: closing it would be stuck too."""
+    def abandon(self, path: Path) -> None:
+        """Drop a reader that is stuck, without closing it, which would be stuck too."""
         self._abandoned.append(self._readers.pop(path, None))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""`Hdf5Videos`: the data sets that the authors of MCVD prepared as HDF5 shards."""
+"""`Hdf5Videos`: the HDF5 shards of the published MCVD code."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from mcvd.data.videos import AbstractVideos, check_request
-from mcvd.video.decoders.base import VideoError
+from mcvd.video.decoders.base import NOMINAL_RATE_HZ, VideoError
 from mcvd.video.transforms import scale_to_cover
 
 MAX_FRAME_BYTES = 64 << 20
@@ -25,15 +26,15 @@ Part = Literal["all", "kth-train", "kth-test", "ucf-train", "ucf-test"]
 class Hdf5Videos(AbstractVideos):
     """Videos in HDF5 shards of the published MCVD code: ``"{video}/{frame}"`` uint8 (H, W[, C]), ``"len/{video}"``.
 
-    Shards follow each other in the order of their names, videos in the order of their numbers. A shard is opened for
-    each clip, in the process that reads.
+    Shards are in the order of their names, videos in the order of their numbers. A shard is opened for each clip, in
+    the process that reads.
 
     Args:
         root: a shard (.hdf5, .h5) or a folder of shards.
-        part: "all" of the shards' videos (BAIR, Cityscapes and Kinetics have a folder for each split); or a side of
-            a split by what stands in the shards: "kth-train" and "kth-test" by person (1 to 20, 21 to 25),
-            "ucf-train" and "ucf-test" by their place (of the test videos every tenth is taken, as published).
-        frame_rate_hz: of all videos, which the shards do not tell.
+        part: "all" videos of the shards (BAIR, Cityscapes and Kinetics have a folder for each split), or one side of a
+            split: "kth-train" and "kth-test" by person (1 to 20, 21 to 25), "ucf-train" and "ucf-test" by position (of
+            the test videos every tenth is used, as published).
+        frame_rate_hz: of all videos; the shards do not tell it.
 
     Raises (on first use):
         FileNotFoundError: if there is no shard.
@@ -41,14 +42,14 @@ class Hdf5Videos(AbstractVideos):
         ModuleNotFoundError: without the package h5py.
     """
 
-    def __init__(self, root: str, part: Part = "all", frame_rate_hz: float = 25.0) -> None:
+    def __init__(self, root: str, part: Part = "all", frame_rate_hz: float = NOMINAL_RATE_HZ) -> None:
         if not 0 < frame_rate_hz < math.inf:
             raise ValueError(f"frame_rate_hz must be more than 0, got {frame_rate_hz}")
         self.root, self.part, self.frame_rate_hz = Path(root), part, frame_rate_hz
 
     @cached_property
     def _found(self) -> SimpleNamespace:
-        """What the shards hold, read on first use."""
+        """The videos of the shards, listed on first use."""
         root, part, endings = self.root, self.part, (".hdf5", ".h5")
         if root.is_dir():
             shards = sorted(path for path in root.iterdir() if path.suffix in endings)
@@ -85,7 +86,7 @@ class Hdf5Videos(AbstractVideos):
         return f"{self._found.shards[shard].name}/{video}"
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
-        """Some frames of one video, uint8 (T, C, H, W): as stored where that just covers, otherwise scaled."""
+        """Some frames of one video, uint8 (T, C, H, W): as stored if that just covers ``cover``, otherwise scaled."""
         shard, video, length = self._found.entries[index].tolist()
         check_request(index, frames, len(self), length)
         path = self._found.shards[shard]
@@ -93,7 +94,7 @@ class Hdf5Videos(AbstractVideos):
             stored = [_frame(path, file, video, frame) for frame in frames]
         if len({frame.shape for frame in stored}) > 1 or stored[0].shape[2] != self._found.channels:
             raise VideoError(f"{path}: video {video} has frames of different shapes")
-        return scale_to_cover(torch.from_numpy(np.stack(stored)).permute(0, 3, 1, 2), cover)
+        return scale_to_cover(torch.from_numpy(rearrange(np.stack(stored), "t h w c -> t c h w")), cover)
 
 
 def _chosen(path: Path, file: Any, part: Part, before: int) -> list[tuple[int, int]]:
@@ -125,7 +126,7 @@ def _number(dataset: Any) -> int:
 
 
 def _frame(path: Path, file: Any, video: int, number: int) -> np.ndarray:
-    """One stored frame, uint8 (H, W, C); its size is looked at before memory is taken."""
+    """One stored frame, uint8 (H, W, C); its size is checked before memory is allocated."""
     place = f"{path}: frame {number} of video {video}"
     try:
         stored = file[f"{video}/{number}"]

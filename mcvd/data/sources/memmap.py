@@ -1,4 +1,4 @@
-"""`MemmapVideos`: prepared videos of one small size, as raw pixels that are mapped into memory."""
+"""`MemmapVideos`: prepared videos of one small size, raw pixels that are mapped into memory; and their packs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -25,7 +26,7 @@ FRAMES, INDEX = "frames.bin", "index.json"
 
 
 def write_pack(folder: str | Path, videos: Iterable[tuple[str, NDArray[np.uint8]]], frame_rate_hz: float) -> None:
-    """Write videos of one size as one pack: a folder of ``frames.bin`` and ``index.json`` that appears whole.
+    """Write videos of one size as a pack: a folder of ``frames.bin`` and ``index.json``, written atomically.
 
     Args:
         folder: the pack.
@@ -54,7 +55,7 @@ def write_pack(folder: str | Path, videos: Iterable[tuple[str, NDArray[np.uint8]
                 names.append(name)
                 lengths.append(len(video))
             if not names:
-                raise ValueError(f"{folder}: there is no video to put into this pack")
+                raise ValueError(f"{folder}: there is no video to write into this pack")
         index = {
             "size": list(size),
             "frame_rate_hz": frame_rate_hz,
@@ -66,11 +67,11 @@ def write_pack(folder: str | Path, videos: Iterable[tuple[str, NDArray[np.uint8]
 
 
 def check_pack(folder: str | Path, content: bool = True) -> dict[str, Any]:
-    """The index of a pack, after a look at whether the frames are those it tells of.
+    """The index of a pack, after checking its frames against it.
 
     Args:
         folder: the pack.
-        content: read all pixels and compare their digest; otherwise only the size.
+        content: read all pixels and compare their digest; otherwise compare only the size.
 
     Raises:
         ValueError: if the pack is damaged; says what to do.
@@ -99,7 +100,7 @@ def check_pack(folder: str | Path, content: bool = True) -> dict[str, Any]:
 class MemmapVideos(AbstractVideos):
     """Prepared videos: all packs below a folder, in the order of their paths.
 
-    Frames are read through a memory map that is opened for each clip, so that workers share the pages and hold nothing.
+    Frames are read through a memory map that is opened for each clip, so workers share its pages.
 
     Args:
         root: a split of the prepared data, such as ``data/kth/train``.
@@ -114,7 +115,7 @@ class MemmapVideos(AbstractVideos):
 
     @cached_property
     def _found(self) -> SimpleNamespace:
-        """The packs, read on first use: to name a collection in a configuration does not need its data."""
+        """The packs, listed on first use: a collection can be named in a configuration without its data."""
         root = self.root
         folders = sorted(path.parent for path in self.root.rglob(INDEX) if not path.parent.name.startswith("."))
         if not folders:
@@ -134,7 +135,7 @@ class MemmapVideos(AbstractVideos):
             rates.append(float(index["frame_rate_hz"]))
         if len({size[2] for size in sizes}) > 1:
             raise VideoError(f"{root}: holds grey and coloured packs; name one kind")
-        # places: (num_videos, 3), pack, first frame, number of frames
+        # places: (num_videos, 3): pack, first frame, number of frames
         return SimpleNamespace(folders=folders, names=names, rates=rates, sizes=sizes, places=np.concatenate(places))
 
     @property
@@ -155,12 +156,12 @@ class MemmapVideos(AbstractVideos):
         return self._found.names[index]
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
-        """Some frames of one video, uint8 (T, C, H, W): as stored where that just covers, otherwise scaled."""
+        """Some frames of one video, uint8 (T, C, H, W): as stored if that just covers ``cover``, otherwise scaled."""
         pack, first, length = self._found.places[index].tolist()
         check_request(index, frames, len(self), length)
         height, width, channels = self._found.sizes[pack]
         offset = first * height * width * channels
         path = self._found.folders[pack] / FRAMES
         stored = np.memmap(path, np.uint8, "r", offset, (length, height, width, channels))
-        video = torch.from_numpy(stored[np.asarray(frames, int)]).permute(0, 3, 1, 2)
+        video = torch.from_numpy(rearrange(stored[np.asarray(frames, int)], "t h w c -> t c h w"))
         return scale_to_cover(video, cover)

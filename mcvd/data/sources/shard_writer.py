@@ -1,4 +1,4 @@
-"""Packs a collection of videos into shards that `mcvd.data.ShardedVideos` streams."""
+"""``mcvd data pack``: writes a collection of videos into the shards that `mcvd.data.ShardedVideos` streams."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from mcvd.data.datamodule import NOMINAL_RATE_HZ, VideoData
+from mcvd.data.datamodule import VideoData
 from mcvd.data.loader import ForkSafeLoader
 from mcvd.data.prepare.packs import check_room, sweep
 from mcvd.data.sources.shards import CHECKS, FRAMES, INDEX, OURS, RECORD_BYTES, ShardedVideos, import_litdata
 from mcvd.data.videos import AbstractVideos
 from mcvd.runtime.atomic import atomic_write
-from mcvd.video.decoders.base import VideoError
+from mcvd.video.decoders.base import NOMINAL_RATE_HZ, VideoError
 from mcvd.video.timing import frames_at_rate
-from mcvd.video.transforms import crop, to_channels
+from mcvd.video.transforms import fit_frames
 
-PART_BYTES = 1 << 30  # what is lost when packing is interrupted
+PART_BYTES = 1 << 30  # the work that an interruption loses
 CHUNK_BYTES = "64MB"
 PART = "part.json"
 
 
 @dataclass(frozen=True)
 class ShardSpec:
-    """What shards hold.
+    """What is stored of each video.
 
     Args:
         size: (height, width) of every frame, cut from the centre of one that just covers it.
@@ -68,23 +68,23 @@ class ShardSpec:
 
 
 def write_shards(videos: AbstractVideos, out: str | Path, spec: ShardSpec, num_workers: int | None = None) -> bool:
-    """Pack all videos into ``out``; interrupted at any moment it goes on where it was, and a second run does nothing.
+    """Pack all videos into ``out``; after an interruption a second run resumes, and a complete result is left as it is.
 
-    Videos are decoded by worker processes and written in their order, in parts of about a gigabyte that appear whole.
-    One that cannot be read to its end is cut there, or left out, and named in a warning.
+    Videos are decoded by worker processes and written in order, in parts of about a gigabyte, each atomically. A video
+    that cannot be read to its end is cut there, or left out, with a warning that names it.
 
     Args:
         videos: what to pack.
         out: the new folder.
         spec: what to store.
-        num_workers: processes that decode; None: one a core.
+        num_workers: processes that decode; None: one per core.
 
     Returns:
         Whether there was anything to do.
 
     Raises:
-        OSError: if the disk has too little room: before anything is written, where that can be foreseen.
-        ValueError: if ``out`` holds shards of other videos, or of another kind; or if no video can be read.
+        OSError: if the disk has too little space, before anything is written where that can be foreseen.
+        ValueError: if ``out`` holds shards of other videos or another spec, or no video can be read.
     """
     out = Path(out)
     counts = np.array([len(spec.frames(videos.times_seconds(index))) for index in range(len(videos))], np.int64)
@@ -112,7 +112,7 @@ def write_shards(videos: AbstractVideos, out: str | Path, spec: ShardSpec, num_w
 def pack_data(data: VideoData, out: str | Path, num_workers: int | None = None) -> str:
     """Pack the training and the validation videos of ``data`` into ``out/train`` and ``out/val``.
 
-    Beside them ``out/data.yaml`` trains on them: ``mcvd fit --config out/data.yaml``.
+    ``out/data.yaml`` then trains on them: ``mcvd fit --config out/data.yaml``.
 
     Returns:
         What was done, in one line.
@@ -133,10 +133,10 @@ def pack_data(data: VideoData, out: str | Path, num_workers: int | None = None) 
 
 
 def check_shards(root: str | Path) -> dict[str, Any]:
-    """The index of shards on a disk, after a look at whether every file has the size that it tells.
+    """The index of shards on a disk, after checking the size of every file against it.
 
     Raises:
-        VideoError: if one has not; says what to do.
+        VideoError: if a file is damaged; says what to do.
     """
     root = Path(root)
     index = json.loads((root / INDEX).read_text(encoding="utf-8"))
@@ -158,7 +158,7 @@ class _Part:
     Args:
         name: its folder.
         videos: their numbers.
-        plan: a digest of what is asked of it.
+        plan: a digest of the videos and the spec.
     """
 
     name: str
@@ -166,7 +166,7 @@ class _Part:
     plan: str
 
     def is_done(self, out: Path) -> bool:
-        """Whether it is there, as asked for."""
+        """Whether it is there, made by the same plan."""
         record = out / self.name / PART
         if not record.exists():
             return False
@@ -182,14 +182,14 @@ def _parts(videos: AbstractVideos, counts: NDArray[np.int64], spec: ShardSpec) -
         if num_bytes < PART_BYTES and stop < len(counts):
             continue
         chosen = range(start, stop)
-        asked = [repr(spec), [[videos.name(index), int(counts[index])] for index in chosen]]
-        plan = blake2b(json.dumps(asked).encode(), digest_size=20).hexdigest()
+        content = [repr(spec), [[videos.name(index), int(counts[index])] for index in chosen]]
+        plan = blake2b(json.dumps(content).encode(), digest_size=20).hexdigest()
         yield _Part(f"{start:08}", chosen, plan)
         start, num_bytes = stop, 0
 
 
 class _Records(Dataset):
-    """The records of some videos in their order: frames, uint8 (T, C, H, W), or why they cannot be had."""
+    """The records of some videos in order: frames, uint8 (T, C, H, W), or why they cannot be read."""
 
     def __init__(self, videos: AbstractVideos, counts: NDArray[np.int64], spec: ShardSpec, chosen: list[int]) -> None:
         self.videos, self.spec = videos, spec
@@ -200,14 +200,14 @@ class _Records(Dataset):
     def __len__(self) -> int:
         return len(self.video)
 
-    def __getitem__(self, place: int) -> Tensor | str:
-        index, first = int(self.video[place]), int(self.number[place]) * self.spec.frames_per_record
+    def __getitem__(self, record: int) -> Tensor | str:
+        index, first = int(self.video[record]), int(self.number[record]) * self.spec.frames_per_record
         frames = self.spec.frames(self.videos.times_seconds(index))[first : first + self.spec.frames_per_record]
         try:
             video = self.videos.read(index, frames.tolist(), self.spec.size)
         except (VideoError, OSError) as fault:
             return str(fault)
-        return to_channels(crop(video, self.spec.size), self.spec.channels).contiguous()
+        return fit_frames(video, self.spec.size, self.spec.channels)
 
 
 def _write_part(
@@ -239,8 +239,8 @@ def _write_part(
                 writer[number] = {FRAMES: pixels, CHECKS: np.array([zlib.crc32(frame) for frame in pixels], np.uint32)}
                 number, length = number + 1, length + len(pixels)
             if fault:
-                kept = f"its first {length} frames are packed" if length else "left out"
-                warnings.warn(f"{videos.name(index)}: {kept} ({fault})", stacklevel=3)
+                outcome = f"its first {length} frames are packed" if length else "left out"
+                warnings.warn(f"{videos.name(index)}: {outcome} ({fault})", stacklevel=3)
             if length:
                 names.append(videos.name(index))
                 lengths.append(length)
@@ -252,7 +252,7 @@ def _write_part(
 
 
 def _write_index(out: Path, parts: list[_Part], spec: ShardSpec) -> None:
-    """One index for all parts, in LitData's form: a store holds them as one data set."""
+    """One index of all parts, in LitData's form: it reads them as one data set."""
     names: list[str] = []
     lengths: list[int] = []
     index: dict[str, Any] = {"chunks": []}

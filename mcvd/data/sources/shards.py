@@ -1,8 +1,8 @@
-"""`ShardedVideos`: a collection too large for one disk, streamed from shards on a disk or in an object store.
+"""`ShardedVideos`: a collection too large for memory or one disk, streamed from shards on a disk or in an object store.
 
 The shards are LitData's: records of up to `RECORD_BYTES` of frames in chunks of about 64 MB, and one ``index.json``.
-`mcvd.data.sources.shard_writer` makes them. Any window of frames is read by its place, with one range request where
-the shards are in a store, so training asks for clips by number here as it does everywhere (`mcvd.data.batch_sampler`).
+`mcvd.data.sources.shard_writer` makes them. Any window of frames is read at random access, with one range request in
+a store, so training reads clips by number as from any other collection (`mcvd.data.batch_sampler`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mcvd.video.decoders.base import VideoError
 from mcvd.video.transforms import scale_to_cover
 
 INDEX, FRAMES, CHECKS = "index.json", "frames", "checks"
-OURS = "mcvd"  # the key in LitData's index under which our facts stand
+OURS = "mcvd"  # the key of our facts in LitData's index
 RECORD_BYTES = 4 << 20
 TIMEOUT_SECONDS = 60.0
 
@@ -37,14 +37,14 @@ TIMEOUT_SECONDS = 60.0
 class ShardedVideos(AbstractVideos):
     """Videos in shards that `mcvd data pack` made, all of one size and rate.
 
-    Every frame has a checksum, compared at each read; a damaged one is a `VideoError`, and training replaces the clip.
-    Each process opens the shards for itself and keeps nothing of what it read.
+    Every frame has a checksum, verified at each read; a damaged one is a `VideoError`, and training replaces the clip.
+    Each process opens the shards for itself and caches nothing.
 
     Args:
         root: the folder that holds ``index.json``, or its address in an object store, ``s3://bucket/folder``. Keys and
             endpoint of a store are those of its own tools (for S3 the variables AWS_ACCESS_KEY_ID,
             AWS_SECRET_ACCESS_KEY, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL, or ~/.aws).
-        timeout_seconds: how long reading a clip from a store may take.
+        timeout_seconds: time limit for reading a clip from a store.
 
     Raises (on first use):
         FileNotFoundError: if there is no ``index.json``.
@@ -58,10 +58,10 @@ class ShardedVideos(AbstractVideos):
         self.root = root
         self.timeout_seconds = timeout_seconds
         self._opened: tuple[int, Any] | None = None
-        self._patience = TimeLimit()
+        self._limit = TimeLimit()
 
     def _open(self) -> Any:
-        """LitData's view of the shards, one for each process: connections do not survive a fork."""
+        """LitData's view of the shards, one per process: connections do not survive a fork."""
         if self._opened is None or self._opened[0] != os.getpid():
             litdata = import_litdata()
             if not _is_remote(self.root) and not (Path(self.root) / INDEX).is_file():
@@ -77,10 +77,10 @@ class ShardedVideos(AbstractVideos):
 
     @cached_property
     def _facts(self) -> SimpleNamespace:
-        """What the index tells, read on first use: to name a collection in a configuration does not need its data."""
+        """The index, read on first use: a collection can be named in a configuration without its data."""
         shards = self._call(self._open)
         with _as_video_errors(self.root):
-            # Of shards in a store LitData keeps a copy of the index on the disk.
+            # LitData caches the index of a store on the disk.
             index = json.loads((Path(shards.input_dir.path) / INDEX).read_text(encoding="utf-8"))
             facts = index["config"].get(OURS)
             if facts is None:
@@ -97,7 +97,7 @@ class ShardedVideos(AbstractVideos):
             expected = np.full(int(records.sum()), per_record)
             expected[first + records - 1] = lengths - per_record * (records - 1)
             if not np.array_equal(expected, shards.frame_counts):
-                raise ValueError("the shards hold other records than it tells of")
+                raise ValueError("the shards do not hold the records that it lists")
         return SimpleNamespace(
             names=facts["names"], lengths=lengths, first=first, per_record=per_record, rate=rate, channels=channels
         )
@@ -119,7 +119,7 @@ class ShardedVideos(AbstractVideos):
         return str(self._facts.names[index])
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
-        """Some frames of one video, uint8 (T, C, H, W): as stored where that just covers, otherwise scaled."""
+        """Some frames of one video, uint8 (T, C, H, W): as stored if that just covers ``cover``, otherwise scaled."""
         check_request(index, frames, len(self), int(self._facts.lengths[index]))
         wanted = np.asarray(frames, np.int64)
         try:
@@ -129,20 +129,20 @@ class ShardedVideos(AbstractVideos):
             raise VideoError(f"{self.root}: reading {len(frames)} frames of {self.name(index)} {fault}") from None
 
     def _call(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        """In a store, ``work`` with a time-out; a thread is not worth its time for a disk."""
+        """Call ``work``, with a time limit if the shards are in a store; for a disk its thread would not pay."""
         if not _is_remote(self.root):
             return work(*arguments)
-        return self._patience.call(work, *arguments, seconds=self.timeout_seconds)
+        return self._limit.call(work, *arguments, seconds=self.timeout_seconds)
 
     def _read(self, index: int, wanted: NDArray[np.int64]) -> NDArray[np.uint8]:
         facts, start, stop = self._facts, int(wanted.min()), int(wanted.max()) + 1
-        record, pieces, place = int(facts.first[index]), [], start
-        while place < stop:
-            number, inside = divmod(place, facts.per_record)
-            count = min(stop - place, facts.per_record - inside)
-            pieces.append(self._window(index, record + number, inside, count))
-            place += count
-        window = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        windows, frame = [], start
+        while frame < stop:
+            record, offset = divmod(frame, facts.per_record)
+            count = min(stop - frame, facts.per_record - offset)
+            windows.append(self._window(index, int(facts.first[index]) + record, offset, count))
+            frame += count
+        window = windows[0] if len(windows) == 1 else np.concatenate(windows)
         if np.array_equal(wanted, np.arange(start, stop)):
             return window
         return window[wanted - start]
@@ -165,7 +165,7 @@ def _is_remote(root: str) -> bool:
 
 @contextmanager
 def _as_video_errors(root: str, about: str = "") -> Iterator[None]:
-    """Turn the exceptions of LitData and of its stores' clients, of many kinds, into one of one line."""
+    """Turn the many kinds of exceptions of LitData and of the stores' clients into a `VideoError` of one line."""
     try:
         yield
     except (VideoError, ModuleNotFoundError):
@@ -177,7 +177,7 @@ def _as_video_errors(root: str, about: str = "") -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def import_litdata() -> ModuleType:
-    """The package `litdata`, its way into S3 made safe for forked workers and for endpoints without TLS."""
+    """The package `litdata`, with a downloader for S3 that works in forked workers and for endpoints without TLS."""
     try:
         import litdata
         from litdata.streaming.downloader import S3Downloader, register_downloader

@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from mcvd.video.decoders.base import FRAME_SUFFIXES, AbstractReader, VideoError, check_frames
+from mcvd.video.decoders.base import FRAME_SUFFIXES, NOMINAL_RATE_HZ, AbstractReader, VideoError, check_frames
 from mcvd.video.transforms import covering_size
 
 
@@ -25,7 +25,7 @@ class FrameFolderReader(AbstractReader):
         frame_rate_hz: frames per second, which the pictures do not tell.
     """
 
-    def __init__(self, path: str | Path, frame_rate_hz: float = 25.0) -> None:
+    def __init__(self, path: str | Path, frame_rate_hz: float = NOMINAL_RATE_HZ) -> None:
         if not 0 < frame_rate_hz < np.inf:
             raise ValueError(f"frame_rate_hz must be more than 0, got {frame_rate_hz}")
         self.path = Path(path)
