@@ -1,20 +1,22 @@
-"""A look at data before training: what is there, what is wrong, what a batch costs."""
+"""``mcvd data check``: what the data of a training hold, what is wrong with them, what a batch costs."""
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
+from mcvd.data.clips.spec import ClipSpec
 from mcvd.data.datamodule import VideoData
 from mcvd.data.sources.folder import find_videos
 from mcvd.runtime.atomic import atomic_write
@@ -23,18 +25,18 @@ from mcvd.video.decoders.base import NOMINAL_RATE_HZ, VideoError
 from mcvd.video.open import open_video
 
 NUM_TIMED = 8
-_SHOWN = 20
+MAX_NAMED = 20
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What one video file is.
+    """The properties of one video.
 
     Args:
         path: the file or folder of frames.
         num_frames, frame_rate_hz, size: its length, average rate and (height, width).
         is_grey: whether its first frame has no colour.
-        fault: why it cannot be read; the rest tells nothing then.
+        fault: why it cannot be read; the other fields are then meaningless.
     """
 
     path: Path
@@ -45,9 +47,9 @@ class Probe:
     fault: str = ""
 
 
-@dataclass
-class Report:
-    """What was found; training can start if ``problem`` is empty.
+@dataclass(frozen=True)
+class DataReport:
+    """What `check_data` found; training can start if ``problem`` is empty.
 
     Args:
         lines: the findings, a line each.
@@ -55,9 +57,17 @@ class Report:
         clips: a few training clips, uint8 (T, C, H, W).
     """
 
-    lines: list[str] = field(default_factory=list)
+    lines: tuple[str, ...]
     problem: str = ""
-    clips: list[Tensor] = field(default_factory=list)
+    clips: tuple[Tensor, ...] = ()
+
+    def extended(self, lines: Iterable[str], problem: str = "") -> DataReport:
+        """This report with more findings; the first problem counts."""
+        return replace(self, lines=(*self.lines, *lines), problem=self.problem or problem)
+
+    def to_json(self) -> str:
+        """The report without its clips."""
+        return json.dumps({"ready": not self.problem, "problem": self.problem, "lines": self.lines}, indent=2)
 
 
 def probe(path: Path, engine: str = "pyav", frame_rate_hz: float = NOMINAL_RATE_HZ) -> Probe:
@@ -72,36 +82,40 @@ def probe(path: Path, engine: str = "pyav", frame_rate_hz: float = NOMINAL_RATE_
 
 
 def probe_folder(root: str | Path, engine: str = "pyav", frame_rate_hz: float = NOMINAL_RATE_HZ) -> list[Probe]:
-    """`probe` every video at or below ``root``, in parallel, with a bar on a terminal."""
+    """`probe` every video at or below ``root``, in parallel, with a progress bar on a terminal."""
     paths = list(find_videos(Path(root)))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = pool.map(lambda path: probe(path, engine, frame_rate_hz), paths)
         return list(tqdm(found, "Reading videos", len(paths), disable=None))
 
 
-def check_data(data: VideoData) -> Report:
-    """Look at the data of a training: probe its files, divide it into clips, read a few of them.
+def check_data(data: VideoData) -> DataReport:
+    """Check the data of a training: probe its files, divide it into clips, read a few of them.
 
-    Nothing is raised for bad data: the report tells.
+    Bad data raise nothing: the report says what is wrong.
     """
-    report = Report()
+    lines: list[str] = []
+    clips: list[Tensor] = []
+    problem = ""
     for root in dict.fromkeys(root for root in (data.root, data.val_root) if root is not None):
         if Path(root).exists():
             rate = data.spec.frame_rate_hz or NOMINAL_RATE_HZ
-            report.lines += describe_probes(probe_folder(root, data.engine, rate), data)
+            lines += describe_probes(probe_folder(root, data.engine, rate), data.spec)
     try:
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             data.setup("check")
-            _look_at_clips(data, report)
+            lines += _describe_clips(data)
+            clips, timing = _read_clips(data)
+            lines += timing
     except (ValueError, OSError, ModuleNotFoundError) as error:
-        report.problem = " ".join(str(error).split())
-    report.lines += [f"warning: {message}" for message in dict.fromkeys(str(w.message) for w in told)]
-    return report
+        problem = " ".join(str(error).split())
+    lines += [f"warning: {message}" for message in dict.fromkeys(str(warning.message) for warning in caught)]
+    return DataReport(tuple(lines), problem, tuple(clips))
 
 
-def describe_probes(probes: list[Probe], data: VideoData) -> list[str]:
-    """The summary of files, and a line for each that is of no use."""
+def describe_probes(probes: list[Probe], spec: ClipSpec) -> list[str]:
+    """A summary of the files, and a line for each that cannot be used for clips of ``spec``."""
     good = [one for one in probes if not one.fault]
     lines = [f"files: {len(good)} readable, {len(probes) - len(good)} not"]
     if good:
@@ -118,38 +132,44 @@ def describe_probes(probes: list[Probe], data: VideoData) -> list[str]:
         ]
     unreadable = [f"unreadable: {one.fault}" for one in probes if one.fault]
     short = [
-        f"too short for a clip of {data.spec}: {one.path} ({one.num_frames} frames)"
+        f"too short for a clip of {spec}: {one.path} ({one.num_frames} frames)"
         for one in good
-        if data.spec.count_clips(np.arange(one.num_frames) / one.frame_rate_hz) == 0
+        if spec.count_clips(np.arange(one.num_frames) / one.frame_rate_hz) == 0
     ]
     return lines + _first(unreadable) + _first(short)
 
 
-def _look_at_clips(data: VideoData, report: Report) -> None:
+def _describe_clips(data: VideoData) -> list[str]:
     train, val, spec = data.train_clips, data.val_clips, data.spec
     rate = "of unknown rate" if data.frame_rate_hz is None else f"at {data.frame_rate_hz:g} Hz"
     num_frames = sum(len(train.videos.times_seconds(index)) for index in range(len(train.videos)))
-    report.lines += [
+    return [
         f"training: {len(train)} clips of {spec.num_frames} frames {rate} "
         f"from {len(train.videos)} videos of {num_frames} frames",
         f"validation: {len(val)} clips from {len(val.videos)} videos",
     ]
+
+
+def _read_clips(data: VideoData) -> tuple[list[Tensor], list[str]]:
+    """A few training clips, and what memory and time they take."""
+    train, lines = data.train_clips, []
     started = time.perf_counter()
-    report.clips = [train[draw]["video"] for draw in range(min(NUM_TIMED, len(train)))]
-    each = (time.perf_counter() - started) / len(report.clips)
-    val[0]  # training begins with a look at it
+    clips = [train[sample]["video"] for sample in range(min(NUM_TIMED, len(train)))]
+    each = (time.perf_counter() - started) / len(clips)
+    data.val_clips[0]  # training begins with a validation batch
     if train.failures.any():
-        report.lines.append(f"warning: clips of {int((train.failures > 0).sum())} videos could not be read")
-    batch = data.batch_size * report.clips[0].numel()
-    report.lines += [
+        lines.append(f"warning: clips of {int((train.failures > 0).sum())} videos could not be read")
+    batch = data.batch_size * clips[0].numel()
+    return clips, [
+        *lines,
         f"memory: a batch of {data.batch_size} is {batch / 1e6:.2f} MB as bytes, {4 * batch / 1e6:.2f} MB as float32",
-        f"reading: {1e3 * each:.1f} ms a clip in one process (mean of {len(report.clips)}, opening included), so about "
+        f"reading: {1e3 * each:.1f} ms a clip in one process (mean of {len(clips)}, opening included), so about "
         f"{1e3 * each * data.batch_size / max(1, data.num_workers):.0f} ms a batch with {data.num_workers} workers: "
         "a training step cannot be shorter than that",
     ]
 
 
-def write_preview(path: str | Path, clips: list[Tensor]) -> None:
+def write_preview(path: str | Path, clips: Sequence[Tensor]) -> None:
     """Write clips, uint8 (T, C, H, W) each, as rows of frames into a PNG."""
     with atomic_write(path) as part:
         contact_sheet(clips, min_height=64).save(part, format="PNG")
@@ -162,4 +182,4 @@ def _counts(values: Iterable[str]) -> str:
 
 
 def _first(lines: list[str]) -> list[str]:
-    return lines[:_SHOWN] + ([f"... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else [])
+    return lines[:MAX_NAMED] + ([f"... and {len(lines) - MAX_NAMED} more"] if len(lines) > MAX_NAMED else [])

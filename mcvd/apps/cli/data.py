@@ -91,18 +91,15 @@ def run(
 
 def _check(found: VideoData, planned: TrainingEstimate | None, preview: str | None = None, json: bool = False) -> None:
     import sys
-    from json import dumps
 
     from mcvd.data.check import check_data, write_preview
     from mcvd.video.decoders.base import VideoError
 
     report = check_data(found)
     if planned and report.clips:
-        lines, problem = planned.cost(report.clips)
-        report.lines += lines
-        report.problem = report.problem or problem
+        report = report.extended(*planned.cost(report.clips))
     if json:
-        print(dumps({"ready": not report.problem, "problem": report.problem, "lines": report.lines}, indent=2))
+        print(report.to_json())
     else:
         print("\n".join(report.lines))
     if preview and report.clips:
