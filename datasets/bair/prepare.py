@@ -5,8 +5,9 @@ from functools import partial
 
 import numpy as np
 
+from mcvd.data.prepare.archive import unpack
 from mcvd.data.prepare.cli import run
-from mcvd.data.prepare.packs import Download, Pack, fetch, unpack
+from mcvd.data.prepare.packs import Download, Pack, fetch
 from mcvd.data.prepare.tfrecord import bytes_features, read_records
 from mcvd.video.decoders.base import VideoError
 

@@ -8,8 +8,9 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
+from mcvd.data.prepare.archive import unpack
 from mcvd.data.prepare.cli import run
-from mcvd.data.prepare.packs import Pack, unpack
+from mcvd.data.prepare.packs import Pack
 from mcvd.video.decoders.base import VideoError
 
 SIZE, SNIPPET = 128, 30

@@ -5,8 +5,9 @@ import sys
 
 from tqdm import tqdm
 
+from mcvd.data.prepare.archive import unpack
 from mcvd.data.prepare.cli import run_prepare
-from mcvd.data.prepare.packs import RECORD, check_room, unpack
+from mcvd.data.prepare.packs import RECORD, check_room
 from mcvd.runtime.atomic import atomic_write
 
 SIDES = ("train", "val")

@@ -5,8 +5,9 @@ from functools import partial
 
 from torch.nn.functional import interpolate
 
+from mcvd.data.prepare.archive import unpack
 from mcvd.data.prepare.cli import run
-from mcvd.data.prepare.packs import Download, Pack, fetch, unpack
+from mcvd.data.prepare.packs import Download, Pack, fetch
 from mcvd.video.open import open_video
 from mcvd.video.transforms import to_channels
 

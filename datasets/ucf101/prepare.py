@@ -6,8 +6,9 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
+from mcvd.data.prepare.archive import unpack
 from mcvd.data.prepare.cli import run
-from mcvd.data.prepare.packs import Download, Pack, fetch, unpack
+from mcvd.data.prepare.packs import Download, Pack, fetch
 from mcvd.video.open import open_video
 
 SPLITS = Download(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     is as it was. Missing parent folders are made.
 
     Example:
-        >>> with whole("scores.json") as part:  # doctest: +SKIP
+        >>> with atomic_write("scores.json") as part:  # doctest: +SKIP
         ...     part.write_text("{}")
     """
     path = Path(path)
@@ -39,6 +40,29 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         else:
             part.unlink(missing_ok=True)
     _flush(path.parent)  # the renaming itself
+
+
+def remove_stale_parts(path: str | Path) -> None:
+    """Remove what killed processes left of their `atomic_write` of ``path``; a live writer's part stays."""
+    path = Path(path)
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        process = part.name.split(".")[-2]
+        if not process.isdigit() or _is_running(int(process)):
+            continue
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # another user's
+    return True
 
 
 def _flush(path: Path) -> None:

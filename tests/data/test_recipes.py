@@ -22,7 +22,8 @@ from torch.nn.functional import interpolate
 
 from mcvd.apps.cli.main import main
 from mcvd.data.datamodule import VideoData
-from mcvd.data.prepare.packs import Pack, check_room, prepare_packs, unpack
+from mcvd.data.prepare.archive import unpack
+from mcvd.data.prepare.packs import Pack, check_room, prepare_packs
 from mcvd.data.prepare.tfrecord import read_records
 from mcvd.data.sources.hdf5 import Hdf5Videos
 from mcvd.data.sources.memmap import MemmapVideos

@@ -1,4 +1,4 @@
-"""The command line that all ``datasets/*/prepare.py`` share."""
+"""The command line of ``datasets/*/prepare.py``."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def run(
     Args:
         name: of the data set; the default folders are ``data/raw/NAME`` and ``data/NAME``.
         frame_rate_hz: of its videos.
-        find_packs: from the folder of raw files (which it may fetch there) to all that is to be prepared.
+        find_packs: from the folder of raw files, into which it may download them, to all packs of the data set.
         raw_help: what the folder of raw files holds.
         argv: words of the command line; None takes the process's.
 
     Returns:
-        The exit status: 0 prepared (now or before), 1 not; why is told in one line.
+        The exit status: 0 if the data set is prepared, now or before; 1 if not, with the reason printed in one line.
     """
 
     def prepare(raw: Path, out: Path) -> str:
@@ -42,15 +42,15 @@ def run(
 def run_prepare(
     name: str, prepare: Callable[[Path, Path], str], raw_help: str, argv: Sequence[str] | None = None
 ) -> int:
-    """As `run`, for data that are not kept in packs.
+    """As `run`, for data that are not stored in packs.
 
     Args:
         name: of the data set.
-        prepare: from the folders of raw and of prepared data to what is said at the end.
+        prepare: from the folders of raw and of prepared data to the message at the end.
         raw_help: what the folder of raw files holds.
         argv: words of the command line; None takes the process's.
     """
-    parser = argparse.ArgumentParser(description=f"Prepare the data set {name}; run again to go on or to verify.")
+    parser = argparse.ArgumentParser(description=f"Prepare the data set {name}; run it again to resume or to verify.")
     parser.add_argument("--raw", type=Path, default=Path("data/raw") / name, help=raw_help + " (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("data") / name, help="prepared data (default: %(default)s)")
     options = parser.parse_args(argv)
@@ -60,6 +60,6 @@ def run_prepare(
         print(f"prepare.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("prepare.py: interrupted; run again to go on", file=sys.stderr)
+        print("prepare.py: interrupted; run it again to resume", file=sys.stderr)
         return 130
     return 0

@@ -1,18 +1,14 @@
-"""What the recipes share: verified downloads that resume, room on the disk, safe unpacking, packs made once."""
+"""Preparing a data set as packs that are made once, and the downloads that they are made from."""
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import os
 import shutil
-import stat
-import tarfile
 import urllib.error
 import urllib.parse
 import urllib.request
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,7 +18,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mcvd.data.sources.memmap import INDEX, MemmapVideos, check_pack, write_pack
-from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.atomic import atomic_write, remove_stale_parts
 
 _CHUNK = 1 << 20
 RECORD = "prepared.json"
@@ -139,74 +135,14 @@ def _transfer(download: Download, part: Path, have: int) -> None:
         raise OSError(f"{download.url}: the connection ended after {size} of {total} bytes; run again to go on")
 
 
-def unpack(archive: str | Path, folder: str | Path) -> Path:
-    """Unpack a .zip, .tar or .tar.gz into a new folder that appears whole; one that is there is left as it is.
-
-    Archives are not trusted: names that lead out of the folder, links and devices are refused.
-
-    Raises:
-        ValueError: if the archive is damaged or holds such a name.
-        OSError: if the disk has too little room.
-    """
-    archive, folder = Path(archive), Path(folder)
-    if folder.is_dir() and any(folder.iterdir()):
-        return folder
-    opener = _zip_members if archive.suffix.lower() == ".zip" else _tar_members
-    try:
-        with atomic_write(folder) as part:
-            part.mkdir()
-            opener(archive, part)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f"{archive}: cannot be unpacked ({' '.join(str(error).split())}); get it again") from None
-    return folder
-
-
-def _safe(archive: Path, name: str) -> PurePosixPath:
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in name:
-        raise ValueError(f"{archive}: refused, it holds the name {name!r}, which leads out of its folder")
-    return path
-
-
-def _zip_members(archive: Path, folder: Path) -> None:
-    with zipfile.ZipFile(archive) as file:
-        members = [member for member in file.infolist() if not member.is_dir()]
-        check_room(folder.parent, sum(member.file_size for member in members))
-        for member in tqdm(members, f"Unpacking {archive.name}", disable=None):
-            if stat.S_ISLNK(member.external_attr >> 16):
-                raise ValueError(f"{archive}: refused, it holds the link {member.filename!r}")
-            target = folder / _safe(archive, member.filename)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with file.open(member) as source, target.open("wb") as sink:
-                shutil.copyfileobj(source, sink, _CHUNK)
-
-
-def _tar_members(archive: Path, folder: Path) -> None:
-    if archive.suffix == ".tar":
-        check_room(folder.parent, archive.stat().st_size)
-    # One pass: a compressed archive is read from its start for each member that is asked for.
-    with tarfile.open(archive) as file:
-        for member in tqdm(file, f"Unpacking {archive.name}", disable=None):
-            if member.isdir():
-                continue
-            if not member.isreg():
-                raise ValueError(f"{archive}: refused, {member.name!r} is neither a file nor a folder")
-            target = folder / _safe(archive, member.name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            content = file.extractfile(member)
-            assert content is not None  # it is a regular file
-            with content as source, target.open("wb") as sink:
-                shutil.copyfileobj(source, sink, _CHUNK)
-
-
 @dataclass(frozen=True)
 class Pack:
-    """A part of a data set that is prepared in one go: what is lost when preparing is interrupted.
+    """A part of a data set that is prepared in one go: the work that an interruption loses.
 
     Args:
         name: its folder below the prepared data, such as ``"train/person01"``.
-        num_bytes: about how large it will be.
-        videos: makes its videos: (name, uint8 (T, H, W, C)), one after the other.
+        num_bytes: its approximate size.
+        videos: yields its videos: (name, uint8 (T, H, W, C)).
     """
 
     name: str
@@ -215,7 +151,7 @@ class Pack:
 
 
 def prepare_packs(out: str | Path, packs: Sequence[Pack], frame_rate_hz: float) -> bool:
-    """Make all packs below ``out`` that are not there yet, verify them and record it.
+    """Make the missing packs below ``out``, verify all of them and write the record ``prepared.json``.
 
     Args:
         out: folder for the prepared data.
@@ -226,8 +162,8 @@ def prepare_packs(out: str | Path, packs: Sequence[Pack], frame_rate_hz: float) 
         Whether there was anything to do.
 
     Raises:
-        OSError: if the disk has too little room for what is missing: nothing is written then.
-        ValueError: if a pack that is there is damaged, or there is nothing to prepare.
+        OSError: if the disk has too little space for the missing packs; nothing is written then.
+        ValueError: if a pack is damaged, or there is nothing to prepare.
     """
     out = Path(out)
     if not packs:
@@ -238,7 +174,7 @@ def prepare_packs(out: str | Path, packs: Sequence[Pack], frame_rate_hz: float) 
     check_room(out, sum(pack.num_bytes for pack in missing))
     out.mkdir(parents=True, exist_ok=True)
     for pack in missing:
-        sweep(out / pack.name)
+        remove_stale_parts(out / pack.name)
     for pack in tqdm(missing, f"Preparing {out}", disable=None):
         write_pack(out / pack.name, pack.videos(), frame_rate_hz)
     for pack in tqdm(packs, "Verifying", disable=None):
@@ -249,22 +185,15 @@ def prepare_packs(out: str | Path, packs: Sequence[Pack], frame_rate_hz: float) 
     return True
 
 
-def sweep(folder: Path) -> None:
-    """Remove what processes that were killed left of a folder that was to appear whole."""
-    for part in folder.parent.glob(f".{glob.escape(folder.name)}.*.part"):
-        if not Path(f"/proc/{part.name.split('.')[-2]}").exists() and Path("/proc/self").exists():
-            shutil.rmtree(part, ignore_errors=True)
-
-
 def is_prepared(out: str | Path, names: Sequence[str] | None = None) -> bool:
-    """Whether ``out`` was prepared to the end and every pack of the record still has its size.
+    """Whether ``out`` was prepared to the end, and every recorded pack still has its size.
 
     Args:
         out: the folder.
-        names: packs that it must hold; None: those recorded.
+        names: packs that must be recorded; None: any.
 
     Raises:
-        ValueError: if a recorded pack is gone or has changed.
+        ValueError: if a recorded pack is missing or has changed.
     """
     record = Path(out) / RECORD
     if not record.exists():
@@ -276,7 +205,7 @@ def is_prepared(out: str | Path, names: Sequence[str] | None = None) -> bool:
 
 
 def describe(out: str | Path) -> str:
-    """What is prepared, in one line per split."""
+    """The splits of prepared data, one line each."""
     lines = []
     for split in sorted(path for path in Path(out).iterdir() if path.is_dir() and not path.name.startswith(".")):
         videos = MemmapVideos(str(split))

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from mcvd.data.sources.folder import VideoFolder
 from mcvd.data.videos import VideosWrapper
-from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.atomic import atomic_write, remove_stale_parts
 from mcvd.runtime.digests import Digests
 from mcvd.runtime.timeout import TimeLimit
 from mcvd.video.decoders.base import VideoError
@@ -178,7 +178,7 @@ class CachedVideos(VideosWrapper):
                 if not locked:
                     return False
                 if _open(entry, num_frames) is None:  # nobody built it while this process waited
-                    _clear_parts(entry)
+                    remove_stale_parts(entry)
                     self._write(index, entry, space)
         os.utime(entry)  # most recently used: deleted last
         return True
@@ -245,12 +245,6 @@ def _open(entry: Path, num_frames: int) -> Tensor | None:
     except (OSError, ValueError, EOFError):
         return None
     return torch.from_numpy(pixels) if pixels.dtype == np.uint8 and len(pixels) == num_frames else None
-
-
-def _clear_parts(entry: Path) -> None:
-    """Remove what killed builders left of this entry; the caller holds its lock."""
-    for part in entry.parent.glob(f".{entry.name}.*.part"):
-        part.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -21,10 +21,10 @@ from tqdm import tqdm
 
 from mcvd.data.datamodule import VideoData
 from mcvd.data.loader import ForkSafeLoader
-from mcvd.data.prepare.packs import check_room, sweep
+from mcvd.data.prepare.packs import check_room
 from mcvd.data.sources.shards import CHECKS, FRAMES, INDEX, OURS, RECORD_BYTES, ShardedVideos, import_litdata
 from mcvd.data.videos import AbstractVideos
-from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.atomic import atomic_write, remove_stale_parts
 from mcvd.video.decoders.base import NOMINAL_RATE_HZ, VideoError
 from mcvd.video.timing import frames_at_rate
 from mcvd.video.transforms import fit_frames
@@ -222,7 +222,7 @@ def _write_part(
 
     litdata = import_litdata()
     names, lengths, number = [], [], 0
-    sweep(folder)
+    remove_stale_parts(folder)
     with atomic_write(folder) as beside:
         beside.mkdir()
         writer = BinaryWriter(
