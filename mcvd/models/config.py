@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import partial
 from importlib import import_module
@@ -23,6 +23,7 @@ Trust = bool | Sequence[str]
 
 _WORD = re.compile(r"[\w-]+")
 _PATH = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
+_ONLY_OURS = "only classes of mcvd are made from a model's config"
 
 Model = TypeVar("Model")
 
@@ -47,7 +48,7 @@ def model_from_config(
     except _NotTrustedError:
         raise
     except (Exception, SystemExit) as error:  # the parser lets its many types of error through
-        raise ValueError(f"this config does not make a model: {error}") from error
+        raise ValueError(f"this config does not make a model: {_one_line(error)}") from error
 
 
 def config_of(cls: type, arguments: Mapping[str, Any], skip: Iterable[str] = ()) -> dict[str, Any]:
@@ -66,18 +67,18 @@ def config_of(cls: type, arguments: Mapping[str, Any], skip: Iterable[str] = ())
         >>> config_of(SPATIN, {"width": 16})
         {'width': 16, 'tell_mask': True, 'tell_noise': False}
     """
-    config = _write_arguments(cls, arguments, 1, "", skip)
+    config = _write_arguments(cls, arguments, 0, "", skip)
     try:
         _parsed(cls, config, skip, True)
     except (Exception, SystemExit) as error:
-        raise ValueError(f"its arguments cannot be read back: {' '.join(str(error).split())}") from error
+        raise ValueError(f"its arguments cannot be read back: {_one_line(error)}") from error
     return config
 
 
 def foreign_classes(config: dict[str, Any]) -> list[str]:
     """The class paths in a config that are not of mcvd, each once."""
-    paths = (text for _, text in _strings(config, "config") if isinstance(text, str) and _PATH.fullmatch(text))
-    return sorted({path for path in paths if not path.startswith("mcvd.")})
+    paths = {text for where, text in _strings(config, "config") if where.endswith("class_path")}
+    return sorted(path for path in paths if not path.startswith("mcvd."))
 
 
 # Reading
@@ -102,31 +103,45 @@ def _parsed(cls: type, config: dict[str, Any], skip: Iterable[str], trust: Trust
 
 
 def _check_classes(config: Any, trust: Trust) -> None:
-    """Refuse a config with a text that is neither a word nor the path of a class that may be made."""
-    trusted = [trust] if isinstance(trust, str) else trust
+    """Refuse a config that names what may not be made.
+
+    Without trust no text but single words and paths of our classes is let through: the parser looks for class paths in
+    any text.
+    """
+    if trust is True:
+        return
+    trusted = [trust] if isinstance(trust, str) else list(trust or ())
     for where, text in _strings(config, "config"):
-        if trusted is True or (isinstance(text, str) and _WORD.fullmatch(text) and not where.endswith("class_path")):
+        is_class = where.endswith("class_path")
+        if not is_class and (trusted or (isinstance(text, str) and _WORD.fullmatch(text))):
             continue
-        is_path = isinstance(text, str) and bool(_PATH.fullmatch(text))
-        if trusted and (not is_path or any(f"{text}.".startswith(f"{name}.") for name in trusted)):  # type: ignore[union-attr]
-            continue
-        if is_path and text.startswith("mcvd.") and _is_ours(text):
-            continue
-        module = text.rpartition(".")[0] if is_path else "MODULE"
-        raise _NotTrustedError(
-            f"{where} names the class {text!r}: only classes of mcvd are made from a model's config. If you trust "
-            f"whoever made this model: trust=[{module!r}] in Python, or --trust {module} on the command line"
-        )
+        if not isinstance(text, str) or not _PATH.fullmatch(text):
+            raise _NotTrustedError(f"{where} is {text!r}: {_ONLY_OURS}")
+        if not _is_within(text, ["mcvd", *trusted]):
+            module = text.rpartition(".")[0]
+            raise _NotTrustedError(
+                f"{where} names the class {text!r}: {_ONLY_OURS}. If you trust whoever made this model, whose code "
+                f"then runs: trust=[{module!r}] in Python, --trust {module} on the command line"
+            )
+        found = _found(text, where)
+        if not isinstance(found, type) or not _is_within(found.__module__, ["mcvd", *trusted]):
+            raise _NotTrustedError(f"{where} names {text!r}, which is not a class that is defined there: {_ONLY_OURS}")
 
 
-def _is_ours(path: str) -> bool:
-    """Whether it is a class that is defined in mcvd: modules of ours hold many other things as attributes."""
+def _is_within(path: str, modules: Iterable[str]) -> bool:
+    return any(f"{path}.".startswith(f"{module}.") for module in modules)
+
+
+def _found(path: str, where: str) -> Any:
+    """What stands at a path; None if there is nothing."""
     module, _, name = path.rpartition(".")
     try:
-        found = getattr(import_module(module), name, None)
-    except ImportError:
-        return False
-    return isinstance(found, type) and found.__module__.startswith("mcvd.")
+        return getattr(import_module(module), name, None)
+    except ImportError as error:
+        raise _NotTrustedError(
+            f"{where} names the class {path!r}, which cannot be imported here: {error} ({_ONLY_OURS} and of trusted "
+            "modules, which have to be on PYTHONPATH)"
+        ) from error
 
 
 def _strings(value: Any, where: str) -> Iterator[tuple[str, Any]]:
@@ -143,20 +158,23 @@ def _strings(value: Any, where: str) -> Iterator[tuple[str, Any]]:
         yield where, value
 
 
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
 # Writing
 
 
 def _write_arguments(
-    made: Callable[..., Any], given: Mapping[str, Any], num_supplied: int, where: str, skip: Iterable[str] = ()
+    made: type, given: Mapping[str, Any], num_supplied: int, where: str, skip: Iterable[str] = ()
 ) -> dict[str, Any]:
-    """The arguments of a class or function, defaults among them; the first ``num_supplied`` come with the call."""
-    function = made.__init__ if isinstance(made, type) else made  # type: ignore[misc]
-    parameters, config = inspect.signature(function).parameters, {}
+    """The arguments of a constructor, defaults among them; the first ``num_supplied`` come with the call."""
+    parameters, config = inspect.signature(made.__init__).parameters, {}  # type: ignore[misc]
     try:
-        kinds = get_type_hints(function)
+        kinds = get_type_hints(made.__init__)  # type: ignore[misc]
     except NameError:  # annotations of somebody else's class that exist for type checkers alone
         kinds = {}
-    for name, parameter in [*parameters.items()][num_supplied:]:
+    for name, parameter in [*parameters.items()][1 + num_supplied :]:
         if name in skip or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         place = f"{where}.{name}" if where else name
@@ -187,24 +205,23 @@ def _write(value: Any, kind: Any, where: str) -> Any:
         made: Any = type(value)
         given = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
         if made in (kind, *get_args(kind)):
-            return _write_arguments(made, given, 1, where)
+            return _write_arguments(made, given, 0, where)
         num_supplied = 0
     elif isinstance(value, partial):
         made, given = value.func, value.keywords
         if value.args:
             raise ValueError(f"{where} is a functools.partial with arguments by position: name them")
-    elif inspect.isclass(value) or inspect.isfunction(value):
-        made = value
     else:
+        made = value
+    if not isinstance(made, type):
+        kind_of_value = "function" if inspect.isfunction(made) else type(made).__name__
         raise ValueError(
-            f"{where} is a {type(value).__name__}, which does not tell how it was made: take a (frozen) dataclass, or "
-            "the class itself, or functools.partial of it, so that it is made anew"
+            f"{where} is a {kind_of_value}, which does not tell how it is made anew: take a class, functools.partial "
+            "of a class, or a frozen dataclass"
         )
     if kind in (None, Any):
         raise ValueError(f"{where} takes an object and has no annotation, by which it would be made anew: give it one")
-    path = _path_of(made, where)
-    arguments = _write_arguments(made, given, num_supplied + inspect.isclass(made), where)
-    return {"class_path": path, "init_args": arguments}
+    return {"class_path": _path_of(made, where), "init_args": _write_arguments(made, given, num_supplied, where)}
 
 
 def _num_supplied(kind: Any) -> int:
@@ -213,9 +230,9 @@ def _num_supplied(kind: Any) -> int:
     return len(arguments[0]) if get_origin(kind) is not None and arguments and isinstance(arguments[0], list) else 0
 
 
-def _path_of(made: Any, where: str) -> str:
-    """The shortest path from which a class or function can be imported."""
-    name = getattr(made, "__qualname__", "<lambda>")
+def _path_of(made: type, where: str) -> str:
+    """The shortest path from which a class can be imported."""
+    name = made.__qualname__
     if made.__module__ == "__main__" or not hasattr(sys.modules.get(made.__module__), name):
         place = "the script or notebook that runs" if made.__module__ == "__main__" else "another function"
         raise ValueError(

@@ -150,7 +150,7 @@ class Pretrained(nn.Module):
         except ValueError as error:
             return (
                 f"this model cannot be exported, and its checkpoints will hold weights alone: {error}. "
-                f"{type(self).__name__}.load_from_checkpoint(path, ...) opens them with the arguments of today"
+                f"{type(self).__name__}.load_from_checkpoint(path, ...) opens them, given the same arguments again"
             )
         if not foreign:
             return ""
