@@ -139,7 +139,7 @@ def test_trust_in_a_module_is_no_trust_in_what_it_imports(name, monkeypatch):
     called = []
     monkeypatch.setattr(os, "getloadavg", lambda: called.append(1))
     config = OWN_CONFIG | {"net": {"class_path": f"reference.own_network.{name}"}}
-    with pytest.raises(ValueError, match="not a class that is defined there|cannot be imported here"):
+    with pytest.raises(ValueError, match=r"not a class that is defined there|cannot be imported here"):
         mcvd.build(config, trust=OWN)
     assert not called
 
