@@ -1,6 +1,10 @@
 """The commands, as a user types them: what they write, what they say, and with which status they leave."""
 
 import json
+import pickle
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,7 +12,9 @@ import torch
 from reference.tiny import pixels, tiny_model
 
 import mcvd
-from mcvd.apps.cli.main import main
+from mcvd.apps.cli import render
+from mcvd.apps.cli.main import commands, main
+from mcvd.nets import UNet
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +169,16 @@ REFUSED = {
         "0 to 29",
     ),
     "an unknown sampler": (["generate", "--num-frames", "1", "--sampler", "Best", "--out", "o.mp4"], 2, "DDPM"),
+    "a sampler in no module": (
+        ["generate", "--num-frames", "1", "--sampler", "no.Such", "--out", "o.mp4"],
+        2,
+        "no.Such",
+    ),
+    "a class that is no sampler": (
+        ["generate", "--num-frames", "1", "--sampler", "json.JSONDecoder", "--out", "o.mp4"],
+        2,
+        "AbstractSampler",
+    ),
     "an unknown ending": (["generate", "--num-frames", "1", "--out", "o.mov"], 2, ".mp4"),
     "its own input as output": (["predict", "VIDEO", "--num-frames", "1", "--out", "VIDEO"], 2, "input itself"),
     "a gap beyond the end": (["interpolate", "VIDEO", "--gap", "28:40", "--out", "o.mp4"], 1, "30 frames"),
@@ -189,6 +205,75 @@ def test_wrong_usage_leaves_with_two(words):
     with pytest.raises(SystemExit) as left:
         main(words)
     assert left.value.code == 2
+
+
+OWN = """
+from dataclasses import dataclass
+from mcvd.nets import Concat
+from mcvd.samplers import DDIM
+
+@dataclass(frozen=True)
+class OwnSampler(DDIM):
+    num_steps: int = 7
+
+@dataclass(frozen=True)
+class OwnConditioning(Concat):
+    pass
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A module of the user's own, on the Python path."""
+    (tmp_path / "own_classes.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    monkeypatch.delitem(sys.modules, "own_classes", raising=False)
+
+
+def test_a_sampler_of_ones_own_is_named_by_its_class_path(own, model, tmp_path):
+    words = ["generate", "--model", model, "--num-frames", "3", "--device", "cpu", "--steps", "2"]
+    for name in ("DDIM", "own_classes.OwnSampler"):
+        assert main([*words, "--sampler", name, "--out", str(tmp_path / f"{name}.png")]) == 0
+    one, two = (mcvd.read_video(tmp_path / f"{name}.png") for name in ("DDIM", "own_classes.OwnSampler"))
+    assert torch.equal(one, two)
+
+
+def test_a_model_of_own_classes_opens_with_trust_alone(own, tmp_path, capsys):
+    from own_classes import OwnConditioning
+
+    net = partial(UNet, width=8, multipliers=(1,), attention_levels=(), head_channels=8, conditioning=OwnConditioning())
+    masking, folder = mcvd.Masking(p_past=0.5), str(tmp_path / "model")
+    mcvd.MCVD(mcvd.FrameBlock(1, 1), net, size=(8, 8), channels=1, masking=masking).save_pretrained(folder)
+    generate = ["generate", "--model", folder, "--num-frames", "1", "--out", str(tmp_path / "o.gif"), *FAST]
+    for words in (["info", folder], generate):
+        assert main(words) == 2
+        assert "--trust own_classes" in capsys.readouterr().err
+        assert main([*words, "--trust", "own_classes,another"]) == 0
+
+
+@pytest.mark.parametrize("name", [name for name, command in commands().items() if command.add_arguments])
+def test_every_command_has_a_help(name, capsys):
+    with pytest.raises(SystemExit) as left:
+        main([name, "--help"])
+    assert left.value.code == 0
+    assert commands()[name].help[1:] in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_help_imports_nothing_heavy():
+    code = (
+        "import sys; from mcvd.apps.cli.main import main, _parser, commands; _parser(commands()); print(*sys.modules)"
+    )
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"torch", "numpy", "lightning", "jsonargparse"} & {*modules}
+
+
+def test_processes_exchange_paths_not_videos(model, tmp_path, monkeypatch):
+    sizes = []
+    monkeypatch.setattr(render, "all_gather", lambda mine: sizes.append(len(pickle.dumps(mine))) or [mine])
+    words = ["generate", "--model", model, "--num-frames", "40", "--out", str(tmp_path / "o.mp4"), *FAST]
+    assert main(words) == 0
+    assert 0 < max(sizes) < 1000 < frames(tmp_path / "o.mp4").numel()
 
 
 def test_debug_shows_where(model):

@@ -15,9 +15,11 @@ import yaml
 from reference.tiny import pixels, tiny_model
 from reference.tiny_fit import TINY
 
-import mcvd.metrics.frames  # noqa: F401
+import mcvd.metrics.frames
 from faults.dying import die
+from mcvd.apps.cli.generate import generate
 from mcvd.apps.cli.main import main
+from mcvd.diffusion.block_store import BlockStore
 from mcvd.evaluation.evaluate import evaluate
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.distributed import spawn
@@ -177,6 +179,36 @@ def test_processes_score_as_one_does(world_size, tmp_path):
     for name, row in evaluate(model, clips, **OPTIONS)["rows"].items():
         for key in ("psnr_per_clip", "ssim_per_clip", "psnr_interval"):
             assert scores[0]["rows"][name][key] == pytest.approx(row[key], rel=1e-6)
+
+
+def test_processes_that_generate_resume_from_the_blocks_of_each(tmp_path):
+    tiny_model(channels=3).save_pretrained(tmp_path / "model")
+    options = {"model": str(tmp_path / "model"), "num_frames": 9, "num_samples": 3, "steps": 1, "device": "cpu"}
+
+    def work(rank, meeting, last_block=None):
+        if rank == 1 and last_block is not None:
+            save = BlockStore.save
+
+            def dying(store, part, number, frames):
+                save(store, part, number, frames)
+                if number == last_block:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+            BlockStore.save = dying
+        meeting = f"file://{tmp_path}/{meeting}"
+        torch.distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
+        generate(out=str(tmp_path / "two.png"), **options)
+        torch.distributed.destroy_process_group()
+
+    killed, _ = forked(2, lambda rank: work(rank, "first", 1), tmp_path / "killed")
+    assert killed[1] == -signal.SIGKILL and not (tmp_path / "two.png").exists()
+    statuses, _ = forked(2, lambda rank: work(rank, "second"), tmp_path / "log")
+    assert statuses == [0, 0], (tmp_path / "log-0").read_text()
+    assert "2 blocks are done" in (tmp_path / "log-1").read_text()
+    generate(out=str(tmp_path / "one.png"), **options)
+    one, two = (mcvd.read_video(tmp_path / f"{name}.png", size=(16, 48)) for name in ("one", "two"))
+    assert (one.int() - two.int()).abs().max() <= 1
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_when_a_process_of_an_evaluation_is_killed_the_command_ends_and_says_so(monkeypatch, capsys):
