@@ -1,4 +1,4 @@
-"""The picture of the README: held-out streets, what really followed, and what a model made of their first frames.
+"""The picture of the README: held-out streets, and what a model predicts from their first frames.
 
 python tools/figures/readme_picture.py --model mcvd/box --out docs/images/demo.png
 """
@@ -27,11 +27,11 @@ def main() -> None:
     model = mcvd.load(options.model)
     num_past = model.block.past
     clips = held_out_clips(model, max(SCENES) + 1, NUM_FRAMES)[list(SCENES), : num_past + NUM_FRAMES]
-    made = model.predict(clips[:, :num_past], NUM_FRAMES, sampler=SAMPLER, seed=0)
+    samples = model.predict(clips[:, :num_past], NUM_FRAMES, sampler=SAMPLER, seed=0)
     rows = {}
-    for number, (clip, video) in enumerate(zip(clips, made, strict=True), start=1):
-        rows[f"truth {number}"] = clip
-        rows[f"model {number}"] = torch.cat([clip[:num_past], video])
+    for number, (clip, video) in enumerate(zip(clips, samples, strict=True), start=1):
+        rows[f"target {number}"] = clip
+        rows[f"sample {number}"] = torch.cat([clip[:num_past], video])
     contact_sheet(rows, given=range(num_past), min_height=64).save(options.out)
 
 
