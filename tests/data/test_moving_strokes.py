@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mcvd.data.synthetic.moving_strokes import ALPHABET_SIZE, MovingStrokes, bounce, compose, written
+from mcvd.data.synthetic.moving_strokes import ALPHABET_SIZE, MovingStrokes, bounce, compose, draw_letter
 
 ROOM = 32
 
@@ -67,7 +67,7 @@ def test_overlapping_ink_adds_up_and_is_clipped():
 
 @pytest.mark.parametrize("which", range(ALPHABET_SIZE))
 def test_letters_are_whole_anti_aliased_and_about_as_large_as_digits(which):
-    ink = written(which, np.random.default_rng(which))
+    ink = draw_letter(which, np.random.default_rng(which))
     assert ink.shape == (32, 32)
     assert ink.min() == 0
     assert ink.max() == 1

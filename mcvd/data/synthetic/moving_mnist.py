@@ -1,4 +1,4 @@
-"""`StochasticMovingMNIST`: two handwritten digits that fly over a black square and bounce at random."""
+"""`StochasticMovingMNIST`: two handwritten digits that move over a black square and bounce at random."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from torch.nn.functional import interpolate
 
+from mcvd.data.synthetic.drawn import DrawnVideos, ink_to_pixels
 from mcvd.data.synthetic.moving_strokes import bounce, compose
-from mcvd.data.videos import AbstractVideos, check_request
+from mcvd.data.videos import check_request
 from mcvd.video.decoders.base import VideoError
 
 DIGIT_SIZE = 32
@@ -28,7 +27,7 @@ def read_idx_images(path: str | Path) -> NDArray[np.uint8]:
     """The pictures of an idx file (``idx3-ubyte``, also ``.gz``): uint8 (N, H, W).
 
     Raises:
-        VideoError: if it is damaged or is not such a file; sizes are looked at before memory is taken.
+        VideoError: if it is damaged or not such a file; sizes are checked before memory is allocated.
     """
     path = Path(path)
     try:
@@ -64,11 +63,11 @@ def find_digits(root: str | Path, train: bool) -> Path:
     )
 
 
-class StochasticMovingMNIST(AbstractVideos):
+class StochasticMovingMNIST(DrawnVideos):
     """Grey videos of MNIST digits with the exact motion of Stochastic Moving MNIST (`moving_strokes.bounce`).
 
     Digits are enlarged from 28 to 32 pixels (Pillow, bilinear), added where they overlap and clipped at 1; grey levels
-    are kept. A video is given by (seed, number), where the published code draws anew each time.
+    are kept. A video is determined by (seed, number), where the published code draws a new one each time.
 
     Args:
         root: folder with MNIST's files.
@@ -76,7 +75,7 @@ class StochasticMovingMNIST(AbstractVideos):
         num_videos: number of videos.
         num_frames: frames of each video; a longer video begins with the shorter one.
         num_digits: digits in each video.
-        pool: only the first so many digits are used; None uses all. The published test set has 256.
+        pool: use only the first ``pool`` digits; None uses all. The published test set has 256.
         seed: which collection of videos, 0 or more.
         frame_rate_hz: frames per second.
 
@@ -97,18 +96,14 @@ class StochasticMovingMNIST(AbstractVideos):
         seed: int = 0,
         frame_rate_hz: float = 10.0,
     ) -> None:
-        if min(num_videos, num_frames, num_digits) < 1 or seed < 0 or frame_rate_hz <= 0:
-            raise ValueError(
-                "StochasticMovingMNIST needs num_videos, num_frames and num_digits >= 1, seed >= 0 and "
-                f"frame_rate_hz > 0, got {num_videos}, {num_frames}, {num_digits}, {seed} and {frame_rate_hz}"
-            )
-        self.num_videos, self.num_frames, self.num_digits = num_videos, num_frames, num_digits
-        self.seed, self.frame_rate_hz = seed, frame_rate_hz
-        self.root, self.train, self.pool = root, train, pool
+        super().__init__(num_videos, num_frames, frame_rate_hz, seed)
+        if num_digits < 1:
+            raise ValueError(f"num_digits must be 1 or more, got {num_digits}")
+        self.num_digits, self.root, self.train, self.pool = num_digits, root, train, pool
 
     @cached_property
     def _digits(self) -> NDArray[np.uint8]:
-        """The pool of digits, read on first use: to name a collection in a configuration does not need its data."""
+        """The pool of digits, read on first use: a collection can be named in a configuration without its data."""
         digits = read_idx_images(find_digits(self.root, self.train))
         if self.pool is None:
             return digits
@@ -116,19 +111,9 @@ class StochasticMovingMNIST(AbstractVideos):
             raise ValueError(f"pool must be 1 to {len(digits)}, the digits that there are, got {self.pool}")
         return digits[: self.pool].copy()
 
-    @property
-    def channels(self) -> int:
-        """1: grey."""
-        return 1
-
     def __len__(self) -> int:
-        _ = self._digits  # that they are missing is told before training, not by its first clip
+        _ = self._digits  # missing files are reported before training, not by its first clip
         return self.num_videos
-
-    def times_seconds(self, index: int) -> np.ndarray:
-        """Evenly spaced times of the frames, float64 (num_frames,)."""
-        check_request(index, (), self.num_videos, self.num_frames)
-        return np.arange(self.num_frames) / self.frame_rate_hz
 
     def name(self, index: int) -> str:
         """The video's number."""
@@ -137,14 +122,11 @@ class StochasticMovingMNIST(AbstractVideos):
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
         """Draw frames of one video: uint8 (T, 1, H, W) with exactly ``cover = (H, W)``."""
         check_request(index, frames, self.num_videos, self.num_frames)
-        choice, flight = np.random.default_rng([self.seed, index]).spawn(2)
+        choice, motion = self.generator(index).spawn(2)
         chosen = choice.integers(len(self._digits), size=self.num_digits)
         shapes = np.stack([_enlarged(self._digits[which]) for which in chosen])
-        places = bounce(flight, self.num_frames, self.num_digits, self.canvas - DIGIT_SIZE)
-        ink = torch.from_numpy(compose(shapes, places[np.asarray(frames, int)], self.canvas))[:, None]
-        if tuple(cover) != (self.canvas, self.canvas):
-            ink = interpolate(ink, size=tuple(cover), mode="bilinear", antialias=True)
-        return (ink * 255 + 0.5).clamp(0, 255).to(torch.uint8)
+        positions = bounce(motion, self.num_frames, self.num_digits, self.canvas - DIGIT_SIZE)
+        return ink_to_pixels(compose(shapes, positions[np.asarray(frames, int)], self.canvas), cover)
 
 
 def _enlarged(digit: NDArray[np.uint8]) -> NDArray[np.float32]:

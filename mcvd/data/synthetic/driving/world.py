@@ -1,7 +1,7 @@
-"""The invented streets of `DrivingScenes`: what stands along them, who drives there and how the camera car moves.
+"""The streets of `DrivingScenes`: what stands along them, the traffic, and how the camera car moves.
 
-Positions are ``(x, s)``: ``s`` metres along the road, ``x`` metres to the right of its middle. Everything is drawn
-from one generator when the street is made, in the order in which one drives past it, so a longer video of the same
+Positions are ``(x, s)``: ``s`` metres along the road, ``x`` metres to the right of its middle. All random numbers are
+drawn from one generator when the street is made, in the order in which the car passes, so a longer video of the same
 street begins with the shorter one.
 """
 
@@ -37,7 +37,7 @@ class Light:
     lamps: float  # 0: off, 1: night
 
     def mixed(self, other: Light, part: float) -> Light:
-        """This light with ``part`` of another one."""
+        """This light with the fraction ``part`` of another one."""
         pairs = ((getattr(self, name), getattr(other, name)) for name in Light.__dataclass_fields__)
         return Light(*(a + part * (b - a) for a, b in pairs))
 
@@ -154,7 +154,7 @@ class Street:
     """One street of one scene with everything on it.
 
     Args:
-        generator: where all of its chances come from.
+        generator: of all random numbers.
         num_frames: how long the camera drives.
         frame_rate_hz: frames per second.
     """
@@ -170,43 +170,43 @@ class Street:
         self.trees: list[Tree] = []
         self.lamps: list[Lamp] = []
         self.parked: list[Car] = []
-        for side, chance in ((-1, left), (1, right)):
-            self._line(chance, side, end)
+        for side, rng in ((-1, left), (1, right)):
+            self._line(rng, side, end)
         self.patches = self._patches(ground, end)
         self.traffic = self._traffic(traffic)
 
-    def _plan(self, chance: np.random.Generator) -> None:
-        """Decide on what the whole street has in common."""
-        first, second = chance.choice(4, 2, replace=False, p=[0.38, 0.22, 0.25, 0.15])
-        self.light = LIGHTS[first].mixed(LIGHTS[second], chance.uniform(0, 0.35))
-        self.sun_side = int(chance.choice([-1, 1]))
-        self.num_lanes = int(chance.choice([1, 2], p=[0.65, 0.35]))  # each way
-        self.lane = int(chance.integers(self.num_lanes))  # ours, 0 beside the middle
-        self.has_parking = chance.random(2) < 0.55
+    def _plan(self, rng: np.random.Generator) -> None:
+        """Draw the properties of the street as a whole."""
+        first, second = rng.choice(4, 2, replace=False, p=[0.38, 0.22, 0.25, 0.15])
+        self.light = LIGHTS[first].mixed(LIGHTS[second], rng.uniform(0, 0.35))
+        self.sun_side = int(rng.choice([-1, 1]))
+        self.num_lanes = int(rng.choice([1, 2], p=[0.65, 0.35]))  # each way
+        self.lane = int(rng.integers(self.num_lanes))  # ours, 0 beside the middle
+        self.has_parking = rng.random(2) < 0.55
         self.kerb = self.num_lanes * LANE + np.where(self.has_parking, 2.3, 0.5)  # (2,): left and right
-        self.sidewalk = chance.uniform(2.2, 4.5, 2)
-        self.setback = chance.choice([0.0, 0.0, 2.5, 7.0]) + chance.uniform(0, 1.5)
-        self.storeys = chance.uniform(1.6, 6.5)
-        self.gap_chance = chance.uniform(0.1, 0.8)
-        self.tree_gap = float(np.exp(chance.uniform(np.log(8), np.log(45))))
-        self.tree_height = chance.uniform(5, 10)
-        self.walls = [WALLS[i] for i in chance.choice(len(WALLS), 4, replace=False)]
-        self.leaves = LEAVES[chance.integers(len(LEAVES))]
-        grey = chance.uniform(70, 118)
-        self.asphalt = colour(grey, grey, grey + chance.uniform(0, 10))
-        self.paving = colour(*(chance.uniform(128, 172) + np.array([6, 0, -8])))
-        self.verge = [colour(96, 112, 62), colour(150, 140, 120), colour(128, 122, 112)][chance.integers(3)]
-        self.middle_line = [colour(232, 232, 224), colour(222, 184, 70)][chance.integers(2)]
-        self.middle_dashed = bool(chance.random() < 0.5)
+        self.sidewalk = rng.uniform(2.2, 4.5, 2)
+        self.setback = rng.choice([0.0, 0.0, 2.5, 7.0]) + rng.uniform(0, 1.5)
+        self.storeys = rng.uniform(1.6, 6.5)
+        self.gap_chance = rng.uniform(0.1, 0.8)
+        self.tree_gap = float(np.exp(rng.uniform(np.log(8), np.log(45))))
+        self.tree_height = rng.uniform(5, 10)
+        self.walls = [WALLS[i] for i in rng.choice(len(WALLS), 4, replace=False)]
+        self.leaves = LEAVES[rng.integers(len(LEAVES))]
+        grey = rng.uniform(70, 118)
+        self.asphalt = colour(grey, grey, grey + rng.uniform(0, 10))
+        self.paving = colour(*(rng.uniform(128, 172) + np.array([6, 0, -8])))
+        self.verge = [colour(96, 112, 62), colour(150, 140, 120), colour(128, 122, 112)][rng.integers(3)]
+        self.middle_line = [colour(232, 232, 224), colour(222, 184, 70)][rng.integers(2)]
+        self.middle_dashed = bool(rng.random() < 0.5)
         # Curves: sine waves with bends no tighter than a 250 m radius, so that no bend hides the road within sight.
-        self.wavenumbers = 2 * np.pi / chance.uniform([180, 320], [320, 640])
-        self.bends = chance.uniform([0.0005, 0.0005], [0.0022, 0.0016]) / self.wavenumbers**2
-        self.bend_phases = chance.uniform(0, 2 * np.pi, 2)
-        self.texture_phases = chance.uniform(0, 2 * np.pi, 4)
-        self.hill_phases = chance.uniform(0, 2 * np.pi, 4)
-        self.hill_height = chance.uniform(0.01, 0.09)
-        self.cloud = chance.uniform([-1.2, 0.08, 0.1, 0.015, 0.1], [1.2, 0.42, 0.45, 0.06, 0.75], (6, 5))
-        self.drift = chance.uniform([0.03, 0.15, 0], [0.09, 0.6, 2 * np.pi])
+        self.wavenumbers = 2 * np.pi / rng.uniform([180, 320], [320, 640])
+        self.bends = rng.uniform([0.0005, 0.0005], [0.0022, 0.0016]) / self.wavenumbers**2
+        self.bend_phases = rng.uniform(0, 2 * np.pi, 2)
+        self.texture_phases = rng.uniform(0, 2 * np.pi, 4)
+        self.hill_phases = rng.uniform(0, 2 * np.pi, 4)
+        self.hill_height = rng.uniform(0.01, 0.09)
+        self.cloud = rng.uniform([-1.2, 0.08, 0.1, 0.015, 0.1], [1.2, 0.42, 0.45, 0.06, 0.75], (6, 5))
+        self.drift = rng.uniform([0.03, 0.15, 0], [0.09, 0.6, 2 * np.pi])
         self.brightness = 1 + self.drift[0] * np.sin(self.drift[1] * self.seconds + self.drift[2])
 
     def bend(self, s: Array) -> Array:
@@ -218,24 +218,24 @@ class Street:
         slopes = self.bends * self.wavenumbers
         return (slopes * np.cos(np.asarray(s)[..., None] * self.wavenumbers + self.bend_phases)).sum(-1)
 
-    def _drive(self, chance: np.random.Generator) -> Drive:
+    def _drive(self, rng: np.random.Generator) -> Drive:
         """Follow a car that now and then brakes, with a fixed time headway.
 
-        We approach the speed of the car ahead with time constant ``headway``; the gap is then exactly
-        ``standing + headway * speed``, which is what careful drivers keep.
+        The speed approaches that of the car ahead with time constant ``headway``; the gap is then exactly
+        ``standing + headway * speed``, as careful drivers keep it.
         """
-        headway, standing = chance.uniform(0.7, 1.6), chance.uniform(4, 9)
-        cruise = chance.uniform(5.5, 14)
-        phases = chance.uniform(0, 2 * np.pi, 4)
+        headway, standing = rng.uniform(0.7, 1.6), rng.uniform(4, 9)
+        cruise = rng.uniform(5.5, 14)
+        phases = rng.uniform(0, 2 * np.pi, 4)
         num_steps = int(np.ceil((self.seconds[-1] + WARM_UP_SECONDS) / STEP_SECONDS)) + 2
         ahead = ours = target = cruise
         pull, place, until = 0.0, 0.0, 0
         trace = np.empty((num_steps, 4))
         for step in range(num_steps):
             if step >= until:
-                until = step + int(chance.uniform(1.5, 4.5) / STEP_SECONDS)
-                brakes = chance.random() < 0.35
-                target = cruise * (chance.uniform(0.1, 0.6) if brakes else chance.uniform(0.9, 1.15))
+                until = step + int(rng.uniform(1.5, 4.5) / STEP_SECONDS)
+                brakes = rng.random() < 0.35
+                target = cruise * (rng.uniform(0.1, 0.6) if brakes else rng.uniform(0.9, 1.15))
             wish = min(max((target - ahead) / 1.2, -4.0), 2.0)
             pull += (wish - pull) * STEP_SECONDS / 0.35
             ahead = max(ahead + pull * STEP_SECONDS, 0.0)
@@ -256,11 +256,11 @@ class Street:
             ahead_braking=(-pulls / 1.0).clip(0, 1),
         )
 
-    def _line(self, chance: np.random.Generator, side: int, end: float) -> None:
+    def _line(self, rng: np.random.Generator, side: int, end: float) -> None:
         """Line one side of the road with buildings, trees, lamps and parked cars, from the start to ``end``."""
         which = (side + 1) // 2
         kerb, front = float(self.kerb[which]), float(self.kerb[which] + self.sidewalk[which] + self.setback)
-        houses, trees, lamps, parked = chance.spawn(4)
+        houses, trees, lamps, parked = rng.spawn(4)
 
         s = -40.0 + houses.uniform(0, 20)
         while s < end:
@@ -312,52 +312,52 @@ class Street:
                 self.parked.append(Car(x, s, *self._model(parked), heading=side, braking=still))
             s += 6.2 if parked.random() < 0.85 else parked.uniform(12, 30)
 
-    def _model(self, chance: np.random.Generator) -> tuple[float, float, float, Array]:
+    def _model(self, rng: np.random.Generator) -> tuple[float, float, float, Array]:
         """Width, length, height and paint of a car, van or lorry."""
-        paint = PAINTS[chance.integers(len(PAINTS))]
-        kind = chance.random()
+        paint = PAINTS[rng.integers(len(PAINTS))]
+        kind = rng.random()
         size = SALOON if kind < 0.8 else VAN if kind < 0.95 else LORRY
-        return *size, (paint * chance.uniform(0.85, 1.1)).clip(0, 1)
+        return *size, (paint * rng.uniform(0.85, 1.1)).clip(0, 1)
 
-    def _patches(self, chance: np.random.Generator, end: float) -> list[Patch]:
-        """Crossings, mended asphalt and manholes: what makes the road itself visibly move."""
+    def _patches(self, rng: np.random.Generator, end: float) -> list[Patch]:
+        """Crossings, mended asphalt and manholes, which make the motion of the road itself visible."""
         left, right = -float(self.kerb[0]), float(self.kerb[1])
-        patches, s = [], chance.uniform(-5, 12)
+        patches, s = [], rng.uniform(-5, 12)
         while s < end:
-            kind, x, paint = chance.choice(3, p=[0.62, 0.26, 0.12]), chance.uniform(left + 1, right - 2), self.asphalt
+            kind, x, paint = rng.choice(3, p=[0.62, 0.26, 0.12]), rng.uniform(left + 1, right - 2), self.asphalt
             if kind == 0:
-                width, length = chance.uniform(0.8, 3), chance.uniform(2, 12)
-                patches.append(Patch((x, x + width), (s, s + length), paint * chance.choice([0.72, 1.2]), 0.8))
+                width, length = rng.uniform(0.8, 3), rng.uniform(2, 12)
+                patches.append(Patch((x, x + width), (s, s + length), paint * rng.choice([0.72, 1.2]), 0.8))
             elif kind == 1:
                 patches.append(Patch((x, x + 0.7), (s, s + 0.7), paint * 0.45, 1.0))
             else:
                 for stripe in np.arange(left + 0.6, right - 0.7, 1.2):
                     patches.append(Patch((stripe, stripe + 0.6), (s, s + 3.2), ZEBRA, 0.9))
-            s += chance.uniform(7, 26)
+            s += rng.uniform(7, 26)
         return patches
 
-    def _traffic(self, chance: np.random.Generator) -> list[Car]:
+    def _traffic(self, rng: np.random.Generator) -> list[Car]:
         """Moving cars, from the outer lanes to ours and, within a lane, from far to near."""
         still = np.zeros(self.num_frames)
         lit = self.light.lamps > 0.4
-        ahead, *lanes = chance.spawn(1 + 2 * self.num_lanes)
+        ahead, *lanes = rng.spawn(1 + 2 * self.num_lanes)
         cars: list[Car] = []
-        for lane, lane_chance in enumerate(lanes, -self.num_lanes):
+        for lane, lane_rng in enumerate(lanes, -self.num_lanes):
             towards = lane < 0
             if lane == self.lane:
                 continue
-            speed = lane_chance.uniform(6, 14)
-            swing = lane_chance.uniform([0.05, 0.4, 0], [0.25, 0.9, 2 * np.pi])
+            speed = lane_rng.uniform(6, 14)
+            swing = lane_rng.uniform([0.05, 0.4, 0], [0.25, 0.9, 2 * np.pi])
             way = speed * (self.seconds - swing[0] * np.cos(swing[1] * self.seconds + swing[2]) / swing[1])
-            density = lane_chance.uniform(18, 70)
-            s, convoy = lane_chance.uniform(-30, 30), []
+            density = lane_rng.uniform(18, 70)
+            s, convoy = lane_rng.uniform(-30, 30), []
             last = SIGHT + self.drive.s[0] + (2 * float(way[-1] - way[0]) + 200 if towards else 0)
             while s < last:
                 heading = -1 if towards else 1
                 place = self.drive.s[0] + s + heading * (way - way[0])
-                model = self._model(lane_chance)
+                model = self._model(lane_rng)
                 convoy.append(Car((lane + 0.5) * LANE, place, *model, heading, still, lit))
-                s += 12 + lane_chance.exponential(density)
+                s += 12 + lane_rng.exponential(density)
             cars += convoy[::-1]
         # Ours: the car that we follow, and those which it follows at a fixed distance.
         if ahead.random() < 0.75:

@@ -1,0 +1,56 @@
+"""`DrawnVideos`: what collections have in common whose videos are drawn, not filmed."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from mcvd.data.videos import AbstractVideos, check_request
+
+
+class DrawnVideos(AbstractVideos):
+    """Base of collections of equally long videos, each drawn from (seed, number of the video) alone.
+
+    Args:
+        num_videos: number of videos.
+        num_frames: frames of each video; a longer video begins with the shorter one.
+        frame_rate_hz: frames per second.
+        seed: which collection, 0 or more; collections of different seeds share no video.
+    """
+
+    def __init__(self, num_videos: int, num_frames: int, frame_rate_hz: float, seed: int) -> None:
+        if num_videos < 1 or num_frames < 1 or frame_rate_hz <= 0 or seed < 0:
+            raise ValueError(
+                f"{type(self).__name__} needs num_videos >= 1, num_frames >= 1, frame_rate_hz > 0 and seed >= 0, "
+                f"got {num_videos}, {num_frames}, {frame_rate_hz} and {seed}"
+            )
+        self.num_videos, self.num_frames = num_videos, num_frames
+        self.frame_rate_hz, self.seed = frame_rate_hz, seed
+
+    @property
+    def channels(self) -> int:
+        """1: grey."""
+        return 1
+
+    def __len__(self) -> int:
+        return self.num_videos
+
+    def times_seconds(self, index: int) -> np.ndarray:
+        """Evenly spaced times of the frames, float64 (num_frames,)."""
+        check_request(index, (), self.num_videos, self.num_frames)
+        return np.arange(self.num_frames) / self.frame_rate_hz
+
+    def generator(self, index: int) -> np.random.Generator:
+        """The random numbers of video ``index``."""
+        return np.random.default_rng([self.seed, index])
+
+
+def ink_to_pixels(ink: NDArray[np.float32], cover: tuple[int, int]) -> Tensor:
+    """From ink, float32 (T, h, w) in [0, 1], to grey frames: uint8 (T, 1, H, W), resized to ``cover = (H, W)``."""
+    frames = torch.from_numpy(ink)[:, None]
+    if tuple(cover) != frames.shape[-2:]:
+        frames = interpolate(frames, size=tuple(cover), mode="bilinear", antialias=True)
+    return (frames * 255 + 0.5).clamp(0, 255).to(torch.uint8)
