@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from mcvd.evaluation.baselines import blend, copy_first, copy_last
-from mcvd.metrics.frames import mean_squared_error, psnr_from_mse
+from mcvd.apps.result_page import add_psnr, add_result
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.atomic import atomic_write
 from mcvd.video.frame_store import FrameStore
@@ -20,7 +19,6 @@ from mcvd.video.page import Page
 from mcvd.video.write import write_chunks
 
 DEFAULT_FPS = 10.0
-_STRIP_COLUMNS = 24
 
 
 def check_output(out: str, video: str | None = None) -> None:
@@ -95,7 +93,7 @@ def write_output(
     page = None
     if gallery:
         samples = torch.cat([store.all() for store in stores if store.shape[0]])
-        page = output_page(gallery.title, gallery.note, samples, past, future, gallery.target, fps)
+        page = output_page(gallery, samples, past, future, fps)
     if path.suffix:
         side = -2 if path.suffix.lower() == ".png" else -1
         rows = zip(*videos, strict=True)
@@ -113,43 +111,10 @@ def write_output(
         print(f"{page.write(place) if path.suffix else place}: the same as a page", file=sys.stderr)
 
 
-def output_page(
-    title: str,
-    note: str,
-    samples: Tensor,
-    past: Tensor,
-    future: Tensor,
-    target: Tensor | None,
-    fps: float,
-) -> Page:
-    """A page of samples beside the ground truth, where it is known, and a baseline that needs no model.
-
-    Args:
-        title: of the page.
-        note: a paragraph below it.
-        samples: uint8 (K, T, C, H, W), the new frames alone.
-        past: uint8 (P, C, H, W), given before them; P may be 0.
-        future: uint8 (F, C, H, W), given after them; F may be 0.
-        target: uint8 (T, C, H, W) or None.
-        fps: of the videos.
-    """
-    num_frames = samples.shape[1]
-    rows = {} if target is None else {"ground truth": target}
-    rows |= {f"sample {k + 1}" if len(samples) > 1 else "sample": sample for k, sample in enumerate(samples)}
-    if len(past) and len(future):
-        rows["cross-fade"] = blend(past[None], future[None], num_frames)[0]
-    elif len(past):
-        rows["last frame repeated"] = copy_last(past[None], num_frames)[0]
-    elif len(future):
-        rows["first frame repeated"] = copy_first(future[None], num_frames)[0]
-    given = {*range(len(past)), *range(len(past) + num_frames, len(past) + num_frames + len(future))}
-    shown = [(name, torch.cat([past, row, future]), given, name.startswith("sample")) for name, row in rows.items()]
-    page = Page(title, note).videos(shown, fps)
-    numbers = range(0, len(shown[0][1]), -(-len(shown[0][1]) // _STRIP_COLUMNS))
-    places = {column for column, number in enumerate(numbers) if number in given}
-    page.strip([(name, video[list(numbers)], places, is_new) for name, video, _, is_new in shown], numbers)
-    if target is not None and num_frames > 1:
-        scored = {name: row for name, row in rows.items() if name != "ground truth"}
-        errors = mean_squared_error(torch.stack([*scored.values()])[None], target[None, None])
-        page.curves(dict(zip(scored, psnr_from_mse(errors)[0].tolist(), strict=True)), "PSNR in dB", "new frame")
+def output_page(gallery: Gallery, samples: Tensor, past: Tensor, future: Tensor, fps: float) -> Page:
+    """The page of ``--gallery``; arguments as in `mcvd.apps.result_page.add_result`."""
+    page = Page(gallery.title, gallery.note)
+    add_result(page, samples, past, future, gallery.target, fps)
+    if gallery.target is not None and samples.shape[1] > 1:
+        add_psnr(page, samples, past, future, gallery.target)
     return page

@@ -8,15 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from mcvd.apps.result_page import TRUTH, baseline
 from mcvd.apps.studio.clip import Clip
 from mcvd.apps.studio.selection import Selection
-from mcvd.evaluation.baselines import blend, copy_first, copy_last
 from mcvd.metrics.frames import psnr_per_frame, ssim_per_frame
 from mcvd.video.page import Page
 from mcvd.video.write import write_video
 
 ALL = "all, side by side"
-_TRUTH = "ground truth"
 _MAX_COLUMNS = 14
 _MAX_PICTURE = 128  # pixels: a strip of larger ones would only slow the page down
 _SSIM_MIN = 11  # pixels: its window
@@ -50,14 +49,14 @@ class ResultView:
         if len(self._target):
             padded = torch.full_like(self.samples[0], 128)
             padded[self._known] = self._target
-            rows = {_TRUTH: padded} | rows
+            rows = {TRUTH: padded} | rows
         return {title: torch.cat([self._past, video, self._future]) for title, video in rows.items()}
 
     def scores(self) -> dict[str, dict[str, list[float]]]:
         """Metric -> title -> value for each frame of the ground truth, of the samples and of a baseline."""
         if not len(self._target):
             return {}
-        rows = self._titled_samples() | self._baseline()
+        rows = self._titled_samples() | baseline(self._past, self._future, self.samples.shape[1])
         metrics = {"PSNR in dB": psnr_per_frame}
         if min(self._target.shape[-2:]) >= _SSIM_MIN:
             metrics["SSIM"] = ssim_per_frame
@@ -73,7 +72,7 @@ class ResultView:
     def page(self, title: str, intro: str = "") -> Page:
         """Loops, pictures and scores."""
         page = Page(title, intro)
-        page.videos([(name, video, self.given, name != _TRUTH) for name, video in self.videos().items()], self.fps)
+        page.videos([(name, video, self.given, name != TRUTH) for name, video in self.videos().items()], self.fps)
         self._add_strip(page)
         for metric, lines in self.scores().items():
             first = self.selection.generated.start + self._known.start
@@ -99,21 +98,13 @@ class ResultView:
     def _titled_samples(self) -> dict[str, Tensor]:
         return {f"sample {k + 1}": sample for k, sample in enumerate(self.samples)}
 
-    def _baseline(self) -> dict[str, Tensor]:
-        length = len(self.selection.generated)
-        if len(self._past) and len(self._future):
-            return {"cross-fade": blend(self._past, self._future, length)}
-        if len(self._past):
-            return {"last frame repeated": copy_last(self._past, length)}
-        return {"first frame repeated": copy_first(self._future, length)}
-
     def _add_strip(self, page: Page) -> Page:
         shown, generated = self.selection.shown, self.selection.generated
         count = min(len(generated), _MAX_COLUMNS)
         chosen = {generated[i * (len(generated) - 1) // max(1, count - 1)] for i in range(count)}
         columns = [i for i, number in enumerate(shown) if number in chosen or number not in generated]
         given = [place for place, column in enumerate(columns) if column in self.given]
-        rows = [(name, _shrunk(video[columns]), given, name != _TRUTH) for name, video in self.videos().items()]
+        rows = [(name, _shrunk(video[columns]), given, name != TRUTH) for name, video in self.videos().items()]
         return page.strip(rows, numbers=[shown[column] for column in columns])
 
 
