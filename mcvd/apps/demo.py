@@ -17,7 +17,8 @@ from mcvd.data.sources.folder import VideoFolder
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
 from mcvd.evaluation.baselines import blend, copy_first, copy_last
 from mcvd.evaluation.evaluate import Task, evaluate
-from mcvd.evaluation.report import format_table
+from mcvd.evaluation.report import add_scores, format_scores
+from mcvd.evaluation.scores import Scores
 from mcvd.models.load import BOX, load
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.atomic import atomic_write
@@ -66,7 +67,7 @@ def run_demo(out: Path, train: Path | None = None, video: Path | None = None) ->
 
     origin = str(video or "streets that it never saw")
     _say(f"scoring the model on {len(clips)} clips of {origin}")
-    scores: dict[str, Any] = {}
+    scores: dict[str, Scores] = {}
     lengths: dict[Task, int] = {
         "predict": NUM_PREDICTED,
         "backward": NUM_PREDICTED,
@@ -76,13 +77,13 @@ def run_demo(out: Path, train: Path | None = None, video: Path | None = None) ->
         scores[task] = evaluate(
             model, clips, task, num_frames=num_frames, num_samples=NUM_SAMPLES, sampler=SAMPLER, progress=True
         )
-        print(format_table(scores[task]) + "\n")
+        print(format_scores(scores[task]) + "\n")
 
     _say("making videos")
     page = _page(model, clips, scores, out, origin)
     result = {
         "scores": {task: _summary(each) for task, each in scores.items()},
-        "details": scores,
+        "details": {task: each.to_json() for task, each in scores.items()},
         "seconds": round(time.monotonic() - started, 1),
     }
     with atomic_write(out / "result.json") as part:
@@ -118,13 +119,13 @@ def _train(config: Path, out: Path) -> MCVD:
     return model
 
 
-def _summary(scores: dict[str, Any]) -> dict[str, Any]:
+def _summary(scores: Scores) -> dict[str, dict[str, float]]:
     """Scores by row; ``model`` is the mean of all samples, the model's best guess of what will be seen."""
-    rows = {name: {key: row[key] for key in scores["metrics"]} for name, row in scores["rows"].items()}
+    rows = {name: {key: score.mean for key, score in row.scores.items()} for name, row in scores.rows.items()}
     return {"model": rows.pop("mean_of_K"), **rows}
 
 
-def _page(model: MCVD, clips: Tensor, scores: dict[str, Any], out: Path, origin: str) -> Page:
+def _page(model: MCVD, clips: Tensor, scores: dict[str, Scores], out: Path, origin: str) -> Page:
     block, fps = model.block, model.frame_rate_hz or 10.0
     page = Page(
         "mcvd: one model, every video task",
@@ -144,7 +145,7 @@ def _page(model: MCVD, clips: Tensor, scores: dict[str, Any], out: Path, origin:
         rows["last frame"] = copy_last(past[i : i + 1], NUM_PREDICTED)[0]
         _show(page, {name: torch.cat([past[i], row]) for name, row in rows.items()}, given, fps)
         write_video(out / f"predict-{i}.mp4", torch.cat([past[i], made[i, 0]]), fps)
-    page.scores(scores["predict"])
+    add_scores(page, scores["predict"])
 
     truth, future = shown[:, :NUM_PREDICTED], shown[:, NUM_PREDICTED : NUM_PREDICTED + block.future]
     made = model.predict(future, NUM_PREDICTED, backward=True, **options)
@@ -153,7 +154,7 @@ def _page(model: MCVD, clips: Tensor, scores: dict[str, Any], out: Path, origin:
     rows = {"truth": truth[0], "sample": made[0], "first frame": copy_first(future[:1], NUM_PREDICTED)[0]}
     _show(page, {name: torch.cat([row, future[0]]) for name, row in rows.items()}, given, fps)
     write_video(out / "backward-0.mp4", torch.cat([made[0], future[0]]), fps)
-    page.scores(scores["backward"])
+    add_scores(page, scores["backward"])
 
     past, truth, future = block.split(shown[:, : block.num_frames])
     made = model.interpolate(past, future, block.current, **options)
@@ -162,7 +163,7 @@ def _page(model: MCVD, clips: Tensor, scores: dict[str, Any], out: Path, origin:
     rows = {"truth": truth[0], "sample": made[0], "cross-fade": blend(past[:1], future[:1], block.current)[0]}
     _show(page, {name: torch.cat([past[0], row, future[0]]) for name, row in rows.items()}, around, fps)
     write_video(out / "interpolate-0.mp4", torch.cat([past[0], made[0], future[0]]), fps)
-    page.scores(scores["interpolate"])
+    add_scores(page, scores["interpolate"])
 
     made = model.generate(15, num_samples=4, **options)
     page.section("GenerationEngine", "Nothing is given: the model invents the first block and goes on from it.")

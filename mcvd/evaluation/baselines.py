@@ -1,6 +1,9 @@
-"""What a model must beat: videos made without one. uint8 in and out, (..., T, C, H, W) with any leading axes."""
+"""Baselines, what a model must beat: videos made without one. uint8 in and out, any leading axes."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -26,14 +29,14 @@ def copy_last(past: Tensor, num_frames: int) -> Tensor:
 
 
 def copy_first(future: Tensor, num_frames: int) -> Tensor:
-    """The first of the frames that come after, repeated: `copy_last` backward in time."""
+    """The first of the frames given after, repeated: `copy_last` backward in time, with the same arguments."""
     return copy_last(_check(future, 1, "future").flip(-4), num_frames)
 
 
 def extrapolate(past: Tensor, num_frames: int) -> Tensor:
-    """Every pixel goes on as it changed between the last two frames, until it is black or white.
+    """Every pixel changes on as it did between the last two frames, until it is black or white.
 
-    Arguments and result as in `copy_last`, with T 2 or more. For what came before, turn the videos round:
+    Arguments and result as in `copy_last`, with T 2 or more. For backward prediction reverse the videos:
     ``extrapolate(future.flip(-4), num_frames).flip(-4)``.
 
     Example:
@@ -66,6 +69,53 @@ def blend(past: Tensor, future: Tensor, num_frames: int) -> Tensor:
     after = _check(future, 1, "future")[..., :1, :, :, :].float()
     weight = torch.arange(1, num_frames + 1, device=past.device).view(-1, 1, 1, 1) / (num_frames + 1)
     return (before + weight * (after - before)).round().to(torch.uint8)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A video made without a model, as `evaluate` has it beside the model's.
+
+    Args:
+        title: what people call it.
+        generate: (past, future, num_frames) -> the frames between them; past and future as in `blend`, the one that is
+            not needed may be empty.
+        num_given: how many frames it needs of a side that is given.
+    """
+
+    title: str
+    generate: Callable[[Tensor, Tensor, int], Tensor]
+    num_given: int = 1
+
+
+def _extrapolate_either(past: Tensor, future: Tensor, num_frames: int) -> Tensor:
+    if past.shape[-4]:
+        return extrapolate(past, num_frames)
+    return extrapolate(future.flip(-4), num_frames).flip(-4)
+
+
+BASELINES = {
+    "copy_last": Baseline("last frame repeated", lambda past, _, num_frames: copy_last(past, num_frames)),
+    "copy_first": Baseline("first frame repeated", lambda _, future, num_frames: copy_first(future, num_frames)),
+    "extrapolate": Baseline("linear extrapolation", _extrapolate_either, num_given=2),
+    "blend": Baseline("cross-fade", blend),
+}
+
+
+def generate_baselines(names: Iterable[str], past: Tensor, future: Tensor, num_frames: int) -> dict[str, Tensor]:
+    """The baselines of a task, less those that need more frames than are given.
+
+    Args:
+        names: of `BASELINES`.
+        past: uint8 (..., P, C, H, W), the frames given before; P may be 0.
+        future: uint8 (..., F, C, H, W), the frames given after; F may be 0.
+        num_frames: how many to make.
+
+    Returns:
+        name -> uint8 (..., num_frames, C, H, W).
+    """
+    num_given = max(past.shape[-4], future.shape[-4])
+    found = {name: BASELINES[name] for name in names if BASELINES[name].num_given <= num_given}
+    return {name: baseline.generate(past, future, num_frames) for name, baseline in found.items()}
 
 
 def _check(frames: Tensor, least: int, name: str) -> Tensor:

@@ -1,147 +1,138 @@
-"""A result card: scores together with everything that fixes them."""
+"""Distances between true clips and the samples of a model: FVD and KVD, or those of a random network."""
 
 from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from mcvd.evaluation.batch import SampledBatch
 from mcvd.evaluation.protocols import Protocol
-from mcvd.metrics.frame_metrics import MS_SSIM, PSNR, TORCHMETRICS_SSIM, FrameMetric, num_scales
+from mcvd.evaluation.result_card import Distance
 from mcvd.metrics.fvd import MIN_FRAMES, FrechetVideoDistance, distances_of_samples, frechet_interval
 from mcvd.metrics.i3d import random_i3d
 from mcvd.metrics.i3d_weights import cached_i3d, identify, load_i3d
 from mcvd.metrics.kernel import kernel_distance
-from mcvd.metrics.lpips import MIN_SIZE, lpips
 from mcvd.metrics.preprocessing import Preprocessing
-from mcvd.metrics.published import PUBLISHED_BINARY_SSIM, PUBLISHED_PSNR, PUBLISHED_SSIM, published_lpips
 from mcvd.runtime.distributed import all_gather
 
 
-def frame_metrics(
-    height: int, width: int, protocol: Protocol | None, lpips_weights: str | None
-) -> tuple[list[FrameMetric], dict[str, str]]:
-    """The scores of frames of a size, and the reason of each that cannot be had, by its title.
-
-    Args:
-        height, width: in pixels.
-        protocol: says whose definitions they have. With one, the weights of LPIPS are fetched if need be.
-        lpips_weights: file of the weights of AlexNet.
-    """
-    is_published = False
-    metrics = [PSNR, TORCHMETRICS_SSIM]
-    if protocol is not None and protocol.frame_metrics == "mcvd-2022":
-        is_published = True
-        metrics = [PUBLISHED_PSNR, PUBLISHED_BINARY_SSIM if protocol.binary_ssim else PUBLISHED_SSIM]
-    missing = {}
-    if num_scales(height, width):
-        metrics.append(MS_SSIM)
-    else:
-        missing["MS-SSIM"] = f"frames of {width}x{height} pixels are too small for two scales"
-    if protocol is None and lpips_weights is None:
-        missing["LPIPS"] = "not asked for: name a --protocol or the --lpips-weights"
-    elif not is_published and min(height, width) < MIN_SIZE:
-        missing["LPIPS"] = f"needs frames of {MIN_SIZE}x{MIN_SIZE} pixels or more, got {width}x{height}"
-    else:
-        try:
-            metrics.append(published_lpips(lpips_weights) if is_published else lpips(lpips_weights))
-        except (OSError, ValueError) as error:
-            missing["LPIPS"] = str(error)
-    return metrics, missing
-
-
 def distribution_metrics(
-    videos: dict[int, tuple[Tensor, Tensor]],
+    num_frames: int,
     weights: str | None,
     seed: int | None,
     protocol: Protocol | None = None,
     device: torch.device | str = "cpu",
     from_nothing: bool = False,
-) -> list[dict[str, Any]]:
-    """The distances between true and made videos: FVD, or why there is none, and `random_i3d_distance` if asked for.
+) -> list[SampleDistance]:
+    """The distances between true clips and samples: FVD, and ``random_i3d_distance`` if asked for.
 
     Args:
-        videos: those of this process, by the number of the clip: uint8 (T, C, H, W), given and true frames, and
-            (K, T, C, H, W), given and made ones. Where `torch.distributed` runs, all processes return the same rows.
+        num_frames: of the clips, context and generated ones together.
         weights: file of I3D weights for FVD.
         seed: of a random I3D; None leaves its distance out.
-        protocol: says how frames are prepared. With one and no ``weights``, those of the cache are taken, or fetched.
-        device: where the network runs.
-        from_nothing: the made videos continue nothing; all of them are independent.
+        protocol: says how frames are preprocessed. With one and no ``weights``, those of the cache are used, or
+            downloaded.
+        device: where the networks run.
+        from_nothing: the samples continue nothing; all of them are independent.
     """
     preprocessing: Preprocessing = protocol.preprocessing if protocol else "mcvd"
+    networks: list[tuple[Distance, nn.Module | None]] = []
+    if num_frames < MIN_FRAMES:
+        reason = f"needs {MIN_FRAMES} frames or more, context and generated ones together, got {num_frames}"
+        names = ["FVD"] if seed is None else ["FVD", "random_i3d_distance"]
+        networks = [(Distance(name, reason=reason), None) for name in names]
+    else:
+        networks.append(_fvd(weights, fetch=protocol is not None))
+        if seed is not None:
+            networks.append((Distance("random_i3d_distance", random_seed=seed), random_i3d(seed)))
+    return [
+        SampleDistance(replace(about, preprocessing=preprocessing), network, device, from_nothing)
+        for about, network in networks
+    ]
 
-    def measure(network: nn.Module) -> dict[str, Any]:
-        return _measured(videos, network, preprocessing, device, from_nothing)
 
-    reason = _too_little(videos)
-    rows = [_missing("FVD", reason) if reason else _fvd(weights, protocol is not None, measure)]
-    if seed is not None:
-        row = _missing("random_i3d_distance", reason) if reason else measure(random_i3d(seed))
-        row.pop("kernel_distance", None)
-        rows.append({"name": "random_i3d_distance"} | row | {"random_seed": seed})
-    return rows
-
-
-def _fvd(weights: str | None, fetch: bool, measure: Callable[[nn.Module], dict[str, Any]]) -> dict[str, Any]:
+def _fvd(weights: str | None, fetch: bool) -> tuple[Distance, nn.Module | None]:
+    """What is known of the network of FVD, or why there is none, and the network."""
     if weights is None and not fetch:
-        return _missing("FVD", "not asked for: name a --protocol or the --weights of I3D")
+        return Distance("FVD", reason="not asked for: name a --protocol or the --weights of I3D"), None
     try:
         path = Path(weights) if weights else cached_i3d()
         network, known = load_i3d(path), identify(path)
         assert known is not None  # load_i3d takes none of another checksum
     except (OSError, ValueError) as error:
-        return _missing("FVD", str(error))
+        return Distance("FVD", reason=str(error)), None
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    row = {"name": "FVD", "weights": f"{known.name}, {known.what}", "weights_digest": sha256}
-    return row | measure(network)
+    return Distance("FVD", weights=f"{known.name}, {known.what}", weights_digest=sha256), network
 
 
-def _too_little(videos: dict[int, tuple[Tensor, Tensor]]) -> str | None:
-    shapes = [shape for share in all_gather([fake.shape for _, fake in videos.values()]) for shape in share]
-    num_fake, num_frames = sum(shape[0] for shape in shapes), shapes[0][1]
-    if num_frames < MIN_FRAMES:
-        return f"needs {MIN_FRAMES} frames or more, given and made together, got {num_frames}"
-    if min(len(shapes), num_fake) < 2:
-        return f"needs 2 videos or more, got {len(shapes)} real and {num_fake} made"
-    return None
+class SampleDistance:
+    """The Frechet distance between true clips and samples, an `mcvd.evaluation.batch.Accumulator`: features stay alone.
 
+    Context belongs to both sides, as published. All K samples of a clip enter together; beside that stand the
+    distances of the first samples alone, of the second ones, and so on.
 
-def _missing(name: str, reason: str) -> dict[str, Any]:
-    return {"name": name, "value": None, "reason": reason}
+    Args:
+        about: what is known before: name, weights, preprocessing, or the reason why there will be no value.
+        network: see `FrechetVideoDistance`; None where there is a reason.
+        device: where it runs.
+        from_nothing: the samples continue nothing; all of them are independent.
+    """
 
+    def __init__(
+        self,
+        about: Distance,
+        network: nn.Module | None,
+        device: torch.device | str = "cpu",
+        from_nothing: bool = False,
+    ) -> None:
+        self._about = about
+        self._from_nothing = from_nothing
+        self._metric: FrechetVideoDistance | None = None
+        if network is not None and about.preprocessing is not None:
+            self._metric = FrechetVideoDistance(network, about.preprocessing).to(device)
+        self._num_real = self._num_fake = 0
 
-def _measured(
-    videos: dict[int, tuple[Tensor, Tensor]],
-    network: nn.Module,
-    preprocessing: Preprocessing,
-    device: torch.device | str,
-    from_nothing: bool,
-) -> dict[str, Any]:
-    metric = FrechetVideoDistance(network, preprocessing).to(device)
-    for number, (real, fake) in videos.items():
-        metric.update(real[None], real=True, indices=[number])
-        metric.update(fake, real=False, indices=[number * len(fake) + k for k in range(len(fake))])
-    with warnings.catch_warnings(record=True) as cautions:
-        warnings.simplefilter("always")
-        value = metric.compute().item()
-    features = metric.features()
-    num_samples = len(features[1]) // len(features[0])
-    of_samples = distances_of_samples(*features, num_samples)
-    return {
-        "value": value,
-        "interval_95": list(frechet_interval(*features, samples_of_each=None if from_nothing else num_samples)),
-        "mean_of_single_samples": sum(of_samples) / num_samples,
-        "of_single_samples": of_samples,
-        "kernel_distance": float(kernel_distance(*features)),
-        "preprocessing": preprocessing,
-        "num_real": len(features[0]),
-        "num_fake": len(features[1]),
-        "cautions": [str(caution.message) for caution in cautions],
-    }
+    def update(self, batch: SampledBatch) -> None:
+        """Take in a batch of this process."""
+        self._num_real += len(batch)
+        self._num_fake += batch.samples.shape[:2].numel()
+        if self._metric is None:
+            return
+        num_samples = batch.samples.shape[1]
+        self._metric.update(batch.real(), real=True, indices=range(batch.first, batch.first + len(batch)))
+        numbers = range(batch.first * num_samples, (batch.first + len(batch)) * num_samples)
+        self._metric.update(batch.fake().flatten(0, 1), real=False, indices=numbers)
+
+    def compute(self) -> Distance:
+        """The distance, or why there is none; the same in all processes."""
+        seen = all_gather((self._about.reason, self._num_real, self._num_fake))
+        reason = next((reason for reason, *_ in seen if reason), None)
+        num_real, num_fake = sum(share[1] for share in seen), sum(share[2] for share in seen)
+        if reason is None and min(num_real, num_fake) < 2:
+            reason = f"needs 2 videos or more, got {num_real} real and {num_fake} generated"
+        if reason or self._metric is None:
+            return replace(self._about, reason=reason)
+        with warnings.catch_warnings(record=True) as cautions:
+            warnings.simplefilter("always")
+            value = self._metric.compute().item()
+        real, fake = self._metric.features()
+        num_samples = len(fake) // len(real)
+        of_samples = distances_of_samples(real, fake, num_samples)
+        is_random = self._about.random_seed is not None
+        return replace(
+            self._about,
+            value=value,
+            interval_95=frechet_interval(real, fake, samples_of_each=None if self._from_nothing else num_samples),
+            mean_of_single_samples=sum(of_samples) / num_samples,
+            of_single_samples=tuple(of_samples),
+            kernel_distance=None if is_random else float(kernel_distance(real, fake)),
+            num_real=len(real),
+            num_fake=len(fake),
+            cautions=tuple(str(caution.message) for caution in cautions),
+        )

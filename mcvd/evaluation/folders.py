@@ -1,15 +1,15 @@
-"""The distance between two folders of videos, with the conditions that such a number means nothing without."""
+"""The distance between two folders of videos, with the conditions without which such a number means nothing."""
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from mcvd.data.clips.spec import ClipSpec, find_clips
 from mcvd.data.sources.folder import VideoFolder
@@ -18,9 +18,49 @@ from mcvd.metrics.i3d import INPUT_SIZE, random_i3d
 from mcvd.metrics.i3d_weights import KINETICS, cached_i3d, identify, load_i3d, load_kinetics_i3d
 from mcvd.metrics.kernel import kernel_distance
 from mcvd.metrics.preprocessing import Preprocessing, check_preprocessing
+from mcvd.runtime.progress import progress_bar
 from mcvd.video.open import open_video
 from mcvd.video.read import read_frames
 from mcvd.video.timing import average_rate
+
+
+@dataclass(frozen=True)
+class FolderDistance:
+    """The distance between two folders of videos.
+
+    Args:
+        name: "FVD" only with known weights.
+        value: the Frechet distance.
+        interval_95: see `frechet_interval`.
+        kernel_distance: KVD, with known weights.
+        weights: of the network, in words.
+        num_real, num_fake: clips of the two folders.
+        num_frames: of a clip.
+        clips: which of each video, in words.
+        frame_rate_hz: at which they were read; None: as they come.
+        rates_of_files_hz: mean frame rates of the two folders.
+        sizes: height x width of the clips of the two folders.
+        preprocessing: from there to what the network sees, in words.
+    """
+
+    name: str
+    value: float
+    interval_95: tuple[float, float]
+    kernel_distance: float
+    weights: str
+    num_real: int
+    num_fake: int
+    num_frames: int
+    clips: str
+    frame_rate_hz: float | None
+    rates_of_files_hz: tuple[float, float]
+    sizes: tuple[tuple[str, ...], tuple[str, ...]]
+    preprocessing: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON holds it: the fields by their names."""
+        lists = {"interval_95": list(self.interval_95), "rates_of_files_hz": list(self.rates_of_files_hz)}
+        return vars(self) | lists | {"sizes": [list(sizes) for sizes in self.sizes]}
 
 
 def compare_folders(
@@ -38,36 +78,32 @@ def compare_folders(
     kinetics_i3d: str | Path | None = None,
     device: str | torch.device = "cpu",
     cache: str | Path | None = None,
-) -> dict[str, Any]:
+) -> FolderDistance:
     """How far the videos below two folders are apart: FVD, with all that it depends on.
 
     Args:
         real: folder of true videos.
-        fake: folder of made ones.
+        fake: folder of generated ones.
         num_frames: length of the clips that are compared.
         size: frames are first scaled and cropped to a square of this side, as data sets are prepared; needed where the
             two folders differ in size. None: as they are.
         frame_rate_hz: read by time at this rate; None takes the frames as they come.
         every_clip: compare all clips of each video that lie side by side; otherwise its first one alone.
         preprocessing: from there to what the network sees, see `mcvd.metrics.preprocessing.prepare`.
-        weights: file of I3D weights; None: of the cache, fetched at first use. See `load_i3d`.
-        trust_weights: take ``weights`` of unknown checksum too; the result is then not called FVD.
-        random_seed: take an I3D with random weights of this seed, without any file; the result is not called FVD.
-        kinetics_i3d: take the I3D of the original Kinetics release in this file, which is another network than that of
+        weights: file of I3D weights; None: that of the cache, downloaded at first use. See `load_i3d`.
+        trust_weights: use ``weights`` of unknown checksum too; the result is then not called FVD.
+        random_seed: use an I3D with random weights of this seed, without any file; the result is not called FVD.
+        kinetics_i3d: use the I3D of the original Kinetics release in this file, which is another network than that of
             FVD; the result is not called FVD.
         device: where the network runs.
-        cache: folder of fetched weights.
-
-    Returns:
-        For JSON: ``name`` ("FVD" only with known weights), ``value``, ``interval_95`` (see `frechet_interval`),
-        ``kernel_distance`` (KVD, with known weights), and the conditions.
+        cache: folder of downloaded weights.
 
     Raises:
         FileNotFoundError: a folder, or the weights; says what to fetch and where to put it.
         ValueError: too few videos, different sizes, or videos that cannot be read.
 
     Example:
-        >>> compare_folders("test", "made", size=128)["value"]  # doctest: +SKIP
+        >>> compare_folders("test", "samples", size=128).value  # doctest: +SKIP
         231.4
     """
     check_preprocessing(preprocessing)
@@ -78,48 +114,49 @@ def compare_folders(
     _check(sides)
     metric = FrechetVideoDistance(network, preprocessing, INPUT_SIZE).to(device)
     for clips, is_real in zip(sides, (True, False), strict=True):
-        # disable=None: no bar where the output is not a terminal.
-        for number in tqdm(range(len(clips)), f"I3D of {clips.folder}", disable=None):
-            metric.update(clips.read(number)[None], real=is_real)
+        with progress_bar(len(clips), f"clips of {clips.folder}") as bar:
+            for number in range(len(clips)):
+                metric.update(clips.read(number)[None], real=is_real)
+                bar.update()
     value = metric.compute().item()
     features = metric.features()
     rates = [clips.mean_rate_hz() for clips in sides]
     if frame_rate_hz is None and max(rates) > 1.1 * min(rates):
         found = f"the files of {real} have {rates[0]:.4g} frames a second, those of {fake} {rates[1]:.4g}"
         warnings.warn(f"{found}: to compare motion name one rate for both (--rate)", stacklevel=2)
-    return {
-        "name": name,
-        "value": value,
-        "interval_95": list(frechet_interval(*features)),
-        "kernel_distance": kernel_distance(*features).item(),
-        "weights": origin,
-        "num_real": len(sides[0]),
-        "num_fake": len(sides[1]),
-        "num_frames": num_frames,
-        "clips": "all that lie side by side" if every_clip else "the first of each video",
-        "frame_rate_hz": frame_rate_hz,
-        "rates_of_files_hz": rates,
-        "sizes": [clips.sizes for clips in sides],
-        "preprocessing": f"{preprocessing}, {INPUT_SIZE}x{INPUT_SIZE}",
-    }
+    return FolderDistance(
+        name=name,
+        value=value,
+        interval_95=frechet_interval(*features),
+        kernel_distance=kernel_distance(*features).item(),
+        weights=origin,
+        num_real=len(sides[0]),
+        num_fake=len(sides[1]),
+        num_frames=num_frames,
+        clips="all that lie side by side" if every_clip else "the first of each video",
+        frame_rate_hz=frame_rate_hz,
+        rates_of_files_hz=(rates[0], rates[1]),
+        sizes=(sides[0].sizes, sides[1].sizes),
+        preprocessing=f"{preprocessing}, {INPUT_SIZE}x{INPUT_SIZE}",
+    )
 
 
-def format_distance(result: dict[str, Any]) -> str:
-    """A result of `compare_folders` as text: the number in the first line, its conditions below."""
-    low, high = result["interval_95"]
-    kernel = "KVD" if result["name"] == "FVD" else "kernel distance"
-    if result["frame_rate_hz"] is None:
-        rates = " and ".join(f"{rate:.4g}" for rate in result["rates_of_files_hz"])
+def format_distance(distance: FolderDistance) -> str:
+    """A distance as text: the number in the first line, its conditions below."""
+    low, high = distance.interval_95
+    kernel = "KVD" if distance.name == "FVD" else "kernel distance"
+    if distance.frame_rate_hz is None:
+        rates = " and ".join(f"{rate:.4g}" for rate in distance.rates_of_files_hz)
         rate = f"as they come ({rates} Hz)"
     else:
-        rate = f"at {result['frame_rate_hz']:g} Hz"
-    sizes = " and ".join(", ".join(sizes) for sizes in result["sizes"])
+        rate = f"at {distance.frame_rate_hz:g} Hz"
+    sizes = " and ".join(", ".join(sizes) for sizes in distance.sizes)
     return (
-        f"{result['name']} {result['value']:.3f}\n"
-        f"  95% interval {low:.3f} to {high:.3f}; {kernel} {result['kernel_distance']:.5g}\n"
-        f"  {result['num_real']} real and {result['num_fake']} made clips ({result['clips']}) "
-        f"of {result['num_frames']} frames {rate}\n"
-        f"  frames of {sizes}; preprocessing {result['preprocessing']}; weights {result['weights']}"
+        f"{distance.name} {distance.value:.3f}\n"
+        f"  95% interval {low:.3f} to {high:.3f}; {kernel} {distance.kernel_distance:.5g}\n"
+        f"  {distance.num_real} real and {distance.num_fake} generated clips ({distance.clips}) "
+        f"of {distance.num_frames} frames {rate}\n"
+        f"  frames of {sizes}; preprocessing {distance.preprocessing}; weights {distance.weights}"
     )
 
 
@@ -154,9 +191,9 @@ class _Clips:
         return clip
 
     @property
-    def sizes(self) -> list[str]:
-        """Height x width of what was read."""
-        return [f"{height}x{width}" for height, width in sorted(self._sizes)]
+    def sizes(self) -> tuple[str, ...]:
+        """Height x width of the clips read so far."""
+        return tuple(f"{height}x{width}" for height, width in sorted(self._sizes))
 
     def mean_rate_hz(self) -> float:
         """Of the files, averaged."""
@@ -165,7 +202,7 @@ class _Clips:
 
 
 def _check(sides: list[_Clips]) -> None:
-    """Refuse, before any work, too few clips and different sizes."""
+    """Raises ValueError, before any work, for too few clips or different sizes."""
     for clips in sides:
         if len(clips) < 2:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Protocols: everything besides the model that a score depends on, under a name that can be cited."""
+"""Protocols: how models are scored, under names that can be cited."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from mcvd.metrics.preprocessing import Preprocessing
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a model is scored.
+    """How a model is scored: everything besides the model that a score depends on.
 
     Args:
         name: as it is cited; changing anything below needs another name.
         data: the data set and its test split, in words.
-        task: "predict", "interpolate", or "generate", where nothing is given and distances alone are told.
+        task: "predict", "interpolate", or "generate", where nothing is given and only distances are measured.
         size: (height, width) in pixels; None takes the model's.
-        past, num_frames, future: frames given before, made, and given after; None takes the model's.
+        past, num_frames, future: frames given before, generated, and given after; None takes the model's.
         num_clips: clips of the split.
-        num_samples: K videos made for each clip.
+        num_samples: K samples of each clip.
         starts: "even" as in validation, or "random": start frames drawn from ``seed`` and the number of the clip.
         seed: of the start frames.
         aggregation: how K scores become one; each metric chooses its own best.
         distance: what enters the Frechet distance.
-        preprocessing: of the frames that enter it.
-        frame_metrics: whose definitions PSNR, SSIM and LPIPS have: those of torchmetrics, or "mcvd-2022", those of the
-            published evaluation (`mcvd.metrics.published`).
+        preprocessing: of the frames that enter it, see `mcvd.metrics.preprocessing.prepare`.
+        frame_metrics: whose definitions PSNR, SSIM and LPIPS have: "mcvd", ours (`mcvd.metrics.frame_metrics`), or
+            "mcvd-2022", those of the published evaluation (`mcvd.metrics.published`).
         binary_ssim: of the published SSIM: each pixel becomes 0 or 1 first.
-        in_one_block: the model must make all frames at once.
+        in_one_block: the model must generate all frames at once.
 
     Example:
         >>> find_protocol("mcvd-2022/kth-10-30").num_frames
@@ -55,11 +55,11 @@ class Protocol:
     seed: int = 0
     aggregation: str = "best of K for each clip and metric, mean over clips; PSNR of the error averaged over frames"
     distance: str = (
-        "real: given and true frames, once a clip; fake: given and made frames, of all K samples together, and of each "
-        "of the K alone, averaged; 10 frames or more, rounded to 8 bits"
+        "real: context and true frames, once a clip; fake: context and generated frames, of all K samples together, "
+        "and of each of the K alone, averaged; 10 frames or more, rounded to 8 bits"
     )
     preprocessing: Preprocessing = "mcvd"
-    frame_metrics: Literal["torchmetrics", "mcvd-2022"] = "torchmetrics"
+    frame_metrics: Literal["mcvd", "mcvd-2022"] = "mcvd"
     binary_ssim: bool = False
     in_one_block: bool = False
 
@@ -110,7 +110,7 @@ class SeededClips:
 
 
 def find_protocol(name: str) -> Protocol:
-    """The protocol of a name.
+    """The protocol of this name.
 
     Raises:
         ValueError: there is none of this name; the message lists them.
@@ -120,7 +120,7 @@ def find_protocol(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
-_NO_TRUTH = "distances alone: no frame has a truth"
+_NO_TRUTH = "distances alone: no frame has a ground truth"
 
 
 def _published() -> list[Protocol]:
@@ -144,7 +144,7 @@ def _published() -> list[Protocol]:
         "kth": [(5, 5, 5), (10, 10, 5)],
         "bair": [(1, 5, 2), (2, 5, 2)],
     }
-    # As many frames as prediction gives and makes together.
+    # As many frames as prediction is given and generates together.
     generated = {"smmnist": [15], "kth": [40], "bair": [16, 30], "cityscapes": [30], "ucf101": [20]}
     made = []
     for kind, (data, size) in kinds.items():

@@ -1,124 +1,165 @@
-"""A result card as a page to look at."""
+"""Scores and result cards for people: on the terminal and as a page."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Sequence
 
-from torch import Tensor
-
-from mcvd.evaluation.wording import CHOSEN_WITH_THE_TRUTH, describe_conditions, row_title
+from mcvd.evaluation.highlights import Highlight
+from mcvd.evaluation.result_card import Distance, ResultCard
+from mcvd.evaluation.scores import Scores
 from mcvd.video.page import Column, Page
 
+_CHOSEN = " The best of several samples was chosen by its score, with the ground truth in hand: it cannot win."
+_DIVERSITY = (
+    " Two samples differ by {between_samples:.1f} grey levels, a sample and the ground truth by {to_truth:.1f}; equal "
+    "numbers would mean that the samples vary as much as they should."
+)
 
-def card_page(card: dict[str, Any], shown: list[tuple[int, Tensor, Tensor]], fps: float = 10) -> Page:
+
+def format_scores(scores: Scores) -> str:
+    """Scores as lines for a terminal, the best that can win marked with a star.
+
+    Example::
+
+        print(format_scores(evaluate(model, clips)))
+    """
+    head = f"{scores.task}: {scores.sentence}"
+    if not scores.rows:
+        return head
+    width = max(len(row.title) for row in scores.rows.values())
+    widths = {name: max(8, len(metric.title)) for name, metric in scores.metrics.items()}
+    heads = (f"  {metric.title:>{widths[name]}}  {'95% interval':>16}" for name, metric in scores.metrics.items())
+    lines = [head, " " * width + "".join(heads)]
+    for row in scores.rows.values():
+        line = f"{row.title:{width}}"
+        for name, metric in scores.metrics.items():
+            score = row.scores[name]
+            star = "*" if row.ranked and score.mean == scores.best(name) else ""
+            interval = " .. ".join(metric.text(end) for end in score.interval or ())
+            line += f"  {metric.text(score.mean):>{widths[name]}}{star:1} {interval:>16}"
+        lines.append(line.rstrip())
+    if scores.diversity:
+        lines.append(
+            f"samples differ by {scores.diversity.between_samples:.1f} grey levels from each other, by "
+            f"{scores.diversity.to_truth:.1f} from the ground truth (equal is right)"
+        )
+    return "\n".join(lines)
+
+
+def format_card(card: ResultCard) -> str:
+    """The scores of a card, its distances, and what is missing, as lines for a terminal."""
+    lines = [format_scores(card.scores)]
+    lines += [f"{title}: none, {reason}" for title, reason in card.missing.items()]
+    lines += [
+        f"{distance.name}: {f'none, {distance.reason}' if distance.value is None else distance.value}"
+        for distance in card.distances
+    ]
+    return "\n".join(lines)
+
+
+def add_scores(page: Page, scores: Scores) -> Page:
+    """Add scores to a page: a table with the conditions, and the course over the generated frames."""
+    metrics = scores.metrics
+    columns = [
+        Column(metric.title, metric.digits, max if metric.higher_is_better else min) for metric in metrics.values()
+    ]
+    columns += [Column(f"{metric.quantity}, 95% interval", None) for metric in metrics.values()]
+    rows: list[tuple[str, Sequence[float | str]]] = []
+    for row in scores.rows.values():
+        means = [row.scores[name].mean for name in metrics]
+        ends = {name: row.scores[name].interval or () for name in metrics}
+        intervals = [" \N{EN DASH} ".join(map(metrics[name].text, both)) for name, both in ends.items()]
+        rows.append((row.title, [*means, *intervals]))
+    not_ranked = [row.title for row in scores.rows.values() if not row.ranked]
+    caption = f"{'Means over clips, the best in bold. ' if rows else ''}{scores.sentence}."
+    caption += _CHOSEN if not_ranked else ""
+    caption += _DIVERSITY.format_map(vars(scores.diversity)) if scores.diversity else ""
+    if not rows:
+        return page.text(caption)
+    page.table(columns, rows, not_ranked=not_ranked, caption=caption)
+    if scores.num_frames > 1:
+        page.charts(
+            {
+                metric.title: {row.title: row.scores[name].per_frame for row in scores.rows.values()}
+                for name, metric in metrics.items()
+            },
+            x_title="generated frame",
+        )
+    return page
+
+
+def card_page(card: ResultCard, highlights: Sequence[Highlight], fps: float = 10) -> Page:
     """The page of a card.
 
     Args:
-        card: of `mcvd.evaluation.result_card.make_card`.
-        shown: (number of the clip, true video, made video), both uint8 (T, C, H, W) with the given frames, best first
-            where frames have a truth.
+        card: what it shows.
+        highlights: clips to show, the best first where frames have a ground truth.
         fps: at which they play.
     """
-    scores, protocol = card["scores"], card["protocol"]
-    under = f"Protocol {protocol['name']}" if protocol else "No protocol named"
-    page = Page(f"Scores of {card['model']}", f"{under}, on {card['data']}.")
-    page.section("Frames against the truth").scores(scores)
-    for name, reason in card["missing"].items():
+    scores = card.scores
+    under = f"Protocol {card.protocol['name']}" if card.protocol else "No protocol named"
+    page = Page(f"Scores of {card.model}", f"{under}, on {card.data}.")
+    add_scores(page.section("Frames against the ground truth"), scores)
+    for name, reason in card.missing.items():
         page.text(f"{name} has no value: {reason}.")
-    _add_distances(page, card["distances"])
-    if scores["rows"]:
+    _add_distances(page, card.distances)
+    if scores.rows:
         page.section("Best and worst clips", "Best first, by the PSNR of one sample.")
     else:
-        page.section("Some clips", "A true one, and one that the model made of nothing.")
-    past, end = scores["num_past"], scores["num_past"] + scores["num_frames"]
-    pairs: list[tuple[str, Tensor, list[int], bool]] = []
-    for number, truth, made in shown:
-        given = [t for t in range(len(truth)) if not past <= t < end]
-        pairs += [(f"clip {number}, truth", truth, given, False), (_caption(scores, number), made, given, True)]
+        page.section("Some clips", "A true one, and one that the model generated from nothing.")
+    past, end = scores.num_past, scores.num_past + scores.num_frames
+    pairs: list[tuple] = []
+    for shown in highlights:
+        context = [t for t in range(len(shown.target)) if not past <= t < end]
+        score = "generated by the model" if shown.score is None else f"clip {shown.number}, model: {shown.score:.2f} dB"
+        pairs += [(f"clip {shown.number}, truth", shown.target, context, False), (score, shown.sample, context, True)]
     for row in range(0, len(pairs), 4):  # two clips a row, so that truth and model stand side by side
         page.videos(pairs[row : row + 4], fps)
     page.section("What fixes these numbers").facts(_facts(card))
     return page
 
 
-def _add_distances(page: Page, distances: list[dict[str, Any]]) -> None:
+def _add_distances(page: Page, distances: Sequence[Distance]) -> None:
     """The distances that have a value as a table, the others with their reason."""
     page.section("Distances between sets of videos")
-    found = [row for row in distances if row["value"] is not None]
-    columns = [Column("value", None), Column("95% interval", None), Column("samples alone, mean", None)]
-    columns += [Column("kernel distance", None), Column("real", None), Column("made", None)]
+    titles = ("value", "95% interval", "samples alone, mean", "kernel distance", "real", "generated")
+    found = [distance for distance in distances if distance.value is not None]
     if found:
         text = "Lower is nearer; only values of the same network, frames and numbers of videos can be compared."
-        page.table(columns, [(row["name"], _distance(row)) for row in found], caption=text)
-    for caution in dict.fromkeys(caution for row in found for caution in row["cautions"]):
-        page.text(f"Caution: {caution}.")
-    for row in distances:
-        if row["value"] is None:
-            page.text(f"{row['name']} has no value: {row['reason']}.")
-
-
-def _distance(row: dict[str, Any]) -> list[str]:
-    low, high = row["interval_95"]
-    kernel = f"{row['kernel_distance']:.4g}" if "kernel_distance" in row else "\N{EN DASH}"
-    values = [f"{row['value']:.4g}", f"{low:.4g} \N{EN DASH} {high:.4g}", f"{row['mean_of_single_samples']:.4g}"]
-    return [*values, kernel, str(row["num_real"]), str(row["num_fake"])]
-
-
-def _caption(scores: dict[str, Any], number: int) -> str:
-    """What is written below a made clip."""
-    if not scores["rows"]:
-        return "made by the model"
-    return f"clip {number}, model: {scores['rows']['one_sample']['psnr_per_clip'][number]:.2f} dB"
-
-
-def _facts(card: dict[str, Any]) -> dict[str, str]:
-    """Everything that the numbers depend on, by the name that people read."""
-    scores, protocol = card["scores"], card["protocol"] or {}
-    facts = {name: card[name] for name in ("command", "model", "model_digest", "data", "data_digest", "frame_rate_hz")}
-    names = ("sampler", "num_calls", "guidance", "seed", "num_samples")
-    facts |= {name: scores[name] for name in names} | scores["sampling"] | {"device": card["device"]}
-    facts |= {f"{metric['title'].split()[0]} is": metric["definition"] for metric in scores["metrics"].values()}
-    for row in card["distances"]:
-        settings = ("weights", "weights_digest", "random_seed", "preprocessing")
-        facts |= {f"{row['name']}, {setting}": row[setting] for setting in settings if setting in row}
-    facts |= {f"version of {name}": value for name, value in card["versions"].items()}
-    facts |= {f"protocol, {name}": value for name, value in protocol.items()}
-    return {
-        name.replace("_", " "): value if isinstance(value, str) else json.dumps(value) for name, value in facts.items()
-    }
-
-
-def format_table(scores: dict[str, Any]) -> str:
-    """`evaluate`'s result as lines for a terminal, the best of what can be compared marked with a star.
-
-    Example::
-
-        print(format_table(evaluate(model, clips)))
-    """
-    if not scores["rows"]:
-        return f"{scores['task']}: {describe_conditions(scores)}"
-    titles = {name: row_title(name, scores) for name in scores["rows"]}
-    width = max(map(len, titles.values()))
-    heads = "".join(f"  {metric['title']:>8}  {'95% interval':>16}" for metric in scores["metrics"].values())
-    lines = [f"{scores['task']}: {describe_conditions(scores)}", " " * width + heads]
-    best = {name: best_score(scores, name) for name in scores["metrics"]}
-    for name, row in scores["rows"].items():
-        line = f"{titles[name]:{width}}"
-        for key, metric in scores["metrics"].items():
-            star = "*" if row[key] == best[key] and name != CHOSEN_WITH_THE_TRUTH else ""
-            digits, ends = metric["digits"], row[f"{key}_interval"] or ()
-            line += f"  {row[key]:8.{digits}f}{star:1} {' .. '.join(f'{end:.{digits}f}' for end in ends):>16}"
-        lines.append(line.rstrip())
-    if "diversity" in scores:
-        lines.append(
-            "samples differ by {between_samples:.1f} grey levels from each other, by {to_truth:.1f} from the truth "
-            "(equal is right)".format_map(scores["diversity"])
+        page.table(
+            [Column(title, None) for title in titles],
+            [(distance.name, _cells(distance)) for distance in found],
+            caption=text,
         )
-    return "\n".join(lines)
+    for caution in dict.fromkeys(caution for distance in found for caution in distance.cautions):
+        page.text(f"Caution: {caution}.")
+    for distance in distances:
+        if distance.value is None:
+            page.text(f"{distance.name} has no value: {distance.reason}.")
 
 
-def best_score(scores: dict[str, Any], metric: str) -> float:
-    """The best value of a metric among the rows that can be compared."""
-    better = max if scores["metrics"][metric]["higher_is_better"] else min
-    return better(row[metric] for name, row in scores["rows"].items() if name != CHOSEN_WITH_THE_TRUTH)
+def _cells(distance: Distance) -> list[str]:
+    unknown = "\N{EN DASH}"
+    interval = " \N{EN DASH} ".join(f"{end:.4g}" for end in distance.interval_95 or ())
+    numbers = (distance.value, distance.mean_of_single_samples, distance.kernel_distance)
+    value, alone, kernel = (unknown if number is None else f"{number:.4g}" for number in numbers)
+    return [value, interval, alone, kernel, str(distance.num_real), str(distance.num_fake)]
+
+
+def _facts(card: ResultCard) -> dict[str, str]:
+    """Everything that the numbers depend on, by the name that people read."""
+    names = ("command", "model", "model_digest", "data", "data_digest", "frame_rate_hz", "device")
+    found = {name: vars(card)[name] for name in names}
+    found |= {name: vars(card.scores)[name] for name in ("sampler", "num_calls", "guidance", "seed", "num_samples")}
+    found |= card.scores.sampling
+    found |= {f"{metric.quantity} is": metric.definition for metric in card.scores.metrics.values()}
+    for distance in card.distances:
+        settings = ("weights", "weights_digest", "random_seed", "preprocessing")
+        known = {name: vars(distance)[name] for name in settings if distance.value is not None}
+        found |= {f"{distance.name}, {name}": value for name, value in known.items() if value is not None}
+    found |= {f"version of {name}": value for name, value in card.versions.items()}
+    found |= {f"protocol, {name}": value for name, value in (card.protocol or {}).items()}
+    return {
+        name.replace("_", " "): value if isinstance(value, str) else json.dumps(value) for name, value in found.items()
+    }

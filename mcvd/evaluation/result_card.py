@@ -1,37 +1,155 @@
-"""Whether two result cards may be compared."""
+"""ResultCard: scores together with everything that fixes them; and whether two cards can be compared."""
 
 from __future__ import annotations
 
 import json
 import platform
-import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from mcvd.evaluation.scores import Scores
+from mcvd.metrics.preprocessing import Preprocessing
 
-from mcvd.evaluation.protocols import Protocol
-from mcvd.runtime.digests import digest
-
-_OF_A_SCORE = ("definition", "weights_digest", "random_seed", "preprocessing")
-_SCORES = ("task", "num_clips", "num_past", "num_frames", "num_future", "size", "num_samples")
+# What computes and what reads videos and pictures.
+_PACKAGES = ("mcvd", "torch", "torchmetrics", "numpy", "av", "pillow")
 
 
-def read_card(path: str | Path) -> dict[str, Any]:
-    """A result card.
+@dataclass(frozen=True)
+class Distance:
+    """A distance between two sets of videos, or why there is none.
+
+    Args:
+        name: "FVD", or that of another network's distance.
+        value: None where there is a reason.
+        reason: why there is no value.
+        weights: of the network, in words.
+        weights_digest: SHA-256 of their file.
+        random_seed: of random weights.
+        preprocessing: of frames, see `mcvd.metrics.preprocessing.prepare`.
+        interval_95: see `mcvd.metrics.fvd.frechet_interval`.
+        mean_of_single_samples: the mean of those below.
+        of_single_samples: the distance of the first sample of every clip, of the second, and so on.
+        kernel_distance: KVD; None for a random network.
+        num_real, num_fake: videos of each set.
+        cautions: what a reader has to bear in mind.
+    """
+
+    name: str
+    value: float | None = None
+    reason: str | None = None
+    weights: str | None = None
+    weights_digest: str | None = None
+    random_seed: int | None = None
+    preprocessing: Preprocessing | None = None
+    interval_95: tuple[float, float] | None = None
+    mean_of_single_samples: float | None = None
+    of_single_samples: tuple[float, ...] = ()
+    kernel_distance: float | None = None
+    num_real: int | None = None
+    num_fake: int | None = None
+    cautions: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON holds it, without what is not known."""
+        if self.value is None:
+            return {"name": self.name, "value": None, "reason": self.reason}
+        found = {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+
+    @staticmethod
+    def from_json(row: Mapping[str, Any]) -> Distance:
+        """Of `to_json`."""
+        lists = ("interval_95", "of_single_samples", "cautions")
+        tuples: dict[str, Any] = {name: tuple(row[name]) for name in lists if name in row}
+        return Distance(**{**row, **tuples})
+
+
+@dataclass(frozen=True)
+class ResultCard:
+    """All that a score needs to be repeated.
+
+    Args:
+        model: as it was named.
+        data: likewise.
+        frame_rate_hz: at which videos were read; None takes every frame.
+        device: where the model ran.
+        protocol: all of it, by `Protocol.describe`; None for a choice of one's own.
+        scores: of `mcvd.evaluation.evaluate.evaluate`.
+        distances: between the true clips and the samples.
+        missing: metrics of frames that there are not, each with the reason.
+        model_digest: of the weights.
+        data_digest: of the clips.
+        versions: of Python and of the packages that compute.
+        command: the command line that made it.
+    """
+
+    model: str
+    data: str
+    frame_rate_hz: float | None
+    device: str
+    protocol: Mapping[str, Any] | None
+    scores: Scores
+    distances: tuple[Distance, ...]
+    missing: Mapping[str, str]
+    model_digest: str
+    data_digest: str
+    versions: Mapping[str, str]
+    command: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON holds it: the fields by their names."""
+        return vars(self) | {
+            "scores": self.scores.to_json(),
+            "distances": [distance.to_json() for distance in self.distances],
+        }
+
+    @staticmethod
+    def from_json(card: Mapping[str, Any]) -> ResultCard:
+        """Of `to_json`.
+
+        Raises:
+            ValueError: it is no result card; says what is missing or wrong.
+        """
+        try:
+            rate = card["frame_rate_hz"]
+            names = ("model", "data", "device", "model_digest", "data_digest", "command")
+            return ResultCard(
+                **{name: str(card[name]) for name in names},
+                frame_rate_hz=None if rate is None else float(rate),
+                protocol=None if card["protocol"] is None else dict(card["protocol"]),
+                scores=Scores.from_json(card["scores"]),
+                distances=tuple(Distance.from_json(row) for row in card["distances"]),
+                missing=dict(card["missing"]),
+                versions=dict(card["versions"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            reason = f"{type(error).__name__} {error}"
+            raise ValueError(f"no result card: {reason}; write one with mcvd evaluate --out") from error
+
+
+def package_versions() -> dict[str, str]:
+    """The versions of Python and of the packages that compute."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+
+
+def read_card(path: str | Path) -> ResultCard:
+    """A result card of a file.
 
     Raises:
-        ValueError: it is none.
+        FileNotFoundError: there is no such file.
+        ValueError: it holds none.
     """
     try:
-        card = json.loads(Path(path).read_text())
+        content = json.loads(Path(path).read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(card, dict) or not isinstance(card.get("scores"), dict) or "data_digest" not in card:
-        raise ValueError(f"{path} is no result card: write one with mcvd evaluate --out")
-    return card
+    try:
+        return ResultCard.from_json(content)
+    except ValueError as error:
+        raise ValueError(f"{path} is {error}") from error
 
 
 def compare_cards(first: str | Path, second: str | Path) -> str:
@@ -47,7 +165,7 @@ def compare_cards(first: str | Path, second: str | Path) -> str:
         raise ValueError(f"{first} and {second} cannot be compared, they differ in {_words(hindrances)}{more}")
     lines = [f"{first} and {second} can be compared"]
     lines += [f"what differs: {_words(compared)}" if compared else "no setting differs"]
-    names = {str(first): _scores(a), str(second): _scores(b)}
+    names = {str(first): _settings_of_metrics(a), str(second): _settings_of_metrics(b)}
     lines += [
         f"in {path} alone: {', '.join(alone)}"
         for path, others in zip(names, reversed(names.values()), strict=True)
@@ -56,91 +174,57 @@ def compare_cards(first: str | Path, second: str | Path) -> str:
     return "\n".join(lines)
 
 
-def differences(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """The settings that keep two cards from being compared: name -> (of a, of b); none if they may be.
+Differences = dict[str, tuple[Any, Any]]
 
-    Model, sampler, steps, guidance, seed and versions may differ (`free_settings`). The rest may not. Of a score
-    that one of them has no value for, nothing is asked.
 
-    Example:
-        >>> card = {"protocol": None, "data_digest": "12", "scores": {"num_samples": 10}}
-        >>> differences(card, card | {"scores": {"num_samples": 1}})
-        {'num_samples': (10, 1)}
+def differences(a: ResultCard, b: ResultCard) -> Differences:
+    """The settings that keep two cards from being compared: name -> (of a, of b); empty if they can be.
+
+    Model, sampler, steps, guidance, seed and versions may differ (`free_settings`). The rest may not. Of a metric that
+    only one of them has a value for, nothing is asked.
     """
-    shared = _scores(a).keys() & _scores(b).keys()
-    return _unequal(_conditions(a, shared), _conditions(b, shared))
+    of_a, of_b = _settings_of_metrics(a), _settings_of_metrics(b)
+    shared = sorted(of_a.keys() & of_b.keys())
+    return _unequal(*(_conditions(card) | _of(found, shared) for card, found in ((a, of_a), (b, of_b))))
 
 
-def free_settings(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+def free_settings(a: ResultCard, b: ResultCard) -> Differences:
     """The settings in which two cards may differ, and do: name -> (of a, of b)."""
     return _unequal(_choices(a), _choices(b))
 
 
-def _conditions(card: dict[str, Any], scores: Collection[str]) -> dict[str, Any]:
-    protocol = card.get("protocol") or {"name": None}
-    found = {f"protocol.{name}": value for name, value in protocol.items()}
-    found |= {name: card["scores"].get(name) for name in _SCORES}
-    found["data_digest"] = card["data_digest"]
-    for score in sorted(scores):
-        row = _scores(card)[score]
-        found |= {f"{score}.{setting}": row.get(setting) for setting in _OF_A_SCORE}
-    return found
+def _conditions(card: ResultCard) -> dict[str, Any]:
+    """What must be equal, besides the definitions of the metrics."""
+    names = ("task", "num_clips", "num_past", "num_frames", "num_future", "size", "num_samples")
+    found = {f"protocol.{name}": value for name, value in (card.protocol or {"name": None}).items()}
+    return found | {name: vars(card.scores)[name] for name in names} | {"data_digest": card.data_digest}
 
 
-def _choices(card: dict[str, Any]) -> dict[str, Any]:
-    found = {name: card.get(name) for name in ("model", "model_digest", "device")}
-    found |= {name: card["scores"].get(name) for name in ("sampler", "num_calls", "guidance", "sampling", "seed")}
-    return found | {f"version of {name}": value for name, value in card.get("versions", {}).items()}
+def _choices(card: ResultCard) -> dict[str, Any]:
+    """What may differ."""
+    found = {name: vars(card)[name] for name in ("model", "model_digest", "device")}
+    found |= {name: vars(card.scores)[name] for name in ("sampler", "num_calls", "guidance", "sampling", "seed")}
+    return found | {f"version of {name}": value for name, value in card.versions.items()}
 
 
-def _scores(card: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What is known of each score that has a value, by its name."""
-    distances = {row["name"]: row for row in card.get("distances", []) if row.get("value") is not None}
-    return card["scores"].get("metrics", {}) | distances
+def _settings_of_metrics(card: ResultCard) -> dict[str, dict[str, Any]]:
+    """Of each metric that has a value, what the value depends on."""
+    found: dict[str, dict[str, Any]] = {
+        name: {"definition": info.definition} for name, info in card.scores.metrics.items()
+    }
+    settings = ("weights_digest", "random_seed", "preprocessing")
+    with_value = (distance for distance in card.distances if distance.value is not None)
+    return found | {distance.name: {name: vars(distance)[name] for name in settings} for distance in with_value}
 
 
-def _unequal(a: dict[str, Any], b: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+def _of(settings: Mapping[str, Mapping[str, Any]], metrics: list[str]) -> dict[str, Any]:
+    return {f"{metric}.{name}": value for metric in metrics for name, value in settings[metric].items()}
+
+
+def _unequal(a: dict[str, Any], b: dict[str, Any]) -> Differences:
     pairs = {name: (a.get(name), b.get(name)) for name in a | b}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def _words(settings: dict[str, tuple[Any, Any]]) -> str:
+def _words(settings: Differences) -> str:
     return "; ".join(f"{name}: {a!r} and {b!r}" for name, (a, b) in settings.items())
-
-
-# What computes and what reads videos and pictures.
-_PACKAGES = ("mcvd", "torch", "torchmetrics", "numpy", "av", "pillow")
-
-
-def make_card(
-    scores: dict[str, Any],
-    distances: list[dict[str, Any]],
-    missing: dict[str, str],
-    model: nn.Module,
-    clips: Tensor,
-    protocol: Protocol | None,
-    facts: dict[str, Any],
-    command: Sequence[str],
-) -> dict[str, Any]:
-    """All that a score needs to be repeated, as JSON holds it.
-
-    Args:
-        scores: of `mcvd.evaluation.evaluate.evaluate`.
-        distances: of `distribution_metrics`.
-        missing: scores of frames that there are not, each with the reason; of `frame_metrics`.
-        model: whose weights are digested.
-        clips: uint8 (N, T, C, H, W), what was scored on.
-        protocol: None for a choice of one's own.
-        facts: what else is told: the names of the ``model`` and the ``data`` as they were given, and more.
-        command: the words of the command line.
-    """
-    return facts | {
-        "protocol": protocol.describe() if protocol else None,
-        "scores": scores,
-        "distances": distances,
-        "missing": missing,
-        "model_digest": digest(model.state_dict()),
-        "data_digest": digest({"clips": clips}),
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
-        "command": shlex.join(command),
-    }

@@ -2,58 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
+from scipy.stats import bootstrap
 from torch import Tensor
 
+from mcvd.evaluation.scores import Score
 from mcvd.metrics.frame_metrics import FrameMetric
 
 NUM_RESAMPLES = 1000
+_NUMBERS_AT_ONCE = 1 << 24  # of a resample: 128 MiB
 
 
-def _best(metric: FrameMetric, per_frame: Tensor) -> Tensor:
-    """Of the K videos of each clip the best one, (B, K, T) -> (B, 1, T)."""
+def best_of_samples(metric: FrameMetric, per_frame: Tensor) -> Tensor:
+    """Of the K samples of each clip the best one: what `FrameMetric.per_frame` gives, (N, K, T) -> (N, 1, T)."""
     chosen = metric.best(metric.finish(per_frame.mean(-1)), 1)
     return per_frame[torch.arange(len(per_frame)), chosen][:, None]
 
 
-def _summaries(
-    rows: dict[str, dict[str, Tensor]], metrics: Sequence[FrameMetric]
-) -> dict[str, dict[str, float | list[float] | None]]:
-    """Scores (B, K, T) of each row and metric -> what is told of them."""
-    per_clip = torch.stack(
-        [
-            torch.stack([metric.finish(row[metric.name].mean(-1)).mean(1) for metric in metrics], -1)
-            for row in rows.values()
-        ],
-        1,
-    )  # (N, rows, metrics)
-    means, intervals = per_clip.mean(0).tolist(), _intervals(per_clip)
-    summaries: dict[str, dict[str, Any]] = {name: {} for name in rows}
-    for r, (name, row) in enumerate(rows.items()):
-        for m, metric in enumerate(metrics):
-            summaries[name] |= {
-                metric.name: means[r][m],
-                f"{metric.name}_interval": intervals[r][m],
-                f"{metric.name}_per_clip": per_clip[:, r, m].tolist(),
-                f"{metric.name}_per_frame": metric.finish(row[metric.name]).mean((0, 1)).tolist(),
-            }
-    return summaries
+def per_clip(metric: FrameMetric, per_frame: Tensor) -> Tensor:
+    """The score of each clip, the mean over its K samples: (N, K, T) -> float64 (N,)."""
+    return metric.finish(per_frame.mean(-1)).mean(1)
 
 
-def _intervals(per_clip: Tensor) -> list[list[list[float] | None]]:
-    """95% bootstrap intervals of the means over clips: (N, rows, 2) -> for each row and metric [low, high]."""
-    num_clips = len(per_clip)
-    if num_clips < 2:
-        return [[None] * per_clip.shape[2] for _ in per_clip[0]]
-    generator = torch.Generator().manual_seed(0)
-    draws = (torch.randint(num_clips, (num_clips,), generator=generator) for _ in range(NUM_RESAMPLES))
-    means = torch.stack([per_clip[draw].mean(0) for draw in draws])
-    ends = means.quantile(torch.tensor([0.025, 0.975], dtype=means.dtype), dim=0)
-    return ends.permute(1, 2, 0).tolist()
+def summarize(
+    per_frame: Mapping[str, Mapping[str, Tensor]], metrics: Sequence[FrameMetric]
+) -> dict[str, dict[str, Score]]:
+    """What is reported of each row and metric.
+
+    Args:
+        per_frame: row -> name of the metric -> what `FrameMetric.per_frame` gives, (N, K, T); K is the row's own.
+        metrics: these.
+
+    Returns:
+        row -> name of the metric -> score.
+    """
+    of_clips = {
+        (row, metric.name): per_clip(metric, values[metric.name])
+        for row, values in per_frame.items()
+        for metric in metrics
+    }
+    intervals = dict(zip(of_clips, bootstrap_intervals(torch.stack(list(of_clips.values()), 1)), strict=True))
+    return {
+        row: {
+            metric.name: Score(
+                of_clips[row, metric.name].mean().item(),
+                intervals[row, metric.name],
+                tuple(of_clips[row, metric.name].tolist()),
+                tuple(metric.finish(values[metric.name]).mean((0, 1)).tolist()),
+            )
+            for metric in metrics
+        }
+        for row, values in per_frame.items()
+    }
 
 
-def _grey_levels(mse: list[Tensor]) -> float:
-    return 255 * torch.cat(mse).mean().sqrt().item()
+def bootstrap_intervals(values: Tensor) -> list[tuple[float, float] | None]:
+    """95% percentile bootstrap intervals of means over clips, always from the same resamples.
+
+    Args:
+        values: float64 (N, M), M scores of each of N clips.
+
+    Returns:
+        M intervals (low, high); None for a single clip.
+    """
+    if len(values) < 2:
+        return [None] * values.shape[1]
+    at_once = max(1, _NUMBERS_AT_ONCE // values.numel())
+    drawn = bootstrap(
+        (values.numpy(),), np.mean, n_resamples=NUM_RESAMPLES, batch=at_once, method="percentile", rng=0
+    ).confidence_interval
+    return list(zip(drawn.low.tolist(), drawn.high.tolist(), strict=True))

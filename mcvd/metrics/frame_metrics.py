@@ -1,36 +1,58 @@
-"""The scores of frames that an evaluation reports: a table, and what makes an entry of it."""
+"""FrameMetric, a score of frames against the ground truth, and those that an evaluation reports."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from mcvd.metrics.frames import luma, mean_squared_error, mirrored_ssim_per_frame, psnr_from_mse, ssim_per_frame
+from mcvd.metrics.frames import luma, mean_squared_error, psnr_from_mse, ssim_per_frame
 
 _WINDOW_SIZE = 11
 # Of the finest scale first: Wang, Simoncelli and Bovik 2003.
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-_CHUNK_FRAMES = 256
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """What a reader of a metric's values has to know.
+
+    Args:
+        title: what people call it, with the unit.
+        digits: after the decimal point, for people.
+        higher_is_better: whether more is better.
+        definition: what exactly it is, in words: values compare only where it is the same.
+    """
+
+    title: str
+    digits: int
+    higher_is_better: bool = True
+    definition: str = ""
+
+    @property
+    def quantity(self) -> str:
+        """The title without its unit."""
+        return self.title.removesuffix(" dB")
+
+    def text(self, value: float) -> str:
+        """A value as people read it."""
+        return f"{value:.{self.digits}f}"
 
 
 @dataclass(frozen=True)
 class FrameMetric:
-    """A score of frames against the truth.
+    """A score of frames against the ground truth.
 
     Args:
         name: its key in results.
-        title: what people call it, with the unit.
-        digits: after the point, for people.
-        per_frame: videos and their truth, uint8 (..., T, C, H, W) both, leading axes broadcast -> float64 (..., T),
-            what is averaged over the frames of a video.
+        title, digits, higher_is_better, definition: see `MetricInfo`.
+        per_frame: videos and their ground truth, uint8 (..., T, C, H, W) both, leading axes broadcast -> float64
+            (..., T), what is averaged over the frames of a video.
         finish: makes the score of such an average, where that is not the average itself.
-        higher_is_better: whether more is better.
-        definition: what exactly it is, in words: values compare only where it is the same.
-        rounded: whether made frames become 8 bits before. False: ``per_frame`` takes float32 in [0, 1] for any uint8.
+        rounded: whether generated frames are rounded to 8 bits first. False: ``per_frame`` takes float32 in [0, 1] as
+            well as uint8.
 
     Example:
         >>> black = torch.zeros(1, 2, 3, 8, 8, dtype=torch.uint8)
@@ -47,40 +69,36 @@ class FrameMetric:
     definition: str = ""
     rounded: bool = True
 
-    def per_video(self, video: Tensor, truth: Tensor) -> Tensor:
+    def per_video(self, video: Tensor, target: Tensor) -> Tensor:
         """The score of each video, float64 (...)."""
-        return self.finish(self.per_frame(video, truth).mean(-1))
+        return self.finish(self.per_frame(video, target).mean(-1))
 
     def best(self, scores: Tensor, dim: int) -> Tensor:
-        """The place of the best of several scores, int64 (...)."""
+        """The index of the best of several scores along an axis, int64 (...)."""
         return scores.argmax(dim) if self.higher_is_better else scores.argmin(dim)
 
-    def describe(self) -> dict[str, Any]:
-        """What a reader of its values has to know, as JSON holds it."""
-        return {
-            "title": self.title,
-            "digits": self.digits,
-            "higher_is_better": self.higher_is_better,
-            "definition": self.definition,
-        }
+    @property
+    def info(self) -> MetricInfo:
+        """What a reader of its values has to know."""
+        return MetricInfo(self.title, self.digits, self.higher_is_better, self.definition)
 
 
 def num_scales(height: int, width: int) -> int:
-    """On how many scales, at most 5, MS-SSIM sees frames of this size; 0 if they are too small for two."""
+    """How many scales, at most 5, MS-SSIM has for frames of this size in pixels; 0 if they are too small for two."""
     side = min(height, width)
     fits = [n for n in (2, 3, 4, 5) if side >> (n - 1) >= _WINDOW_SIZE and side > (_WINDOW_SIZE - 1) * (n - 1) ** 2]
     return max(fits, default=0)
 
 
-def ms_ssim_per_frame(video: Tensor, truth: Tensor) -> Tensor:
+def ms_ssim_per_frame(video: Tensor, target: Tensor) -> Tensor:
     """Structural similarity on several scales (Wang, Simoncelli and Bovik 2003) of the grey picture; by torchmetrics.
 
-    On five scales, as published, from 176 pixels on; smaller frames have as many as `num_scales` tells, with the
+    On five scales, as published, from 176 pixels on; smaller frames have as many as `num_scales` says, with the
     weights of those scaled to the same sum. So its values compare only for frames of the same size.
 
     Args:
         video: uint8 (..., T, C, H, W), C 1 or 3.
-        truth: the same, leading axes broadcast.
+        target: the same, leading axes broadcast.
 
     Returns:
         float64 (..., T), 1 for identical frames.
@@ -90,21 +108,57 @@ def ms_ssim_per_frame(video: Tensor, truth: Tensor) -> Tensor:
     """
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
-    scales = num_scales(*truth.shape[-2:])
+    scales = num_scales(*target.shape[-2:])
     if not scales:
-        raise ValueError(f"MS-SSIM needs frames of 22x22 pixels or more, got {truth.shape[-2]}x{truth.shape[-1]}")
+        raise ValueError(f"MS-SSIM needs frames of 22x22 pixels or more, got {target.shape[-2]}x{target.shape[-1]}")
     share = sum(_SCALE_WEIGHTS[:scales]) / sum(_SCALE_WEIGHTS)
     weights = tuple(weight / share for weight in _SCALE_WEIGHTS[:scales])
-    pair = torch.broadcast_tensors(luma(video), luma(truth))
-    frames = pair[0].shape[:-2]
-    sides = (side.flatten(0, -3)[:, None].float().split(_CHUNK_FRAMES) for side in pair)
-    parts = [
-        multiscale_structural_similarity_index_measure(
-            made, true, data_range=255.0, betas=weights, normalize="relu", reduction="none"
+
+    def score(*pair: Tensor) -> Tensor:
+        a, b = (luma(side)[:, None].float() for side in pair)
+        return multiscale_structural_similarity_index_measure(
+            a, b, data_range=255.0, betas=weights, normalize="relu", reduction="none"
         )
-        for made, true in zip(*sides, strict=True)
-    ]
-    return torch.cat(parts).double().unflatten(0, frames)
+
+    return in_chunks(score, video, target)
+
+
+def torchmetrics_ssim_per_frame(video: Tensor, target: Tensor) -> Tensor:
+    """SSIM with the defaults of torchmetrics: of each colour, and with the frame mirrored at its border.
+
+    Several times slower than `mcvd.metrics.frames.ssim_per_frame`, and another number.
+
+    Args:
+        video: uint8 (..., T, C, H, W), H and W 11 or more.
+        target: the same, leading axes broadcast.
+
+    Returns:
+        float64 (..., T), the mean over the colours.
+    """
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    def score(*pair: Tensor) -> Tensor:
+        a, b = (side.float() for side in pair)
+        return torch.as_tensor(structural_similarity_index_measure(a, b, data_range=255.0, reduction="none"))
+
+    return in_chunks(score, video, target)
+
+
+def in_chunks(score: Callable[..., Tensor], video: Tensor, target: Tensor, num_frames: int = 256) -> Tensor:
+    """A score of frames, some at a time, so that many need no more memory than a few.
+
+    Args:
+        score: pairs of frames, uint8 (N, C, H, W) twice -> (N,).
+        video: uint8 (..., C, H, W).
+        target: the same, leading axes broadcast.
+        num_frames: frames at a time.
+
+    Returns:
+        float64 (...).
+    """
+    pair = torch.broadcast_tensors(video, target)
+    sides = (side.flatten(0, -4).split(num_frames) for side in pair)
+    return torch.cat([score(*part) for part in zip(*sides, strict=True)]).double().unflatten(0, pair[0].shape[:-3])
 
 
 PSNR = FrameMetric(
@@ -123,10 +177,10 @@ SSIM = FrameMetric(
     definition="of frames rounded to 8 bits, then grey; Gaussian window of 11 pixels, sigma 1.5; mean over frames",
 )
 TORCHMETRICS_SSIM = FrameMetric(
-    "ssim",
-    "SSIM",
+    "ssim_torchmetrics",
+    "SSIM (torchmetrics)",
     3,
-    mirrored_ssim_per_frame,
+    torchmetrics_ssim_per_frame,
     definition="as torchmetrics has it, of frames rounded to 8 bits, in colour; Gaussian window of 11 pixels, sigma "
     "1.5, mirrored at the border; mean over frames",
 )

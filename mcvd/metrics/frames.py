@@ -1,7 +1,7 @@
-"""Frames against the truth: PSNR and SSIM of uint8 videos, per frame and per video, and how far samples differ.
+"""Frames against the ground truth: PSNR and SSIM of uint8 videos, and how far samples differ.
 
 All functions take videos (..., T, C, H, W) with any leading axes, which broadcast, so that K samples are scored in
-one call: ``psnr(samples, truth[:, None])`` is (B, K); its ``.amax(1)`` is the best of K and its ``.mean(1)`` what one
+one call: ``psnr(samples, target[:, None])`` is (B, K); its ``.amax(1)`` is the best of K and its ``.mean(1)`` what one
 sample can expect.
 """
 
@@ -16,20 +16,23 @@ _WINDOW_SIZE, _WINDOW_SIGMA = 11, 1.5
 _CHUNK_PIXELS = 1 << 16  # larger chunks leave the processor's cache and are slower
 
 
-def mean_squared_error(video: Tensor, truth: Tensor) -> Tensor:
+def mean_squared_error(video: Tensor, target: Tensor) -> Tensor:
     """Mean squared error of each frame, with black 0 and white 1.
 
     Args:
         video: uint8 (..., T, C, H, W).
-        truth: the same, leading axes broadcast.
+        target: the same, leading axes broadcast.
 
     Returns:
         float64 (..., T), exact: squared differences of pixels are summed as integers.
+
+    Raises:
+        ValueError: dtypes or shapes do not fit.
     """
-    _check(video, truth)
-    difference = video.short() - truth.short()
+    _check(video, target)
+    difference = video.short() - target.short()
     squares = difference.int().square().flatten(-3).sum(-1)  # sum() of int32 is int64
-    return squares.double() / (truth.shape[-3:].numel() * 255**2)
+    return squares.double() / (target.shape[-3:].numel() * 255**2)
 
 
 def psnr_from_mse(mse: Tensor) -> Tensor:
@@ -41,12 +44,12 @@ def psnr_from_mse(mse: Tensor) -> Tensor:
     return (-10 * mse.log10()).clamp(max=MAX_PSNR_DB)
 
 
-def psnr(video: Tensor, truth: Tensor) -> Tensor:
+def psnr(video: Tensor, target: Tensor) -> Tensor:
     """PSNR of each video in dB, of the error averaged over all its frames (MCVD, appendix; not the mean over frames).
 
     Args:
         video: uint8 (..., T, C, H, W).
-        truth: the same, leading axes broadcast.
+        target: the same, leading axes broadcast.
 
     Returns:
         float64 (...).
@@ -56,15 +59,15 @@ def psnr(video: Tensor, truth: Tensor) -> Tensor:
         >>> psnr(black + 51, black)  # a fifth of the range: 20 log10(5)
         tensor([13.9794], dtype=torch.float64)
     """
-    return psnr_from_mse(mean_squared_error(video, truth).mean(-1))
+    return psnr_from_mse(mean_squared_error(video, target).mean(-1))
 
 
-def psnr_per_frame(video: Tensor, truth: Tensor) -> Tensor:
-    """PSNR of each frame in dB, float64 (..., T); arguments as in `psnr`."""
-    return psnr_from_mse(mean_squared_error(video, truth))
+def psnr_per_frame(video: Tensor, target: Tensor) -> Tensor:
+    """PSNR of each frame in dB, float64 (..., T); arguments and errors as of `mean_squared_error`."""
+    return psnr_from_mse(mean_squared_error(video, target))
 
 
-def ssim(video: Tensor, truth: Tensor) -> Tensor:
+def ssim(video: Tensor, target: Tensor) -> Tensor:
     """Structural similarity of each video, the mean of its frames: 1 for identical ones, float64 (...).
 
     Arguments as in `ssim_per_frame`.
@@ -74,41 +77,27 @@ def ssim(video: Tensor, truth: Tensor) -> Tensor:
         >>> ssim(video, video)
         tensor([1.], dtype=torch.float64)
     """
-    return ssim_per_frame(video, truth).mean(-1)
+    return ssim_per_frame(video, target).mean(-1)
 
 
-def ssim_per_frame(video: Tensor, truth: Tensor) -> Tensor:
-    """Structural similarity of each frame (Wang et al. 2004), of the grey picture as published video results are.
+def ssim_per_frame(video: Tensor, target: Tensor) -> Tensor:
+    """Structural similarity of each frame (Wang et al. 2004), of the grey picture, as in published video results.
 
     Colour becomes 8-bit luma (Rec. 601, as Pillow's "L"); the window is a Gaussian of sigma 1.5 over 11 x 11 pixels,
     and only places where it lies wholly inside the frame count.
 
     Args:
         video: uint8 (..., T, C, H, W), C 1 or 3, H and W 11 or more.
-        truth: the same, leading axes broadcast.
+        target: the same, leading axes broadcast.
 
     Returns:
         float64 (..., T).
     """
-    _check_window(video, truth)
-    return _ssim(luma(video), luma(truth), mirrored=False)
-
-
-def mirrored_ssim_per_frame(video: Tensor, truth: Tensor) -> Tensor:
-    """Structural similarity of each frame with the values of torchmetrics, several times faster.
-
-    Unlike in `ssim_per_frame` each colour is a picture of its own, and every place counts: at the border the window
-    sees the frame mirrored.
-
-    Args:
-        video: uint8 (..., T, C, H, W), C 1 or 3, H and W 11 or more.
-        truth: the same, leading axes broadcast.
-
-    Returns:
-        float64 (..., T), the mean over the colours.
-    """
-    _check_window(video, truth)
-    return _ssim(video, truth, mirrored=True).mean(-1)
+    _check(video, target)
+    if min(video.shape[-2:]) < _WINDOW_SIZE:
+        size = "x".join(str(side) for side in video.shape[-2:])
+        raise ValueError(f"SSIM needs frames of {_WINDOW_SIZE}x{_WINDOW_SIZE} pixels or more, got {size}")
+    return _ssim(luma(video), luma(target))
 
 
 def mean_of_samples(samples: Tensor) -> Tensor:
@@ -144,24 +133,17 @@ def squared_distance_of_samples(samples: Tensor) -> Tensor:
     return torch.stack([mean_squared_error(samples[:, i], samples[:, j]).mean(-1) for i, j in pairs]).mean(0)
 
 
-def _check(video: Tensor, truth: Tensor) -> None:
-    for name, frames in (("video", video), ("truth", truth)):
+def _check(video: Tensor, target: Tensor) -> None:
+    for name, frames in (("video", video), ("target", target)):
         if frames.dtype != torch.uint8 or frames.ndim < 4:
             raise ValueError(f"{name} must be uint8 (..., T, C, H, W), got {frames.dtype} {tuple(frames.shape)}")
-    if video.shape[-4:] != truth.shape[-4:] or 0 in video.shape[-4:]:
+    if video.shape[-4:] != target.shape[-4:] or 0 in video.shape[-4:]:
         raise ValueError(
-            "video and truth must have the same frames (T, C, H, W), 1 or more, "
-            f"got {tuple(video.shape[-4:])} and {tuple(truth.shape[-4:])}"
+            "video and target must have the same frames (T, C, H, W), 1 or more, "
+            f"got {tuple(video.shape[-4:])} and {tuple(target.shape[-4:])}"
         )
     if video.shape[-3] not in (1, 3):
         raise ValueError(f"frames must have 1 or 3 channels, got {video.shape[-3]}")
-
-
-def _check_window(video: Tensor, truth: Tensor) -> None:
-    _check(video, truth)
-    if min(video.shape[-2:]) < _WINDOW_SIZE:
-        size = "x".join(str(side) for side in video.shape[-2:])
-        raise ValueError(f"SSIM needs frames of {_WINDOW_SIZE}x{_WINDOW_SIZE} pixels or more, got {size}")
 
 
 def luma(video: Tensor) -> Tensor:
@@ -172,21 +154,21 @@ def luma(video: Tensor) -> Tensor:
     return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).to(torch.uint8)
 
 
-def _ssim(a: Tensor, b: Tensor, mirrored: bool) -> Tensor:
+def _ssim(a: Tensor, b: Tensor) -> Tensor:
     """Pictures uint8 (..., H, W) twice, leading axes broadcast -> float64 (...)."""
     a, b = torch.broadcast_tensors(a, b)
     leading = a.shape[:-2]
     a, b = (side.flatten(0, -3) for side in (a, b))
     num_pictures = max(1, _CHUNK_PIXELS // a.shape[-2:].numel())
     parts = zip(a.split(num_pictures), b.split(num_pictures), strict=True)
-    return torch.cat([_ssim_of_pictures(*part, mirrored) for part in parts]).unflatten(0, leading)
+    return torch.cat([_ssim_of_pictures(*part) for part in parts]).unflatten(0, leading)
 
 
-def _ssim_of_pictures(a: Tensor, b: Tensor, mirrored: bool) -> Tensor:
+def _ssim_of_pictures(a: Tensor, b: Tensor) -> Tensor:
     """uint8 (N, H, W) twice -> float64 (N,)."""
     # Around mid-grey, so that the variances below keep their digits in float32.
     a, b = (picture.float() - 127.5 for picture in (a, b))
-    mean_a, mean_b, square_a, square_b, product = _blur(torch.stack([a, b, a * a, b * b, a * b]), mirrored)
+    mean_a, mean_b, square_a, square_b, product = _blur(torch.stack([a, b, a * a, b * b, a * b]))
     variances = (square_a - mean_a**2) + (square_b - mean_b**2)
     covariance = product - mean_a * mean_b
     mean_a, mean_b = mean_a + 127.5, mean_b + 127.5
@@ -196,20 +178,17 @@ def _ssim_of_pictures(a: Tensor, b: Tensor, mirrored: bool) -> Tensor:
     return (luminance * contrast_and_structure).double().flatten(1).mean(1)
 
 
-def _blur(pictures: Tensor, mirrored: bool) -> Tensor:
-    """The Gaussian window wherever it fits, float (..., H, W) -> (..., H - 10, W - 10), or at every place."""
+def _blur(pictures: Tensor) -> Tensor:
+    """The Gaussian window wherever it fits, float (..., H, W) -> (..., H - 10, W - 10)."""
     # The window is a product of two lines, and each is a matrix: several times faster than convolutions.
-    down, across = (_lines(side, mirrored).to(pictures) for side in pictures.shape[-2:])
+    down, across = (_lines(side).to(pictures) for side in pictures.shape[-2:])
     return down @ pictures @ across.T
 
 
-def _lines(size: int, mirrored: bool) -> Tensor:
-    """The one-dimensional window at every place along a side, float64 (size - 10, size), or (size, size)."""
-    reach = _WINDOW_SIZE // 2
-    offset = torch.arange(-reach, reach + 1)
-    centre = torch.arange(size) if mirrored else torch.arange(reach, size - reach)
-    place = (centre[:, None] + offset).abs()  # what lies before the first is mirrored at it, and so at the last
-    place = size - 1 - (size - 1 - place).abs()
-    window = torch.exp(-((offset.double() / _WINDOW_SIGMA) ** 2) / 2)
-    weights = (window / window.sum()).expand(len(centre), -1)
-    return torch.zeros(len(centre), size, dtype=torch.float64).scatter_add_(1, place, weights)
+def _lines(size: int) -> Tensor:
+    """The one-dimensional window at every place where it fits along a side, float64 (size - 10, size)."""
+    offset = torch.arange(_WINDOW_SIZE)
+    window = torch.exp(-(((offset.double() - _WINDOW_SIZE // 2) / _WINDOW_SIGMA) ** 2) / 2)
+    place = torch.arange(size - _WINDOW_SIZE + 1)[:, None] + offset
+    weights = (window / window.sum()).expand(len(place), -1)
+    return torch.zeros(len(place), size, dtype=torch.float64).scatter_add_(1, place, weights)

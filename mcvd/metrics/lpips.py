@@ -1,4 +1,4 @@
-"""LPIPS (Zhang et al. 2018, version 0.1, AlexNet) of frames, with the weights that it is defined by or not at all."""
+"""LPIPS (Zhang et al. 2018, version 0.1, AlexNet) of frames, with the weights that define it or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mcvd.metrics.frame_metrics import FrameMetric
+from mcvd.metrics.frame_metrics import FrameMetric, in_chunks
 from mcvd.runtime.download import WeightsFile, cache_folder, fetch, has_digest
 
 ALEXNET = WeightsFile(
@@ -21,15 +21,15 @@ ALEXNET = WeightsFile(
     mirrors=("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",),
     option="--lpips-weights",
 )
-MIN_SIZE = 32  # pixels of a side; the network leaves nothing of smaller frames
+MIN_SIZE = 32  # pixels of a side; the network needs that much
 _CHUNK_FRAMES = 64
 
 
 def lpips(path: str | Path | None = None, size: int | None = None) -> FrameMetric:
-    """LPIPS as a metric of frames; lower is nearer to the truth. The network is that of torchmetrics.
+    """LPIPS as a metric of frames; lower is nearer to the ground truth. The network is that of torchmetrics.
 
     Args:
-        path: of the weights of AlexNet; None fetches them once.
+        path: file of the weights of AlexNet; None fetches it once.
         size: side of the square that frames are scaled to first (by Pillow, bilinear), in pixels, as in the published
             evaluation, where it is 128; None leaves frames as they are, `MIN_SIZE` or more.
 
@@ -39,7 +39,7 @@ def lpips(path: str | Path | None = None, size: int | None = None) -> FrameMetri
 
     Example:
         >>> metric = lpips("alexnet-owt-7be5be79.pth")  # doctest: +SKIP
-        >>> metric.per_video(made, truth)  # doctest: +SKIP
+        >>> metric.per_video(samples, target)  # doctest: +SKIP
     """
     path = fetch(ALEXNET, cache_folder()) if path is None else Path(path)
     if not path.is_file():
@@ -76,20 +76,20 @@ def lpips_network(path: Path) -> nn.Module:
 
 
 @torch.no_grad()
-def lpips_per_frame(network: nn.Module, video: Tensor, truth: Tensor, size: int | None = None) -> Tensor:
+def lpips_per_frame(network: nn.Module, video: Tensor, target: Tensor, size: int | None = None) -> Tensor:
     """The distances of frames, float64 (..., T).
 
     Args:
         network: of `lpips_network`.
-        video: uint8 (..., T, C, H, W), C 1 or 3; grey frames are taken three times.
-        truth: the same, leading axes broadcast.
+        video: uint8 (..., T, C, H, W), C 1 or 3; grey frames are repeated three times.
+        target: the same, leading axes broadcast.
         size: see `lpips`.
     """
-    pair = torch.broadcast_tensors(video, truth)
-    frames = pair[0].shape[:-3]
-    sides = (_pixels(side.flatten(0, -4), size).split(_CHUNK_FRAMES) for side in pair)
-    parts = [network(*(2 * (side / 255) - 1 for side in part)).flatten() for part in zip(*sides, strict=True)]
-    return torch.cat(parts).double().unflatten(0, frames)
+
+    def score(*pair: Tensor) -> Tensor:
+        return network(*(2 * (_pixels(side, size) / 255) - 1 for side in pair)).flatten()
+
+    return in_chunks(score, video, target, _CHUNK_FRAMES)
 
 
 def _pixels(frames: Tensor, size: int | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""From pixels to what I3D takes: the published ways, which do not give the same distance."""
+"""From pixels to the input of I3D: the two published ways, which do not give the same distance."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Literal, get_args
 from torch import Tensor
 from torch.nn import functional
 
-Preprocessing = Literal["mcvd", "videogpt", "stylegan-v"]
+Preprocessing = Literal["mcvd", "stylegan-v"]
 
 
 def prepare(video: Tensor, preprocessing: Preprocessing = "mcvd", size: int = 224) -> Tensor:
     """One video as I3D takes it.
 
-    In all of them grey is repeated to three channels, frames are scaled bilinearly without antialiasing (PyTorch's
-    ``align_corners=False``) and a pixel v of 0 to 255 becomes ``2 v / 255 - 1``. They differ for frames that are not
-    square: ``"mcvd"`` and ``"videogpt"`` (two names, as both papers are cited for it) scale the shorter side and cut
-    the centre out; ``"stylegan-v"`` squashes the frame into a square, as TATS and cd-fvd do too.
+    Grey is repeated to three channels, frames are scaled bilinearly without antialiasing (PyTorch's
+    ``align_corners=False``) and a pixel v of 0 to 255 becomes ``2 v / 255 - 1``. Frames that are not square are either
+    scaled by their shorter side and cropped in the centre (``"mcvd"``, as VideoGPT does) or squashed into a square
+    (``"stylegan-v"``, as TATS and cd-fvd do).
 
     Args:
         video: uint8 (T, C, H, W), C 1 or 3.
-        preprocessing: which of them.
+        preprocessing: ``"mcvd"`` or ``"stylegan-v"``.
         size: side of the square in pixels; the published ones have 224.
 
     Returns:
@@ -37,7 +37,7 @@ def prepare(video: Tensor, preprocessing: Preprocessing = "mcvd", size: int = 22
     if preprocessing == "stylegan-v":
         frames = _scale(frames, (size, size))
     else:
-        # Rounded up, as published; the crop takes what is too much.
+        # Rounded up, as published; the crop removes the rest.
         scale = size / min(height, width)
         sides = (size, math.ceil(width * scale)) if height < width else (math.ceil(height * scale), size)
         top, left = ((side - size) // 2 for side in sides)
@@ -46,7 +46,7 @@ def prepare(video: Tensor, preprocessing: Preprocessing = "mcvd", size: int = 22
 
 
 def check_preprocessing(preprocessing: str) -> None:
-    """Refuse a name that is none of `Preprocessing`."""
+    """Raises ValueError for a name that is none of `Preprocessing`."""
     if preprocessing not in get_args(Preprocessing):
         raise ValueError(f"preprocessing must be one of {', '.join(get_args(Preprocessing))}, got {preprocessing!r}")
 

@@ -15,30 +15,30 @@ from mcvd.metrics.lpips import lpips
 LPIPS_SIZE = 128
 
 
-def published_squared_error(video: Tensor, truth: Tensor) -> Tensor:
+def published_squared_error(video: Tensor, target: Tensor) -> Tensor:
     """Mean squared error of each frame, of the floats themselves: float64 (..., T).
 
     Args:
         video: float (..., T, C, H, W) in [0, 1], or uint8.
-        truth: the same, leading axes broadcast.
+        target: the same, leading axes broadcast.
     """
-    difference = unit_from_pixels(video) - unit_from_pixels(truth)
+    difference = unit_from_pixels(video) - unit_from_pixels(target)
     return difference.square_().flatten(-3).mean(-1).double()
 
 
 def truncated(frames: Tensor) -> Tensor:
-    """float32 in [0, 1] -> the whole number below each of 0 to 255, uint8, as ``ToPILImage`` of torchvision has it."""
+    """float32 in [0, 1] -> uint8, rounded down as by ``ToPILImage`` of torchvision."""
     return (frames * 255).to(torch.uint8)
 
 
 def unit_from_pixels(frames: Tensor) -> Tensor:
-    """What the published evaluation takes for the value of a pixel: float32 in [0, 1].
+    """The value of a pixel in the published evaluation: float32 in [0, 1].
 
-    True frames go there and back through the model's range. In float32 that costs 63 of the 256 grey levels a little,
+    True frames pass through the model's range and back. In float32 that costs 63 of the 256 grey levels a little,
     and truncation then makes them one level darker.
 
     Args:
-        frames: uint8, or what is float32 in [0, 1] already, any shape.
+        frames: uint8, or float in [0, 1] already, any shape.
 
     Raises:
         ValueError: floats beyond [0, 1].
@@ -56,30 +56,39 @@ def unit_from_pixels(frames: Tensor) -> Tensor:
 
 PUBLISHED_PSNR = replace(
     PSNR,
+    title="PSNR (mcvd-2022) dB",
     per_frame=published_squared_error,
     rounded=False,
     definition="mcvd-2022: of frames that are not rounded; of the squared error averaged over the frames of a video",
 )
 
 
-def _of_truncated(metric: FrameMetric, definition: str, first: Callable[[Tensor], Tensor] | None = None) -> FrameMetric:
+def _of_truncated(
+    metric: FrameMetric, title: str, definition: str, first: Callable[[Tensor], Tensor] | None = None
+) -> FrameMetric:
     """The metric of truncated frames."""
 
-    def per_frame(video: Tensor, truth: Tensor) -> Tensor:
-        sides = (unit_from_pixels(side) for side in (video, truth))
+    def per_frame(video: Tensor, target: Tensor) -> Tensor:
+        sides = (unit_from_pixels(side) for side in (video, target))
         return metric.per_frame(*(truncated(first(side) if first else side) for side in sides))
 
-    return replace(metric, per_frame=per_frame, rounded=False, definition=definition)
+    return replace(metric, title=title, per_frame=per_frame, rounded=False, definition=definition)
 
 
 _WINDOW = "Gaussian window of 11 pixels, sigma 1.5; mean over frames"
-PUBLISHED_SSIM = _of_truncated(SSIM, f"mcvd-2022: of frames truncated to 8 bits, then grey; {_WINDOW}")
+PUBLISHED_SSIM = _of_truncated(
+    SSIM, "SSIM (mcvd-2022)", f"mcvd-2022: of frames truncated to 8 bits, then grey; {_WINDOW}"
+)
 PUBLISHED_BINARY_SSIM = _of_truncated(
-    SSIM, f"mcvd-2022 for moving digits: of pixels that become 0 or 1 first; {_WINDOW}", torch.round
+    SSIM,
+    "binary SSIM (mcvd-2022)",
+    f"mcvd-2022 for moving digits: of pixels that become 0 or 1 first; {_WINDOW}",
+    torch.round,
 )
 
 
 def published_lpips(path: str | Path | None = None) -> FrameMetric:
     """LPIPS of truncated frames, scaled to squares of 128 pixels; argument and errors as of `lpips`."""
     metric = lpips(path, LPIPS_SIZE)
-    return _of_truncated(metric, f"mcvd-2022: {metric.definition.replace('rounded', 'truncated')}")
+    definition = f"mcvd-2022: {metric.definition.replace('rounded', 'truncated')}"
+    return _of_truncated(metric, "LPIPS (mcvd-2022)", definition)

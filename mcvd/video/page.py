@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from mcvd.evaluation.wording import CHOSEN_WITH_THE_TRUTH, describe_conditions, row_title
 from mcvd.runtime.atomic import atomic_write
 from mcvd.video.chart import line_chart
 from mcvd.video.page_style import GIVEN, GUEST_STYLE, MADE, PAGE_STYLE, PARTS_STYLE, TRUTH
@@ -182,40 +181,15 @@ class Page:
         self._parts.append(line_chart(lines, y_title, x_title, first))
         return self
 
-    def scores(self, scores: dict[str, Any]) -> Page:
-        """Add what `evaluate` returned: a table with its conditions, and the course over the frames."""
-        rows, titles = [], {name: row_title(name, scores) for name in scores["rows"]}
-        for name, row in scores["rows"].items():
-            intervals = [
-                "" if ends is None else " \N{EN DASH} ".join(f"{end:.{metric['digits']}f}" for end in ends)
-                for key, metric in scores["metrics"].items()
-                for ends in [row[f"{key}_interval"]]
-            ]
-            rows.append((titles[name], [*(row[key] for key in scores["metrics"]), *intervals]))
-        caption = f"{'Means over clips, the best in bold. ' if rows else ''}{describe_conditions(scores)}."
-        if CHOSEN_WITH_THE_TRUTH in scores["rows"]:
-            caption += " The best of several samples was chosen by its score, with the truth in hand: it cannot win."
-        if "diversity" in scores:
-            caption += (
-                " Two samples differ by {between_samples:.1f} grey levels, a sample and the truth by {to_truth:.1f}; "
-                "equal numbers would mean that the samples vary as much as they should."
-            ).format_map(scores["diversity"])
-        metrics = scores["metrics"].values()
-        columns = [Column(m["title"], m["digits"], max if m["higher_is_better"] else min) for m in metrics]
-        columns += [Column(f"{m['title'].split()[0]}, 95% interval", None) for m in metrics]
-        if rows:
-            self.table(columns, rows, not_ranked=[row_title(CHOSEN_WITH_THE_TRUTH, scores)])
-        self._parts.append(_paragraph(caption, "note"))
-        if scores["num_frames"] > 1 and rows:
-            charts = [
-                line_chart(
-                    {titles[name]: row[f"{key}_per_frame"] for name, row in scores["rows"].items()},
-                    metric["title"],
-                    "made frame",
-                )
-                for key, metric in scores["metrics"].items()
-            ]
-            self._parts.append(f'<div class="charts">{"".join(charts)}</div>')
+    def charts(self, charts: Mapping[str, Mapping[str, Sequence[float]]], x_title: str = "frame") -> Page:
+        """Add charts side by side.
+
+        Args:
+            charts: for the name and unit of the values of each the lines of it, as in `curves`.
+            x_title: what is counted along x, from 1.
+        """
+        drawn = (line_chart(dict(lines), y_title, x_title) for y_title, lines in charts.items())
+        self._parts.append(f'<div class="charts">{"".join(drawn)}</div>')
         return self
 
     def facts(self, facts: Mapping[str, Any]) -> Page:

@@ -83,5 +83,5 @@ def test_the_model_in_the_box_is_small_and_predicts_better_than_chance():
     assert sum(file.stat().st_size for file in BOX.iterdir()) < 16 * 2**20
     model = mcvd.load()
     clips = demo.held_out_clips(model, 4, model.block.current)
-    rows = evaluate(model, clips, "predict", num_frames=5, num_samples=4, sampler=mcvd.samplers.DDIM(4))["rows"]
-    assert rows["mean_of_K"]["psnr"] > rows["extrapolate"]["psnr"]
+    rows = evaluate(model, clips, "predict", num_frames=5, num_samples=4, sampler=mcvd.samplers.DDIM(4)).rows
+    assert rows["mean_of_K"].scores["psnr"].mean > rows["extrapolate"].scores["psnr"].mean

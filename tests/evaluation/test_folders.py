@@ -49,20 +49,22 @@ def test_distance_of_folders_is_that_of_their_videos(tmp_path, small_frames):
     result = compare_folders(
         write_frames(tmp_path / "real", real), write_frames(tmp_path / "fake", fake), num_frames=10, random_seed=3
     )
-    assert result["value"] == pytest.approx(random_i3d_distance(real[:, :10], fake, seed=3, size=32).item(), rel=1e-9)
-    assert (result["num_real"], result["num_fake"], result["num_frames"]) == (2, 3, 10)
-    low, high = result["interval_95"]
-    assert low <= result["value"] <= high
-    assert json.loads(json.dumps(result)) == result
+    assert result.value == pytest.approx(random_i3d_distance(real[:, :10], fake, seed=3, size=32).item(), rel=1e-9)
+    assert (result.num_real, result.num_fake, result.num_frames) == (2, 3, 10)
+    low, high = result.interval_95
+    assert low <= result.value <= high
+    assert json.loads(json.dumps(result.to_json())) == result.to_json()
 
 
 def test_random_weights_are_never_called_fvd(tmp_path, small_frames):
     folder = write_frames(tmp_path / "videos", clips(2, 0))
     result = compare_folders(folder, folder, num_frames=10, random_seed=0)
-    assert result["name"] == "random_i3d_distance"
-    assert result["value"] == pytest.approx(0, abs=1e-6)
+    assert result.name == "random_i3d_distance"
+    assert result.value == pytest.approx(0, abs=1e-6)
     text = format_distance(result)
-    assert "FVD" not in text and "KVD" not in text and "random, seed 0" in text and "2 real and 2 made clips" in text
+    assert (
+        "FVD" not in text and "KVD" not in text and "random, seed 0" in text and "2 real and 2 generated clips" in text
+    )
 
 
 def test_weights_of_unknown_checksum_are_never_called_fvd(tmp_path, small_frames):
@@ -71,13 +73,13 @@ def test_weights_of_unknown_checksum_are_never_called_fvd(tmp_path, small_frames
     with pytest.raises(ValueError, match="none of the known files"):
         compare_folders(folder, folder, num_frames=10, weights=tmp_path / "i3d.pt")
     result = compare_folders(folder, folder, num_frames=10, weights=tmp_path / "i3d.pt", trust_weights=True)
-    assert result["name"] == "unverified_i3d_distance" and "unknown checksum" in result["weights"]
+    assert result.name == "unverified_i3d_distance" and "unknown checksum" in result.weights
 
 
 def test_every_clip_of_a_video_counts_where_asked(tmp_path, small_frames):
     folder = write_frames(tmp_path / "videos", clips(2, 0, num_frames=25))
     result = compare_folders(folder, folder, num_frames=10, random_seed=0, every_clip=True)
-    assert (result["num_real"], result["num_fake"]) == (4, 4)
+    assert (result.num_real, result.num_fake) == (4, 4)
 
 
 def test_different_sizes_need_a_common_one(tmp_path, small_frames):
@@ -89,7 +91,7 @@ def test_different_sizes_need_a_common_one(tmp_path, small_frames):
         compare_folders(real, tmp_path / "fake", num_frames=10, random_seed=0)
     with pytest.warns(UserWarning, match=r"25 frames a second, those of .*fake 10: .*--rate"):
         result = compare_folders(real, tmp_path / "fake", num_frames=10, random_seed=0, size=32)
-    assert result["sizes"] == [["32x32"], ["32x32"]] and result["rates_of_files_hz"] == [25, pytest.approx(10)]
+    assert result.sizes == (("32x32",), ("32x32",)) and result.rates_of_files_hz == (25, pytest.approx(10))
 
 
 def test_different_sizes_in_one_folder_need_a_common_one_too(tmp_path, small_frames):
@@ -119,7 +121,7 @@ def test_the_original_kinetics_release_has_a_name_of_its_own(tmp_path, small_fra
     monkeypatch.setattr(i3d_weights, "KNOWN_FILES", (ours,))
     monkeypatch.setattr(i3d_weights, "KINETICS", ours)
     result = compare_folders(folder, folder, num_frames=10, kinetics_i3d=path)
-    assert result["name"] == "kinetics_i3d_distance" and "original Kinetics release" in result["weights"]
+    assert result.name == "kinetics_i3d_distance" and "original Kinetics release" in result.weights
     assert "FVD" not in format_distance(result)
     with pytest.raises(ValueError, match="another network than that of FVD"):
         compare_folders(folder, folder, num_frames=10, weights=path)

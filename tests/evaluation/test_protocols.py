@@ -46,7 +46,7 @@ def test_an_unknown_protocol_is_answered_with_those_there_are():
 def test_published_protocols_have_the_published_definitions_of_frame_metrics():
     for name, protocol in PROTOCOLS.items():
         is_scored = name.startswith("mcvd-2022/") and protocol.task != "generate"
-        assert protocol.frame_metrics == ("mcvd-2022" if is_scored else "torchmetrics")
+        assert protocol.frame_metrics == ("mcvd-2022" if is_scored else "mcvd")
         assert protocol.binary_ssim == (is_scored and "smmnist" in name)
         assert protocol.describe()["frame_metrics"] == protocol.frame_metrics
 

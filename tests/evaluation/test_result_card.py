@@ -8,29 +8,48 @@ from dataclasses import replace
 import pytest
 import torch
 from reference.tiny import tiny_config
-from test_evaluate import CLIPS, tiny_model
+from test_evaluate import CLIPS, Oracle, tiny_model
 
 import mcvd
 from mcvd.apps.cli.main import main
-from mcvd.evaluation.distances import distribution_metrics, frame_metrics
+from mcvd.evaluation import distances
+from mcvd.evaluation.batch import SampledBatch
+from mcvd.evaluation.distances import distribution_metrics
 from mcvd.evaluation.evaluate import evaluate
+from mcvd.evaluation.frame_metrics import frame_metrics
 from mcvd.evaluation.protocols import PROTOCOLS, find_protocol
-from mcvd.evaluation.result_card import differences
-from mcvd.metrics.frame_metrics import SSIM
+from mcvd.evaluation.result_card import Distance, ResultCard, differences
+from mcvd.evaluation.scores import Scores
+from mcvd.metrics.frame_metrics import PSNR, SSIM
 from mcvd.metrics.published import PUBLISHED_BINARY_SSIM, PUBLISHED_PSNR
 from mcvd.runtime.digests import digest
 from mcvd.samplers import DDIM
 from mcvd.video.write import write_video
 
 OPTIONS = {"num_frames": 3, "num_samples": 2, "batch_size": 2, "sampler": DDIM(num_steps=1)}
-CARD = {"protocol": {"name": "p", "seed": 0}, "data_digest": "1", "scores": {"num_samples": 10, "seed": 1}}
+
+
+CARD = ResultCard(
+    model="theirs",
+    data="videos",
+    frame_rate_hz=None,
+    device="cpu",
+    protocol={"name": "p", "seed": 0},
+    scores=evaluate(Oracle((30, 0)), CLIPS, num_samples=2, seed=1),
+    distances=(),
+    missing={},
+    model_digest="0",
+    data_digest="1",
+    versions={},
+    command="mcvd evaluate",
+)
 
 
 def score(rank, meeting, folder):
     torch.distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
     scores = evaluate(tiny_model(), CLIPS, **OPTIONS)
     torch.distributed.destroy_process_group()
-    (folder / f"{rank}.json").write_text(json.dumps(scores))
+    (folder / f"{rank}.json").write_text(json.dumps(scores.to_json()))
 
 
 def test_two_processes_score_as_one(tmp_path):
@@ -39,12 +58,13 @@ def test_two_processes_score_as_one(tmp_path):
     other.start()
     score(0, meeting, tmp_path)  # this one takes part: a new process has to import everything, for seconds
     other.join()
-    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
+    first, second = (Scores.from_json(json.loads((tmp_path / f"{rank}.json").read_text())) for rank in range(2))
     assert first == second
     alone = evaluate(tiny_model(), CLIPS, **OPTIONS)
-    for name, row in alone["rows"].items():
-        assert first["rows"][name]["psnr_per_clip"] == pytest.approx(row["psnr_per_clip"], rel=1e-6)
-        assert first["rows"][name]["ssim_interval"] == pytest.approx(row["ssim_interval"], rel=1e-6)
+    for name, row in alone.rows.items():
+        shared = first.rows[name].scores
+        assert shared["psnr"].per_clip == pytest.approx(row.scores["psnr"].per_clip, rel=1e-6)
+        assert shared["ssim"].interval == pytest.approx(row.scores["ssim"].interval, rel=1e-6)
 
 
 def write_ramps(folder):
@@ -92,13 +112,28 @@ def test_the_command_in_two_processes_writes_the_card_of_one(tmp_path, capsys, m
         assert second[key] == pytest.approx(first[key], rel=1e-6)
 
 
+def measured(real, fake, *choices):
+    """Distances between true videos (N, T, C, H, W) and one sample of each."""
+    found = distribution_metrics(real.shape[1], *choices)
+    for distance in found:
+        distance.update(SampledBatch(0, real[:, :0], real, real[:, :0], fake[:, None], {}))
+    return [distance.compute() for distance in found]
+
+
 def test_fvd_without_weights_is_null_with_a_reason(tmp_path):
     videos = torch.randint(0, 256, (2, 10, 1, 16, 16), dtype=torch.uint8)
-    rows = distribution_metrics(
-        dict(enumerate(zip(videos, videos[:, None], strict=True))), str(tmp_path / "missing.pt"), None
-    )
-    assert [row["name"] for row in rows] == ["FVD"]
-    assert rows[0]["value"] is None and "missing.pt" in rows[0]["reason"]
+    (row,) = measured(videos, videos, str(tmp_path / "missing.pt"), None)
+    assert row.name == "FVD" and row.value is None and "missing.pt" in row.reason
+    assert row.to_json() == {"name": "FVD", "value": None, "reason": row.reason}
+
+
+@pytest.mark.parametrize(
+    ("shape", "reason"), [((2, 9), "needs 10 frames or more"), ((1, 10), "needs 2 videos or more")]
+)
+def test_too_little_for_a_distance_is_a_reason_too(shape, reason, monkeypatch):
+    monkeypatch.setattr(distances, "random_i3d", lambda seed: Places())
+    videos = torch.randint(0, 256, (*shape, 1, 16, 16), dtype=torch.uint8)
+    assert [reason in row.reason for row in measured(videos, videos, None, 0)][1]
 
 
 class Places(torch.nn.Module):
@@ -113,14 +148,11 @@ def test_the_preprocessing_of_a_protocol_reaches_the_distance(monkeypatch):
     real, fake = (torch.randint(0, 256, (2, 10, 1, 16, 32), dtype=torch.uint8, generator=generator) for _ in range(2))
     cropped = find_protocol("mcvd-2022/kth-10-30")
     squashed = replace(cropped, preprocessing="stylegan-v")
-    videos = dict(enumerate(zip(real, fake[:, None], strict=True)))
-    monkeypatch.setattr(
-        mcvd.evaluation.distances, "random_i3d", lambda seed: Places()
-    )  # I3D itself would take half a minute
-    rows = [distribution_metrics(videos, "none.pt", 0, protocol)[1] for protocol in (None, cropped, squashed)]
-    assert "only 2 real videos" in rows[0]["cautions"][0] and len(rows[0]["cautions"]) == 2
-    assert [row["preprocessing"] for row in rows] == ["mcvd", "mcvd", "stylegan-v"]
-    assert rows[0]["value"] == rows[1]["value"] != rows[2]["value"]
+    monkeypatch.setattr(distances, "random_i3d", lambda seed: Places())  # I3D itself would take half a minute
+    rows = [measured(real, fake, "none.pt", 0, protocol)[1] for protocol in (None, cropped, squashed)]
+    assert "only 2 real videos" in rows[0].cautions[0] and len(rows[0].cautions) == 2
+    assert [row.preprocessing for row in rows] == ["mcvd", "mcvd", "stylegan-v"]
+    assert rows[0].value == rows[1].value != rows[2].value
 
 
 def test_metrics_that_cannot_be_had_are_told_with_the_reason():
@@ -141,18 +173,24 @@ def test_a_digest_changes_with_every_byte_and_shape():
     assert len({digest({"a": a}), digest({"b": a}), digest({"a": a.T}), digest({"a": a + 1})}) == 4
 
 
+def test_a_card_is_the_same_after_json():
+    distance = Distance("FVD", 1.0, weights_digest="a", interval_95=(0.5, 1.5), of_single_samples=(1.0,), num_real=2)
+    card = replace(CARD, distances=(distance, Distance("other", reason="offline")))
+    assert ResultCard.from_json(json.loads(json.dumps(card.to_json(), allow_nan=False))) == card
+    row = card.to_json()["scores"]["rows"]["best_of_K"]
+    assert row["title"] == "model, best of 2" and not row["ranked"] and len(row["psnr_per_clip"]) == 3
+
+
 def test_cards_differ_by_what_was_measured_but_not_by_what_is_compared():
-    assert not differences(CARD, CARD | {"scores": {"num_samples": 10, "seed": 2}, "model_digest": "x"})
-    other = CARD | {"protocol": {"name": "q", "seed": 0}, "data_digest": "2"}
+    assert not differences(CARD, replace(CARD, scores=replace(CARD.scores, seed=2), model_digest="x"))
+    other = replace(CARD, protocol={"name": "q", "seed": 0}, data_digest="2")
     assert set(differences(CARD, other)) == {"protocol.name", "data_digest"}
 
 
 def test_scores_are_compared_where_both_cards_have_them_and_only_with_the_same_definition():
     def card(definition, **fvd):
-        return CARD | {
-            "scores": CARD["scores"] | {"metrics": {"psnr": {"definition": definition}}},
-            "distances": [{"name": "FVD"} | fvd],
-        }
+        info = replace(PSNR, definition=definition).info
+        return replace(CARD, scores=replace(CARD.scores, metrics={"psnr": info}), distances=(Distance("FVD", **fvd),))
 
     ours = card("rounded", value=1.0, weights_digest="a")
     assert not differences(ours, card("rounded", value=None, reason="offline"))
@@ -164,15 +202,15 @@ def test_scores_are_compared_where_both_cards_have_them_and_only_with_the_same_d
 
 def test_compare_exits_with_an_error_that_names_the_setting(tmp_path, capsys):
     a, b = tmp_path / "a.json", tmp_path / "b.json"
-    faster = CARD | {"model": "mine", "scores": CARD["scores"] | {"sampler": "DDIM(num_steps=5)"}}
-    a.write_text(json.dumps(CARD))
-    b.write_text(json.dumps(faster))
+    faster = replace(CARD, model="mine", scores=replace(CARD.scores, sampler="DDIM(num_steps=5)"))
+    a.write_text(json.dumps(CARD.to_json()))
+    b.write_text(json.dumps(faster.to_json()))
     assert main(["evaluate", "--compare", str(a), str(a)]) == 0
     assert "no setting differs" in capsys.readouterr().out
     assert main(["evaluate", "--compare", str(a), str(b)]) == 0
     out = capsys.readouterr().out
-    assert "can be compared" in out and "model: None and 'mine'" in out and "'DDIM(num_steps=5)'" in out
-    b.write_text(json.dumps(faster | {"data_digest": "2"}))
+    assert "can be compared" in out and "model: 'theirs' and 'mine'" in out and "'DDIM(num_steps=5)'" in out
+    b.write_text(json.dumps(replace(faster, data_digest="2").to_json()))
     assert main(["evaluate", "--compare", str(a), str(b)]) != 0
     error = capsys.readouterr().err
     assert "cannot be compared, they differ in data_digest: '1' and '2'. They also differ in" in error

@@ -169,14 +169,14 @@ def test_processes_score_as_one_does(world_size, tmp_path):
     def work(rank):
         meeting = f"file://{tmp_path}/meeting"
         torch.distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world_size)
-        (tmp_path / f"{rank}.json").write_text(json.dumps(evaluate(model, clips, **OPTIONS)))
+        (tmp_path / f"{rank}.json").write_text(json.dumps(evaluate(model, clips, **OPTIONS).to_json()))
         torch.distributed.destroy_process_group()
 
     statuses, _ = forked(world_size, work, tmp_path / "log")
     assert statuses == [0] * world_size, (tmp_path / "log-0").read_text()
     scores = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(world_size)]
     assert all(each == scores[0] for each in scores)
-    for name, row in evaluate(model, clips, **OPTIONS)["rows"].items():
+    for name, row in evaluate(model, clips, **OPTIONS).to_json()["rows"].items():
         for key in ("psnr_per_clip", "ssim_per_clip", "psnr_interval"):
             assert scores[0]["rows"][name][key] == pytest.approx(row[key], rel=1e-6)
 

@@ -69,4 +69,5 @@ def test_psnr_and_ssim_are_those_of_torchmetrics(shape):
     )
     expected = structural_similarity_index_measure(*sides, data_range=255.0, sigma=1.5, reduction="none")
     assert TORCHMETRICS_SSIM.per_frame(video, truth)[0].tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+    assert TORCHMETRICS_SSIM.name != SSIM.name and TORCHMETRICS_SSIM.title != SSIM.title, "another number, another name"
     assert SSIM.per_frame(video, truth)[0].tolist() != pytest.approx(expected.tolist(), abs=1e-3)

@@ -128,7 +128,7 @@ def card(tmp_path_factory):
     folder = tmp_path_factory.mktemp("card")
     model = tiny_model(past=2, current=3, future=2, channels=3)
     model.frame_rate_hz = 10.0
-    scores = evaluate(model, pixels(2, 7, 3, 16, 16), num_samples=2, sampler=DDIM(num_steps=1), num_frames=3)
+    scores = evaluate(model, pixels(2, 7, 3, 16, 16), num_samples=2, sampler=DDIM(num_steps=1), num_frames=3).to_json()
     distances = [{"name": "FVD", "value": None, "reason": "not asked for"}]
     result = {
         "scores": scores,

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from mcvd.metrics.frame_metrics import PSNR, SSIM
 from mcvd.video.chart import line_chart
 from mcvd.video.page import GIVEN, MADE, TRUTH, Column, Page
 
@@ -117,21 +116,6 @@ def test_the_best_of_a_column_is_bold_unless_out_of_contest():
     rows = [("a", [1.0, 5.0, "x"]), ("b", [2.0, 6.0, "y"]), ("chosen", [9.0, 0.0, "z"])]
     html = Page("t").table(columns, rows, not_ranked=["chosen"]).html()
     assert re.findall("<b>(.*?)</b>", html) == ["5.0", "2.0"]
-
-
-def test_scores_of_an_evaluation_become_a_table_and_a_chart():
-    row = {"psnr": 20.0, "psnr_interval": [19.0, 21.0], "psnr_per_frame": [21.0, 19.0]}
-    row |= {"ssim": 0.5, "ssim_interval": None, "ssim_per_frame": [0.6, 0.4]}
-    better = row | {"psnr": 22.5, "ssim": 0.75}
-    scores = {"task": "predict", "num_clips": 7, "num_past": 2, "num_frames": 2, "num_future": 0, "size": [16, 24]}
-    scores |= {"num_samples": 5, "sampler": "DDIM(num_steps=3)", "num_calls": 3, "guidance": 1.0, "seed": 0}
-    scores |= {"metrics": {"psnr": PSNR.describe(), "ssim": SSIM.describe()}}
-    scores |= {"rows": {"copy_last": row, "one_sample": better, "best_of_K": better | {"psnr": 30.0}}}
-    html = Page("t").scores(scores).html()
-    assert re.findall("<b>(.*?)</b>", html) == ["22.50", "0.750"]
-    text = Reader(html).text
-    assert "model, best of 5" in text and "7 clips of 24x16 pixels" in text and "DDIM with 3 network calls" in text
-    assert html.count("<polyline") == 6  # a chart for each metric, a line for each row
 
 
 def test_a_chart_survives_a_flat_line_and_a_single_point():

@@ -23,9 +23,9 @@ import mcvd
 from mcvd.data.datamodule import VideoData, collect_clips
 from mcvd.data.sources.folder import VideoFolder
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
-from mcvd.evaluation.baselines import blend, copy_first, copy_last
-from mcvd.evaluation.evaluate import evaluate
-from mcvd.evaluation.wording import row_title
+from mcvd.evaluation.baselines import generate_baselines
+from mcvd.evaluation.batch import SampledBatch
+from mcvd.evaluation.evaluate import Task, evaluate
 from mcvd.metrics.frames import mean_of_samples, mean_squared_error
 from mcvd.models.load import BOX
 
@@ -63,34 +63,36 @@ def main() -> None:
                 args.out.write_text(json.dumps(everything, indent=1) + "\n")
 
 
-def score(model: mcvd.MCVD, clips: Tensor, task: str, num_frames: int, num_samples: int, steps: int) -> dict:
-    """`evaluate`'s scores, each row with its squared error and its measures of sharpness."""
-    sharpness: dict[str, list[np.ndarray]] = {}
-    errors: dict[str, list[np.ndarray]] = {}
+class Sharpness:
+    """Squared error and measures of sharpness of each row, clip by clip: an accumulator of `evaluate`."""
 
-    def watch(past: Tensor, samples: Tensor, truth: Tensor, future: Tensor, first: int) -> None:
-        videos = {"one_sample": samples, "mean_of_K": mean_of_samples(samples)[:, None]}
-        if past.shape[1]:
-            videos["copy_last"] = copy_last(past, num_frames)[:, None]
-        else:
-            videos["copy_first"] = copy_first(future, num_frames)[:, None]
-        if past.shape[1] and future.shape[1]:
-            videos["blend"] = blend(past, future, num_frames)[:, None]
-        for row, video in videos.items():
-            sharpness.setdefault(row, []).append(detail_and_edges(video, truth))
-            errors.setdefault(row, []).append(mean_squared_error(video, truth[:, None]).mean((1, 2)).numpy())
+    def __init__(self, baselines: tuple[str, ...]) -> None:
+        self._baselines = baselines
+        self.sharpness: dict[str, list[np.ndarray]] = {}
+        self.errors: dict[str, list[np.ndarray]] = {}
 
-    sampler = mcvd.samplers.DDPM(num_steps=steps)
-    scores = evaluate(
-        model, clips, task, num_frames=num_frames, num_samples=num_samples, sampler=sampler, progress=True, watch=watch
-    )
-    error_of = {row: np.concatenate(parts) for row, parts in errors.items()}
-    simple = error_of[next(row for row in ("blend", "copy_last", "copy_first") if row in error_of)]
-    for row, parts in sharpness.items():
+    def update(self, batch: SampledBatch) -> None:
+        """Take in a batch."""
+        videos = {"one_sample": batch.samples, "mean_of_K": mean_of_samples(batch.samples)[:, None]}
+        simple = generate_baselines(self._baselines, batch.past, batch.future, batch.target.shape[1])
+        for row, video in (videos | {name: video[:, None] for name, video in simple.items()}).items():
+            self.sharpness.setdefault(row, []).append(detail_and_edges(video, batch.target))
+            error = mean_squared_error(video, batch.target[:, None]).mean((1, 2))
+            self.errors.setdefault(row, []).append(error.numpy())
+
+
+def score(model: mcvd.MCVD, clips: Tensor, task: Task, num_frames: int, num_samples: int, steps: int) -> dict:
+    """`evaluate`'s scores as JSON holds them, each row with its squared error and its measures of sharpness."""
+    simple = {"predict": ("copy_last",), "backward": ("copy_first",), "interpolate": ("copy_last", "blend")}[task]
+    found = Sharpness(simple)
+    options = {"num_frames": num_frames, "num_samples": num_samples, "sampler": mcvd.samplers.DDPM(num_steps=steps)}
+    scores = evaluate(model, clips, task, progress=True, accumulators=[found], **options).to_json()
+    error_of = {row: np.concatenate(parts) for row, parts in found.errors.items()}
+    for row, parts in found.sharpness.items():
         figures = scores["rows"][row]
         for measure, values in zip(("detail", "edges"), np.concatenate(parts).T, strict=True):
             figures |= with_interval(measure, np.mean, values)
-        figures |= with_interval("error", _ratio_of_means, error_of[row], simple)
+        figures |= with_interval("error", _ratio_of_means, error_of[row], error_of[simple[-1]])
     return scores
 
 
@@ -134,9 +136,9 @@ def format_markdown(name: str, scores: dict) -> str:
         "| | PSNR dB | SSIM | squared error, relative | detail | edges |",
         "|---|---|---|---|---|---|",
     ]
-    for row, values in scores["rows"].items():
+    for values in scores["rows"].values():
         cells = [_cell(values, measure, digits) for measure, digits in _DIGITS.items()]
-        lines.append(f"| {row_title(row, scores)} | {' | '.join(cells)} |")
+        lines.append(f"| {values['title']} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -19,6 +19,7 @@ from plain_path import plain_forward
 
 import mcvd
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
+from mcvd.evaluation.batch import SampledBatch
 from mcvd.evaluation.evaluate import evaluate
 from mcvd.metrics.frames import mean_squared_error, psnr_from_mse
 from mcvd.models.load import BOX
@@ -47,12 +48,10 @@ def main() -> None:
     }
     videos, rows = {}, {}
     for name, (makes, seed, choices) in ways.items():
-        made: list[torch.Tensor] = []
-        maker = SimpleNamespace(block=model.block, predict=chosen(makes, choices))
-        watch = lambda past, samples, *_, made=made: made.append(samples[:, 0])  # noqa: E731
-        scores = evaluate(maker, clips, num_samples=1, sampler=sampler, seed=seed, watch=watch)
-        videos[name] = torch.cat(made)
-        row = scores["rows"]["one_sample"]
+        generator, samples = SimpleNamespace(block=model.block, predict=chosen(makes, choices)), Samples()
+        scores = evaluate(generator, clips, num_samples=1, sampler=sampler, seed=seed, accumulators=[samples])
+        videos[name] = torch.cat(samples.videos)
+        row = scores.rows["one_sample"].to_json()
         same = mean_squared_error(videos[name], videos["plain float32"]).mean(-1)  # of each video
         rows[name] = {key: row[key] for key in ("psnr", "psnr_interval", "ssim", "ssim_interval")}
         rows[name]["psnr_to_plain"] = psnr_from_mse(same.mean()).item()
@@ -61,6 +60,17 @@ def main() -> None:
     if options.out:
         facts = {"torch": torch.__version__, "sampler": repr(sampler), "num_clips": options.num_clips}
         options.out.write_text(json.dumps({**facts, "rows": rows}, indent=2) + "\n")
+
+
+class Samples:
+    """Keeps the samples: an accumulator of `evaluate`."""
+
+    def __init__(self) -> None:
+        self.videos: list[torch.Tensor] = []
+
+    def update(self, batch: SampledBatch) -> None:
+        """Take in a batch."""
+        self.videos.append(batch.samples[:, 0])
 
 
 def chosen(model: Any, choices: dict[str, Any]) -> Any:

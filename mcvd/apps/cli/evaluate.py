@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from argparse import ArgumentParser
 from json import dumps
@@ -12,9 +13,8 @@ from mcvd.apps.cli import options
 from mcvd.apps.cli.options import Command, positive
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from mcvd.evaluation.protocols import Protocol
+    from mcvd.evaluation.result_card import ResultCard
     from mcvd.models.mcvd import MCVD
 
 EXAMPLES = """examples:
@@ -36,6 +36,8 @@ def add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--protocol", metavar="P", help=text)
     command.add_argument("--weights", metavar="FILE", help="I3D weights for FVD (default: the cache, with --protocol)")
     command.add_argument("--lpips-weights", metavar="FILE", help="AlexNet weights for LPIPS (default: as --weights)")
+    text = "also this metric, such as my_metrics.FLICKER: a FrameMetric of a module on the Python path; may be repeated"
+    command.add_argument("--metric", action="append", metavar="MODULE.NAME", help=text)
     command.add_argument("--random-i3d", type=int, metavar="SEED", help="add the distance of a random network: not FVD")
     text = "only say if two cards may be compared"
     command.add_argument("--compare", nargs=2, metavar=("A.json", "B.json"), help=text)
@@ -75,26 +77,29 @@ def evaluate(
     protocol: str | None = None,
     weights: str | None = None,
     lpips_weights: str | None = None,
+    metric: list[str] | None = None,
     random_i3d: int | None = None,
     rate: float | None = None,
     json: bool = False,
     **sampling: Any,
 ) -> None:
     """Score the share of this process, and in the first one write the card of all."""
-    import torch
-
     from mcvd.apps.cli.output import DEFAULT_FPS
     from mcvd.apps.cli.setup import load_for_command, sampling_options
-    from mcvd.data.datamodule import collect_clips
     from mcvd.data.recipe import data_from_recipe
-    from mcvd.evaluation.distances import distribution_metrics, frame_metrics
+    from mcvd.evaluation.clips import ClipBatches
+    from mcvd.evaluation.distances import distribution_metrics
     from mcvd.evaluation.evaluate import evaluate as score
+    from mcvd.evaluation.frame_metrics import frame_metrics, metric_by_path
+    from mcvd.evaluation.highlights import Highlights
     from mcvd.evaluation.protocols import find_protocol
     from mcvd.evaluation.report import card_page
-    from mcvd.evaluation.result_card import make_card
+    from mcvd.evaluation.result_card import ResultCard, package_versions
     from mcvd.runtime.atomic import atomic_write
-    from mcvd.runtime.distributed import all_gather, rank
+    from mcvd.runtime.digests import digest
+    from mcvd.runtime.distributed import rank
 
+    own_metrics = [metric_by_path(path) for path in metric or ()]
     fixed = find_protocol(protocol) if protocol else None
     if fixed and (task or num_frames or num_clips or num_samples):
         raise ValueError("--protocol fixes --task, --num-frames, --num-clips and --num-samples: leave them out")
@@ -118,60 +123,56 @@ def evaluate(
     }
     num_past = 0 if task == "generate" else net.block.past
     num_future = 0 if task == "generate" or (fixed and task == "predict") else net.block.future
-    data = data_from_recipe(config, root, val_root, num_frames=num_past + num_frames + num_future, **given)
-    clips = collect_clips(data, dataset=fixed.clips(data) if fixed else None)
-    videos: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def keep(past: Tensor, samples: Tensor, truth: Tensor, future: Tensor, first: int) -> None:
-        sides = [side[:, None].expand(-1, samples.shape[1], *side.shape[1:]) for side in (past, future)]
-        real, fake = torch.cat([past, truth, future], 1), torch.cat([sides[0], samples.cpu(), sides[1]], 2)
-        videos.update(enumerate(zip(real, fake, strict=True), first))
-
+    length = num_past + num_frames + num_future
+    data = data_from_recipe(config, root, val_root, num_frames=length, **given)
+    data.setup("validate")
+    clips = ClipBatches(fixed.clips(data) if fixed else data.val_clips, data.batch_size, data.num_workers)
     metrics, missing = ([], {}) if task == "generate" else frame_metrics(net.size[0], net.size[1], fixed, lpips_weights)
-    asked: dict[str, Any] = {"num_frames": num_frames, "num_samples": num_samples, "metrics": metrics}
-    scores = score(net, clips, task, watch=keep, **asked, **chosen | {"progress": rank() == 0})  # type: ignore[arg-type]
-    rows = distribution_metrics(videos, weights, random_i3d, fixed, net.device, from_nothing=task == "generate")
-    numbers = _shown(scores)
-    own = {number: videos[number] for number in numbers if number in videos}
-    shown = {number: pair for share in all_gather(own) for number, pair in share.items()}
+    from_nothing = task == "generate"
+    distances = distribution_metrics(length, weights, random_i3d, fixed, net.device, from_nothing)
+    highlights = Highlights()
+    scores = score(
+        net,
+        clips,
+        task,  # type: ignore[arg-type]
+        num_frames=num_frames,
+        num_samples=num_samples,
+        metrics=[*metrics, *own_metrics],
+        accumulators=[*distances, highlights],
+        progress=rank() == 0,
+        **chosen,
+    )
+    measured, shown = tuple(distance.compute() for distance in distances), highlights.compute()
     if rank() != 0:
         return
-    facts = {
-        "model": "the bundled model" if model is None else model,
-        "data": val_root or root or config,
-        "frame_rate_hz": given["frame_rate_hz"],
-        "device": str(net.device),
-    }
-    card = make_card(scores, rows, missing, net, clips, fixed, facts, ["mcvd", *sys.argv[1:]])
-    page = card_page(card, [(i, shown[i][0], shown[i][1][0]) for i in numbers], given["frame_rate_hz"] or DEFAULT_FPS)
+    card = ResultCard(
+        model="the bundled model" if model is None else model,
+        data=val_root or root or config or "",
+        frame_rate_hz=given["frame_rate_hz"],
+        device=str(net.device),
+        protocol=fixed.describe() if fixed else None,
+        scores=scores,
+        distances=measured,
+        missing=missing,
+        model_digest=digest(net.state_dict()),
+        data_digest=clips.digest(),
+        versions=package_versions(),
+        command=shlex.join(["mcvd", *sys.argv[1:]]),
+    )
     with atomic_write(out) as part:
-        part.write_text(dumps(card, indent=2) + "\n")
-    page.write(Path(out).with_suffix(".html"))
-    _say(card, json)
+        part.write_text(dumps(card.to_json(), indent=2) + "\n")
+    card_page(card, shown, card.frame_rate_hz or DEFAULT_FPS).write(Path(out).with_suffix(".html"))
+    _print(card, json)
 
 
-def _say(card: dict[str, Any], json: bool) -> None:
-    from mcvd.evaluation.report import format_table
+def _print(card: ResultCard, json: bool) -> None:
+    from mcvd.evaluation.report import format_card
 
     if json:
-        return print(dumps(card, indent=2))
-    print(format_table(card["scores"]))
-    for title, reason in card["missing"].items():
-        print(f"{title}: none, {reason}")
-    for row in card["distances"]:
-        print(f"{row['name']}: {row['value'] if row['value'] is not None else 'none, ' + row['reason']}")
-    for caution in dict.fromkeys(caution for row in card["distances"] for caution in row.get("cautions", ())):
+        return print(dumps(card.to_json(), indent=2))
+    print(format_card(card))
+    for caution in dict.fromkeys(caution for distance in card.distances for caution in distance.cautions):
         print(f"mcvd: {caution}", file=sys.stderr)
-
-
-def _shown(scores: dict[str, Any]) -> list[int]:
-    """Numbers of the clips that the page shows: the best and the worst, or some, where frames have no truth."""
-    if not scores["rows"]:
-        return list(range(min(4, scores["num_clips"])))
-    import torch
-
-    order = torch.tensor(scores["rows"]["one_sample"]["psnr_per_clip"]).argsort(descending=True).tolist()
-    return list(dict.fromkeys([*order[:2], *order[-2:]]))
 
 
 def _check_protocol(protocol: Protocol, model: MCVD) -> None:

@@ -22,7 +22,7 @@ def add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--size", type=positive, help="scale and crop frames to this square first")
     command.add_argument("--rate", type=float, metavar="HZ", help="read by time at this rate (default: every frame)")
     command.add_argument("--every-clip", action="store_true", help="all clips of each video, not the first alone")
-    command.add_argument("--preprocessing", help="mcvd (default), stylegan-v or videogpt")
+    command.add_argument("--preprocessing", help="mcvd (default): shorter side and centre; stylegan-v: squashed")
     command.add_argument("--weights", metavar="FILE", help="I3D weights (default: downloaded once into the cache)")
     command.add_argument("--trust-weights", action="store_true", help="use weights of unknown checksum; not FVD then")
     command.add_argument("--random-i3d", type=int, metavar="SEED", help="a random network instead: not FVD")
@@ -55,8 +55,8 @@ def run(
     )  # fmt: skip
     if out:
         with atomic_write(out) as part:
-            part.write_text(dumps(result, indent=2) + "\n")
-    print(dumps(result, indent=2) if json else format_distance(result))
+            part.write_text(dumps(result.to_json(), indent=2) + "\n")
+    print(dumps(result.to_json(), indent=2) if json else format_distance(result))
 
 
 COMMAND = Command("tell how far two folders of videos are apart (Frechet video distance)", run, add_arguments, EXAMPLES)

@@ -1,0 +1,61 @@
+"""Which metrics of frames an evaluation reports: those that fit the frames and the protocol, and the user's own."""
+
+from __future__ import annotations
+
+from pkgutil import resolve_name
+
+from mcvd.evaluation.protocols import Protocol
+from mcvd.metrics.frame_metrics import MS_SSIM, PSNR, SSIM, FrameMetric, num_scales
+from mcvd.metrics.lpips import MIN_SIZE, lpips
+from mcvd.metrics.published import PUBLISHED_BINARY_SSIM, PUBLISHED_PSNR, PUBLISHED_SSIM, published_lpips
+
+
+def frame_metrics(
+    height: int, width: int, protocol: Protocol | None, lpips_weights: str | None
+) -> tuple[list[FrameMetric], dict[str, str]]:
+    """The metrics of frames of a size, and the reason for each that cannot be had, by its title.
+
+    Args:
+        height, width: in pixels.
+        protocol: says whose definitions they have. With one, the weights of LPIPS are fetched if need be.
+        lpips_weights: file of the weights of AlexNet.
+    """
+    is_published = False
+    metrics = [PSNR, SSIM]
+    if protocol is not None and protocol.frame_metrics == "mcvd-2022":
+        is_published = True
+        metrics = [PUBLISHED_PSNR, PUBLISHED_BINARY_SSIM if protocol.binary_ssim else PUBLISHED_SSIM]
+    missing = {}
+    if num_scales(height, width):
+        metrics.append(MS_SSIM)
+    else:
+        missing["MS-SSIM"] = f"frames of {width}x{height} pixels are too small for two scales"
+    if protocol is None and lpips_weights is None:
+        missing["LPIPS"] = "not asked for: name a --protocol or the --lpips-weights"
+    elif not is_published and min(height, width) < MIN_SIZE:
+        missing["LPIPS"] = f"needs frames of {MIN_SIZE}x{MIN_SIZE} pixels or more, got {width}x{height}"
+    else:
+        try:
+            metrics.append(published_lpips(lpips_weights) if is_published else lpips(lpips_weights))
+        except (OSError, ValueError) as error:
+            missing["LPIPS"] = str(error)
+    return metrics, missing
+
+
+def metric_by_path(path: str) -> FrameMetric:
+    """A metric of the user's own, or one of `mcvd.metrics` that is not reported unasked.
+
+    Args:
+        path: where Python finds it, such as ``my_metrics.FLICKER`` or
+            ``mcvd.metrics.frame_metrics.TORCHMETRICS_SSIM``. The module is imported: its code runs.
+
+    Raises:
+        ValueError: there is none, or it is no `FrameMetric`.
+    """
+    try:
+        metric = resolve_name(path)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"--metric {path}: {error}; expected MODULE.NAME of a FrameMetric") from error
+    if not isinstance(metric, FrameMetric):
+        raise ValueError(f"--metric {path} is a {type(metric).__name__}, expected an mcvd.metrics.FrameMetric")
+    return metric

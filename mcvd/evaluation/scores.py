@@ -1,0 +1,183 @@
+"""Scores of frames: what `mcvd.evaluation.evaluate.evaluate` returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mcvd.metrics.frame_metrics import MetricInfo
+
+_MODEL_TITLES = {
+    "one_sample": "model, one sample",
+    "mean_of_K": "model, mean of {num_samples}",
+    "best_of_K": "model, best of {num_samples}",
+}
+_CONTEXTS = {"predict": "{num_past} before", "backward": "{num_future} after", "generate": "nothing"}
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric's values for one row.
+
+    Args:
+        mean: over clips.
+        interval: its 95% bootstrap interval over clips, (low, high); None for a single clip.
+        per_clip: one value for each clip.
+        per_frame: the mean over clips for each generated frame.
+    """
+
+    mean: float
+    interval: tuple[float, float] | None
+    per_clip: tuple[float, ...]
+    per_frame: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """The scores of a baseline, or of the model in one of its three readings.
+
+    Args:
+        title: what people call it.
+        scores: by the name of the metric.
+        ranked: False for what was chosen with the ground truth in hand: it cannot win.
+    """
+
+    title: str
+    scores: Mapping[str, Score]
+    ranked: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON holds it: ``title``, ``ranked``, and for each metric four keys, such as ``psnr_interval``."""
+        found: dict[str, Any] = {"title": self.title, "ranked": self.ranked}
+        for name, score in self.scores.items():
+            found |= {
+                name: score.mean,
+                f"{name}_interval": score.interval and list(score.interval),
+                f"{name}_per_clip": list(score.per_clip),
+                f"{name}_per_frame": list(score.per_frame),
+            }
+        return found
+
+    @staticmethod
+    def from_json(row: Mapping[str, Any], metrics: Mapping[str, MetricInfo]) -> Row:
+        """Of `to_json`."""
+        scores = {}
+        for name in metrics:
+            ends = row[f"{name}_interval"]
+            low_high = None if ends is None else (float(ends[0]), float(ends[1]))
+            per_clip, per_frame = (tuple(map(float, row[f"{name}_{kind}"])) for kind in ("per_clip", "per_frame"))
+            scores[name] = Score(float(row[name]), low_high, per_clip, per_frame)
+        return Row(str(row["title"]), scores, bool(row["ranked"]))
+
+
+@dataclass(frozen=True)
+class Diversity:
+    """Root mean square differences in grey levels; equal for a model whose samples are spread as the truth is.
+
+    Args:
+        between_samples: of two samples of the same clip.
+        to_truth: of a sample and the ground truth (for "generate", some true video).
+    """
+
+    between_samples: float
+    to_truth: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of frames, and the conditions that they hold under.
+
+    Args:
+        task: "predict", "backward", "interpolate" or "generate".
+        num_clips: clips scored.
+        num_past, num_frames, num_future: frames given before, generated, and given after.
+        size: (height, width) in pixels.
+        num_samples: K samples of each clip.
+        sampler: with its settings, in words.
+        num_calls: of the network, for each block.
+        guidance: see `Denoiser.bind`.
+        sampling: further options of sampling, such as ``overlap``.
+        seed: of the samples.
+        metrics: what a reader has to know of each metric, by its name.
+        rows: by name, the baselines of the task (``copy_last``, ``copy_first``, ``extrapolate``, ``blend``), then
+
+            - ``one_sample``: what a single sample scores on average,
+            - ``mean_of_K``: the score of the average of the K samples,
+            - ``best_of_K``: of the best of the K, chosen for each clip and metric with the ground truth in hand, so it
+              rises with K. Published results are usually this one.
+
+            Empty for "generate", where no frame has a ground truth.
+        diversity: None for a single sample.
+    """
+
+    task: str
+    num_clips: int
+    num_past: int
+    num_frames: int
+    num_future: int
+    size: tuple[int, int]
+    num_samples: int
+    sampler: str
+    num_calls: int
+    guidance: float
+    sampling: Mapping[str, Any]
+    seed: int
+    metrics: Mapping[str, MetricInfo]
+    rows: Mapping[str, Row]
+    diversity: Diversity | None = None
+
+    @property
+    def sentence(self) -> str:
+        """Under which conditions the scores hold, in one line."""
+        context = _CONTEXTS.get(self.task, "{num_past} before and {num_future} after").format_map(vars(self))
+        height, width = self.size
+        return (
+            f"{self.num_frames} frames generated from {context}, {self.num_clips} clips of {width}x{height} pixels, "
+            f"{self.sampler.split('(')[0]} with {self.num_calls} network calls, guidance {self.guidance:g}, "
+            f"seed {self.seed}"
+        )
+
+    def best(self, metric: str) -> float:
+        """The best mean of a metric among the rows that can win."""
+        best = max if self.metrics[metric].higher_is_better else min
+        return best(row.scores[metric].mean for row in self.rows.values() if row.ranked)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON holds it: the fields by their names, and the ``sentence``."""
+        found = vars(self) | {
+            "size": list(self.size),
+            "sampling": dict(self.sampling),
+            "metrics": {name: asdict(metric) for name, metric in self.metrics.items()},
+            "rows": {name: row.to_json() for name, row in self.rows.items()},
+            "sentence": self.sentence,
+        }
+        diversity = found.pop("diversity")
+        return found | ({"diversity": asdict(diversity)} if diversity else {})
+
+    @staticmethod
+    def from_json(scores: Mapping[str, Any]) -> Scores:
+        """Of `to_json`.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is none.
+        """
+        metrics = {name: MetricInfo(**metric) for name, metric in scores["metrics"].items()}
+        height, width = scores["size"]
+        whole = ("num_clips", "num_past", "num_frames", "num_future", "num_samples", "num_calls", "seed")
+        return Scores(
+            **{name: int(scores[name]) for name in whole},
+            task=str(scores["task"]),
+            size=(int(height), int(width)),
+            sampler=str(scores["sampler"]),
+            guidance=float(scores["guidance"]),
+            sampling=dict(scores["sampling"]),
+            metrics=metrics,
+            rows={name: Row.from_json(row, metrics) for name, row in scores["rows"].items()},
+            diversity=Diversity(**scores["diversity"]) if "diversity" in scores else None,
+        )
+
+
+def title_of_model_row(name: str, num_samples: int) -> str:
+    """What people call ``one_sample``, ``mean_of_K`` and ``best_of_K``."""
+    return _MODEL_TITLES[name].format(num_samples=num_samples)
