@@ -35,8 +35,8 @@ class ResumableBatchSampler(Sampler[list[int]]):
     Example:
         >>> order = ResumableBatchSampler(num_clips=6, batch_size=2, rank=1, world_size=2)
         >>> order.samples_seen = 8
-        >>> list(order), order.epoch
-        ([[10, 11]], 1)
+        >>> list(order)
+        [[10, 11]]
     """
 
     def __init__(self, num_clips: int, batch_size: int, rank: int = 0, world_size: int = 1) -> None:
@@ -55,11 +55,6 @@ class ResumableBatchSampler(Sampler[list[int]]):
         """Samples of all processes together in one step."""
         return self.batch_size * self.world_size
 
-    @property
-    def epoch(self) -> int:
-        """The epoch of the next sample, counted from 0."""
-        return self.samples_seen // self.num_clips
-
     def __len__(self) -> int:
         return max(1, self.num_clips // self.global_batch_size)
 
@@ -68,14 +63,6 @@ class ResumableBatchSampler(Sampler[list[int]]):
         first = self.samples_seen + self.rank * self.batch_size
         starts = range(first, first + len(self) * self.global_batch_size, self.global_batch_size)
         return (list(range(start, start + self.batch_size)) for start in starts)
-
-    def state_dict(self) -> dict[str, int]:
-        """``samples_seen`` under the key `SAMPLES_SEEN`, the same in every process."""
-        return {SAMPLES_SEEN: self.samples_seen}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continue after the samples that were seen when ``state`` was taken."""
-        self.samples_seen = state[SAMPLES_SEEN]
 
 
 class ResumableLoader(ForkSafeLoader):

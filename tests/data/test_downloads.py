@@ -7,10 +7,12 @@ import struct
 import numpy as np
 import pytest
 from reference.file_server import served
-from test_recipes import load_recipe, stamps
+from test_recipes import stamps
 
+from mcvd.data.prepare import mnist
+from mcvd.data.prepare.cli import run_prepare
 from mcvd.data.prepare.packs import Download, fetch
-from mcvd.data.synthetic.moving_mnist import StochasticMovingMNIST
+from mcvd.data.synthetic.moving_mnist import FILES, StochasticMovingMNIST
 
 CONTENT = np.random.default_rng(0).bytes(200_000)
 
@@ -64,23 +66,21 @@ def test_an_origin_that_is_gone_and_a_disk_without_room_are_told_in_one_line(ori
 
 
 def test_moving_mnist_is_prepared_once_and_damage_is_named(tmp_path, monkeypatch, capsys):
-    smmnist = load_recipe("smmnist")
     (tmp_path / "raw").mkdir()
-    for train, name in smmnist.FILES.items():
+    for train, name in FILES.items():
         count = 30 if train else 10
         pixels = np.random.default_rng(count).integers(0, 256, (count, 28, 28), np.uint8)
         content = gzip.compress(struct.pack(">4I", 0x803, count, 28, 28) + pixels.tobytes())
         (tmp_path / "raw" / f"{name}.gz").write_bytes(content)
-        monkeypatch.setitem(smmnist.MD5, train, hashlib.md5(content).hexdigest())
-        monkeypatch.setitem(smmnist.COUNTS, train, count)
+        monkeypatch.setitem(mnist.MD5, train, hashlib.md5(content).hexdigest())
     words = ["--raw", str(tmp_path / "raw"), "--out", str(tmp_path / "out")]
-    assert smmnist.run_prepare("smmnist", smmnist.prepare, "", words) == 0
+    assert run_prepare("smmnist", mnist.prepare_mnist, "", words) == 0
     frames = StochasticMovingMNIST(str(tmp_path / "out"), train=False, pool=10).read(0, range(3), (64, 64))
     assert frames.shape == (3, 1, 64, 64) and frames.amax() > 200
     before = stamps(tmp_path / "out")
-    assert smmnist.run_prepare("smmnist", smmnist.prepare, "", words) == 0
+    assert run_prepare("smmnist", mnist.prepare_mnist, "", words) == 0
     assert "nothing to do" in capsys.readouterr().out and stamps(tmp_path / "out") == before
     file = sorted((tmp_path / "out").glob("*.gz"))[0]
     file.write_bytes(file.read_bytes()[:-1])
-    assert smmnist.run_prepare("smmnist", smmnist.prepare, "", words) == 1
+    assert run_prepare("smmnist", mnist.prepare_mnist, "", words) == 1
     assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,53 @@
+"""Verified copies of MNIST's pictures, from which `mcvd.data.StochasticMovingMNIST` draws."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from mcvd.data.prepare.packs import check_room, digest_of
+from mcvd.data.synthetic.moving_mnist import FILES, find_digits
+from mcvd.runtime.atomic import atomic_write
+
+# By training set or not; of the files with .gz, as torchvision and the data set's page give them.
+MD5 = {True: "f68b3c2dcbeaaa9fbdd348bbdeb94873", False: "9fb629c4189551a2d022fa330f9573f3"}
+NUM_BYTES = 70_000_000
+
+
+def prepare_mnist(raw: Path, out: Path) -> str:
+    """Copy MNIST's two files of pictures into ``out``, verified; a second run only verifies them.
+
+    Args:
+        raw: a folder that has them; downloaded into it through torchvision if it does not exist.
+        out: the prepared data.
+
+    Returns:
+        What was done, in one line.
+
+    Raises:
+        ValueError: if a file is not MNIST's.
+        OSError: if the disk has too little space, or nothing can be downloaded.
+    """
+    is_done = all((out / f"{name}.gz").exists() for name in FILES.values())
+    if not is_done:
+        check_room(out, NUM_BYTES)
+        if not raw.exists():
+            from torchvision.datasets import MNIST
+
+            for train in FILES:
+                MNIST(str(raw), train=train, download=True)
+        for train, name in FILES.items():
+            source = find_digits(raw, train)
+            if source.suffix != ".gz":  # torchvision leaves both
+                source = source.with_name(source.name + ".gz")
+            with atomic_write(out / f"{name}.gz") as part:
+                shutil.copyfile(source, part)
+                _check(part, train)
+    for train, name in FILES.items():
+        _check(out / f"{name}.gz", train)
+    return f"{out}: 70000 digits" + (", there is nothing to do" if is_done else "")
+
+
+def _check(path: Path, train: bool) -> None:
+    if digest_of(path, "md5") != MD5[train]:
+        raise ValueError(f"{path}: is not MNIST's {FILES[train]}.gz (wrong md5); delete it and run again")

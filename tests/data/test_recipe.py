@@ -1,0 +1,44 @@
+"""From a data.yaml, or from folders, to the data of a model."""
+
+from pathlib import Path
+
+import pytest
+from test_folder import write_video
+
+from mcvd.data import DrivingScenes
+from mcvd.data.recipe import data_from_recipe
+
+DATASETS = Path(__file__).parents[2] / "datasets"
+
+
+def test_what_is_given_goes_before_the_recipe_and_none_is_not_given():
+    recipe = DATASETS / "driving_scenes/data.yaml"
+    data = data_from_recipe(recipe, num_frames=5, size=(16, 24), frame_rate_hz=None, batch_size=3)
+    assert isinstance(data.train_videos, DrivingScenes) and data.val_videos.seed == 1
+    assert (data.spec.num_frames, data.spec.size, data.spec.frame_rate_hz, data.batch_size) == (5, (16, 24), 10, 3)
+
+
+def test_folders_are_enough_and_one_for_validation_alone_is_not_split(tmp_path):
+    for number in range(3):
+        write_video(tmp_path / f"{number}.mp4")
+    split, full = data_from_recipe(root=str(tmp_path), size=16), data_from_recipe(val_root=str(tmp_path), size=16)
+    for data in (split, full):
+        data.setup("validate")
+    assert (len(split.val_clips.videos), len(full.val_clips.videos)) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [("model: {}", "no section data:"), ("data: []", "no section data:"), ("data: {sice: 3}", "sice")],
+)
+def test_what_is_no_recipe_is_named_in_one_line(tmp_path, content, fault):
+    file = tmp_path / "data.yaml"
+    file.write_text(content)
+    with pytest.raises(ValueError, match=fault) as refused:
+        data_from_recipe(file)
+    assert str(file) in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_nothing_named_is_refused():
+    with pytest.raises(ValueError, match="name the videos"):
+        data_from_recipe()
