@@ -1,4 +1,4 @@
-"""The demo from beginning to end: a model that learns nothing in its few steps, and the one in the box."""
+"""The demo from beginning to end: a model that learns nothing in its few steps, and the bundled one."""
 
 import json
 
@@ -60,7 +60,7 @@ def test_a_folder_with_something_in_it_is_left_alone(result):
         demo.run_demo(result[0])
 
 
-def test_the_model_in_the_box_works_on_a_video_of_ones_own(tmp_path, monkeypatch):
+def test_the_bundled_model_works_on_a_video_of_ones_own(tmp_path, monkeypatch):
     scene = DrivingScenes(1, seed=5).read(0, range(50), (64, 64))
     mcvd.write_video(tmp_path / "mine.mp4", scene, fps=10)
     small = {"NUM_CLIPS": 2, "NUM_SHOWN": 1, "NUM_SAMPLES": 2, "NUM_LONG": 6, "SAMPLER": mcvd.samplers.DDIM(1)}
@@ -79,7 +79,7 @@ def test_a_video_too_short_for_the_demo_is_told_before_anything_is_written(tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_the_model_in_the_box_is_small_and_predicts_better_than_chance():
+def test_the_bundled_model_is_small_and_predicts_better_than_chance():
     assert sum(file.stat().st_size for file in BOX.iterdir()) < 16 * 2**20
     model = mcvd.load()
     clips = demo.held_out_clips(model, 4, model.block.current)
