@@ -187,5 +187,4 @@ class Pretrained(nn.Module):
             with torch.device("meta"):  # for its arguments alone
                 _, arguments = cls.from_config(checkpoint["config"], trust=trust)._made_as
             options = arguments | options
-        load = super().load_from_checkpoint.__func__  # type: ignore[misc]  # itself, without a search of the whole stack
-        return load(cls, checkpoint_path, map_location, weights_only=True, **options)
+        return super().load_from_checkpoint(checkpoint_path, map_location, weights_only=True, **options)  # type: ignore[misc]

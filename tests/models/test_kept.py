@@ -144,7 +144,8 @@ def test_and_so_is_what_cannot_be_saved_whose_weights_are_kept_all_the_same(tmp_
     with pytest.raises(ValueError, match="not how their model is made: net is a function"):
         mcvd.load(tmp_path / "own.ckpt")
     again = mcvd.MCVD.load_from_checkpoint(tmp_path / "own.ckpt", block=block, **choices)
-    assert all(torch.equal(value, model.state_dict()[name]) for name, value in again.state_dict().items())
+    weights = model.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in again.state_dict().items())
 
 
 def test_nothing_is_announced_of_a_model_of_ours(tmp_path):
@@ -157,7 +158,8 @@ def test_lightnings_way_to_open_a_checkpoint(tmp_path):
     path = in_python(tmp_path, dropout=0.1)
     model = mcvd.MCVD.load_from_checkpoint(path)
     assert model.denoiser.net.training and all(each.requires_grad for each in model.parameters())
-    assert all(torch.equal(value, mcvd.load(path).state_dict()[name]) for name, value in model.state_dict().items())
+    weights = mcvd.load(path).state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
     assert mcvd.MCVD.load_from_checkpoint(path, warmup_steps=7).warmup_steps == 7
 
 
