@@ -22,7 +22,7 @@ from mcvd.models.load import BOX, load
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.atomic import atomic_write
 from mcvd.samplers import DDIM
-from mcvd.training.checkpoints import last_checkpoint
+from mcvd.training.checkpoint_io import last_checkpoint
 from mcvd.video.page import Page
 from mcvd.video.write import write_video
 
@@ -111,7 +111,7 @@ def _train(config: Path, out: Path) -> MCVD:
     from mcvd.training.fit import run_fit
 
     _say("training a small model on synthetic streets")
-    run_fit(["--config", str(config), "--trainer.default_root_dir", str(out / "training")])
+    run_fit(["--config", str(config), "--trainer.default_root_dir", str(out / "training")], _say)
     model = load(last_checkpoint(out / "training"))
     model.save_pretrained(out / "model")
     return model

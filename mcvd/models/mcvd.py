@@ -339,7 +339,7 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
         trained = checkpoint.get("config", {}).get("block")
         if trained and FrameBlock(**trained) != self.block:
             raise ValueError(
-                f"this checkpoint was trained for {FrameBlock(**trained)}, and now model.block is {self.block}: go on "
+                f"this checkpoint was trained for {FrameBlock(**trained)}, and now model.block is {self.block}: resume "
                 "with the same block, or start a new training from its weights with --init_from"
             )
         self.frame_rate_hz = checkpoint.get("config", {}).get("frame_rate_hz", self.frame_rate_hz)

@@ -1,4 +1,4 @@
-"""Checkpoints written whole or not at all."""
+"""Checkpoints on disk: written whole or not at all, found again, asked for what a resumed run needs of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from mcvd.models.files import LAST
 from mcvd.runtime.atomic import atomic_write
 
 
@@ -16,7 +17,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside its place, then renames: a crash or a full disk leaves the previous one whole."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """See `mcvd.runtime.atomic`.
+        """Write it by `mcvd.runtime.atomic.atomic_write`.
 
         Raises:
             OSError: it cannot be written; what was there is as it was.
@@ -28,10 +29,30 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise OSError(_cannot_write(Path(path), error)) from error
 
 
+def last_checkpoint(root: str | Path) -> Path:
+    """The newest ``last.ckpt`` of the runs in a folder.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = [*Path(root).glob(LAST), *Path(root).glob(f"*/{LAST}")]
+    if not found:
+        raise ValueError(
+            f"--ckpt_path last: no checkpoint below {root}, nothing to resume; "
+            "name the folder of the run with --trainer.default_root_dir, or leave --ckpt_path out to start a new run"
+        )
+    return max(found, key=lambda path: path.stat().st_mtime_ns)
+
+
+def batch_size_of(checkpoint: Path) -> int:
+    """With which batches a run was trained: ``auto`` resumes with the same, whatever is free today."""
+    return torch.load(checkpoint, map_location="cpu", mmap=True, weights_only=True)["VideoData"]["batch_size"]
+
+
 def _cannot_write(path: Path, error: Exception) -> str:
-    left, again = "no checkpoint is there yet", "start anew"
+    left, again = "no checkpoint is there yet", "start again"
     if path.exists():
-        left, again = f"the previous checkpoint, {path}, is whole", "continue with --ckpt_path last"
+        left, again = f"the previous checkpoint, {path}, is whole", "resume with --ckpt_path last"
     reason = (isinstance(error, OSError) and error.strerror) or str(error).strip().split("\n")[0]
     free = f"{shutil.disk_usage(path.parent).free / 1e6:.1f} MB are free there" if path.parent.exists() else "no folder"
     return (

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: written whole or not at all, never of a ruined model, found again by `last_checkpoint`."""
+"""When a training writes a checkpoint: at every so many steps, at its end, on interruption; never of a ruined model."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from torch.nn.utils import get_total_norm
 
 from mcvd.models.files import LAST
 from mcvd.runtime.fsdp import full_tensor
-from mcvd.training.csv_logger import ResumableCSVLogger
-from mcvd.training.nonfinite import NonFiniteSkipper
+from mcvd.training.csv_logger import write_training_row
+from mcvd.training.nonfinite import NonFiniteSkipper, NotFiniteError
 from mcvd.training.signals import TrainingInterrupted
 
 MAX_SKIPPED_IN_A_ROW = 20
@@ -25,8 +25,8 @@ MAX_SKIPPED_IN_A_ROW = 20
 class Checkpoints(Checkpoint):
     """Writes ``last.ckpt`` in the run's folder: every so many steps, at the end, and when training is interrupted.
 
-    Nothing is written between two optimiser steps' halves. A step whose gradients are NaN or infinite is skipped and
-    counted (see `NonFiniteSkipper`); after `MAX_SKIPPED_IN_A_ROW` of them in a row, or with a weight that is not
+    Nothing is written while a step is half done. A step whose gradients are NaN or infinite is skipped and
+    counted (`NonFiniteSkipper`); after `MAX_SKIPPED_IN_A_ROW` of them in a row, or with a weight that is not
     finite, training stops and the last good checkpoint stays.
 
     Args:
@@ -46,10 +46,10 @@ class Checkpoints(Checkpoint):
         self.keep_every_n_steps = keep_every_n_steps
         self.folder = Path()
         self._step = self._saved_step = 0
-        self._whole = False  # no step is half done and no gradient half accumulated
+        self._whole = False  # no step is half done, no gradient half accumulated
         self._skipped = NonFiniteSkipper(torch.device("cpu"))
         self._skipped_state: dict[str, int] = {}
-        self._told = 0  # how many skipped steps the user was told of
+        self._reported = 0  # of the skipped steps
 
     @property
     def path(self) -> Path:
@@ -67,20 +67,20 @@ class Checkpoints(Checkpoint):
         self._skipped = NonFiniteSkipper(pl_module.device)
         if self._skipped_state:
             self._skipped.load_state_dict(self._skipped_state)
-            self._told = self._skipped.total
+            self._reported = self._skipped.total
 
     def state_dict(self) -> dict[str, int]:
         """How many steps were skipped."""
         return self._skipped.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Count on from there when training starts."""
+        """The counts continue from there when training starts."""
         self._skipped_state = dict(state_dict)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
         """Skip the step if it must be; from here to the end of the batch the state is half old, half new."""
         self._whole = False
-        self._skipped.skip_if_bad(optimizer, pl_module.parameters())
+        self._skipped.skip_if_not_finite(optimizer, pl_module.parameters())
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -93,7 +93,7 @@ class Checkpoints(Checkpoint):
             self._check_finite(trainer, pl_module)
         if is_time:
             if step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-                _write_row(trainer)  # Lightning writes it after this: a kill between them would lose it
+                write_training_row(trainer)  # Lightning writes it after this: a kill between them would lose it
             self._save(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -125,12 +125,12 @@ class Checkpoints(Checkpoint):
 
     def _check_finite(self, trainer: Trainer, pl_module: LightningModule) -> None:
         total, longest = self._skipped.total, self._skipped.longest
-        if total > self._told and trainer.is_global_zero:
+        if total > self._reported and trainer.is_global_zero:
             warnings.warn(
                 f"{total} training steps skipped up to step {self._step}: their gradients were not finite numbers",
                 stacklevel=2,
             )
-        self._told = total
+        self._reported = total
         norm = full_tensor(get_total_norm([weight.detach() for weight in pl_module.parameters()]))
         stuck = longest >= MAX_SKIPPED_IN_A_ROW
         if trainer.strategy.reduce_boolean_decision(stuck or not bool(torch.isfinite(norm)), all=False):
@@ -140,32 +140,3 @@ class Checkpoints(Checkpoint):
                 f"training stopped after step {self._step}: {what} were not finite numbers; the last good checkpoint: "
                 f"{good}. Try a lower learning rate, a longer warm-up or gradient clipping"
             )
-
-
-def _write_row(trainer: Trainer) -> None:
-    for logger in trainer.loggers:
-        if isinstance(logger, ResumableCSVLogger):
-            row: dict[str, Any] = {
-                name: value for name, value in trainer.logged_metrics.items() if name.startswith("train/")
-            }
-            row["epoch"] = trainer.current_epoch
-            logger.log_metrics(row, trainer.global_step - 1)
-
-
-class NotFiniteError(FloatingPointError):
-    """Training produced NaN or infinity."""
-
-
-def last_checkpoint(root: str | Path) -> Path:
-    """The newest ``last.ckpt`` of the runs in a folder.
-
-    Raises:
-        ValueError: there is none.
-    """
-    found = [*Path(root).glob(LAST), *Path(root).glob(f"*/{LAST}")]
-    if not found:
-        raise ValueError(
-            f"--ckpt_path last: no checkpoint below {root}, nothing to resume; "
-            "name the folder of the run with --trainer.default_root_dir, or leave --ckpt_path out to start anew"
-        )
-    return max(found, key=lambda path: path.stat().st_mtime_ns)

@@ -1,4 +1,4 @@
-"""The table of metrics of a run, one row for each logged step, kept when a run is resumed."""
+"""The table of a run's metrics, one row for each logged step; a resumed run continues it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
+from lightning import Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
@@ -76,3 +77,14 @@ class ResumableCSVLogger(Logger):
             writer = csv.DictWriter(file, self._columns or [], extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)
+
+
+def write_training_row(trainer: Trainer) -> None:
+    """Write the row of the step that has just ended, before Lightning does: it is written once."""
+    for logger in trainer.loggers:
+        if isinstance(logger, ResumableCSVLogger):
+            row: dict[str, Any] = {
+                name: value for name, value in trainer.logged_metrics.items() if name.startswith("train/")
+            }
+            row["epoch"] = trainer.current_epoch
+            logger.log_metrics(row, trainer.global_step - 1)

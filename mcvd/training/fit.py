@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import re
-import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,15 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from mcvd.data.datamodule import VideoData
 from mcvd.data.loader import shared_with_workers
+from mcvd.models.facts import num_parameters
 from mcvd.models.files import LAST
 from mcvd.models.load import load
 from mcvd.models.mcvd import MCVD
 from mcvd.nets.compiled import Compile
 from mcvd.runtime.device import NO_BF16, has_fast_bf16
 from mcvd.runtime.fsdp import FSDP2Strategy
-from mcvd.training.checkpoint_io import AtomicCheckpointIO
-from mcvd.training.checkpoints import Checkpoints, last_checkpoint
+from mcvd.training.checkpoint_io import AtomicCheckpointIO, batch_size_of, last_checkpoint
+from mcvd.training.checkpoints import Checkpoints
 from mcvd.training.compile import CompileCallback
 from mcvd.training.ema import EMA
 from mcvd.training.memory_check import MemoryCheck
@@ -33,6 +34,11 @@ from mcvd.training.preview import Preview
 from mcvd.training.progress_bar import StepProgressBar
 from mcvd.training.run_folder import RunFolder
 from mcvd.training.signals import GracefulStop, TrainingInterrupted
+
+Log = Callable[[str], object]
+"""Takes a line that the user should see."""
+
+_LOGGER = logging.getLogger(__name__)
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "accelerator": "auto",
@@ -61,9 +67,15 @@ class ConfigError(ValueError):
 
 
 class FitCLI(LightningCLI):
-    """Parses the options and config files of ``mcvd fit`` and makes model, data and trainer of them."""
+    """Parses the options and config files of ``mcvd fit`` and makes model, data and trainer of them.
 
-    def __init__(self, argv: list[str]):
+    Args:
+        argv: the words after ``mcvd fit``.
+        log: called with what the user should know.
+    """
+
+    def __init__(self, argv: list[str], log: Log = _LOGGER.info):
+        self.log = log
         super().__init__(
             MCVD,
             VideoData,
@@ -81,7 +93,7 @@ class FitCLI(LightningCLI):
         """None of Lightning's."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """What the sections have in common is written once; see DESIGN: facts are linked."""
+        """What the sections have in common is written once and linked."""
         parser.add_argument(
             "--ckpt_path",
             type=str | None,
@@ -122,7 +134,7 @@ class FitCLI(LightningCLI):
             )
 
     def _set_seed(self) -> None:
-        """See `before_instantiate_classes`."""
+        """Nothing: `before_instantiate_classes` does it."""
 
     def before_instantiate_classes(self) -> None:
         """First weights depend on the model's seed alone; later draws do not use the global generators."""
@@ -131,11 +143,11 @@ class FitCLI(LightningCLI):
         on_cpu = config.trainer.accelerator == "cpu" or not torch.accelerator.is_available()
         if config.trainer.precision == "bf16-mixed" and on_cpu and not has_fast_bf16(torch.device("cpu")):
             config.trainer.precision = "32-true"
-            _say(f"{NO_BF16}: training in float32")
+            self.log(f"{NO_BF16}: training in float32")
         self.root = Path(config.trainer.default_root_dir or _default_root(config.get("config") or []))
         self.checkpoint = _resumed_checkpoint(config.ckpt_path, self.root)
         if self.checkpoint and config.data.batch_size == "auto":
-            self._save_batch_size(_batch_size_of(self.checkpoint))
+            self._save_batch_size(batch_size_of(self.checkpoint))
 
     def instantiate_trainer(self, **_: Any) -> Trainer:
         """The trainer, with what every run has."""
@@ -144,13 +156,12 @@ class FitCLI(LightningCLI):
         made = self.config_init.trainer
         if made.strategy == "fsdp":
             made.strategy = FSDP2Strategy()
-        fits = MemoryCheck(self.config.data.batch_size == "auto", self._save_batch_size, _say)
         callbacks = [
             GracefulStop(),
-            fits,
+            MemoryCheck(self.config.data.batch_size == "auto", self._save_batch_size, self.log),
             CompileCallback(self.config.compile),
             RunFolder(root, resumed, self._save_config),
-            _Facts(),
+            _Summary(self.log),
         ]
         if made.enable_progress_bar is not False:
             callbacks.append(StepProgressBar())
@@ -174,8 +185,11 @@ class FitCLI(LightningCLI):
         return config
 
 
-class _Facts(Callback):
+class _Summary(Callback):
     """Tells the model the frame rate of its clips, and the user in one line what is trained where."""
+
+    def __init__(self, log: Log):
+        self.report = log
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         pl_module.frame_rate_hz = trainer.datamodule.frame_rate_hz  # type: ignore[attr-defined]
@@ -183,22 +197,23 @@ class _Facts(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         folder = trainer.log_dir  # asked by all processes: Lightning broadcasts it
         if trainer.is_global_zero:
-            millions = sum(weight.numel() for weight in pl_module.parameters()) / 1e6
             assert isinstance(pl_module, MCVD)
+            millions = num_parameters(pl_module) / 1e6
             block, (height, width) = pl_module.block, pl_module.size
             begin = f"from step {trainer.global_step}" if trainer.global_step else "from the start"
-            _say(
+            self.report(
                 f"training {millions:.2f} M parameters on {block.past}|{block.current}|{block.future} frames of "
                 f"{height}x{width}, {len(trainer.datamodule.train_clips.videos)} videos, "  # type: ignore[attr-defined]
                 f"{trainer.world_size} x {pl_module.device.type}, {trainer.precision}, {begin}, in {folder}"
             )
 
 
-def run_fit(argv: list[str]) -> None:
+def run_fit(argv: list[str], log: Log = _LOGGER.info) -> None:
     """Train as ``mcvd fit`` does.
 
     Args:
         argv: options, such as ``["--config", "configs/small.yaml", "--data.root", "videos"]``.
+        log: called with each line that the user should see: what is trained where, what the checkpoint is called.
 
     Raises:
         ConfigError: an option or a key does not exist or does not fit (a ValueError).
@@ -213,49 +228,45 @@ def run_fit(argv: list[str]) -> None:
         for remark in _REMARKS:
             warnings.filterwarnings("ignore", remark)
         try:
-            cli = FitCLI(argv)
+            cli = FitCLI(argv, log)
         except MisconfigurationException as error:  # such as a device that is not there
             raise ConfigError(_one_line(error)) from error
         cli.model.config = cli.model_config()
         if cli.config.init_from:
-            _start_from(cli.model, cli.config.init_from)
+            log(_start_from(cli.model, cli.config.init_from))
         _fit(cli)
 
 
 def _fit(cli: FitCLI) -> None:
     trainer = cli.trainer
-    path = next(callback for callback in trainer.callbacks if isinstance(callback, Checkpoints))  # type: ignore[attr-defined]
+    checkpoints = next(each for each in trainer.callbacks if isinstance(each, Checkpoints))  # type: ignore[attr-defined]
     try:
         with shared_with_workers():
             trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=cli.checkpoint, weights_only=True)
     except TrainingInterrupted as stopped:
         if trainer.is_global_zero:
-            _say(
-                f"stopped by {stopped} after step {trainer.global_step}; saved {path.path}; continue with the same "
-                f"command and --ckpt_path {path.path}"
+            cli.log(
+                f"stopped by {stopped} after step {trainer.global_step}; saved {checkpoints.path}; resume with the "
+                f"same command and --ckpt_path {checkpoints.path}"
             )
             raise SystemExit(128 + stopped.signal_number) from None
     else:
-        _tell_failures(cli.datamodule)
+        failures = cli.datamodule.train_clips.failures  # counted over all workers
+        if failures.any():
+            damaged = int((failures > 0).sum())
+            cli.log(f"{int(failures.sum())} clips of {damaged} damaged videos were replaced by others")
         if trainer.is_global_zero:
-            _say(f"trained {trainer.global_step} steps; use the model: {_how_to_use(cli.model, path.path)}")
-
-
-def _tell_failures(data: VideoData) -> None:
-    """How many clips were replaced because their videos turned out to be damaged; counted over all workers."""
-    failures = data.train_clips.failures
-    if failures.any():
-        _say(f"{int(failures.sum())} clips of {int((failures > 0).sum())} damaged videos were replaced by others")
+            cli.log(f"trained {trainer.global_step} steps; use the model: {_how_to_use(cli.model, checkpoints.path)}")
 
 
 def _how_to_use(model: MCVD, path: Path) -> str:
     if model.block.past:
         return f"mcvd predict VIDEO --model {path} --num-frames 20 --out future.mp4"
-    return f"mcvd generate --model {path} --num-frames 20 --out made.mp4"
+    return f"mcvd generate --model {path} --num-frames 20 --out generated.mp4"
 
 
-def _start_from(model: MCVD, source: str) -> None:
-    """Copy the weights that fit from a trained model, and tell which did not."""
+def _start_from(model: MCVD, source: str) -> str:
+    """Copy the weights that fit from a trained model; returns which were taken and which not, in words."""
     given, wanted = load(source).state_dict(), model.state_dict()
     fitting = {name: value for name, value in given.items() if name in wanted and value.shape == wanted[name].shape}
     if not any(value.ndim > 1 for value in fitting.values()):  # a bias alone is no start
@@ -270,9 +281,8 @@ def _start_from(model: MCVD, source: str) -> None:
     alone = [f"{name} only there" for name in given.keys() - wanted.keys()]
     new = [f"{name} only here" for name in wanted.keys() - given.keys()]
     left_out = sorted(shapes + alone + new)
-    _say(
-        f"started from {source}: {len(fitting)} of {len(wanted)} weights taken"
-        + (f", {len(left_out)} left out:\n  " + "\n  ".join(left_out) if left_out else "")
+    return f"started from {source}: {len(fitting)} of {len(wanted)} weights taken" + (
+        f", {len(left_out)} left out:\n  " + "\n  ".join(left_out) if left_out else ""
     )
 
 
@@ -286,11 +296,6 @@ def _resumed_checkpoint(ckpt_path: str | None, root: Path) -> Path | None:
     return Path(ckpt_path)
 
 
-def _batch_size_of(checkpoint: Path) -> int:
-    """With which batches a run was trained: ``auto`` resumes with the same, whatever is free today."""
-    return torch.load(checkpoint, map_location="cpu", mmap=True, weights_only=True)["VideoData"]["batch_size"]
-
-
 def _default_root(configs: list[Any]) -> str:
     """``runs/NAME``, where NAME is that of the first config file."""
     return f"runs/{Path(str(configs[0])).stem if configs else 'mcvd'}"
@@ -298,7 +303,3 @@ def _default_root(configs: list[Any]) -> str:
 
 def _one_line(error: Exception) -> str:
     return re.sub(r"\s+", " ", str(error)).strip()
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stdout, flush=True)

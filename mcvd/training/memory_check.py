@@ -1,4 +1,4 @@
-"""Before the first step of a training: how much memory it needs, whether that is there, and which batch fits."""
+"""Before the first step of a training: how much memory it needs, whether that is free, and which batch fits."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from mcvd.training.memory import MemoryEstimate
 
 
 class MemoryCheck(Callback):
-    """Tells what the training needs, refuses what surely does not fit, and chooses the batch size if asked to.
+    """Logs what the training needs, refuses what surely does not fit, and chooses the batch size if asked to.
 
     Args:
         choose: take the largest power of two whose batch fits into the memory that is free, but no more
             clips than there are; the same in all processes.
         chosen: called with that batch size, before the run's config is written.
-        say: tells the user a line.
+        log: called with a line for the user.
     """
 
-    def __init__(self, choose: bool, chosen: Callable[[int], None], say: Callable[[str], None]):
+    def __init__(self, choose: bool, chosen: Callable[[int], None], log: Callable[[str], object]):
         self.choose = choose
         self.chosen = chosen
-        self.say = say
+        self.report = log
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """All that is here to be done."""
+        """Estimate, choose, refuse, log: before the run's folder is made."""
         data, device = trainer.datamodule, trainer.strategy.root_device  # type: ignore[attr-defined]
         assert isinstance(pl_module, MCVD) and isinstance(data, VideoData)
         callbacks = trainer.callbacks  # type: ignore[attr-defined]
@@ -54,15 +54,15 @@ class MemoryCheck(Callback):
                 own = torch.tensor(memory.largest_batch(free, most), device=device)
                 data.batch_size = int(trainer.strategy.reduce(own, reduce_op="min"))
             need = memory.at(max(1, data.batch_size))
-        except RuntimeError as error:  # a network of somebody else's, which cannot be played through
+        except RuntimeError as error:  # a network of somebody else's, which the estimate cannot run
             if self.choose:
-                raise ValueError(f"data.batch_size auto: this network's memory cannot be foreseen: {error}") from error
-            warnings.warn("this network's memory cannot be foreseen", stacklevel=2)
+                raise ValueError(f"data.batch_size auto: cannot estimate this network's memory: {error}") from error
+            warnings.warn("cannot estimate this network's memory", stacklevel=2)
             return
         if refusal := memory.refusal(data.batch_size, need, free):
             raise ValueError(refusal)
         if self.choose:
             self.chosen(data.batch_size)
         if trainer.is_global_zero:
-            told = f"--data.batch_size {data.batch_size}" + (" (chosen)" if self.choose else "")
-            self.say(f"this needs about {size_text(need)} with {told}; {size_text(free)} are free")
+            batch = f"--data.batch_size {data.batch_size}" + (" (chosen)" if self.choose else "")
+            self.report(f"this needs about {size_text(need)} with {batch}; {size_text(free)} are free")

@@ -1,4 +1,4 @@
-"""Steps whose gradients are not finite change nothing: they are skipped and counted."""
+"""Optimiser steps whose gradients are not finite are skipped and counted: they change nothing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from mcvd.runtime.fsdp import full_tensor
+
+
+class NotFiniteError(FloatingPointError):
+    """Training produced NaN or infinity."""
 
 
 class NonFiniteSkipper:
@@ -27,17 +31,17 @@ class NonFiniteSkipper:
         self._longest = self._in_a_row.clone()
         self._total = self._in_a_row.clone()
 
-    def skip_if_bad(self, optimizer: Any, weights: Iterable[nn.Parameter]) -> None:
+    def skip_if_not_finite(self, optimizer: Any, weights: Iterable[nn.Parameter]) -> None:
         """To be called when all gradients are there, before they are clipped."""
         weights = [weight for weight in weights if weight.grad is not None]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
-        bad = ~torch.isfinite(full_tensor(get_total_norm(gradients))).to(self._total.device)
-        self._total = self._total + bad
-        self._in_a_row = torch.where(bad, self._in_a_row + 1, 0)
+        skipped = ~torch.isfinite(full_tensor(get_total_norm(gradients))).to(self._total.device)
+        self._total = self._total + skipped
+        self._in_a_row = torch.where(skipped, self._in_a_row + 1, 0)
         self._longest = torch.maximum(self._longest, self._in_a_row)
         if all(group.get("fused") for group in optimizer.param_groups):
-            optimizer.found_inf = bad.float()  # as torch.amp.GradScaler does
-        elif bad:
+            optimizer.found_inf = skipped.float()  # as torch.amp.GradScaler does
+        elif skipped:
             for weight in weights:
                 weight.grad = None
 
@@ -56,6 +60,6 @@ class NonFiniteSkipper:
         return {"in_a_row": int(self._in_a_row), "longest": self.longest, "total": self.total}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Count on."""
+        """Continue from these counts."""
         counts: list[Tensor] = [self._total.new_tensor(state[name]) for name in ("in_a_row", "longest", "total")]
         self._in_a_row, self._longest, self._total = counts

@@ -1,4 +1,4 @@
-"""What a training tells while it runs: a bar on the terminal, a table in the run's folder."""
+"""The progress bar of a training."""
 
 from __future__ import annotations
 

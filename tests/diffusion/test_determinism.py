@@ -5,7 +5,7 @@ import torch
 import yaml
 from reference.tiny_fit import TINY, assert_same_run
 
-from mcvd.training.checkpoints import LAST
+from mcvd.models.files import LAST
 from mcvd.training.fit import run_fit
 
 

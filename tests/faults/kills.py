@@ -25,9 +25,9 @@ from reference.tiny_fit import TINY, assert_same_run
 
 import mcvd.training.fit  # noqa: F401, slow: before any fork
 from mcvd.apps.cli.main import main
+from mcvd.models.files import LAST
 from mcvd.models.mcvd import MCVD
 from mcvd.training.checkpoint_io import AtomicCheckpointIO
-from mcvd.training.checkpoints import LAST
 
 NUM_STEPS = 30
 CHECKPOINT_STEPS = 2

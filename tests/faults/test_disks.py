@@ -14,8 +14,8 @@ from reference.tiny_fit import TINY, assert_same_run
 import mcvd
 from faults.kills import ended, told, training
 from mcvd.apps.cli.main import main
+from mcvd.models.files import LAST
 from mcvd.runtime.atomic import atomic_write
-from mcvd.training.checkpoints import LAST
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk or to become somebody else")
 

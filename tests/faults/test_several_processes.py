@@ -21,10 +21,10 @@ from mcvd.apps.cli.generate import generate
 from mcvd.apps.cli.main import main
 from mcvd.diffusion.block_store import BlockStore
 from mcvd.evaluation.evaluate import evaluate
+from mcvd.models.files import LAST
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.distributed import spawn
 from mcvd.samplers import DDIM
-from mcvd.training.checkpoints import LAST
 
 LIMIT_SECONDS = 180
 GLOBAL_BATCH = 6

@@ -8,7 +8,7 @@ import yaml
 from reference.tiny_fit import TINY
 
 from faults.kills import listen, told, training
-from mcvd.training.checkpoints import LAST
+from mcvd.models.files import LAST
 
 
 def leave(process, seconds=30):
@@ -39,6 +39,6 @@ def test_a_signal_to_the_whole_process_group_saves_and_says_how_to_go_on(tmp_pat
     step = torch.load(tmp_path / "run-1" / LAST, weights_only=True)["global_step"]
     assert step >= 7
     assert last_line == (
-        f"stopped by {number.name} after step {step}; saved {tmp_path}/run-1/last.ckpt; continue with the same command "
+        f"stopped by {number.name} after step {step}; saved {tmp_path}/run-1/last.ckpt; resume with the same command "
         f"and --ckpt_path {tmp_path}/run-1/last.ckpt"
     )

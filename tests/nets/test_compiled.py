@@ -13,10 +13,10 @@ from reference.tiny_fit import TINY
 from torch._dynamo.utils import counters
 
 import mcvd.nets.compiled
+from mcvd.models.files import LAST
 from mcvd.nets.compiled import CompiledNet, should_compile
 from mcvd.nets.cuda_graph import CUDAGraphNet
 from mcvd.samplers import UniPC
-from mcvd.training.checkpoints import LAST
 from mcvd.training.fit import run_fit
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")

@@ -13,9 +13,9 @@ import yaml
 from reference.tiny_fit import TINY, assert_same_run
 
 import mcvd
+from mcvd.models.files import LAST
 from mcvd.models.mcvd import MCVD
-from mcvd.training.checkpoint_io import AtomicCheckpointIO
-from mcvd.training.checkpoints import LAST, last_checkpoint
+from mcvd.training.checkpoint_io import AtomicCheckpointIO, last_checkpoint
 from mcvd.training.fit import ConfigError, run_fit
 from mcvd.training.run_folder import new_folder
 
@@ -30,7 +30,7 @@ def config(tmp_path_factory):
 
 
 def fit(config, root, *options):
-    run_fit(["--config", config, "--trainer.default_root_dir", str(root), *options])
+    run_fit(["--config", config, "--trainer.default_root_dir", str(root), *options], print)
     return torch.load(Path(root) / "run-1" / LAST, weights_only=True)
 
 

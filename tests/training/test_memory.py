@@ -10,8 +10,8 @@ from reference.tiny_fit import TINY
 
 import mcvd.training.memory_check
 from mcvd.apps.cli.main import main
+from mcvd.models.files import LAST
 from mcvd.runtime.device import free_bytes
-from mcvd.training.checkpoints import LAST
 from mcvd.training.memory import OVERHEAD, TOLERANCE, MemoryEstimate
 
 CPU = torch.device("cpu")

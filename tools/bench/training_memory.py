@@ -94,7 +94,7 @@ def one(words: list[str]) -> None:
         "--data.num_workers=0",
         "--preview.every_n_steps=null",
     ]
-    run_fit([*words, *SCENES, *short, "--trainer.enable_progress_bar=false"])
+    run_fit([*words, *SCENES, *short, "--trainer.enable_progress_bar=false"], print)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - held[0])
 
 

@@ -7,9 +7,11 @@ from mcvd.apps.cli.options import Command
 
 def run(words: list[str]) -> None:
     """Train, with the words of the command line."""
+    from functools import partial
+
     from mcvd.training.fit import run_fit
 
-    run_fit(words)
+    run_fit(words, log=partial(print, flush=True))
 
 
 COMMAND = Command("train a model (mcvd fit --help lists every option of model, data and trainer)", run)
