@@ -1,7 +1,8 @@
 """Collections of videos, the clips that are cut from them, and the batches that a model trains on."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mcvd.runtime.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from mcvd.data.clips.augment import Augmentation
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from mcvd.data.sources.folder import VideoFolder
     from mcvd.data.sources.hdf5 import Hdf5Videos
     from mcvd.data.sources.in_memory import InMemoryVideos
-    from mcvd.data.sources.memmap import MemmapVideos
+    from mcvd.data.sources.memmap import MemmapVideos, write_pack
     from mcvd.data.sources.shards import ShardedVideos
     from mcvd.data.sources.split import VideoSubset, train_val_split
     from mcvd.data.synthetic.driving.scenes import DrivingScenes
@@ -21,35 +22,29 @@ if TYPE_CHECKING:
     from mcvd.data.synthetic.moving_strokes import MovingStrokes
     from mcvd.data.videos import AbstractVideos, VideosWrapper, check_request
 
-_HOMES = {
-    "AbstractVideos": "mcvd.data.videos",
-    "Augmentation": "mcvd.data.clips.augment",
-    "CachedVideos": "mcvd.data.sources.cached",
-    "ClipDataset": "mcvd.data.clips.dataset",
-    "ClipSpec": "mcvd.data.clips.spec",
-    "ConcatVideos": "mcvd.data.sources.concat",
-    "DrivingScenes": "mcvd.data.synthetic.driving.scenes",
-    "Hdf5Videos": "mcvd.data.sources.hdf5",
-    "InMemoryVideos": "mcvd.data.sources.in_memory",
-    "MemmapVideos": "mcvd.data.sources.memmap",
-    "MovingStrokes": "mcvd.data.synthetic.moving_strokes",
-    "ShardedVideos": "mcvd.data.sources.shards",
-    "StochasticMovingMNIST": "mcvd.data.synthetic.moving_mnist",
-    "VideoData": "mcvd.data.datamodule",
-    "VideoFolder": "mcvd.data.sources.folder",
-    "VideoSubset": "mcvd.data.sources.split",
-    "VideosWrapper": "mcvd.data.videos",
-    "check_request": "mcvd.data.videos",
-    "collect_clips": "mcvd.data.datamodule",
-    "train_val_split": "mcvd.data.sources.split",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'mcvd.data' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(_HOMES)
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "AbstractVideos": "mcvd.data.videos",
+        "Augmentation": "mcvd.data.clips.augment",
+        "CachedVideos": "mcvd.data.sources.cached",
+        "ClipDataset": "mcvd.data.clips.dataset",
+        "ClipSpec": "mcvd.data.clips.spec",
+        "ConcatVideos": "mcvd.data.sources.concat",
+        "DrivingScenes": "mcvd.data.synthetic.driving.scenes",
+        "Hdf5Videos": "mcvd.data.sources.hdf5",
+        "InMemoryVideos": "mcvd.data.sources.in_memory",
+        "MemmapVideos": "mcvd.data.sources.memmap",
+        "MovingStrokes": "mcvd.data.synthetic.moving_strokes",
+        "ShardedVideos": "mcvd.data.sources.shards",
+        "StochasticMovingMNIST": "mcvd.data.synthetic.moving_mnist",
+        "VideoData": "mcvd.data.datamodule",
+        "VideoFolder": "mcvd.data.sources.folder",
+        "VideoSubset": "mcvd.data.sources.split",
+        "VideosWrapper": "mcvd.data.videos",
+        "check_request": "mcvd.data.videos",
+        "collect_clips": "mcvd.data.datamodule",
+        "train_val_split": "mcvd.data.sources.split",
+        "write_pack": "mcvd.data.sources.memmap",
+    },
+)

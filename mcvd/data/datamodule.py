@@ -75,8 +75,8 @@ class VideoData(LightningDataModule):
 
     def __init__(
         self,
-        root: str | None = None,
-        val_root: str | None = None,
+        root: str | Path | None = None,
+        val_root: str | Path | None = None,
         train: AbstractVideos | None = None,
         val: AbstractVideos | None = None,
         num_frames: int = 7,
@@ -91,7 +91,7 @@ class VideoData(LightningDataModule):
         seed: int = 0,
         max_val_clips: int | None = 64,
         engine: str = "pyav",
-        cache: str | None = None,
+        cache: str | Path | None = None,
         cache_max_bytes: int | None = None,
         augment: Augmentation | None = None,
     ) -> None:
@@ -123,7 +123,7 @@ class VideoData(LightningDataModule):
         self._start = {SAMPLES_SEEN: 0, "batches_done": 0}
 
     def setup(self, stage: str | None = None) -> None:
-        """Find the videos, settle the frame rate and divide them into clips; all complaints about data come here."""
+        """Find the videos, index their clips and determine the frame rate; raises whatever is wrong with the data."""
         if stage == "fit":
             self._start = {SAMPLES_SEEN: 0, "batches_done": 0}
         if self._clips is not None:
@@ -145,15 +145,15 @@ class VideoData(LightningDataModule):
 
     @property
     def train_clips(self) -> ClipDataset:
-        """The training clips."""
-        return self._found()[0]
+        """The training clips, after `setup`."""
+        return self._datasets()[0]
 
     @property
     def val_clips(self) -> ClipDataset:
-        """The validation clips."""
-        return self._found()[1]
+        """The validation clips, after `setup`."""
+        return self._datasets()[1]
 
-    def _found(self) -> tuple[ClipDataset, ClipDataset]:
+    def _datasets(self) -> tuple[ClipDataset, ClipDataset]:
         if self._clips is None:
             raise RuntimeError("VideoData has no clips before setup()")
         return self._clips
@@ -166,20 +166,21 @@ class VideoData(LightningDataModule):
         if train_root is not None and (Path(train_root) / "train").is_dir():
             beside = Path(train_root) / "val"
             if val is None and val_root is None and beside.is_dir():
-                val_root = str(beside)
-            train_root = str(Path(train_root) / "train")
+                val_root = beside
+            train_root = Path(train_root) / "train"
         if train_root and val_root and Path(train_root).resolve() in Path(val_root).resolve().parents:
             raise ValueError(
                 f"the validation videos in {val_root} would be trained on, as they lie below {train_root}; "
                 "put them elsewhere, or into the subfolders train and val of one folder"
             )
         if train is None:
-            train = self._folder(str(train_root))
+            assert train_root is not None  # or it was refused above
+            train = self._folder(train_root)
         if val_root is not None:
             val = self._folder(val_root)
         return train, val
 
-    def _folder(self, root: str) -> AbstractVideos:
+    def _folder(self, root: str | Path) -> AbstractVideos:
         videos = VideoFolder(root, self.engine, self.spec.frame_rate_hz or NOMINAL_RATE_HZ)
         if self.cache is None:
             return videos
@@ -219,9 +220,9 @@ class VideoData(LightningDataModule):
         return self._start[SAMPLES_SEEN] + (self._count_batches() - self._start["batches_done"]) * global_batch_size
 
     def _count_batches(self) -> int:
-        # `processed` is right whenever a checkpoint is written: it has risen before on_train_batch_end, where
-        # `completed` has not, and has not risen yet when an exception ends a step, where `ready` has. `total` also
-        # counts across epochs, of whatever length limit_train_batches makes them.
+        # Of Lightning's counts `processed` is right whenever a checkpoint is written: it is increased before
+        # on_train_batch_end, where `completed` is not yet, and not when an exception ends a step, where `ready` is.
+        # `total` counts across epochs, of whatever length limit_train_batches makes them.
         if self.trainer is None:
             return self._start["batches_done"]
         return self.trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
@@ -235,19 +236,19 @@ class VideoData(LightningDataModule):
         }
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Continue after the clips trained on when ``state_dict`` was taken."""
+        """Continue after the clips that were trained on when ``state_dict`` was taken."""
         self._start = {name: state_dict[name] for name in (SAMPLES_SEEN, "batches_done")}
 
 
 def _frame_rates(videos: AbstractVideos, used: np.ndarray) -> np.ndarray:
-    """Frames per second of the videos ``used``, float64; those of a single frame have none."""
+    """Frames per second of the videos ``used``, float64; a video of a single frame has none."""
     times = (videos.times_seconds(index) for index in np.unique(used).tolist())
     # Over the whole video, not from one frame to the next: single times may be rounded to milliseconds.
     return np.array([round((len(t) - 1) / (t[-1] - t[0]), 6) for t in times if len(t) > 1])
 
 
 def _clip_rate(source_rates_hz: np.ndarray, spec: ClipSpec) -> float | None:
-    """Frames per second of clips, from the rates of the videos they are taken from; None if those have no rate."""
+    """Frames per second of clips, from the rates of their videos; None if those have no rate."""
     if spec.frame_rate_hz is not None:
         rate = spec.frame_rate_hz / spec.stride
         num_slower = int((source_rates_hz < 0.9 * rate).sum())
@@ -274,7 +275,7 @@ def _clip_rate(source_rates_hz: np.ndarray, spec: ClipSpec) -> float | None:
 def collect_clips(data: VideoData, num_clips: int | None = None, dataset: ClipDataset | None = None) -> Tensor:
     """Validation clips of a data module as one tensor, always the same, evenly spread over its videos.
 
-    To predict further than a block, make the `VideoData` with as many ``num_frames`` as are given and made together.
+    Its ``num_frames`` are those of context and target together, which may be more than a block of the model.
 
     Args:
         data: set up or not.
@@ -286,8 +287,8 @@ def collect_clips(data: VideoData, num_clips: int | None = None, dataset: ClipDa
     """
     data.setup("validate")
     dataset = dataset or data.val_clips
-    num_there = len(dataset)
-    num_clips = num_there if num_clips is None else min(num_clips, num_there)
-    chosen = Subset(dataset, [i * num_there // num_clips for i in range(num_clips)])
+    available = len(dataset)
+    num_clips = available if num_clips is None else min(num_clips, available)
+    chosen = Subset(dataset, [i * available // num_clips for i in range(num_clips)])
     loader = ForkSafeLoader(chosen, batch_size=data.batch_size, num_workers=data.num_workers)
     return torch.cat([batch["video"] for batch in loader])

@@ -12,7 +12,10 @@ from mcvd.runtime.yaml_file import read_yaml
 
 
 def data_from_recipe(
-    recipe: str | Path | None = None, root: str | None = None, val_root: str | None = None, **arguments: Any
+    recipe: str | Path | None = None,
+    root: str | Path | None = None,
+    val_root: str | Path | None = None,
+    **arguments: Any,
 ) -> VideoData:
     """The data of a ``data.yaml``, or of folders of videos, with the length and size of clips that a model needs.
 

@@ -151,10 +151,6 @@ class VideoFolder(AbstractVideos):
         path = self.paths[index]
         return path.name if path == self.root else path.relative_to(self.root).as_posix()
 
-    def close(self) -> None:
-        """Close what this process has open; reading opens it again."""
-        self._readers.close()
-
 
 def find_videos(root: Path) -> Iterator[Path]:
     """Paths of the video files and folders of frames at or below ``root``, sorted; hidden ones are skipped."""
@@ -214,9 +210,6 @@ class _OpenReaders:
     def abandon(self, path: Path) -> None:
         """Drop a reader that is stuck, without closing it, which would be stuck too."""
         self._abandoned.append(self._readers.pop(path, None))
-
-    def close(self) -> None:
-        _close_readers(self._readers, self._process)
 
     def __len__(self) -> int:
         return len(self._readers)

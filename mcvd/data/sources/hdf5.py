@@ -42,7 +42,7 @@ class Hdf5Videos(AbstractVideos):
         ModuleNotFoundError: without the package h5py.
     """
 
-    def __init__(self, root: str, part: Part = "all", frame_rate_hz: float = NOMINAL_RATE_HZ) -> None:
+    def __init__(self, root: str | Path, part: Part = "all", frame_rate_hz: float = NOMINAL_RATE_HZ) -> None:
         if not 0 < frame_rate_hz < math.inf:
             raise ValueError(f"frame_rate_hz must be more than 0, got {frame_rate_hz}")
         self.root, self.part, self.frame_rate_hz = Path(root), part, frame_rate_hz

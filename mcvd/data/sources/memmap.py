@@ -110,7 +110,7 @@ class MemmapVideos(AbstractVideos):
         VideoError: if a pack is damaged.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
 
     @cached_property

@@ -52,10 +52,10 @@ class ShardedVideos(AbstractVideos):
         ModuleNotFoundError: without the package litdata.
     """
 
-    def __init__(self, root: str, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    def __init__(self, root: str | Path, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         if not timeout_seconds > 0:
             raise ValueError(f"timeout_seconds must be more than 0, got {timeout_seconds}")
-        self.root = root
+        self.root = str(root)
         self.timeout_seconds = timeout_seconds
         self._opened: tuple[int, Any] | None = None
         self._limit = TimeLimit()

@@ -87,7 +87,7 @@ class StochasticMovingMNIST(DrawnVideos):
 
     def __init__(
         self,
-        root: str,
+        root: str | Path,
         train: bool = True,
         num_videos: int = 60_000,
         num_frames: int = 30,
