@@ -17,7 +17,7 @@ from reference.tiny_fit import TINY
 
 import mcvd.metrics.frames
 from faults.dying import die
-from mcvd.apps.cli.generate import generate
+from mcvd.apps.cli.generate import run as generate
 from mcvd.apps.cli.main import main
 from mcvd.diffusion.block_store import BlockStore
 from mcvd.evaluation.evaluate import evaluate

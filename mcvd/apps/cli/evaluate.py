@@ -50,20 +50,9 @@ def add_arguments(command: ArgumentParser) -> None:
     options.add_sampling(command)
 
 
-def run(compare: list[str] | None = None, processes: int = 1, **choices: Any) -> None:
-    """Evaluate in this process, in several new ones, or in those that torchrun started; or compare two cards."""
-    from mcvd.apps.cli.setup import share_out
-    from mcvd.evaluation.result_card import compare_cards
-
-    if compare:
-        return print(compare_cards(*compare))
-    if choices.get("out") is None:
-        raise ValueError("say where the scores go: --out result.json")
-    share_out(evaluate, processes, **choices)
-
-
-def evaluate(
-    out: str,
+def run(
+    compare: list[str] | None = None,
+    out: str | None = None,
     model: str | None = None,
     trust: list[str] | None = None,
     device: str | None = None,
@@ -83,7 +72,7 @@ def evaluate(
     json: bool = False,
     **sampling: Any,
 ) -> None:
-    """Score the share of this process, and in the first one write the card of all."""
+    """Score the share of this process, and in the first one write the card of all; or compare two cards."""
     from mcvd.apps.cli.output import DEFAULT_FPS
     from mcvd.apps.cli.setup import load_for_command, sampling_options
     from mcvd.data.recipe import data_from_recipe
@@ -94,11 +83,15 @@ def evaluate(
     from mcvd.evaluation.highlights import Highlights
     from mcvd.evaluation.protocols import find_protocol
     from mcvd.evaluation.report import card_page
-    from mcvd.evaluation.result_card import ResultCard, package_versions
+    from mcvd.evaluation.result_card import ResultCard, compare_cards, package_versions
     from mcvd.runtime.atomic import atomic_write
     from mcvd.runtime.digests import digest
     from mcvd.runtime.distributed import rank
 
+    if compare:
+        return print(compare_cards(*compare))
+    if out is None:
+        raise ValueError("say where the scores go: --out result.json")
     own_metrics = [metric_by_path(path) for path in metric or ()]
     fixed = find_protocol(protocol) if protocol else None
     if fixed and (task or num_frames or num_clips or num_samples):
@@ -192,4 +185,6 @@ def _check_protocol(protocol: Protocol, model: MCVD) -> None:
         )
 
 
-COMMAND = Command("score a model against the ground truth and against copying frames", run, add_arguments, EXAMPLES)
+COMMAND = Command(
+    "score a model against the ground truth and against copying frames", run, add_arguments, EXAMPLES, shared=True
+)

@@ -22,14 +22,7 @@ def add_arguments(command: ArgumentParser) -> None:
     options.add_sampling(command)
 
 
-def run(processes: int = 1, **choices: Any) -> None:
-    """Generate in this process, in several new ones, or in those that torchrun started."""
-    from mcvd.apps.cli.setup import share_out
-
-    share_out(generate, processes, **choices)
-
-
-def generate(
+def run(
     out: str,
     num_frames: int,
     model: str | None = None,
@@ -54,10 +47,10 @@ def generate(
     chosen |= {"first_video": own.start}
     nothing = torch.empty(0, net.channels, *net.size, dtype=torch.uint8)
     given = nothing.expand(len(own), -1, -1, -1, -1)
-    page = Gallery("Generated from nothing", net, chosen, None) if gallery else None
+    page = Gallery("Generated from nothing", net, chosen) if gallery else None
     with render(out, net, given, given, num_frames, chosen, own) as videos:
         if videos:
             write_output(out, videos, nothing, nothing, fps or net.frame_rate_hz, page)
 
 
-COMMAND = Command("generate videos from nothing", run, add_arguments, EXAMPLES)
+COMMAND = Command("generate videos from nothing", run, add_arguments, EXAMPLES, shared=True)

@@ -56,7 +56,12 @@ def _run(argv: list[str]) -> None:
     if argv and argv[0] in known and known[argv[0]].add_arguments is None:
         return known[argv[0]].run(argv[1:])
     options = {key: value for key, value in vars(_parser(known).parse_args(argv)).items() if value is not None}
-    known[options.pop("command")].run(**options)
+    command = known[options.pop("command")]
+    if not command.shared:
+        return command.run(**options)
+    from mcvd.apps.cli.setup import share_out
+
+    share_out(command.run, **options)
 
 
 def _parser(known: dict[str, Command]) -> argparse.ArgumentParser:

@@ -19,12 +19,14 @@ class Command:
         run: called with the options that were given, by name; what it raises becomes a message and an exit status.
         add_arguments: adds the options to the command's parser. Without it ``run`` takes the words as they are.
         examples: shown below the help.
+        shared: several processes may do it together: ``run`` does the share of its own.
     """
 
     help: str
     run: Callable[..., None]
     add_arguments: Callable[[ArgumentParser], None] | None = None
     examples: str | None = None
+    shared: bool = False
 
 
 def positive(text: str) -> int:

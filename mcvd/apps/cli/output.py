@@ -41,7 +41,7 @@ def check_output(out: str, video: str | None = None) -> None:
 
 
 class Gallery(NamedTuple):
-    """What the page of a command says of its videos.
+    """What the page of ``--gallery`` says.
 
     Args:
         title: of the page.
@@ -53,13 +53,17 @@ class Gallery(NamedTuple):
     title: str
     model: MCVD
     options: dict[str, Any]
-    target: Tensor | None
+    target: Tensor | None = None
 
-    @property
-    def note(self) -> str:
-        """All that the videos depend on, in a line."""
+    def page(self, samples: Tensor, past: Tensor, future: Tensor, fps: float) -> Page:
+        """The page; arguments as in `mcvd.apps.result_page.add_result`."""
         sampler, seed = self.options["sampler"], self.options.get("seed", 0)
-        return f"{self.model.facts().summary}. {sampler!r}, {sampler.num_calls} network calls a block, seed {seed}."
+        how = f"{sampler!r}, {sampler.num_calls} network calls a block, seed {seed}."
+        page = Page(self.title, f"{self.model.facts().summary}. {how}")
+        add_result(page, samples, past, future, self.target, fps)
+        if self.target is not None and samples.shape[1] > 1:
+            add_psnr(page, samples, past, future, self.target)
+        return page
 
 
 def write_output(
@@ -93,7 +97,7 @@ def write_output(
     page = None
     if gallery:
         samples = torch.cat([store.all() for store in stores if store.shape[0]])
-        page = output_page(gallery, samples, past, future, fps)
+        page = gallery.page(samples, past, future, fps)
     if path.suffix:
         side = -2 if path.suffix.lower() == ".png" else -1
         rows = zip(*videos, strict=True)
@@ -109,12 +113,3 @@ def write_output(
     if page:
         place = path.with_suffix(".html") if path.suffix else path / "index.html"
         print(f"{page.write(place) if path.suffix else place}: the same as a page", file=sys.stderr)
-
-
-def output_page(gallery: Gallery, samples: Tensor, past: Tensor, future: Tensor, fps: float) -> Page:
-    """The page of ``--gallery``; arguments as in `mcvd.apps.result_page.add_result`."""
-    page = Page(gallery.title, gallery.note)
-    add_result(page, samples, past, future, gallery.target, fps)
-    if gallery.target is not None and samples.shape[1] > 1:
-        add_psnr(page, samples, past, future, gallery.target)
-    return page

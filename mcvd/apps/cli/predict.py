@@ -30,14 +30,7 @@ def add_arguments(command: ArgumentParser) -> None:
     options.add_sampling(command)
 
 
-def run(processes: int = 1, **choices: Any) -> None:
-    """Predict in this process, in several new ones, or in those that torchrun started."""
-    from mcvd.apps.cli.setup import share_out
-
-    share_out(predict, processes, **choices)
-
-
-def predict(
+def run(
     video: str,
     out: str,
     num_frames: int,
@@ -92,5 +85,9 @@ def predict(
 
 
 COMMAND = Command(
-    "predict the frames that follow a video, or with --backward those before it", run, add_arguments, EXAMPLES
+    "predict the frames that follow a video, or with --backward those before it",
+    run,
+    add_arguments,
+    EXAMPLES,
+    shared=True,
 )

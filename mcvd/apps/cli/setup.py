@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 from mcvd.models.load import BOX, load
@@ -36,7 +36,7 @@ def load_for_command(model: str | Path | None, device: str | None = None, trust:
     return load(BOX if model is None else model, trust=trust or ()).to(on)
 
 
-def share_out(work: Callable[..., None], processes: int, **options: Any) -> None:
+def share_out(work: Callable[..., None], processes: int = 1, **options: Any) -> None:
     """Do the work of a command in this process, in several new ones, or in those that torchrun started."""
     if processes > 1:
         return spawn(work, processes, **options)
@@ -67,10 +67,9 @@ def sampling_options(
 
 def _own_sampler(path: str, num_steps: int | None) -> AbstractSampler:
     """A sampler by its class path: whoever types it trusts its module."""
-    module, _, name = path.rpartition(".")
     try:
-        kind: Any = getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
+        kind = resolve_name(path)
+    except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"--sampler {path}: {error}; its module must be on the Python path (PYTHONPATH)") from error
     if not (isinstance(kind, type) and issubclass(kind, AbstractSampler)):
         raise ValueError(f"--sampler {path}: not a subclass of mcvd.samplers.AbstractSampler")
