@@ -15,7 +15,7 @@ from mcvd.apps.result_page import add_result
 from mcvd.data.datamodule import VideoData, collect_clips
 from mcvd.data.sources.folder import VideoFolder
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
-from mcvd.evaluation.evaluate import Task, evaluate
+from mcvd.evaluation.evaluate import evaluate
 from mcvd.evaluation.report import add_scores, format_scores
 from mcvd.evaluation.scores import Scores
 from mcvd.models.load import BOX, load
@@ -35,7 +35,7 @@ NUM_PREDICTED = 10  # frames: two blocks
 NUM_LONG = 100
 FIRST = 20  # where the clips begin in their scenes
 HELD_OUT_SEED = 1
-_SECTIONS: dict[Task, tuple[str, str]] = {
+_SECTIONS: dict[str, tuple[str, str]] = {
     "predict": ("Prediction", "The frames after the given ones are generated."),
     "backward": ("Backward prediction", "The frames before the given ones are generated."),
     "interpolate": ("Interpolation", "The frames of a gap are generated; those on both sides are given."),
@@ -123,12 +123,12 @@ def _summary(scores: Scores) -> dict[str, dict[str, float]]:
     return {"model": rows.pop("mean_of_K"), **rows}
 
 
-def _lengths(model: MCVD) -> dict[Task, int]:
+def _lengths(model: MCVD) -> dict[str, int]:
     """How many frames are generated in each task."""
     return {"predict": NUM_PREDICTED, "backward": NUM_PREDICTED, "interpolate": model.block.current}
 
 
-def _page(model: MCVD, clips: Tensor, scores: dict[Task, Scores], out: Path, origin: str) -> Page:
+def _page(model: MCVD, clips: Tensor, scores: dict[str, Scores], out: Path, origin: str) -> Page:
     block, fps = model.block, model.frame_rate_hz or DEFAULT_FPS
     page = Page(
         "mcvd: one model, every video task",

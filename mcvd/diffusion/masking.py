@@ -1,4 +1,4 @@
-"""Which context frames a model is shown: the random draw of training, and the four tasks as its limits."""
+"""Which context frames a model is shown: the random draw of training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Masking:
 
     Example:
         >>> past = future = torch.ones(4, 2, 1, 8, 8)
-        >>> PREDICT.condition(past, future, torch.rand(4, 2)).keep_future.any().item()
+        >>> Masking(p_future=1).condition(past, future, torch.rand(4, 2)).keep_future.any().item()
         False
     """
 
@@ -72,9 +72,3 @@ class Masking:
         future = True if future_shown is None else (self.p_future < 1 if future_shown else self.p_future > 0)
         split = self.tied and None not in (past_shown, future_shown) and past_shown != future_shown
         return past and future and not split
-
-
-PREDICT = Masking(p_past=0, p_future=1)
-PREDICT_BACKWARD = Masking(p_past=1, p_future=0)
-INTERPOLATE = Masking(p_past=0, p_future=0)
-GENERATE = Masking(p_past=1, p_future=1, tied=True)

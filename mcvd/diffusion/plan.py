@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mcvd.diffusion.masking import Masking
 from mcvd.frames import FrameBlock
 
 
@@ -42,7 +41,7 @@ def plan(
             is as many as it has slots for.
 
     Example:
-        >>> [step.current for step in plan(FrameBlock(2, 5), num_past=2, num_future=0, num_frames=8)]
+        >>> [window.current for window in plan(FrameBlock(2, 5), num_past=2, num_future=0, num_frames=8)]
         [range(2, 7), range(7, 12)]
     """
     if min(num_past, num_future) < 0 or num_frames < 1:
@@ -62,10 +61,10 @@ def plan(
             future=range(stop, min(end, stop + reach_future)) if high <= stop < end else range(stop, stop),
         )
 
-    def context(step: Window) -> tuple[int, int]:
+    def context(candidate: Window) -> tuple[int, int]:
         """How much a window that contains the gap sees, and how well it is centred."""
-        off_centre = abs((step.current.start + step.current.stop) - (low + high))
-        return len(step.past) + len(step.future), -off_centre
+        off_centre = abs((candidate.current.start + candidate.current.stop) - (low + high))
+        return len(candidate.past) + len(candidate.future), -off_centre
 
     forward = True
     while low < high:
@@ -82,37 +81,3 @@ def plan(
             yield window(high - block.current)
             high -= block.current
         forward = not forward
-
-
-def check_task(
-    block: FrameBlock,
-    masking: Masking,
-    num_past: int,
-    num_future: int,
-    num_frames: int,
-    overlap: int | None = None,
-) -> None:
-    """Refuse, before any work, what a model was not trained for.
-
-    Raises:
-        ValueError: the block has no slot for a given side, or a step of the plan needs masks that training never drew.
-    """
-    if num_future and not block.future:
-        raise ValueError(
-            f"this model has no future slot ({block}): it cannot look at frames after a gap; "
-            "train one with block.future > 0"
-        )
-    if num_past and not block.past:
-        raise ValueError(f"this model has no past slot ({block}): train one with block.past > 0")
-    for step in plan(block, num_past, num_future, num_frames, overlap):
-        sides = {"past": (len(step.past), block.past), "future": (len(step.future), block.future)}
-        shown = {name: bool(given) if slot else None for name, (given, slot) in sides.items()}
-        if not masking.allows(shown["past"], shown["future"]):
-            words = [f"the {name} {'shown' if is_shown else 'hidden'}" for name, is_shown in shown.items()]
-            raise ValueError(f"this needs {' and '.join(words)}, which {masking} never drew: train with other masks")
-        for name, (given, slot) in sides.items():
-            part_is_known = masking.p_partial > 0 or masking.allows(
-                *(False if side == name else None for side in sides)
-            )
-            if 0 < given < slot and not part_is_known:
-                raise ValueError(f"this model needs {slot} {name} frames, got {given}, and was never trained without")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from mcvd.diffusion.tasks import Task, task_by_name
 from mcvd.evaluation.baselines import BASELINES, generate_baselines
 from mcvd.evaluation.batch import Accumulator, SampledBatch
 from mcvd.evaluation.clips import ClipBatches
@@ -24,13 +25,11 @@ from mcvd.runtime.progress import progress_bar
 from mcvd.samplers import AbstractSampler
 from mcvd.samplers.select import default_sampler
 
-Task = Literal["predict", "backward", "interpolate", "generate"]
-
 
 def evaluate(
     model: MCVD,
     clips: Tensor | Iterable[Tensor],
-    task: Task = "predict",
+    task: str = "predict",
     *,
     num_frames: int | None = None,
     num_samples: int = 10,
@@ -77,9 +76,10 @@ def evaluate(
     """
     if min(num_samples, batch_size) < 1:
         raise ValueError(f"num_samples and batch_size must be 1 or more, got {num_samples} and {batch_size}")
-    sampler = sampler or default_sampler(from_nothing=task == "generate")
-    num_past, num_future = _context_length(model, task)
-    metrics = metrics if task != "generate" else ()
+    asked = task_by_name(task)
+    sampler = sampler or default_sampler(from_nothing=not asked.has_context)
+    num_past, num_future = _context_length(model, asked)
+    metrics = metrics if asked.has_context else ()
     options = {"num_samples": num_samples, "sampler": sampler, "guidance": guidance, "batch_size": batch_size}
     options |= sampling
     if not all(metric.rounded for metric in metrics):
@@ -99,7 +99,7 @@ def evaluate(
             continue
         generated = _generate(model, past, future, shape[0], seed=own_seeds, progress=False, **options)
         samples = pixels_from_unit(generated) if generated.is_floating_point() else generated
-        baselines = generate_baselines(_BASELINES_OF[task], past, future, shape[0])
+        baselines = generate_baselines(asked.baselines, past, future, shape[0])
         scores = _score(metrics, baselines, generated, samples, target)
         found.append((number, scores))
         of_clips = {metric.name: per_clip(metric, scores.per_frame["one_sample"][metric.name]) for metric in metrics}
@@ -187,28 +187,12 @@ def _grey_levels(mse: list[Tensor]) -> float:
     return 255 * torch.cat(mse).mean().sqrt().item()
 
 
-_BASELINES_OF = {
-    "predict": ("copy_last", "extrapolate"),
-    "backward": ("copy_first", "extrapolate"),
-    "interpolate": ("copy_last", "blend"),
-    "generate": (),
-}
-
-
 def _context_length(model: MCVD, task: Task) -> tuple[int, int]:
     """How many frames before and after are given."""
-    past, future = model.block.past, model.block.future
-    tasks = {
-        "predict": (past, None),
-        "backward": (None, future),
-        "interpolate": (past, future),
-        "generate": (None, None),
-    }
-    if task not in tasks:
-        raise ValueError(f"task must be one of {', '.join(tasks)}, got {task!r}")
-    if 0 in tasks[task]:
-        raise ValueError(f"this model cannot {task}: {model.block} has no frames on a side that is given")
-    return tasks[task][0] or 0, tasks[task][1] or 0
+    num_past, num_future = task.context_length(model.block)
+    if (num_past > 0, num_future > 0) != (task.gives_past, task.gives_future):
+        raise ValueError(f"this model cannot {task.name}: {model.block} has no frames on a side that is given")
+    return num_past, num_future
 
 
 def _batches(clips: Tensor | Iterable[Tensor], size: int, progress: bool) -> Iterator[Tensor]:

@@ -13,7 +13,6 @@ _MODEL_TITLES = {
     "mean_of_K": "model, mean of {num_samples}",
     "best_of_K": "model, best of {num_samples}",
 }
-_CONTEXTS = {"predict": "{num_past} before", "backward": "{num_future} after", "generate": "nothing"}
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,8 @@ class Scores:
     @property
     def sentence(self) -> str:
         """Under which conditions the scores hold, in one line."""
-        context = _CONTEXTS.get(self.task, "{num_past} before and {num_future} after").format_map(vars(self))
+        sides = {"before": self.num_past, "after": self.num_future}
+        context = " and ".join(f"{number} {side}" for side, number in sides.items() if number) or "nothing"
         height, width = self.size
         return (
             f"{self.num_frames} frames generated from {context}, {self.num_clips} clips of {width}x{height} pixels, "

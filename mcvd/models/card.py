@@ -7,15 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
+from mcvd.diffusion.tasks import PREDICT, TASKS
 from mcvd.models.facts import ModelFacts
 from mcvd.models.files import CARD
-
-_TASKS = {
-    "predict": "predict what comes next",
-    "backward": "tell what came before",
-    "interpolate": "fill a gap",
-    "generate": "invent from nothing",
-}
 
 
 class About(TypedDict, total=False):
@@ -70,7 +64,7 @@ def model_card(facts: ModelFacts, name: str, about: About) -> str:
         "",
         "| task | can it? |",
         "|---|---|",
-        *(f"| {words} | {facts.tasks[task] or 'yes'} |" for task, words in _TASKS.items()),
+        *(f"| {task.title} | {facts.tasks[name] or 'yes'} |" for name, task in TASKS.items()),
         "",
         "## Network and diffusion",
         "",
@@ -101,7 +95,7 @@ def told_data(source: str | Path) -> str | None:
 
 
 def _use(facts: ModelFacts) -> list[str]:
-    if facts.tasks["predict"] is not None:
+    if facts.tasks[PREDICT.name] is not None:
         return ["made = model.generate(num_frames=20)"]
     (height, width), rate = facts.size, facts.frame_rate_hz
     at_rate = f", frame_rate_hz={rate:g}" if rate else ""

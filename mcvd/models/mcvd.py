@@ -16,7 +16,7 @@ from mcvd.diffusion.denoiser import Denoiser, Prediction
 from mcvd.diffusion.engine import GenerationEngine
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.options import SamplingOptions
-from mcvd.diffusion.plan import check_task
+from mcvd.diffusion.tasks import GENERATE, TASKS, task_of
 from mcvd.frames import FrameBlock, model_from_pixels
 from mcvd.models.facts import ModelFacts, num_parameters
 from mcvd.models.pretrained import Pretrained
@@ -267,13 +267,18 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
 
     def _check_options(self, num_past: int, num_future: int, num_frames: int, options: SamplingOptions) -> None:
         """Refuse, before any work, what the model was not trained for."""
-        check_task(self.block, self.masking, num_past, num_future, num_frames, options.get("overlap"))
+        task = task_of(num_past, num_future)
+        refusal = task.refusal(self.block, self.masking, num_past, num_future, num_frames, options.get("overlap"))
+        if refusal is not None:
+            raise ValueError(refusal)
         if options.get("guidance", 1.0) != 1:
             dropped = options.get("guidance_drops", "both")
             if dropped not in ("both", "past", "future"):
                 raise ValueError(f"guidance_drops must be 'both', 'past' or 'future', got {dropped!r}")
-            kept = (num_past * (dropped == "future"), num_future * (dropped == "past"))
-            check_task(self.block, self.masking, *kept, 1)
+            shown = (num_past * (dropped == "future"), num_future * (dropped == "past"))
+            refusal = task_of(*shown).refusal(self.block, self.masking, *shown, num_frames=1)
+            if refusal is not None:
+                raise ValueError(refusal)
         level = options.get("context_noise", 0.0)
         if not 0 <= level <= self.context_noise:
             raise ValueError(
@@ -297,7 +302,7 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
     def facts(self) -> ModelFacts:
         """What this model is and what it can do."""
         block, net = self.block, self.denoiser.net
-        past, future = max(1, block.past), max(1, block.future)
+        tasks = {name: task.refusal(block, self.masking) for name, task in TASKS.items()}
         return ModelFacts(
             block=block,
             size=self.size,
@@ -309,22 +314,9 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
             schedule=repr(self.denoiser.schedule),
             predicts=self.denoiser.predicts,
             context_noise=self.context_noise,
-            guidance=self._refusal(0, 0) is None and block.num_context > 0,
-            tasks={
-                "predict": self._refusal(past, 0),
-                "backward": self._refusal(0, future),
-                "interpolate": self._refusal(past, future),
-                "generate": self._refusal(0, 0),
-            },
+            guidance=tasks[GENERATE.name] is None and block.num_context > 0,
+            tasks=tasks,
         )
-
-    def _refusal(self, num_past: int, num_future: int) -> str | None:
-        """Why the model cannot make one block between so many given frames, or None if it can."""
-        try:
-            check_task(self.block, self.masking, num_past, num_future, self.block.current)
-        except ValueError as error:
-            return str(error)
-        return None
 
     def config_now(self) -> dict[str, Any]:
         """The config, with the frame rate of the training clips."""

@@ -10,7 +10,7 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from mcvd.diffusion.plan import check_task
+from mcvd.diffusion.tasks import TASKS
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.fsdp import unsharded
 from mcvd.samplers import DDIM, AbstractSampler
@@ -97,27 +97,18 @@ def preview(model: MCVD, clips: Tensor, sampler: AbstractSampler) -> dict[str, t
         these are the same in both. Nothing is given to ``generate``, where truth is there to compare the looks.
     """
     past, current, future = model.block.split(clips)
-    contexts = {"predict": (past, None), "backward": (None, future), "interpolate": (past, future), "generate": None}
     shown = {}
-    for task, context in contexts.items():
-        before, after = (side if side is not None else clips[:, :0] for side in context or (None, None))
-        if (context and not (before if task == "predict" else after).shape[1]) or not _can(model, before, after):
+    for task in TASKS.values():
+        if task.refusal(model.block, model.masking) is not None:
             continue
+        before, after = past if task.gives_past else past[:, :0], future if task.gives_future else future[:, :0]
         made = torch.empty_like(current)
         for start, frames in model.stream(before, current.shape[1], future=after, sampler=sampler, progress=False):
             made[:, start : start + frames.shape[1]] = frames
         truth, made = (torch.cat([before, middle, after], 1) for middle in (current.cpu(), made))
         given = [*range(before.shape[1]), *range(truth.shape[1] - after.shape[1], truth.shape[1])]
-        shown[task] = (truth, made, given)
+        shown[task.name] = (truth, made, given)
     return shown
-
-
-def _can(model: MCVD, before: Tensor, after: Tensor) -> bool:
-    try:
-        check_task(model.block, model.masking, before.shape[1], after.shape[1], model.block.current)
-    except ValueError:
-        return False
-    return True
 
 
 def _write(path: Path, truth: Tensor, made: Tensor, given: list[int], frame_rate_hz: float) -> None:

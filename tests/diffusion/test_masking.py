@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mcvd.diffusion.masking import GENERATE, INTERPOLATE, PREDICT, PREDICT_BACKWARD, Masking
+from mcvd.diffusion.masking import Masking
 
 PAST = FUTURE = torch.ones(4000, 1, 1, 1, 1)
 
@@ -13,11 +13,16 @@ def shown(masking, seed=0):
 
 
 @pytest.mark.parametrize(
-    ("task", "past", "future"),
-    [(PREDICT, True, False), (PREDICT_BACKWARD, False, True), (INTERPOLATE, True, True), (GENERATE, False, False)],
+    ("masking", "past", "future"),
+    [
+        (Masking(p_past=0, p_future=1), True, False),
+        (Masking(p_past=1, p_future=0), False, True),
+        (Masking(p_past=0, p_future=0), True, True),
+        (Masking(p_past=1, p_future=1, tied=True), False, False),
+    ],
 )
-def test_the_tasks_are_the_limits_of_the_draw(task, past, future):
-    keep_past, keep_future = shown(task)
+def test_the_tasks_are_the_limits_of_the_draw(masking, past, future):
+    keep_past, keep_future = shown(masking)
     assert keep_past.eq(past).all()
     assert keep_future.eq(future).all()
 

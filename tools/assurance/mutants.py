@@ -40,9 +40,9 @@ ALL_SAMPLERS = ["tests/samplers"]
 # file -> what is run first, and, where nothing fails, what after it
 TESTS = {
     "mcvd/frames.py": (["tests/test_frames.py", *LAWS],),
-    "mcvd/masking.py": (["tests/diffusion/test_masking.py", *LAWS],),
+    "mcvd/diffusion/masking.py": (["tests/diffusion/test_masking.py", *LAWS],),
     "mcvd/noise.py": (["tests/test_noise.py", *LAWS], ["tests/samplers/test_variance_exploding.py"]),
-    "mcvd/rollout.py": (["tests/diffusion/test_rollout.py", *LAWS],),
+    "mcvd/diffusion/rollout.py": (["tests/diffusion/test_rollout.py", *LAWS],),
     "mcvd/metrics/frechet.py": (["tests/metrics/test_frechet.py"],),
     "mcvd/samplers/base.py": (["tests/samplers", "-k", "DDIM"], ALL_SAMPLERS),
     "mcvd/samplers/multistep.py": (["tests/samplers", "-k", "UniPC or DPMSolver"], ALL_SAMPLERS),

@@ -41,7 +41,7 @@ def add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--random-i3d", type=int, metavar="SEED", help="add the distance of a random network: not FVD")
     text = "only say if two cards may be compared"
     command.add_argument("--compare", nargs=2, metavar=("A.json", "B.json"), help=text)
-    command.add_argument("--task", choices=["predict", "backward", "interpolate", "generate"], help="default: predict")
+    command.add_argument("--task", metavar="TASK", help="predict (default), backward, interpolate or generate")
     command.add_argument("--num-frames", type=positive, help="new frames (default: one block)")
     command.add_argument("--num-clips", type=positive, help="how many clips, evenly spread (default: 64)")
     command.add_argument("--rate", type=float, metavar="HZ", help="read by time at this rate (default: the model's)")
@@ -76,6 +76,7 @@ def run(
     from mcvd.apps.cli.output import DEFAULT_FPS
     from mcvd.apps.cli.setup import load_for_command, sampling_options
     from mcvd.data.recipe import data_from_recipe
+    from mcvd.diffusion.tasks import INTERPOLATE, task_by_name
     from mcvd.evaluation.clips import ClipBatches
     from mcvd.evaluation.distances import distribution_metrics
     from mcvd.evaluation.evaluate import evaluate as score
@@ -102,11 +103,12 @@ def run(
             "folder that was trained on: name the folder of the split with --val-root"
         )
     net = load_for_command(model, device, trust)
-    chosen = sampling_options(from_nothing=(fixed.task if fixed else task) == "generate", **sampling)
+    asked = task_by_name(fixed.task if fixed else task or "predict")
+    chosen = sampling_options(from_nothing=not asked.has_context, **sampling)
     if fixed:
         _check_protocol(fixed, net)
-        task, num_frames, num_clips, num_samples = fixed.task, fixed.num_frames, fixed.num_clips, fixed.num_samples
-    task, num_clips, num_samples = task or "predict", num_clips or 64, num_samples or 10
+        num_frames, num_clips, num_samples = fixed.num_frames, fixed.num_clips, fixed.num_samples
+    num_clips, num_samples = num_clips or 64, num_samples or 10
     num_frames = num_frames or net.block.current
     given: dict[str, Any] = {
         "size": net.size,
@@ -114,20 +116,19 @@ def run(
         "frame_rate_hz": rate or net.frame_rate_hz,
         "max_val_clips": num_clips,
     }
-    num_past = 0 if task == "generate" else net.block.past
-    num_future = 0 if task == "generate" or (fixed and task == "predict") else net.block.future
-    length = num_past + num_frames + num_future
+    # Without a protocol all tasks that give frames are scored on the same clips.
+    context = (asked if fixed or not asked.has_context else INTERPOLATE).context_length(net.block)
+    length = num_frames + sum(context)
     data = data_from_recipe(config, root, val_root, num_frames=length, **given)
     data.setup("validate")
     clips = ClipBatches(fixed.clips(data) if fixed else data.val_clips, data.batch_size, data.num_workers)
-    metrics, missing = ([], {}) if task == "generate" else frame_metrics(net.size[0], net.size[1], fixed, lpips_weights)
-    from_nothing = task == "generate"
-    distances = distribution_metrics(length, weights, random_i3d, fixed, net.device, from_nothing)
+    metrics, missing = ([], {}) if not asked.has_context else frame_metrics(*net.size, fixed, lpips_weights)
+    distances = distribution_metrics(length, weights, random_i3d, fixed, net.device, not asked.has_context)
     highlights = Highlights()
     scores = score(
         net,
         clips,
-        task,  # type: ignore[arg-type]
+        asked.name,
         num_frames=num_frames,
         num_samples=num_samples,
         metrics=[*metrics, *own_metrics],
@@ -169,11 +170,14 @@ def _print(card: ResultCard, json: bool) -> None:
 
 
 def _check_protocol(protocol: Protocol, model: MCVD) -> None:
+    from mcvd.diffusion.tasks import task_by_name
+
     asked: dict[str, Any] = {"size": protocol.size}
     has = {"size": tuple(model.size), "past": model.block.past, "future": model.block.future}
-    if protocol.task != "generate":
+    task = task_by_name(protocol.task)
+    if task.gives_past:
         asked["past"] = protocol.past
-    if protocol.task == "interpolate":
+    if task.gives_future:
         asked["future"] = protocol.future
     for name, value in asked.items():
         if value is not None and value != has[name]:

@@ -10,17 +10,10 @@ import gradio as gr
 
 from mcvd.apps.studio import film_strip
 from mcvd.apps.studio.result_view import ALL
-from mcvd.apps.studio.selection import Task
 from mcvd.apps.studio.service import Studio
+from mcvd.diffusion.tasks import TASKS
 from mcvd.samplers.select import default_sampler, sampler_names
 from mcvd.video.decoders.base import VIDEO_SUFFIXES
-
-_TASKS: dict[str, Task] = {
-    "predict": "predict",
-    "look back": "backward",
-    "fill a gap": "interpolate",
-    "generate": "generate",
-}
 
 DEFAULT = "the default"  # sampler: chosen by measurement, for each task
 
@@ -78,7 +71,7 @@ def _video(studio: Studio) -> dict[str, Any]:
 
 def _task(studio: Studio) -> dict[str, Any]:
     possible = studio.model.facts().tasks
-    tasks = [(title, task) for title, task in _TASKS.items() if possible[task] is None]
+    tasks = [(task.title, name) for name, task in TASKS.items() if possible[name] is None]
     frames, samples = studio.limits.frames, studio.limits.samples
     length = min(frames, 4 * studio.model.block.current)
     return {

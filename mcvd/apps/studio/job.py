@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mcvd.apps.studio.clip import Clip, Limits
-from mcvd.apps.studio.selection import Selection, Task
+from mcvd.apps.studio.selection import Selection
 from mcvd.apps.studio.watched import WatchedSampler
 from mcvd.diffusion.plan import plan
 from mcvd.models.mcvd import MCVD
@@ -21,7 +21,7 @@ from mcvd.samplers import AbstractSampler
 class GenerationRequest:
     """What a visitor chose on the left of the page; see `mcvd.diffusion.options.SamplingOptions`."""
 
-    task: Task
+    task: str
     sampler: AbstractSampler
     num_samples: int = 1
     guidance: float = 1.0
@@ -85,7 +85,7 @@ def sample(
         "seed": request.seed,
     }
     past, future = (clip.frames[side.start : side.stop][None] for side in (selection.past, selection.future))
-    if request.task == "generate":  # as MCVD.generate does: videos of their own, not samples of one
+    if not selection.context:  # as MCVD.generate does: videos of their own, not samples of one
         past, future = (side.expand(request.num_samples, -1, -1, -1, -1) for side in (past, future))
     else:
         options["num_samples"] = request.num_samples

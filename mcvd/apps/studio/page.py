@@ -12,7 +12,7 @@ from mcvd.apps.studio.clip import Clip, no_clip, read_clip, synthetic_clip
 from mcvd.apps.studio.controls import DEFAULT, Controls
 from mcvd.apps.studio.job import GenerationRequest
 from mcvd.apps.studio.result_view import ALL
-from mcvd.apps.studio.selection import Task, first_marked
+from mcvd.apps.studio.selection import first_marked
 from mcvd.apps.studio.service import Studio
 from mcvd.samplers.select import default_sampler, sampler_by_name, takes_steps
 
@@ -133,16 +133,16 @@ class _Answers:
         clip = synthetic_clip(self._studio.model, number)
         return clip, gr.HTML(frames=film_strip.pictures(clip.frames), kinds=""), None, number + 1
 
-    def place(self, clip: Clip, task: Task, length: int) -> tuple[Any, str, tuple[int, int], Any]:
+    def place(self, clip: Clip, task: str, length: int) -> tuple[Any, str, tuple[int, int], Any]:
         first = first_marked(task, self._studio.model.block, len(clip.frames))
         stretch = (first.start, first.stop)
         return *self.mark(clip, task, length, stretch), stretch, gr.Number(visible=task != "interpolate")
 
-    def choose(self, clip: Clip, task: Task, length: int, event: gr.EventData) -> tuple[tuple[int, int], Any, str]:
+    def choose(self, clip: Clip, task: str, length: int, event: gr.EventData) -> tuple[tuple[int, int], Any, str]:
         stretch = int(event.start), int(event.stop)
         return stretch, *self.mark(clip, task, length, stretch)
 
-    def mark(self, clip: Clip, task: Task, length: int, stretch: tuple[int, int]) -> tuple[Any, str]:
+    def mark(self, clip: Clip, task: str, length: int, stretch: tuple[int, int]) -> tuple[Any, str]:
         kinds, sentence = self._studio.describe_selection(clip, task, length or 1, range(*stretch))
         return gr.HTML(kinds=kinds), sentence
 
@@ -157,7 +157,7 @@ class _Answers:
         self,
         clip: Clip,
         stretch: tuple[int, int],
-        task: Task,
+        task: str,
         length: int,
         num_samples: float,
         sampler: str,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from mcvd.diffusion.tasks import task_by_name
 from mcvd.frames import FrameBlock
-
-Task = Literal["predict", "backward", "interpolate", "generate"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Selection:
         return range(start, max(start, min(self.generated.stop, num_frames)))
 
 
-def selection_of(task: Task, block: FrameBlock, marked: range, length: int, num_frames: int) -> Selection:
+def selection_of(task: str, block: FrameBlock, marked: range, length: int, num_frames: int) -> Selection:
     """The meaning of a marked stretch.
 
     Args:
@@ -62,16 +60,17 @@ def selection_of(task: Task, block: FrameBlock, marked: range, length: int, num_
         Selection(past=range(6, 8), generated=range(8, 12), future=range(0, 0))
     """
     nothing = range(0)
-    if task == "generate":
+    asked = task_by_name(task)
+    if not asked.has_context:
         return Selection(nothing, range(length), nothing)
     if not num_frames:
         raise ValueError("drop a video first, or let the model generate one from nothing")
     if not 0 <= marked.start < marked.stop <= num_frames:
         raise ValueError(f"mark frames between 0 and {num_frames - 1} on the film strip")
-    if task == "predict":
+    if not asked.gives_future:
         past = range(max(marked.start, marked.stop - block.past), marked.stop)
         return Selection(past, range(marked.stop, marked.stop + length), nothing)
-    if task == "backward":
+    if not asked.gives_past:
         future = range(marked.start, min(marked.stop, marked.start + block.future))
         return Selection(nothing, range(marked.start - length, marked.start), future)
     past = range(max(0, marked.start - block.past), marked.start)
@@ -81,15 +80,16 @@ def selection_of(task: Task, block: FrameBlock, marked: range, length: int, num_
     return Selection(past, marked, future)
 
 
-def first_marked(task: Task, block: FrameBlock, num_frames: int) -> range:
+def first_marked(task: str, block: FrameBlock, num_frames: int) -> range:
     """What is marked when a video or a task is new: some ground truth to compare with is left."""
-    if task == "predict":
+    asked = task_by_name(task)
+    if not asked.has_context:
+        return range(0)
+    if not asked.gives_future:
         stop = max(min(block.past, num_frames), num_frames // 3)
         return range(max(0, stop - block.past), stop)
-    if task == "backward":
+    if not asked.gives_past:
         start = min(max(0, num_frames - block.future), 2 * num_frames // 3)
         return range(start, min(num_frames, start + block.future))
-    if task == "interpolate":
-        start = max(min(1, num_frames), (num_frames - block.current) // 2)
-        return range(start, max(start, min(start + block.current, num_frames - 1)))
-    return range(0)
+    start = max(min(1, num_frames), (num_frames - block.current) // 2)
+    return range(start, max(start, min(start + block.current, num_frames - 1)))

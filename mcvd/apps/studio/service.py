@@ -13,7 +13,7 @@ from mcvd.apps.studio import film_strip
 from mcvd.apps.studio.clip import Clip, Limits
 from mcvd.apps.studio.job import GenerationRequest, PartialResult, sample
 from mcvd.apps.studio.result_view import ResultView
-from mcvd.apps.studio.selection import Task, selection_of
+from mcvd.apps.studio.selection import selection_of
 from mcvd.apps.studio.watched import Cancelled
 from mcvd.models.mcvd import MCVD
 
@@ -55,7 +55,7 @@ class Studio:
         self._stops: dict[str, threading.Event] = {}  # by visitor
         self._folders: dict[str, Path] = {}  # by visitor; a visitor's name, which the browser tells, is never a path
 
-    def describe_selection(self, clip: Clip, task: Task, length: int, stretch: range) -> tuple[str, str]:
+    def describe_selection(self, clip: Clip, task: str, length: int, stretch: range) -> tuple[str, str]:
         """What a marked stretch means: kinds of the frames (see `film_strip.kinds`), and a sentence."""
         try:
             selection = selection_of(task, self.model.block, stretch, length, len(clip.frames))

@@ -143,7 +143,7 @@ def test_from_a_dropped_video_to_a_file_to_take_home(page, video, tmp_path):
 def test_a_gap_is_marked_and_filled(page, video):
     upload(page, video)
     expect(page, "#strip .context").to_have_count(2)
-    choose_task(page, "fill a gap")
+    choose_task(page, "interpolation")
     expect(page, "#length").to_be_hidden()
     expect(page, "#strip .context").to_have_count(4)
     drag(page, 11, 14)
@@ -165,7 +165,7 @@ def test_marks_can_be_set_with_the_keyboard(page, video):
 
 
 def test_frames_appear_while_the_model_works_and_cancel_ends_it(page):
-    choose_task(page, "generate")
+    choose_task(page, "generation from nothing")
     fill(page, "#length", 200)
     expect(page, "#cancel").to_be_disabled()
     page.click("#generate")
@@ -198,7 +198,7 @@ def test_what_is_no_video_or_too_large_is_refused_in_words(page, tmp_path):
 def test_a_second_visitor_waits_until_the_first_is_done(browser, url, page):
     with opened(browser, url) as other:
         for visitor, length in ((page, 200), (other, 3)):
-            choose_task(visitor, "generate")
+            choose_task(visitor, "generation from nothing")
             fill(visitor, "#length", length)
             visitor.click("#generate")
             if visitor is page:
