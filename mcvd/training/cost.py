@@ -84,7 +84,7 @@ def training_estimate(config: str | Path, batch_size: int | None, device: torch.
     model, data, trainer = (sections.get(name) or {} for name in ("model", "data", "trainer"))
     if not model:
         raise ValueError(f"{config} has no section model:, which says what is to be trained")
-    built = build({name: value for name, value in model.items() if name != "optimizer"})
+    built = build({name: value for name, value in model.items() if name != "optimizer"}, trust=True)  # as mcvd fit
     own = data.get("batch_size")
     is_bf16 = str(trainer.get("precision", "")).startswith("bf16")
     return TrainingEstimate(

@@ -1,4 +1,4 @@
-"""How much memory a training step takes, known before the first: a step played through on tensors without numbers."""
+"""How much memory a training step takes, known before the first: a step run on fake tensors."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ LARGE = 64  # a batch in which the weights hide nothing
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """What training holds at the peak of a step, found by playing a step through.
+    """The peak memory of a training step, found by running a step on fake tensors, which have shapes and types alone.
 
-    Nothing is computed and no memory is taken: the tensors that are played with have shapes and types alone. What
-    kernels use inside and what the memory manager loses between tensors is not seen; see `TOLERANCE`.
+    Nothing is computed and no memory is taken. What kernels use inside and what the allocator loses between tensors is
+    not seen; see `TOLERANCE`.
 
     Args:
         denoiser: of the model; its weights are read for their shapes.
@@ -59,7 +59,7 @@ class MemoryEstimate:
         """Bytes for a batch of so many clips.
 
         Raises:
-            RuntimeError: the network does what cannot be played, such as deciding by the value of a tensor.
+            RuntimeError: the network does what fake tensors cannot, such as deciding by the value of a tensor.
         """
         weights = sum(weight.nbytes for weight in self.denoiser.parameters())
         copies = self.num_copies + _moments(self.optimizer)
@@ -80,7 +80,7 @@ class MemoryEstimate:
         return batch_size
 
     def refusal(self, batch_size: int, need: int, free: int) -> str:
-        """Why a batch that needs so many bytes cannot be had, and what to do; empty where it may fit.
+        """Why a batch that needs so many bytes does not fit, and what to do; empty where it may fit.
 
         Args:
             batch_size: clips in it; 0 where not even one fits.
@@ -96,15 +96,15 @@ class MemoryEstimate:
             else "not even one clip fits: take --model.net.init_args.gradient_checkpointing true, "
             "--trainer.precision bf16-mixed, smaller frames or a narrower network"
         )
-        told = f"--data.batch_size {batch_size}" if batch_size else "a single clip"
+        batch = f"--data.batch_size {batch_size}" if batch_size else "a single clip"
         return (
-            f"training with {told} needs about {size_text(need)} of memory, and {size_text(free)} are free: {instead}"
+            f"training with {batch} needs about {size_text(need)} of memory, and {size_text(free)} are free: {instead}"
         )
 
     def _peak(self, batch_size: int) -> int:
         """Bytes that live at once in a step, weights and gradients among them."""
         was_training, loss = self.denoiser.training, _Loss(self.denoiser.train())
-        with FakeTensorMode(allow_non_fake_inputs=True), _Living() as living:
+        with FakeTensorMode(allow_non_fake_inputs=True), _LiveBytes() as live:
             weights = {
                 name: torch.zeros(each.shape, dtype=each.dtype, device=self.device, requires_grad=each.requires_grad)
                 for name, each in loss.named_parameters()
@@ -122,7 +122,7 @@ class MemoryEstimate:
                 weight.grad = None
             mean.backward()
         self.denoiser.train(was_training)
-        return living.most
+        return live.peak
 
 
 def _moments(optimizer: Callable[[Iterable], Optimizer]) -> float:
@@ -145,12 +145,12 @@ class _Loss(nn.Module):
         return self.denoiser.loss(*arguments)
 
 
-class _Living(TorchDispatchMode):
-    """Counts the bytes of the tensors that are alive inside the ``with``; ``most`` is their peak."""
+class _LiveBytes(TorchDispatchMode):
+    """Counts the bytes of the tensors that are alive inside the ``with``, and their peak."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.now = self.most = 0
+        self.now = self.peak = 0
         self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -160,7 +160,7 @@ class _Living(TorchDispatchMode):
                 self._seen.add(storage)
                 self.now += storage.nbytes()
                 weakref.finalize(storage, self._end, storage.nbytes())
-                self.most = max(self.most, self.now)
+                self.peak = max(self.peak, self.now)
         return result
 
     def _end(self, num_bytes: int) -> None:

@@ -20,7 +20,7 @@ class RunFolder(Callback):
 
     Args:
         root: where the runs of an experiment lie.
-        resumed: the folder of the run that is continued; None makes a new one.
+        resumed: the folder of the run that is resumed; None makes a new one.
         save_config: writes the config to the path it is given.
     """
 
