@@ -32,7 +32,7 @@ def model_card(facts: ModelFacts, name: str, about: About) -> str:
     Args:
         facts: of the model.
         name: under which it is loaded: of its folder, or ``owner/name`` on the Hub.
-        about: what it does not know itself; what is not told is said to be unknown.
+        about: what it does not know itself; what is not given is said to be unknown.
 
     Raises:
         ValueError: one of the scores is no card of `mcvd evaluate`.
@@ -51,8 +51,8 @@ def model_card(facts: ModelFacts, name: str, about: About) -> str:
         "",
         f"A masked conditional video diffusion model of {facts.parameters / 1e6:.1f} M parameters for "
         f"{'colour' if facts.channels == 3 else 'grey'} video of {width}x{height} pixels{rate}. "
-        f"It sees {block.past} past and {block.future} future frames and makes {block.current} at once; "
-        "longer videos are made block by block.",
+        f"It sees {block.past} past and {block.future} future frames and generates {block.current} at once; "
+        "longer videos are generated block by block.",
         "",
         "```python",
         "import mcvd",
@@ -73,7 +73,7 @@ def model_card(facts: ModelFacts, name: str, about: About) -> str:
         "",
         "## Training data",
         "",
-        about.get("data") or "Not told.",
+        about.get("data") or "Not stated.",
         "",
         "## Scores",
         "",
@@ -82,11 +82,11 @@ def model_card(facts: ModelFacts, name: str, about: About) -> str:
         lines += [*_scores(found), ""]
     if not about.get("scores"):
         lines += ["Not measured. `mcvd evaluate` does it, beside copying the last frame.", ""]
-    return "\n".join([*lines, "## Licence", "", about.get("license") or "Not told.", ""])
+    return "\n".join([*lines, "## Licence", "", about.get("license") or "Not stated.", ""])
 
 
-def told_data(source: str | Path) -> str | None:
-    """What the card in an exported folder tells of the training data, or where the card is; None without one."""
+def training_data(source: str | Path) -> str | None:
+    """What the card in an exported folder says of the training data, or where the card is; None without one."""
     card = Path(source) / CARD
     if not card.is_file():
         return None
@@ -96,7 +96,7 @@ def told_data(source: str | Path) -> str | None:
 
 def _use(facts: ModelFacts) -> list[str]:
     if facts.tasks[PREDICT.name] is not None:
-        return ["made = model.generate(num_frames=20)"]
+        return ["videos = model.generate(num_frames=20)"]
     (height, width), rate = facts.size, facts.frame_rate_hz
     at_rate = f", frame_rate_hz={rate:g}" if rate else ""
     grey = ", channels=1" if facts.channels == 1 else ""

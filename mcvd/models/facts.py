@@ -59,12 +59,12 @@ class ModelFacts:
 
 
 def format_facts(facts: ModelFacts) -> str:
-    """The facts as lines for a terminal."""
+    """The facts as lines of text."""
     block, (height, width) = facts.block, facts.size
     rate = f" at {facts.frame_rate_hz:g} Hz" if facts.frame_rate_hz else ""
     lines = [
         f"frames      {height}x{width}, {'colour' if facts.channels == 3 else 'grey'}{rate}",
-        f"block       {block.past} past | {block.current} made | {block.future} future",
+        f"block       {block.past} past | {block.current} current | {block.future} future",
         f"network     {facts.net}, {facts.parameters / 1e6:.1f} M parameters, {facts.conditioning}",
         f"diffusion   predicts {facts.predicts}, {facts.schedule}",
         f"guidance    {'yes' if facts.guidance else 'no: it was never trained with all context hidden'}",

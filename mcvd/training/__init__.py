@@ -1,1 +1,34 @@
-"""TODO"""
+"""Training: what ``mcvd fit`` adds to Lightning."""
+
+from typing import TYPE_CHECKING
+
+from mcvd.runtime.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from mcvd.training.checkpoint_io import AtomicCheckpointIO, last_checkpoint
+    from mcvd.training.checkpoints import Checkpoints
+    from mcvd.training.cost import TrainingEstimate, training_estimate
+    from mcvd.training.ema import EMA
+    from mcvd.training.fit import ConfigError, FitCLI, run_fit
+    from mcvd.training.memory import MemoryEstimate
+    from mcvd.training.preview import Preview
+    from mcvd.training.signals import GracefulStop, TrainingInterrupted
+
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "EMA": "mcvd.training.ema",
+        "AtomicCheckpointIO": "mcvd.training.checkpoint_io",
+        "Checkpoints": "mcvd.training.checkpoints",
+        "ConfigError": "mcvd.training.fit",
+        "FitCLI": "mcvd.training.fit",
+        "GracefulStop": "mcvd.training.signals",
+        "MemoryEstimate": "mcvd.training.memory",
+        "Preview": "mcvd.training.preview",
+        "TrainingEstimate": "mcvd.training.cost",
+        "TrainingInterrupted": "mcvd.training.signals",
+        "last_checkpoint": "mcvd.training.checkpoint_io",
+        "run_fit": "mcvd.training.fit",
+        "training_estimate": "mcvd.training.cost",
+    },
+)

@@ -145,7 +145,7 @@ def card(tmp_path_factory):
 
 def test_the_card_tells_task_data_block_scores_and_licence(card):
     text, scores = card
-    assert "2 past and 2 future frames and makes 3 at once" in text
+    assert "2 past and 2 future frames and generates 3 at once" in text
     assert text.count("| yes |") == 4
     assert "Two clips of noise." in text
     assert "## Licence\n\ncc-by-4.0" in text
@@ -175,7 +175,7 @@ def test_the_code_in_the_card_runs(card, tmp_path, monkeypatch):
 def test_what_was_not_told_is_not_invented(tmp_path):
     tiny_model(channels=1, past=0, future=0, p=1.0).save_pretrained(tmp_path / "m")
     text = (tmp_path / "m" / "README.md").read_text()
-    assert text.count("Not told.") == 2 and "Not measured." in text
+    assert text.count("Not stated.") == 2 and "Not measured." in text
     assert "license:" not in text
 
 

@@ -26,11 +26,11 @@ def run(model: str | None = None, json: bool = False, trust: list[str] | None = 
     from json import dumps
 
     from mcvd.apps.cli.setup import load_for_command
-    from mcvd.models.card import told_data
+    from mcvd.models.card import training_data
     from mcvd.models.facts import format_facts
     from mcvd.models.load import BOX
 
-    facts = replace(load_for_command(model, "cpu", trust).facts(), trained_on=told_data(model or BOX))
+    facts = replace(load_for_command(model, "cpu", trust).facts(), trained_on=training_data(model or BOX))
     print(dumps(facts.to_json(), indent=2) if json else format_facts(facts))
 
 
