@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import shutil
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,17 @@ def workdir_of(out: str | Path) -> Path:
 
 
 @contextmanager
-def resumable_workdir(out: str | Path, settings: dict[str, Any]) -> Iterator[Path]:
-    """`workdir_of` for the time of the work; it vanishes when the ``with`` ends well.
+def resumable_workdir(
+    out: str | Path, settings: dict[str, Any], log: Callable[[str], None] = logging.getLogger(__name__).info
+) -> Iterator[Path]:
+    """`workdir_of` for the time of the work; it is deleted when the ``with`` ends well.
 
-    After an error, Ctrl-C or a kill it stays, and the next call finds it. What was made with other settings is dropped.
+    After an error, Ctrl-C or a kill it stays, and the next call finds it. The work of other settings is deleted.
 
     Args:
-        out: what is to be made.
+        out: what is to be written.
         settings: all that the work depends on, as JSON can hold it.
+        log: called with a line that the user should see: what is resumed, and what is left after an error.
 
     Raises:
         ValueError: another process is at work on ``out``.
@@ -43,8 +46,8 @@ def resumable_workdir(out: str | Path, settings: dict[str, Any]) -> Iterator[Pat
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise ValueError(f"another process is making {out}: wait for it, or choose another name") from None
-        _take_up(folder, out, json.dumps(settings, indent=2, sort_keys=True))
+            raise ValueError(f"another process is writing {out}: wait for it, or choose another name") from None
+        _take_up(folder, out, json.dumps(settings, indent=2, sort_keys=True), log)
         try:
             yield folder
         except OSError as error:
@@ -53,30 +56,30 @@ def resumable_workdir(out: str | Path, settings: dict[str, Any]) -> Iterator[Pat
             raise OSError(f"cannot write {out}: {reason}; {left or 'nothing is left of it'}") from error
         except BaseException:
             if left := _leave(folder):
-                print(f"mcvd: {out} is not finished: {left}", file=sys.stderr)
+                log(f"{out} is not finished: {left}")
             raise
         shutil.rmtree(folder)
     finally:
         os.close(lock)
 
 
-def _take_up(folder: Path, out: str | Path, settings: str) -> None:
-    """Keep what the same settings have made, drop what others have."""
+def _take_up(folder: Path, out: str | Path, settings: str, log: Callable[[str], None]) -> None:
+    """Keep the work of the same settings, delete that of others."""
     if not _same(folder / SETTINGS, settings):
         if _num_blocks(folder):
-            print(f"mcvd: {out} was begun with other settings: starting anew", file=sys.stderr)
+            log(f"{out} was begun with other settings: starting over")
         for path in folder.iterdir():
             path.unlink()
         with atomic_write(folder / SETTINGS) as part:
             part.write_text(settings, encoding="utf-8")
     elif number := _num_blocks(folder):
-        print(f"mcvd: going on with {out}, {_blocks(number)} done", file=sys.stderr)
+        log(f"resuming {out}: {_blocks(number)} done")
 
 
 def _leave(folder: Path) -> str:
     """After an error: what the user has of it; of nothing, nothing is left."""
     if number := _num_blocks(folder):
-        return f"{_blocks(number)} kept, the same command goes on from there"
+        return f"{_blocks(number)} kept, the same command resumes from there"
     shutil.rmtree(folder)
     return ""
 

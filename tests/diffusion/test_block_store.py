@@ -1,4 +1,4 @@
-"""Videos that are made block by block: what was stopped goes on, and outputs are whole or absent."""
+"""Videos that are made block by block: what was stopped resumes, and outputs are whole or absent."""
 
 import io
 import os
@@ -79,11 +79,11 @@ def test_a_prediction_that_was_interrupted_goes_on_and_is_the_one_that_was_not(m
         assert run([*argv[:4], "--out", str(tmp_path / "whole.png"), *argv[6:]])[0] == 0
     with interrupted(at=5):
         status, said = run(argv)
-    assert status == 130 and "4 blocks are kept, the same command goes on from there" in said
+    assert status == 130 and "4 blocks are kept, the same command resumes from there" in said
     assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == [".out.png.work"]
     with interrupted() as rest:
         status, said = run(argv)
-    assert status == 0 and "going on with" in said and "4 blocks are done" in said
+    assert status == 0 and "resuming" in said and "4 blocks are done" in said
     assert rest.calls == whole.calls - 4
     assert not (tmp_path / ".out.png.work").exists()
     assert (tmp_path / "out.png").read_bytes() == (tmp_path / "whole.png").read_bytes()
@@ -130,7 +130,7 @@ def test_other_settings_start_anew(model, video, tmp_path, other):
         run(argv)
     with interrupted() as rest:
         status, said = run([*argv, *other])
-    assert status == 0 and "other settings: starting anew" in said and rest.calls == 7
+    assert status == 0 and "other settings: starting over" in said and rest.calls == 7
 
 
 def test_a_damaged_block_is_made_again(model, video, tmp_path):
@@ -145,7 +145,7 @@ def test_a_damaged_block_is_made_again(model, video, tmp_path):
 
 def test_two_processes_do_not_make_the_same_video(tmp_path):
     first, second = (resumable_workdir(tmp_path / "out", {}) for _ in range(2))
-    with first, pytest.raises(ValueError, match="another process is making"):
+    with first, pytest.raises(ValueError, match="another process is writing"):
         second.__enter__()
 
 

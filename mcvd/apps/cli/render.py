@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mcvd.apps.cli.setup import log
 from mcvd.diffusion.block_store import BlockStore
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.digests import digest
@@ -51,7 +52,7 @@ def render(
     }
     options = options | {"progress": rank() == 0, "kept": BlockStore(workdir_of(part), model.block)}
     stream = model.stream(past, num_frames, future=future, **options)  # refuses what the model cannot do
-    with resumable_workdir(part, settings) as folder:
+    with resumable_workdir(part, settings, log) as folder:
         store = FrameStore(folder / "frames", (len(own), num_frames, model.channels, *model.size))
         for start, frames in stream if own else ():
             store.write(start, frames.flatten(0, -5))

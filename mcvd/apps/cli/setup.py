@@ -17,10 +17,15 @@ from mcvd.samplers import AbstractSampler
 from mcvd.samplers.select import default_sampler, sampler_by_name
 
 
+def log(line: str) -> None:
+    """Say something about the work on the standard error."""
+    print(f"mcvd: {line}", file=sys.stderr)
+
+
 def note_default_model(model: str | Path | None) -> None:
     """Tell whoever named no model which one works."""
     if model is None:
-        print("mcvd: no model was named: using the small bundled one", file=sys.stderr)
+        log("no model was named: using the small bundled one")
 
 
 def load_for_command(model: str | Path | None, device: str | None = None, trust: Sequence[str] | None = None) -> MCVD:
