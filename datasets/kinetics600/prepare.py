@@ -7,8 +7,9 @@ from tqdm import tqdm
 
 from mcvd.data.prepare.archive import unpack
 from mcvd.data.prepare.cli import run_prepare
-from mcvd.data.prepare.packs import RECORD, check_room
+from mcvd.data.prepare.packs import RECORD
 from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.disk import check_free_space
 
 SIDES = ("train", "val")
 
@@ -28,7 +29,7 @@ def prepare(raw, out):
     if record.exists() and json.loads(record.read_text()) == facts:
         return f"{out} is prepared, there is nothing to do"
     missing = {file: folder for file, folder in archives.items() if not folder.is_dir()}
-    check_room(out, round(1.02 * sum(file.stat().st_size for file in missing)))  # videos do not compress further
+    check_free_space(out, round(1.02 * sum(file.stat().st_size for file in missing)))  # videos do not compress further
     for file, folder in tqdm(missing.items(), f"Preparing {out}", disable=None):
         unpack(file, folder)
     empty = [folder for folder in archives.values() if not any(folder.rglob("*.mp4"))]

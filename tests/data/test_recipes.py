@@ -22,11 +22,12 @@ from torch.nn.functional import interpolate
 from mcvd.apps.cli.main import main
 from mcvd.data.datamodule import VideoData
 from mcvd.data.prepare.archive import unpack
-from mcvd.data.prepare.packs import Pack, check_room, prepare_packs
+from mcvd.data.prepare.packs import Pack, prepare_packs
 from mcvd.data.prepare.tfrecord import read_records
 from mcvd.data.sources.hdf5 import Hdf5Videos
 from mcvd.data.sources.memmap import MemmapVideos
 from mcvd.data.synthetic.moving_mnist import StochasticMovingMNIST
+from mcvd.runtime.disk import check_free_space
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.read import read_video
 from mcvd.video.transforms import to_channels
@@ -235,7 +236,7 @@ def test_preparing_killed_in_the_middle_goes_on_and_gives_the_same(tmp_path):
 
 def test_a_full_disk_is_told_before_and_leaves_nothing_behind(tmp_path):
     with pytest.raises(OSError, match="are needed, the disk has"):
-        check_room(tmp_path / "not" / "yet", 1 << 60)
+        check_free_space(tmp_path / "not" / "yet", 1 << 60)
     code = (
         "import resource, signal, numpy as np; from mcvd.data.sources.memmap import write_pack;"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000));"

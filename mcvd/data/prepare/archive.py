@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from mcvd.data.prepare.packs import check_room
 from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.disk import check_free_space
 
 _CHUNK_BYTES = 1 << 20
 
@@ -55,7 +55,7 @@ def _safe_path(archive: Path, name: str) -> PurePosixPath:
 def _extract_zip(archive: Path, folder: Path) -> None:
     with zipfile.ZipFile(archive) as file:
         members = [member for member in file.infolist() if not member.is_dir()]
-        check_room(folder.parent, sum(member.file_size for member in members))
+        check_free_space(folder.parent, sum(member.file_size for member in members))
         for member in tqdm(members, f"Unpacking {archive.name}", disable=None):
             if stat.S_ISLNK(member.external_attr >> 16):
                 raise ValueError(f"{archive}: refused, it holds the link {member.filename!r}")
@@ -67,7 +67,7 @@ def _extract_zip(archive: Path, folder: Path) -> None:
 
 def _extract_tar(archive: Path, folder: Path) -> None:
     if archive.suffix == ".tar":
-        check_room(folder.parent, archive.stat().st_size)
+        check_free_space(folder.parent, archive.stat().st_size)
     # One pass: a compressed archive is read from its start for each member that is looked up.
     with tarfile.open(archive) as file:
         for member in tqdm(file, f"Unpacking {archive.name}", disable=None):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from mcvd.data.prepare.packs import check_room, digest_of
+from mcvd.data.prepare.packs import digest_of
 from mcvd.data.synthetic.moving_mnist import FILES, find_digits
 from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.disk import check_free_space
 
 # By training set or not; of the files with .gz, as torchvision and the data set's page give them.
 MD5 = {True: "f68b3c2dcbeaaa9fbdd348bbdeb94873", False: "9fb629c4189551a2d022fa330f9573f3"}
@@ -30,7 +31,7 @@ def prepare_mnist(raw: Path, out: Path) -> str:
     """
     is_done = all((out / f"{name}.gz").exists() for name in FILES.values())
     if not is_done:
-        check_room(out, NUM_BYTES)
+        check_free_space(out, NUM_BYTES)
         if not raw.exists():
             from torchvision.datasets import MNIST
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from mcvd.data.sources.memmap import INDEX, MemmapVideos, check_pack, write_pack
 from mcvd.runtime.atomic import atomic_write, remove_stale_parts
+from mcvd.runtime.disk import check_free_space
 
 _CHUNK = 1 << 20
 RECORD = "prepared.json"
@@ -42,23 +42,6 @@ class Download:
     def name(self) -> str:
         """The file's name."""
         return PurePosixPath(urllib.parse.urlparse(self.url).path).name
-
-
-def check_room(folder: str | Path, num_bytes: int) -> None:
-    """Raise unless the disk that holds ``folder`` (which need not exist yet) has ``num_bytes`` free.
-
-    Raises:
-        OSError: if it has not; says how much is needed and there.
-    """
-    place = Path(folder).absolute()
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free
-    if free < num_bytes:
-        raise OSError(
-            f"{folder}: {_amount(num_bytes)} are needed, the disk has {_amount(free)} free; "
-            "make room or choose another --out"
-        )
 
 
 def check_file(path: str | Path, download: Download) -> None:
@@ -111,14 +94,14 @@ def fetch(download: Download, folder: str | Path) -> Path:
 
 
 def _transfer(download: Download, part: Path, have: int) -> None:
-    check_room(part.parent, (download.num_bytes or 0) - have)
+    check_free_space(part.parent, (download.num_bytes or 0) - have)
     request = urllib.request.Request(download.url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             resumed = answer.status == 206
             have = have if resumed else 0
             length = int(answer.headers.get("Content-Length") or 0)
-            check_room(part.parent, length)
+            check_free_space(part.parent, length)
             total = have + length if length else None
             bar = tqdm(desc=download.name, total=total, initial=have, unit="B", unit_scale=True, disable=None)
             with bar, part.open("ab" if resumed else "wb") as file:
@@ -171,7 +154,7 @@ def prepare_packs(out: str | Path, packs: Sequence[Pack], frame_rate_hz: float) 
     if is_prepared(out, [pack.name for pack in packs]):
         return False
     missing = [pack for pack in packs if not (out / pack.name / INDEX).exists()]
-    check_room(out, sum(pack.num_bytes for pack in missing))
+    check_free_space(out, sum(pack.num_bytes for pack in missing))
     out.mkdir(parents=True, exist_ok=True)
     for pack in missing:
         remove_stale_parts(out / pack.name)
@@ -212,7 +195,3 @@ def describe(out: str | Path) -> str:
         frames = sum(len(videos.times_seconds(index)) for index in range(len(videos)))
         lines.append(f"{split}: {len(videos)} videos, {frames} frames")
     return "\n".join(lines)
-
-
-def _amount(num_bytes: int) -> str:
-    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"

@@ -21,10 +21,10 @@ from tqdm import tqdm
 
 from mcvd.data.datamodule import VideoData
 from mcvd.data.loader import ForkSafeLoader
-from mcvd.data.prepare.packs import check_room
 from mcvd.data.sources.shards import CHECKS, FRAMES, INDEX, OURS, RECORD_BYTES, ShardedVideos, import_litdata
 from mcvd.data.videos import AbstractVideos
 from mcvd.runtime.atomic import atomic_write, remove_stale_parts
+from mcvd.runtime.disk import check_free_space
 from mcvd.video.decoders.base import NOMINAL_RATE_HZ, VideoError
 from mcvd.video.timing import frames_at_rate
 from mcvd.video.transforms import fit_frames
@@ -96,7 +96,7 @@ def write_shards(videos: AbstractVideos, out: str | Path, spec: ShardSpec, num_w
         check_shards(out)
         return False
     missing = [part for part in parts if not part.is_done(out)]
-    check_room(out, sum(int(counts[part.videos].sum()) for part in missing) * (spec.frame_bytes + 8))
+    check_free_space(out, sum(int(counts[part.videos].sum()) for part in missing) * (spec.frame_bytes + 8))
     out.mkdir(parents=True, exist_ok=True)
     records = _Records(videos, counts, spec, [index for part in missing for index in part.videos])
     workers = os.cpu_count() if num_workers is None else num_workers
