@@ -6,11 +6,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal
 
-import numpy as np
-
 from mcvd.data.clips.dataset import ClipDataset
-from mcvd.data.clips.sampling import ClipRef
-from mcvd.data.clips.spec import ClipIndex
+from mcvd.data.clips.sampling import SeededClips
 from mcvd.data.datamodule import VideoData
 from mcvd.metrics.preprocessing import Preprocessing
 
@@ -78,35 +75,6 @@ class Protocol:
         if self.starts == "even":
             return found
         return ClipDataset(found.videos, found.spec, SeededClips(found.clips.index, self.num_clips, self.seed))
-
-
-@dataclass(frozen=True)
-class SeededClips:
-    """Clips of evenly chosen videos at random starts that depend on the seed and the number of the clip alone.
-
-    Args:
-        index: where clips lie.
-        num_clips: how many; videos are taken more than once where there are fewer.
-        seed: of the starts.
-
-    ``attempt`` counts the replacements of a clip that could not be read.
-    """
-
-    index: ClipIndex
-    num_clips: int
-    seed: int = 0
-
-    def __len__(self) -> int:
-        return self.num_clips
-
-    def __call__(self, sample: int, attempt: int = 0) -> ClipRef:
-        """The clip of a sample."""
-        videos = np.unique(self.index.video)
-        place = round(sample * (len(videos) - 1) / max(1, self.num_clips - 1))
-        video = videos[(place + attempt) % len(videos)]
-        own = self.index.video == video
-        random = np.random.Generator(np.random.Philox(np.random.SeedSequence(self.seed, spawn_key=(sample, attempt))))
-        return ClipRef(int(video), int(random.integers(self.index.first[own].min(), self.index.stop[own].max())))
 
 
 def find_protocol(name: str) -> Protocol:

@@ -13,6 +13,11 @@ import torch
 from torch import Tensor
 
 
+def keyed_generator(seed: int | Sequence[int], *key: int) -> np.random.Generator:
+    """A generator that depends on seed and key alone; both are non-negative integers."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=key)))
+
+
 def keyed_normal(shape: Sequence[int], *key: int) -> Tensor:
     """Standard normal numbers that depend on the key alone, the same on every device.
 
@@ -27,7 +32,7 @@ def keyed_normal(shape: Sequence[int], *key: int) -> Tensor:
         >>> torch.equal(keyed_normal((2, 3), 0, 1), keyed_normal((2, 3), 0, 1))
         True
     """
-    return torch.from_numpy(_generator(key).standard_normal(tuple(shape), dtype=np.float32))
+    return torch.from_numpy(keyed_generator(key).standard_normal(tuple(shape), dtype=np.float32))
 
 
 def keyed_seed(*key: int) -> int:
@@ -96,11 +101,7 @@ def _threads(process: int) -> ThreadPoolExecutor:
 
 def _fill_rows(rows: Sequence[tuple[Tensor, tuple[int, ...]]]) -> None:
     for row, key in rows:
-        _generator(key).standard_normal(dtype=np.float32, out=row.numpy())
-
-
-def _generator(key: Sequence[int]) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
+        keyed_generator(key).standard_normal(dtype=np.float32, out=row.numpy())
 
 
 class TrainingNoise:

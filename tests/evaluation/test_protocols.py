@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from mcvd.data.clips.sampling import SeededClips
 from mcvd.data.clips.spec import ClipIndex
-from mcvd.evaluation.protocols import PROTOCOLS, SeededClips, find_protocol
+from mcvd.evaluation.protocols import PROTOCOLS, find_protocol
 
 INDEX = ClipIndex(np.array([0, 0, 2]), np.array([0, 5, 0]), np.array([5, 9, 4]), np.array([0, 8, 2]))
 

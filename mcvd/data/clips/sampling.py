@@ -1,4 +1,4 @@
-"""Which clip is read for a sample number: at random for training, evenly spread for validation."""
+"""Which clip a sample number stands for: random in training, evenly spread in validation, seeded in protocols."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from mcvd.data.clips.augment import NO_AUGMENTATION, NOT_AUGMENTED, AppliedAugmentation, Augmentation
 from mcvd.data.clips.spec import ClipIndex, ClipSpec
+from mcvd.runtime.rng import keyed_generator
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,9 @@ class ClipRef:
     augmentation: AppliedAugmentation = NOT_AUGMENTED
 
 
-def _generator(seed: int, *key: int) -> np.random.Generator:
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=key)))
-
-
 @lru_cache(maxsize=2)  # Batches fetched ahead may straddle two epochs.
 def _epoch_order(seed: int, epoch: int, num_clips: int) -> np.ndarray:
-    return _generator(seed, 0, epoch).permutation(num_clips)
+    return keyed_generator(seed, 0, epoch).permutation(num_clips)
 
 
 class AbstractClips(Protocol):
@@ -82,7 +79,7 @@ class RandomClips:
     def __call__(self, sample: int, attempt: int = 0) -> ClipRef:
         """The clip of a sample."""
         epoch, position = divmod(sample, len(self.index))
-        random = _generator(self.seed, 1, sample, attempt)
+        random = keyed_generator(self.seed, 1, sample, attempt)
         replacement = random.integers(len(self.index))
         entry = replacement if attempt else _epoch_order(self.seed, epoch, len(self.index))[position]
         start = int(random.integers(self.index.first[entry], self.index.stop[entry]))
@@ -121,3 +118,34 @@ class EvenClips:
         """The clip of a sample."""
         entry = (sample + attempt) % len(self) * len(self.index) // len(self)
         return ClipRef(int(self.index.video[entry]), int(self.index.even[entry]))
+
+
+@dataclass(frozen=True)
+class SeededClips:
+    """The clips of a protocol: of evenly chosen videos, at starts that depend on seed and sample number alone.
+
+    Args:
+        index: where clips lie.
+        num_clips: how many; videos are taken more than once where there are fewer.
+        seed: of the starts.
+
+    ``attempt`` counts the replacements of a clip that could not be read, each of the next video.
+    """
+
+    index: ClipIndex
+    num_clips: int
+    seed: int = 0
+
+    def __len__(self) -> int:
+        return self.num_clips
+
+    def __call__(self, sample: int, attempt: int = 0) -> ClipRef:
+        """The clip of a sample."""
+        videos = np.unique(self.index.video)
+        position = round(sample * (len(videos) - 1) / max(1, self.num_clips - 1))
+        video = videos[(position + attempt) % len(videos)]
+        own = self.index.video == video
+        start = keyed_generator(self.seed, sample, attempt).integers(
+            self.index.first[own].min(), self.index.stop[own].max()
+        )
+        return ClipRef(int(video), int(start))
