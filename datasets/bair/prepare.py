@@ -1,4 +1,4 @@
-"""BAIR robot pushing: TFRecords -> packs of 64x64 frames, one for each file of 256 videos."""
+"""BAIR robot pushing: TFRecords -> packs of 64x64 frames, one per file of 256 videos."""
 
 import sys
 from functools import partial
@@ -37,7 +37,7 @@ def videos(file):
     for number, record in enumerate(read_records(file)):
         try:
             stored = bytes_features(record)
-            # "main" is the other camera, whose wide view nobody scores on.
+            # "main" is the other camera, with a wide view that is not used for evaluation.
             frames = [
                 np.frombuffer(stored[f"{t}/image_aux1/encoded"], np.uint8).reshape(SIZE) for t in range(NUM_FRAMES)
             ]

@@ -1,4 +1,4 @@
-"""Cityscapes sequences: snippets of 30 pictures -> packs of 128x128 frames, one for each city."""
+"""Cityscapes sequences: snippets of 30 pictures -> packs of 128x128 frames, one per city."""
 
 import re
 import sys

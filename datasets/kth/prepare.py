@@ -1,8 +1,9 @@
-"""KTH actions: zips of videos -> packs of 64x64 grey frames, one for each person."""
+"""KTH actions: zips of videos -> packs of 64x64 grey frames, one per person."""
 
 import sys
 from functools import partial
 
+from einops import rearrange
 from torch.nn.functional import interpolate
 
 from mcvd.data.prepare.archive import unpack
@@ -36,9 +37,9 @@ def videos(files):
     for file in files:
         with open_video(file) as reader:
             grey = to_channels(reader.read(range(reader.num_frames)), 1)
-        # The whole frame, aspect not kept and not smoothed first, as in the literature.
-        small = interpolate(grey.float(), size=(64, 64), mode="bilinear")
-        yield file.name, (small + 0.5).byte().permute(0, 2, 3, 1).numpy()
+        # The full frame, aspect ratio not kept, not smoothed first, as in the literature.
+        small = (interpolate(grey.float(), size=(64, 64), mode="bilinear") + 0.5).byte()
+        yield file.name, rearrange(small, "t c h w -> t h w c").numpy()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""UCF-101, split 3: videos -> packs of 64x85 frames, a hundred videos each."""
+"""UCF-101, split 3: videos -> packs of 64x85 frames, of a hundred videos each."""
 
 import sys
 from functools import partial
 
 import numpy as np
+from einops import rearrange
 from PIL import Image
 
 from mcvd.data.prepare.archive import unpack
@@ -53,7 +54,7 @@ def names(file):
 def videos(files):
     for file in files:
         with open_video(file) as reader:
-            frames = reader.read(range(reader.num_frames)).permute(0, 2, 3, 1).numpy()
+            frames = rearrange(reader.read(range(reader.num_frames)), "t c h w -> t h w c").numpy()
         pictures = [Image.fromarray(frame).resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS) for frame in frames]
         yield f"{file.parent.name}/{file.name}", np.stack([np.asarray(picture) for picture in pictures])
 
