@@ -2,55 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, TypedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from mcvd.diffusion.block_store import BlockStore
 from mcvd.diffusion.denoiser import Dropped
+from mcvd.diffusion.masking import Masking
+from mcvd.diffusion.tasks import task_of
+from mcvd.frames import FrameBlock
 from mcvd.nets.compiled import Compile
 from mcvd.samplers import AbstractSampler
 
 Precision = Literal["float32", "bf16", "fp16"]
 
 
-class SamplingOptions(TypedDict, total=False):
-    """How to sample, in all of `MCVD.predict`, `interpolate`, `generate` and `stream`.
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How to sample: the keywords of `MCVD.predict`, `interpolate`, `generate` and `stream`.
 
     Args:
         num_samples: K different videos for each given one.
-        sampler: of `mcvd.samplers`; None or absent is `mcvd.samplers.select.default_sampler`'s.
+        sampler: of `mcvd.samplers`; None is that of `mcvd.samplers.select.default_sampler`.
         guidance: 1 is the model as trained; above 1 follows the context more strongly (see `Denoiser.bind`).
         guidance_drops: "both", "past" or "future": the side that guidance makes the result follow.
-        context_noise: standard deviation of noise added to the context of every block that follows frames made before,
-            in the model's range [-1, 1]; steadies long videos of models trained with ``MCVD.context_noise``.
+        context_noise: standard deviation of noise added to the context of every block that sees generated frames, in
+            the model's range [-1, 1]; steadies long videos of models trained with ``MCVD.context_noise``.
         overlap: how many frames a block shares with what is known on each side; None is all that it has slots for.
         precision: of the network: "float32", "bf16" or "fp16"; the sampler's state is float32 whatever it is.
         compile: "auto" replays the network from CUDA graphs on a GPU, and compiles it for long work; "always" compiles
             it; "never" does neither.
         seed: same seed, same video; one number, or one per given video.
-        first_video: the number of the first video, first_sample that of its first sample: made in parts, on many
-            machines, videos are the same as made together.
-        batch_size: videos made at once at most, to bound memory; it does not change the result.
-        progress: show a progress bar on a terminal or in a notebook (default True).
+        first_video: the number of the first video, first_sample that of its first sample: generated in parts, on many
+            machines, videos are the same as generated together.
+        batch_size: videos generated at once at most, to bound memory; it does not change the result.
+        progress: show a progress bar on a terminal or in a notebook.
+        on_progress: called before each call of the network with the share of the work that is done, 0 to 1; what it
+            raises ends the sampling, after which nothing more is yielded.
         claim_past_visible: only to repeat published numbers of models with ``past_embedding`` (see `Denoiser.bind`).
-        kept: where finished blocks are kept, and taken from when the same work is begun again.
-        rounded: False leaves the made frames as they are before they become 8 bits: float32 in [0, 1], clamped. What
-            published evaluations measure errors on.
+        block_store: where finished blocks are stored, and taken from when the same work is started again.
+        rounded: False leaves the generated frames as they are before they become 8 bits: float32 in [0, 1], clamped.
+            What published evaluations measure errors on.
+
+    Raises:
+        ValueError: a value is out of range.
     """
 
-    num_samples: int
-    sampler: AbstractSampler | None
-    guidance: float
-    guidance_drops: Dropped
-    context_noise: float
-    overlap: int | None
-    precision: Precision
-    compile: Compile
-    seed: int | Sequence[int]
-    first_video: int
-    first_sample: int
-    batch_size: int | None
-    progress: bool
-    claim_past_visible: bool
-    kept: BlockStore | None
-    rounded: bool
+    num_samples: int = 1
+    sampler: AbstractSampler | None = None
+    guidance: float = 1.0
+    guidance_drops: Dropped = "both"
+    context_noise: float = 0.0
+    overlap: int | None = None
+    precision: Precision = "float32"
+    compile: Compile = "auto"
+    seed: int | Sequence[int] = 0
+    first_video: int = 0
+    first_sample: int = 0
+    batch_size: int | None = None
+    progress: bool = True
+    on_progress: Callable[[float], None] | None = None
+    claim_past_visible: bool = False
+    block_store: BlockStore | None = None
+    rounded: bool = True
+
+    def __post_init__(self) -> None:
+        for name, kinds in (("precision", Precision), ("guidance_drops", Dropped), ("compile", Compile)):
+            if getattr(self, name) not in get_args(kinds):
+                *others, last = map(repr, get_args(kinds))
+                raise ValueError(f"{name} must be {', '.join(others)} or {last}, got {getattr(self, name)!r}")
+        if self.num_samples < 1:
+            raise ValueError(f"num_samples must be at least 1, got {self.num_samples}")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
+
+    def refusal(
+        self,
+        block: FrameBlock,
+        masking: Masking,
+        max_context_noise: float,
+        num_past: int,
+        num_future: int,
+        num_frames: int,
+    ) -> str | None:
+        """Why a model cannot sample so, or None if it can; found without any work.
+
+        Args:
+            block: of the model.
+            masking: that it was trained with.
+            max_context_noise: the highest level of noise on the context that it was trained with.
+            num_past: given frames before the generated ones.
+            num_future: given frames after them.
+            num_frames: to be generated.
+
+        Raises:
+            ValueError: no model could: ``num_frames`` or ``overlap`` is out of range.
+        """
+        task = task_of(num_past, num_future)
+        reason = task.refusal(block, masking, num_past, num_future, num_frames, self.overlap)
+        if reason is None and self.guidance != 1:
+            shown = num_past * (self.guidance_drops == "future"), num_future * (self.guidance_drops == "past")
+            reason = task_of(*shown).refusal(block, masking, *shown, num_frames=1)
+        if reason is None and not 0 <= self.context_noise <= max_context_noise:
+            reason = (
+                f"context_noise {self.context_noise:g}: this model was trained with levels from 0 to "
+                f"{max_context_noise:g} (model.context_noise)"
+            )
+        return reason

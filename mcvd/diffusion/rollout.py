@@ -1,4 +1,4 @@
-"""Long videos from short blocks: which frames are made when (`plan`), and the one loop that fills them (`rollout`)."""
+"""Long videos from short blocks: the one loop that follows the `plan`."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def rollout(
     """Fill the gap between given frames by following the `plan`; given frames are never rewritten.
 
     Args:
-        sample_block: ``sample_block(condition, step_number, sees_made)`` returns the current frames of a block, float
+        sample_block: ``sample_block(condition, number, sees_generated)`` returns the current frames of a block, float
             (B * K, N, C, H, W). The condition has B samples as long as it holds given frames alone, and B * K as soon
-            as made ones are in it (``sees_made``).
+            as generated ones are in it (``sees_generated``).
         block: of the model.
         past: float (B, P, C, H, W), the given frames before, any number of them, 0 too.
         future: float (B, F, C, H, W), the given frames after.
@@ -43,11 +43,11 @@ def rollout(
     known = {i: past[:, i] for i in range(max(0, low - reach), low)}
     known |= {high + i: future[:, i] for i in range(min(reach, num_future))}
 
-    for number, step in enumerate(plan(block, num_past, num_future, num_frames, overlap)):
-        sees_made = any(num_past <= i < num_past + num_frames for i in (*step.past, *step.future))
-        made = sample_block(_condition(known, step, block, past, num_samples), number, sees_made)
-        new = [i for i in step.current if low <= i < high]
-        frames = made[:, new[0] - step.current.start : new[-1] + 1 - step.current.start]
+    for number, window in enumerate(plan(block, num_past, num_future, num_frames, overlap)):
+        sees_generated = any(num_past <= i < num_past + num_frames for i in (*window.past, *window.future))
+        generated = sample_block(_condition(known, window, block, past, num_samples), number, sees_generated)
+        new = [i for i in window.current if low <= i < high]
+        frames = generated[:, new[0] - window.current.start : new[-1] + 1 - window.current.start]
         known |= {i: frames[:, k] for k, i in enumerate(new)}
         if new[0] == low:
             low = new[-1] + 1
@@ -57,15 +57,17 @@ def rollout(
         yield new[0] - num_past, frames
 
 
-def _condition(known: dict[int, Tensor], step: Window, block: FrameBlock, like: Tensor, num_samples: int) -> Condition:
-    """The context of a step, padded on the far sides with masked frames; repeated per sample only if it must be."""
+def _condition(
+    known: dict[int, Tensor], window: Window, block: FrameBlock, like: Tensor, num_samples: int
+) -> Condition:
+    """The context of a window, padded on the far sides with masked frames; repeated per sample only if it must be."""
     batch, shape = like.shape[0], like.shape[2:]
-    shown = [known[i] for i in (*step.past, *step.future)]
+    shown = [known[i] for i in (*window.past, *window.future)]
     if any(frame.shape[0] != batch for frame in shown):
         shown = [f.repeat_interleave(num_samples, 0) if f.shape[0] == batch else f for f in shown]
         batch *= num_samples
     empty = like.new_zeros(batch, *shape)
-    pad_past, pad_future = block.past - len(step.past), block.future - len(step.future)
+    pad_past, pad_future = block.past - len(window.past), block.future - len(window.future)
     frames = [empty] * pad_past + shown + [empty] * pad_future
     stack = torch.stack(frames, 1) if frames else like.new_zeros(batch, 0, *shape)
     flags = [False] * pad_past + [True] * len(shown) + [False] * pad_future

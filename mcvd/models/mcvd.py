@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Unpack
+from typing import Any
 
 import torch
 from lightning import LightningModule
@@ -16,7 +16,7 @@ from mcvd.diffusion.denoiser import Denoiser, Prediction
 from mcvd.diffusion.engine import GenerationEngine
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.options import SamplingOptions
-from mcvd.diffusion.tasks import GENERATE, TASKS, task_of
+from mcvd.diffusion.tasks import GENERATE, TASKS
 from mcvd.frames import FrameBlock, model_from_pixels
 from mcvd.models.facts import ModelFacts, num_parameters
 from mcvd.models.pretrained import Pretrained
@@ -24,7 +24,6 @@ from mcvd.nets import UNet
 from mcvd.noise import AbstractNoiseSchedule, LinearBeta
 from mcvd.runtime.fsdp import full_tensor, shard, unshard
 from mcvd.runtime.rng import TrainingNoise, keyed_seed
-from mcvd.samplers.select import default_sampler
 
 Batch = Tensor | Mapping[str, Any]
 """Clips to train on: uint8 (B, T, C, H, W), or a dictionary with them as ``video`` and, if known, ``index``."""
@@ -212,9 +211,7 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
 
     # The four tasks
 
-    def predict(
-        self, past: Tensor, num_frames: int, *, backward: bool = False, **options: Unpack[SamplingOptions]
-    ) -> Tensor:
+    def predict(self, past: Tensor, num_frames: int, *, backward: bool = False, **options: Any) -> Tensor:
         """The frames that follow the given ones, or with ``backward`` those that came before.
 
         Args:
@@ -229,22 +226,23 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
             float32 in [0, 1] with ``rounded=False``.
 
         Raises:
-            ValueError: the frames do not fit the model, or it was not trained for this task.
+            ValueError: the frames do not fit the model, it was not trained for this task, or an option is out of range.
+            TypeError: there is no such option.
         """
         before, after = (None, past) if backward else (past, None)
         return _collect(self.stream(before, num_frames, future=after, **options), num_frames)
 
-    def interpolate(self, past: Tensor, future: Tensor, num_frames: int, **options: Unpack[SamplingOptions]) -> Tensor:
+    def interpolate(self, past: Tensor, future: Tensor, num_frames: int, **options: Any) -> Tensor:
         """The frames of a gap of any length between past and future; arguments and result as in `predict`."""
         return _collect(self.stream(past, num_frames, future=future, **options), num_frames)
 
-    def generate(self, num_frames: int, *, num_samples: int = 1, **options: Unpack[SamplingOptions]) -> Tensor:  # type: ignore[misc]
+    def generate(self, num_frames: int, *, num_samples: int = 1, **options: Any) -> Tensor:
         """Videos from nothing, uint8 (num_samples, num_frames, C, H, W); options as in `predict`."""
         nothing = torch.empty(num_samples, 0, self.channels, *self.size, dtype=torch.uint8)
         return _collect(self.stream(nothing, num_frames, **options), num_frames)
 
     def stream(
-        self, past: Tensor | None, num_frames: int, *, future: Tensor | None = None, **options: Unpack[SamplingOptions]
+        self, past: Tensor | None, num_frames: int, *, future: Tensor | None = None, **options: Any
     ) -> Iterator[tuple[int, Tensor]]:
         """The same videos block by block as they are made, for any length in the memory of a few blocks.
 
@@ -260,31 +258,12 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
         past, future = (self._given(side if side is not None else given[..., :0, :, :, :]) for side in (past, future))
         if len(past) != len(future):
             raise ValueError(f"past and future must hold equally many videos, got {len(past)} and {len(future)}")
-        self._check_options(past.shape[1], future.shape[1], num_frames, options)
-        chosen: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-        chosen.setdefault("sampler", default_sampler(from_nothing=not past.shape[1] + future.shape[1]))
-        return GenerationEngine(self.denoiser, self.block, **chosen).stream(past, future, num_frames)
-
-    def _check_options(self, num_past: int, num_future: int, num_frames: int, options: SamplingOptions) -> None:
-        """Refuse, before any work, what the model was not trained for."""
-        task = task_of(num_past, num_future)
-        refusal = task.refusal(self.block, self.masking, num_past, num_future, num_frames, options.get("overlap"))
-        if refusal is not None:
-            raise ValueError(refusal)
-        if options.get("guidance", 1.0) != 1:
-            dropped = options.get("guidance_drops", "both")
-            if dropped not in ("both", "past", "future"):
-                raise ValueError(f"guidance_drops must be 'both', 'past' or 'future', got {dropped!r}")
-            shown = (num_past * (dropped == "future"), num_future * (dropped == "past"))
-            refusal = task_of(*shown).refusal(self.block, self.masking, *shown, num_frames=1)
-            if refusal is not None:
-                raise ValueError(refusal)
-        level = options.get("context_noise", 0.0)
-        if not 0 <= level <= self.context_noise:
-            raise ValueError(
-                f"context_noise {level:g}: this model was trained with levels from 0 to {self.context_noise:g} "
-                "(model.context_noise)"
-            )
+        sampling = SamplingOptions(**options)
+        length = past.shape[1], future.shape[1], num_frames
+        reason = sampling.refusal(self.block, self.masking, self.context_noise, *length)
+        if reason is not None:
+            raise ValueError(reason)
+        return GenerationEngine(self.denoiser, self.block, sampling).stream(past, future, num_frames)
 
     def _given(self, video: Tensor) -> Tensor:
         """A user's frames as uint8 (B, T, C, H, W), checked against what the model works on."""

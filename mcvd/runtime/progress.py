@@ -27,11 +27,6 @@ def progress_bar(total: float | None, unit: str, is_wanted: bool = True) -> tqdm
     return tqdm(total=total, unit=f" {unit}", leave=False, bar_format=layout, **watched)
 
 
-def total_of(bar: tqdm) -> float:
-    """What it counts up to."""
-    return bar.total or 0
-
-
 def _in_notebook() -> bool:
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
     return shell is not None and "IPKernelApp" in shell.config

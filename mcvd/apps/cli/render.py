@@ -50,7 +50,7 @@ def render(
         "num_frames": num_frames,
         "options": {name: repr(value) for name, value in options.items()},
     }
-    options = options | {"progress": rank() == 0, "kept": BlockStore(workdir_of(part), model.block)}
+    options = options | {"progress": rank() == 0, "block_store": BlockStore(workdir_of(part), model.block)}
     stream = model.stream(past, num_frames, future=future, **options)  # refuses what the model cannot do
     with resumable_workdir(part, settings, log) as folder:
         store = FrameStore(folder / "frames", (len(own), num_frames, model.channels, *model.size))

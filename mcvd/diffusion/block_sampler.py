@@ -1,0 +1,118 @@
+"""Sampling one block of a rollout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mcvd.diffusion.denoiser import Denoiser
+from mcvd.diffusion.options import Precision, SamplingOptions
+from mcvd.diffusion.progress import SamplingProgress
+from mcvd.frames import Condition, FrameBlock
+from mcvd.nets.cuda_graph import CUDAGraphNet
+from mcvd.nets.modulation import NormModulation
+from mcvd.runtime.rng import KeyedNoise
+from mcvd.samplers import AbstractSampler
+
+AUTOCAST = {"float32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+_OF_CONTEXT = 1 << 20  # in the key of a noise: beyond the draws of any sampler
+
+
+@dataclass(frozen=True)
+class BlockSampler:
+    """Samples the current frames of a block, given the frames around them.
+
+    Args:
+        denoiser: of the model.
+        block: of the model.
+        options: of sampling.
+        sampler: that is used.
+        should_compile: whether the network is called through `torch.compile`.
+        cuda_graph: through which it is called else, or None.
+        modulation: of the network's norms at the times of the sampler, if it tells them.
+        progress: is told of each call and each block.
+    """
+
+    denoiser: Denoiser
+    block: FrameBlock
+    options: SamplingOptions
+    sampler: AbstractSampler
+    should_compile: bool
+    cuda_graph: CUDAGraphNet | None
+    modulation: NormModulation | None
+    progress: SamplingProgress
+
+    def __call__(
+        self, part: int, keys: Sequence[tuple[int, ...]], condition: Condition, number: int, sees_generated: bool
+    ) -> Tensor:
+        """Sample a block, or take it from the store.
+
+        Args:
+            part: of the batch, from 0.
+            keys: of each sample: what its noise depends on.
+            condition: the frames around, for each sample or for groups of equally many adjacent samples.
+            number: of the block, from 0.
+            sees_generated: whether the condition holds generated frames.
+
+        Returns:
+            float32 (len(keys), N, C, H, W) in the model's range, not clamped.
+        """
+        store = self.options.block_store
+        blank = condition.past.new_empty(len(keys), self.block.current, *condition.past.shape[2:])
+        frames = store.load(part, number, blank.shape) if store else None
+        if frames is None:
+            frames = self._sample(blank, keys, condition, number, sees_generated)
+            if store:
+                store.save(part, number, frames)
+        self.progress.finish_block()
+        return frames.to(blank.device)
+
+    def _sample(
+        self, blank: Tensor, keys: Sequence[tuple[int, ...]], condition: Condition, number: int, sees_generated: bool
+    ) -> Tensor:
+        draw = KeyedNoise([(*key, number) for key in keys])
+        if self.options.context_noise and sees_generated:
+            level = condition.noise_level + self.options.context_noise
+            noise = KeyedNoise([(*key, number, _OF_CONTEXT) for key in keys])(condition.frames)
+            condition = condition.noised(level, noise)
+        denoiser, options = self.denoiser, self.options
+        # Entered once a block: autocast keeps the weights that it has cast until it ends.
+        compiled = denoiser.compiled(self.should_compile, mode="reduce-overhead")
+        replayed, precision = denoiser.graphed(self.cuda_graph), autocast(options.precision, blank.device)
+        with torch.inference_mode(), evaluating(denoiser), precision, compiled, replayed:
+            denoise = denoiser.bind(
+                condition, options.guidance, options.guidance_drops, options.claim_past_visible, self.modulation
+            )
+
+            def counted(noisy: Tensor, t: Tensor) -> Tensor:
+                self.progress.before_call()
+                return denoise(noisy, t)
+
+            return self.sampler(counted, draw(blank) * self._start_scale, denoiser.schedule, draw)
+
+    @property
+    def _start_scale(self) -> Tensor:
+        """Size of the state at t = 1: 1 where variance is preserved, about sigma(1) where it explodes."""
+        end = self.denoiser.schedule(torch.ones((), dtype=torch.float64))
+        return (end.alpha**2 + end.sigma**2).sqrt()
+
+
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager:
+    """The network computes in this precision; for float32 as it comes, perhaps under the caller's autocast."""
+    dtype = AUTOCAST[precision]
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype)
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """The module in evaluation mode (no dropout), put back afterwards."""
+    before = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(before)
