@@ -19,8 +19,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from mcvd.data.datamodule import VideoData
 from mcvd.data.loader import shared_with_workers
 from mcvd.models.facts import num_parameters
-from mcvd.models.files import LAST
-from mcvd.models.load import load
+from mcvd.models.files import LAST, read_model
 from mcvd.models.mcvd import MCVD
 from mcvd.nets.compiled import Compile
 from mcvd.runtime.device import NO_BF16, has_fast_bf16
@@ -267,7 +266,7 @@ def _how_to_use(model: MCVD, path: Path) -> str:
 
 def _start_from(model: MCVD, source: str) -> str:
     """Copy the weights that fit from a trained model; returns which were taken and which not, in words."""
-    given, wanted = load(source).state_dict(), model.state_dict()
+    (_, given), wanted = read_model(source), model.state_dict()
     fitting = {name: value for name, value in given.items() if name in wanted and value.shape == wanted[name].shape}
     if not any(value.ndim > 1 for value in fitting.values()):  # a bias alone is no start
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Sample videos during training: what the model makes of held-out clips, beside the truth."""
+"""Sample videos during training: what the model generates for held-out clips, beside the ground truth."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Preview(Callback):
     """Writes ``previews/step-000000-TASK.png`` and ``.mp4`` into the run's folder, for each task the model can do.
 
     Always the same held-out clips from the same noise, so that the pictures of a run can be compared. The averaged
-    weights are used. In the png each clip is a row of true frames above a row with the model's, the given ones framed;
-    in the mp4 truth is left and the model right.
+    weights are used. In the png each clip is a row of true frames above a row with the model's, the context framed;
+    in the mp4 the ground truth is left and the model right.
 
     Args:
         every_n_steps: steps between two previews; there is also one at the end. Null makes none.
@@ -76,10 +76,10 @@ class Preview(Callback):
         clips = torch.stack([clips[number]["video"] for number in spread])
         with trainer.precision_plugin.forward_context():
             shown = preview(pl_module, clips, self.sampler)
-        for task, (truth, made, given) in shown.items():
+        for task, (target, samples, context) in shown.items():
             path = self._folder / f"step-{self._step:06d}-{task}"
             try:
-                _write(path, truth, made, given, pl_module.frame_rate_hz or 10.0)
+                _write(path, target, samples, context, pl_module.frame_rate_hz or 10.0)
             except OSError as error:
                 warnings.warn(f"no preview {path}: {error}", stacklevel=2)  # a full disk is no reason to stop training
 
@@ -93,8 +93,8 @@ def preview(model: MCVD, clips: Tensor, sampler: AbstractSampler) -> dict[str, t
         sampler: to use.
 
     Returns:
-        task -> (truth, made, given): uint8 (B, T', C, H, W) both, and which of the T' frames were given to the model;
-        these are the same in both. Nothing is given to ``generate``, where truth is there to compare the looks.
+        task -> (target, samples, context): uint8 (B, T', C, H, W) both, and which of the T' frames were given to the
+        model; these are the same in both. Nothing is given to ``generate``: its target is there to compare the looks.
     """
     past, current, future = model.block.split(clips)
     shown = {}
@@ -102,22 +102,22 @@ def preview(model: MCVD, clips: Tensor, sampler: AbstractSampler) -> dict[str, t
         if task.refusal(model.block, model.masking) is not None:
             continue
         before, after = past if task.gives_past else past[:, :0], future if task.gives_future else future[:, :0]
-        made = torch.empty_like(current)
+        samples = torch.empty_like(current)
         for start, frames in model.stream(before, current.shape[1], future=after, sampler=sampler, progress=False):
-            made[:, start : start + frames.shape[1]] = frames
-        truth, made = (torch.cat([before, middle, after], 1) for middle in (current.cpu(), made))
-        given = [*range(before.shape[1]), *range(truth.shape[1] - after.shape[1], truth.shape[1])]
-        shown[task.name] = (truth, made, given)
+            samples[:, start : start + frames.shape[1]] = frames
+        target, samples = (torch.cat([before, middle, after], 1) for middle in (current.cpu(), samples))
+        context = [*range(before.shape[1]), *range(target.shape[1] - after.shape[1], target.shape[1])]
+        shown[task.name] = (target, samples, context)
     return shown
 
 
-def _write(path: Path, truth: Tensor, made: Tensor, given: list[int], frame_rate_hz: float) -> None:
+def _write(path: Path, target: Tensor, samples: Tensor, context: list[int], frame_rate_hz: float) -> None:
     path.parent.mkdir(exist_ok=True)
     rows: dict[str, Tensor] = {}
-    for number, (true, model) in enumerate(zip(truth, made, strict=True), start=1):
+    for number, (true, model) in enumerate(zip(target, samples, strict=True), start=1):
         rows |= {f"truth {number}": true, f"model {number}": model}
     beside = path.with_name(f".{path.name}.png")
-    contact_sheet(rows, given, min_height=64).save(beside)
+    contact_sheet(rows, context, min_height=64).save(beside)
     beside.replace(path.with_name(f"{path.name}.png"))
-    pairs = torch.cat([truth, made], -1)  # (B, T, C, H, 2W)
+    pairs = torch.cat([target, samples], -1)  # (B, T, C, H, 2W)
     write_video(path.with_name(f"{path.name}.mp4"), pairs.permute(1, 2, 0, 3, 4).flatten(2, 3), frame_rate_hz)
