@@ -113,12 +113,13 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
         past, current, future = self.block.split(model_from_pixels(batch["video"]))
         condition_shape = (self.block.num_context, *current.shape[2:])
         shapes = [current.shape[1:]] + ([condition_shape] if self.context_noise else [])
-        uniform, noise, *of_context = TrainingNoise(self.seed, current.device)(batch["index"], *shapes)
+        draws = TrainingNoise(self.seed, current.device)(batch["index"], *shapes)
+        noise, *of_context = draws.normal
         num_steps = self.denoiser.schedule.num_steps
-        t = ((uniform[:, 2] * num_steps).floor() + 1) / num_steps
-        condition = self.masking.condition(past, future, uniform[:, [0, 1, 3, 4]])
+        t = ((draws.time * num_steps).floor() + 1) / num_steps
+        condition = self.masking.condition(past, future, torch.cat([draws.hidden, draws.part], dim=1))
         if of_context:
-            level = (2 * uniform[:, 5] - 1).clamp(min=0) * self.context_noise  # half of the clips stay clean
+            level = (2 * draws.context_noise - 1).clamp(min=0) * self.context_noise  # half of the clips stay clean
             condition = condition.noised(level, of_context[0])
         return self.denoiser.loss(current, condition, t, noise)
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -104,6 +105,24 @@ def _fill_rows(rows: Sequence[tuple[Tensor, tuple[int, ...]]]) -> None:
         keyed_generator(key).standard_normal(dtype=np.float32, out=row.numpy())
 
 
+class TrainingDraws(NamedTuple):
+    """The random numbers of a batch of clips; all but ``normal`` are uniform in [0, 1), float32.
+
+    Args:
+        hidden: (B, 2), whether the past and whether the future is hidden.
+        time: (B,), of the diffusion.
+        part: (B, 2), how much of a shown past and of a shown future is shown.
+        context_noise: (B,), the level of the noise on the context.
+        normal: standard normal, (B, *shape) for each shape that was asked for.
+    """
+
+    hidden: Tensor
+    time: Tensor
+    part: Tensor
+    context_noise: Tensor
+    normal: tuple[Tensor, ...]
+
+
 class TrainingNoise:
     """The random numbers of training steps: for each clip its own, whatever batch or process it lands in.
 
@@ -116,16 +135,12 @@ class TrainingNoise:
         self.seed = seed
         self.generator = torch.Generator(device)
 
-    def __call__(self, indices: Sequence[int], *shapes: Sequence[int]) -> tuple[Tensor, ...]:
+    def __call__(self, indices: Sequence[int], *shapes: Sequence[int]) -> TrainingDraws:
         """Draw for a batch.
 
         Args:
             indices: number of each clip, counted over the whole training.
             shapes: of one row of each noise that is wanted.
-
-        Returns:
-            uniform float32 (B, 6) in [0, 1): for the two masks, the time, the part of the past and of the future
-            that is shown, and the noise level of the context; then standard normal float32 (B, *shape) for each shape.
         """
         device = self.generator.device
         columns = [torch.empty(len(indices), 6, device=device)]
@@ -135,4 +150,5 @@ class TrainingNoise:
             uniform.uniform_(generator=self.generator)
             for row in normal:
                 row.normal_(generator=self.generator)
-        return tuple(columns)
+        uniform, *normals = columns
+        return TrainingDraws(uniform[:, :2], uniform[:, 2], uniform[:, 3:5], uniform[:, 5], tuple(normals))

@@ -29,9 +29,11 @@ def test_training_draws_of_a_clip_do_not_depend_on_its_batch():
     draws = TrainingNoise(5, torch.device("cpu"))
     together = draws([7, 8, 9], (2, 3), (4,))
     alone = draws([8], (2, 3), (4,))
-    assert all(torch.equal(whole[1:2], single) for whole, single in zip(together, alone, strict=True))
+    pairs = [*zip(together[:-1], alone[:-1], strict=True), *zip(together.normal, alone.normal, strict=True)]
+    assert all(torch.equal(whole[1:2], single) for whole, single in pairs)
     generator = torch.Generator().manual_seed(keyed_seed(5, 8))
-    shapes = [(6,), (2, 3), (4,)]
-    fills = [torch.rand, torch.randn, torch.randn]
-    for values, fill, shape in zip(alone, fills, shapes, strict=True):
-        assert torch.equal(values[0], fill(shape, generator=generator))
+    hidden, time, part, level = torch.rand(6, generator=generator).split([2, 1, 2, 1])
+    assert torch.equal(alone.hidden[0], hidden) and torch.equal(alone.time, time)
+    assert torch.equal(alone.part[0], part) and torch.equal(alone.context_noise, level)
+    for values, shape in zip(alone.normal, [(2, 3), (4,)], strict=True):
+        assert torch.equal(values[0], torch.randn(shape, generator=generator))

@@ -58,10 +58,11 @@ def published_loss(net, batch):
     """Mean over the batch of the summed pixel losses; label 0 is the noisiest, a hidden side is zero."""
     alphas = torch.cumprod(1 - torch.linspace(0.0001, 0.02, 1000), 0).flip(0)
     x = 2 * (batch["video"] / 255) - 1
-    uniform, z = TrainingNoise(0, torch.device("cpu"))(batch["index"], x[:, 2:4].shape[1:])
-    keep = torch.stack([uniform[:, 0] >= P_PAST] * 2 + [uniform[:, 1] >= P_FUTURE], dim=1)
+    draws = TrainingNoise(0, torch.device("cpu"))(batch["index"], x[:, 2:4].shape[1:])
+    (z,) = draws.normal
+    keep = torch.stack([draws.hidden[:, 0] >= P_PAST] * 2 + [draws.hidden[:, 1] >= P_FUTURE], dim=1)
     context = x[:, [0, 1, 4]] * keep[..., None, None, None]
-    label = 999 - (uniform[:, 2] * 1000).long()
+    label = 999 - (draws.time * 1000).long()
     alpha = alphas[label][:, None, None, None, None]
     noisy = alpha.sqrt() * x[:, 2:4] + (1 - alpha).sqrt() * z
     eps = net(noisy, label.float(), net.prepare(context, keep, hold=False))
