@@ -18,13 +18,6 @@ class ClipBatches:
         dataset: all of its clips, in order.
         batch_size: clips of a batch.
         num_workers: processes that read.
-
-    Example::
-
-        data.setup("validate")
-        clips = ClipBatches(data.val_clips, batch_size=8)
-        scores = evaluate(model, clips)
-        clips.digest()
     """
 
     def __init__(self, dataset: ClipDataset, batch_size: int, num_workers: int = 0) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mcvd.diffusion.tasks import Task, task_by_name
+from mcvd.diffusion.tasks import task_by_name, task_of
 from mcvd.evaluation.baselines import BASELINES, generate_baselines
 from mcvd.evaluation.batch import Accumulator, SampledBatch
 from mcvd.evaluation.clips import ClipBatches
-from mcvd.evaluation.scores import Diversity, Row, Scores, title_of_model_row
+from mcvd.evaluation.scores import Diversity, Row, Scores
 from mcvd.evaluation.statistics import best_of_samples, per_clip, summarize
 from mcvd.frames import pixels_from_unit
 from mcvd.metrics.frame_metrics import PSNR, SSIM, FrameMetric
@@ -78,7 +78,9 @@ def evaluate(
         raise ValueError(f"num_samples and batch_size must be 1 or more, got {num_samples} and {batch_size}")
     asked = task_by_name(task)
     sampler = sampler or default_sampler(from_nothing=not asked.has_context)
-    num_past, num_future = _context_length(model, asked)
+    num_past, num_future = asked.context_length(model.block)
+    if task_of(num_past, num_future) != asked:
+        raise ValueError(f"this model cannot {task}: {model.block} has no frames on a side that is given")
     metrics = metrics if asked.has_context else ()
     options = {"num_samples": num_samples, "sampler": sampler, "guidance": guidance, "batch_size": batch_size}
     options |= sampling
@@ -171,9 +173,13 @@ def _rows(parts: list[_BatchScores], metrics: Sequence[FrameMetric], num_samples
     if num_samples > 1:
         samples = per_frame["one_sample"]
         per_frame["best_of_K"] = {metric.name: best_of_samples(metric, samples[metric.name]) for metric in metrics}
-    titles = {name: baseline.title for name, baseline in BASELINES.items()}
+    titles = {name: baseline.title for name, baseline in BASELINES.items()} | {
+        "one_sample": "model, one sample",
+        "mean_of_K": f"model, mean of {num_samples}",
+        "best_of_K": f"model, best of {num_samples}",
+    }
     return {
-        name: Row(titles.get(name) or title_of_model_row(name, num_samples), scores, ranked=name != "best_of_K")
+        name: Row(titles[name], scores, ranked=name != "best_of_K")
         for name, scores in summarize(per_frame, metrics).items()
     }
 
@@ -185,14 +191,6 @@ def _diversity(parts: list[_BatchScores]) -> Diversity | None:
 
 def _grey_levels(mse: list[Tensor]) -> float:
     return 255 * torch.cat(mse).mean().sqrt().item()
-
-
-def _context_length(model: MCVD, task: Task) -> tuple[int, int]:
-    """How many frames before and after are given."""
-    num_past, num_future = task.context_length(model.block)
-    if (num_past > 0, num_future > 0) != (task.gives_past, task.gives_future):
-        raise ValueError(f"this model cannot {task.name}: {model.block} has no frames on a side that is given")
-    return num_past, num_future
 
 
 def _batches(clips: Tensor | Iterable[Tensor], size: int, progress: bool) -> Iterator[Tensor]:

@@ -30,17 +30,14 @@ class FolderDistance:
 
     Args:
         name: "FVD" only with known weights.
-        value: the Frechet distance.
-        interval_95: see `frechet_interval`.
-        kernel_distance: KVD, with known weights.
+        value, interval_95, kernel_distance: the Frechet distance, see `frechet_interval`; KVD, with known weights.
         weights: of the network, in words.
         num_real, num_fake: clips of the two folders.
-        num_frames: of a clip.
-        clips: which of each video, in words.
+        num_frames, clips: the length of a clip, and which of each video, in words.
         frame_rate_hz: at which they were read; None: as they come.
         rates_of_files_hz: mean frame rates of the two folders.
-        sizes: height x width of the clips of the two folders.
-        preprocessing: from there to what the network sees, in words.
+        sizes: height x width of the clips of the two folders, before preprocessing.
+        preprocessing: in words.
     """
 
     name: str

@@ -14,13 +14,9 @@ NUM_BEST, NUM_WORST = 2, 2
 
 @dataclass(frozen=True)
 class Highlight:
-    """A clip to show.
+    """A clip to show: its number, what one sample scores on average, if anything, and the first sample.
 
-    Args:
-        number: of the clip.
-        score: what one sample scores on average; None where frames have no ground truth.
-        target: uint8 (T, C, H, W), the true clip with its context.
-        sample: uint8 (T, C, H, W), the first sample, with the same context.
+    Target and sample are uint8 (T, C, H, W), with their context.
     """
 
     number: int
@@ -30,12 +26,9 @@ class Highlight:
 
 
 class Highlights:
-    """Keeps the best and the worst clips by a metric, or the first ones where frames have no ground truth.
+    """An accumulator that keeps the best and the worst clips by a metric of which more is better.
 
-    An `mcvd.evaluation.batch.Accumulator`.
-
-    Args:
-        metric: its name; more is better.
+    Where frames have no ground truth, it keeps the first clips.
     """
 
     def __init__(self, metric: str = "psnr") -> None:

@@ -19,19 +19,16 @@ _PACKAGES = ("mcvd", "torch", "torchmetrics", "numpy", "av", "pillow")
 
 @dataclass(frozen=True)
 class Distance:
-    """A distance between two sets of videos, or why there is none.
+    """A distance between true clips and samples, or why there is none.
 
     Args:
         name: "FVD", or that of another network's distance.
         value: None where there is a reason.
         reason: why there is no value.
-        weights: of the network, in words.
-        weights_digest: SHA-256 of their file.
-        random_seed: of random weights.
+        weights, weights_digest, random_seed: of the network: in words, SHA-256 of the file, or the seed of random ones.
         preprocessing: of frames, see `mcvd.metrics.preprocessing.prepare`.
         interval_95: see `mcvd.metrics.fvd.frechet_interval`.
-        mean_of_single_samples: the mean of those below.
-        of_single_samples: the distance of the first sample of every clip, of the second, and so on.
+        mean_of_single_samples, of_single_samples: the distance of the first sample of every clip, of the second, ...
         kernel_distance: KVD; None for a random network.
         num_real, num_fake: videos of each set.
         cautions: what a reader has to bear in mind.
@@ -114,18 +111,13 @@ class ResultCard:
             ValueError: it is no result card; says what is missing or wrong.
         """
         try:
-            rate = card["frame_rate_hz"]
-            names = ("model", "data", "device", "model_digest", "data_digest", "command")
-            return ResultCard(
-                **{name: str(card[name]) for name in names},
-                frame_rate_hz=None if rate is None else float(rate),
-                protocol=None if card["protocol"] is None else dict(card["protocol"]),
-                scores=Scores.from_json(card["scores"]),
-                distances=tuple(Distance.from_json(row) for row in card["distances"]),
-                missing=dict(card["missing"]),
-                versions=dict(card["versions"]),
-            )
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            found = {
+                **card,
+                "scores": Scores.from_json(card["scores"]),
+                "distances": tuple(Distance.from_json(row) for row in card["distances"]),
+            }
+            return ResultCard(**found)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             reason = f"{type(error).__name__} {error}"
             raise ValueError(f"no result card: {reason}; write one with mcvd evaluate --out") from error
 

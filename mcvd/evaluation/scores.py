@@ -8,12 +8,6 @@ from typing import Any
 
 from mcvd.metrics.frame_metrics import MetricInfo
 
-_MODEL_TITLES = {
-    "one_sample": "model, one sample",
-    "mean_of_K": "model, mean of {num_samples}",
-    "best_of_K": "model, best of {num_samples}",
-}
-
 
 @dataclass(frozen=True)
 class Score:
@@ -34,12 +28,9 @@ class Score:
 
 @dataclass(frozen=True)
 class Row:
-    """The scores of a baseline, or of the model in one of its three readings.
+    """The scores of a baseline, or of the model: its title for people, and a score for each metric by its name.
 
-    Args:
-        title: what people call it.
-        scores: by the name of the metric.
-        ranked: False for what was chosen with the ground truth in hand: it cannot win.
+    ``ranked`` is False for what was chosen with the ground truth in hand: it cannot win.
     """
 
     title: str
@@ -47,15 +38,11 @@ class Row:
     ranked: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON holds it: ``title``, ``ranked``, and for each metric four keys, such as ``psnr_interval``."""
+        """As JSON holds it: for each metric four keys, such as ``psnr``, ``psnr_interval``, ``psnr_per_clip``."""
         found: dict[str, Any] = {"title": self.title, "ranked": self.ranked}
         for name, score in self.scores.items():
-            found |= {
-                name: score.mean,
-                f"{name}_interval": score.interval and list(score.interval),
-                f"{name}_per_clip": list(score.per_clip),
-                f"{name}_per_frame": list(score.per_frame),
-            }
+            found |= {name: score.mean, f"{name}_interval": score.interval and list(score.interval)}
+            found |= {f"{name}_per_clip": list(score.per_clip), f"{name}_per_frame": list(score.per_frame)}
         return found
 
     @staticmethod
@@ -63,20 +50,17 @@ class Row:
         """Of `to_json`."""
         scores = {}
         for name in metrics:
-            ends = row[f"{name}_interval"]
+            ends, per_clip, per_frame = (row[f"{name}_{part}"] for part in ("interval", "per_clip", "per_frame"))
             low_high = None if ends is None else (float(ends[0]), float(ends[1]))
-            per_clip, per_frame = (tuple(map(float, row[f"{name}_{kind}"])) for kind in ("per_clip", "per_frame"))
-            scores[name] = Score(float(row[name]), low_high, per_clip, per_frame)
-        return Row(str(row["title"]), scores, bool(row["ranked"]))
+            scores[name] = Score(float(row[name]), low_high, tuple(per_clip), tuple(per_frame))
+        return Row(row["title"], scores, row["ranked"])
 
 
 @dataclass(frozen=True)
 class Diversity:
-    """Root mean square differences in grey levels; equal for a model whose samples are spread as the truth is.
+    """Root mean square differences in grey levels, between two samples of a clip and from a sample to the ground truth.
 
-    Args:
-        between_samples: of two samples of the same clip.
-        to_truth: of a sample and the ground truth (for "generate", some true video).
+    They are equal for a model whose samples are spread as the truth is.
     """
 
     between_samples: float
@@ -107,7 +91,7 @@ class Scores:
               rises with K. Published results are usually this one.
 
             Empty for "generate", where no frame has a ground truth.
-        diversity: None for a single sample.
+        diversity: None for a single sample. For "generate" its ground truth is some true video.
     """
 
     task: str
@@ -157,27 +141,14 @@ class Scores:
 
     @staticmethod
     def from_json(scores: Mapping[str, Any]) -> Scores:
-        """Of `to_json`.
-
-        Raises:
-            KeyError, TypeError, ValueError: it is none.
-        """
-        metrics = {name: MetricInfo(**metric) for name, metric in scores["metrics"].items()}
-        height, width = scores["size"]
-        whole = ("num_clips", "num_past", "num_frames", "num_future", "num_samples", "num_calls", "seed")
-        return Scores(
-            **{name: int(scores[name]) for name in whole},
-            task=str(scores["task"]),
-            size=(int(height), int(width)),
-            sampler=str(scores["sampler"]),
-            guidance=float(scores["guidance"]),
-            sampling=dict(scores["sampling"]),
-            metrics=metrics,
-            rows={name: Row.from_json(row, metrics) for name, row in scores["rows"].items()},
-            diversity=Diversity(**scores["diversity"]) if "diversity" in scores else None,
-        )
-
-
-def title_of_model_row(name: str, num_samples: int) -> str:
-    """What people call ``one_sample``, ``mean_of_K`` and ``best_of_K``."""
-    return _MODEL_TITLES[name].format(num_samples=num_samples)
+        """Of `to_json`."""
+        found = {name: value for name, value in scores.items() if name != "sentence"}
+        metrics = {name: MetricInfo(**metric) for name, metric in found["metrics"].items()}
+        height, width = found["size"]
+        found |= {
+            "size": (height, width),
+            "metrics": metrics,
+            "rows": {name: Row.from_json(row, metrics) for name, row in found["rows"].items()},
+            "diversity": Diversity(**found["diversity"]) if "diversity" in found else None,
+        }
+        return Scores(**found)

@@ -43,5 +43,5 @@ def test_scores_of_an_evaluation_become_a_table_and_a_chart():
 
 
 def test_scores_without_rows_are_their_conditions():
-    html = add_scores(Page("t"), replace(SCORES, task="generate", rows={}, metrics={})).html()
+    html = add_scores(Page("t"), replace(SCORES, task="generate", num_past=0, rows={}, metrics={})).html()
     assert "2 frames generated from nothing" in html and "<table" not in html
