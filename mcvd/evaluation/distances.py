@@ -47,7 +47,7 @@ def distribution_metrics(
         names = ["FVD"] if seed is None else ["FVD", "random_i3d_distance"]
         networks = [(Distance(name, reason=reason), None) for name in names]
     else:
-        networks.append(_fvd(weights, fetch=protocol is not None))
+        networks.append(_fvd(weights, download=protocol is not None))
         if seed is not None:
             networks.append((Distance("random_i3d_distance", random_seed=seed), random_i3d(seed)))
     return [
@@ -56,9 +56,9 @@ def distribution_metrics(
     ]
 
 
-def _fvd(weights: str | None, fetch: bool) -> tuple[Distance, nn.Module | None]:
+def _fvd(weights: str | None, download: bool) -> tuple[Distance, nn.Module | None]:
     """What is known of the network of FVD, or why there is none, and the network."""
-    if weights is None and not fetch:
+    if weights is None and not download:
         return Distance("FVD", reason="not asked for: name a --protocol or the --weights of I3D"), None
     try:
         path = Path(weights) if weights else cached_i3d()

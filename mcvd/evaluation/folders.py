@@ -96,7 +96,7 @@ def compare_folders(
         cache: folder of downloaded weights.
 
     Raises:
-        FileNotFoundError: a folder, or the weights; says what to fetch and where to put it.
+        FileNotFoundError: a folder, or the weights; says what to download and where to put it.
         ValueError: too few videos, different sizes, or videos that cannot be read.
 
     Example:

@@ -17,7 +17,7 @@ def frame_metrics(
 
     Args:
         height, width: in pixels.
-        protocol: says whose definitions they have. With one, the weights of LPIPS are fetched if need be.
+        protocol: says whose definitions they have. With one, the weights of LPIPS are downloaded if need be.
         lpips_weights: file of the weights of AlexNet.
     """
     is_published = False

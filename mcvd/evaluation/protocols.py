@@ -114,19 +114,19 @@ def _published() -> list[Protocol]:
     }
     # As many frames as prediction is given and generates together.
     generated = {"smmnist": [15], "kth": [40], "bair": [16, 30], "cityscapes": [30], "ucf101": [20]}
-    made = []
+    found = []
     for kind, (data, size) in kinds.items():
         published = partial(Protocol, frame_metrics="mcvd-2022", binary_ssim=kind == "smmnist")
         for past, num_frames in predicted[kind]:
             name = f"mcvd-2022/{kind}-{past}-{num_frames}"
-            made.append(published(name, data, "predict", size, past, num_frames))
+            found.append(published(name, data, "predict", size, past, num_frames))
         for past, num_frames, future in interpolated.get(kind, []):
             name = f"mcvd-2022/{kind}-interpolate-{past}-{num_frames}-{future}"
-            made.append(published(name, data, "interpolate", size, past, num_frames, future, in_one_block=True))
+            found.append(published(name, data, "interpolate", size, past, num_frames, future, in_one_block=True))
         for num_frames in generated[kind]:
             name = f"mcvd-2022/{kind}-generate-{num_frames}"
-            made.append(Protocol(name, data, "generate", size, 0, num_frames, aggregation=_NO_TRUTH))
-    return made
+            found.append(Protocol(name, data, "generate", size, 0, num_frames, aggregation=_NO_TRUTH))
+    return found
 
 
 _OWN = "mcvd's own, validation split of the data"

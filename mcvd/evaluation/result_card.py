@@ -80,7 +80,7 @@ class ResultCard:
         model_digest: of the weights.
         data_digest: of the clips.
         versions: of Python and of the packages that compute.
-        command: the command line that made it.
+        command: the command line that wrote it.
     """
 
     model: str

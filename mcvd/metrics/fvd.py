@@ -22,24 +22,24 @@ FEW_VIDEOS = 256
 
 
 class FrechetVideoDistance(Metric):
-    """Frechet distance between real and made videos, in the features of a network.
+    """Frechet distance between real and generated videos, in the features of a network.
 
     With the trained I3D (`mcvd.metrics.i3d_weights.load_i3d`) it is FVD (Unterthiner et al. 2018). With any other
-    network it is another quantity, and must be called otherwise.
+    network it is another quantity and needs another name.
 
     Videos pass through the network one by one, in float32 without TF32, so the value is the same whatever the batches
     and the number of processes. Their features are kept (1.6 kB a video): videos that a distributed sampler repeats
     count once, and `features` gives them for what else is of interest (`frechet_interval`,
-    `mcvd.metrics.kernel.kernel_distance`). Where the distance alone is asked for, their sums are enough
+    `mcvd.metrics.kernel.kernel_distance`). For the distance alone their sums are enough
     (``keep_features=False``), whose size does not depend on the number of videos.
 
     Args:
         extractor: float32 (1, 3, T, size, size) in [-1, 1] -> (1, num_features). A module is moved to the metric's
-            device; its weights are no part of the metric's state dict.
+            device; its weights are not part of the metric's state dict.
         preprocessing: how pixels become what the extractor takes, see `mcvd.metrics.preprocessing.prepare`.
         size: side of the frames that the extractor sees, in pixels. FVD has 224.
         num_features: how many features the extractor gives.
-        keep_features: False keeps their number, sum and sum of outer products alone, in float64.
+        keep_features: False keeps only their number, sum and sum of outer products, in float64.
         options: of `torchmetrics.Metric`.
 
     Example:
@@ -75,7 +75,7 @@ class FrechetVideoDistance(Metric):
     ) -> None:
         super().__init__(**options)
         check_preprocessing(preprocessing)
-        # In a tuple, so that torch does not find it: its weights do not belong into the checkpoints of a model.
+        # In a tuple, so that torch does not find it: its weights do not belong in the checkpoints of a model.
         self._extractor = (extractor,)
         self.preprocessing = preprocessing
         self.size = size
@@ -95,18 +95,18 @@ class FrechetVideoDistance(Metric):
         """Forget all videos."""
         super().reset()
         self._num_frames: int | None = None
-        # A process that has seen no video must have something of the right shape to give to the others.
+        # A process without videos needs something of the right shape for the others.
         for side in ("real", "fake") if self.keep_features else ():
             getattr(self, f"{side}_features").append(torch.empty(0, self.num_features, device=self.device))
             getattr(self, f"{side}_indices").append(torch.empty(0, dtype=torch.int64, device=self.device))
 
     @torch.no_grad()
     def update(self, videos: Tensor, real: bool, indices: Sequence[int] | Tensor | None = None) -> None:
-        """Take in some videos.
+        """Add some videos.
 
         Args:
             videos: uint8 (B, T, C, H, W), T 10 or more and the same for all, C 1 or 3.
-            real: whether they are true ones.
+            real: whether they are real or generated.
             indices: their numbers, (B,) and 0 or more, each its own among the real or the fake ones. A video that
                 comes twice under the same number, as from samplers that fill the last batch of each process, counts
                 once. None: every video counts.
@@ -117,7 +117,7 @@ class FrechetVideoDistance(Metric):
         """
         self._check(videos)
         if indices is not None and not self.keep_features:
-            raise ValueError("sums cannot tell which videos came twice: indices need keep_features=True")
+            raise ValueError("sums do not know which videos came twice: indices need keep_features=True")
         self._num_frames = videos.shape[1]
         if indices is None:
             numbers = torch.full((len(videos),), -1, device=self.device)
@@ -169,10 +169,10 @@ class FrechetVideoDistance(Metric):
         In the order of their indices, or as they came where none were given.
 
         Raises:
-            ValueError: they were not kept, or there are fewer than 2 of a side.
+            ValueError: only sums were kept, or there are fewer than 2 of a side.
         """
         if not self.keep_features:
-            raise ValueError("this metric keeps sums alone: features need keep_features=True")
+            raise ValueError("this metric keeps only sums: features need keep_features=True")
         with self.sync_context(should_sync=self._to_sync and not self._is_synced):
             return self._collect()
 
@@ -232,7 +232,7 @@ def random_i3d_distance(
 ) -> Tensor:
     """Frechet distance in the logits of an I3D with random weights: needs no download, is **not** FVD.
 
-    It tells gross faults (noise, blur, frozen or shuffled frames) apart from good videos; its scale is its own.
+    It separates gross faults (noise, blur, frozen or shuffled frames) from good videos; its scale is its own.
 
     Args:
         real: uint8 (N, T, C, H, W).

@@ -18,7 +18,7 @@ STYLEGAN_V = WeightsFile(
     what="TorchScript port of StyleGAN-V",
     digest="sha256:bec6519f66ea534e953026b4ae2c65553c17bf105611c746d904657e5860a5e2",
     size_bytes=51_235_320,
-    instead="; without any weights, --random-i3d SEED tells another distance, which is not FVD",
+    instead="; without any weights, --random-i3d SEED computes another distance, which is not FVD",
     mirrors=(
         "https://huggingface.co/flateon/FVD-I3D-torchscript/resolve/1c2d61711c52571ad617a1063e6fa691b212e184/i3d_torchscript.pt",
         "https://www.dropbox.com/s/ge9e5ujwgetktms/i3d_torchscript.pt?dl=1",
@@ -47,13 +47,13 @@ def load_i3d(path: str | Path | None = None, *, cache: str | Path | None = None,
 
     Args:
         path: a file of weights: the TorchScript port of StyleGAN-V or the state dict of VideoGPT. None: look in the
-            cache, and fetch the former where neither is there.
-        cache: folder of the fetched file; None is the ``checkpoints`` folder of `torch.hub`.
+            cache, and download the former where neither is there.
+        cache: folder of the downloaded file; None is the ``checkpoints`` folder of `torch.hub`.
         trust: read ``path`` also where its checksum is not known. A TorchScript archive is a program: loading it can
             do anything that you can.
 
     Raises:
-        FileNotFoundError: there is no such file, or it could not be fetched; says what to fetch, and where to put it.
+        FileNotFoundError: there is no such file, or the download failed; says what to download, and where to put it.
         ValueError: the file is not known, or known not to be for FVD.
 
     Example:
@@ -101,7 +101,7 @@ def load_kinetics_i3d(path: str | Path) -> nn.Module:
 
 
 def cached_i3d(cache: str | Path | None = None) -> Path:
-    """The file of weights in the cache; fetched, where there is none. Arguments and errors as of `load_i3d`."""
+    """The file of weights in the cache, downloaded if there is none. Arguments and errors as of `load_i3d`."""
     folder = cache_folder() if cache is None else Path(cache)
     present = [folder / file.name for file in (STYLEGAN_V, VIDEOGPT) if (folder / file.name).is_file()]
     return present[0] if present else fetch(STYLEGAN_V, folder)

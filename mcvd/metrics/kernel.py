@@ -1,4 +1,4 @@
-"""The kernel distance between two sets of features: what FVD's companion KVD is made of."""
+"""The kernel distance between two sets of features, which is KVD for those of I3D."""
 
 from __future__ import annotations
 

@@ -29,12 +29,12 @@ def lpips(path: str | Path | None = None, size: int | None = None) -> FrameMetri
     """LPIPS as a metric of frames; lower is nearer to the ground truth. The network is that of torchmetrics.
 
     Args:
-        path: file of the weights of AlexNet; None fetches it once.
+        path: file of the weights of AlexNet; None downloads it once.
         size: side of the square that frames are scaled to first (by Pillow, bilinear), in pixels, as in the published
             evaluation, where it is 128; None leaves frames as they are, `MIN_SIZE` or more.
 
     Raises:
-        FileNotFoundError: there is no such file, or it could not be fetched; says what to fetch.
+        FileNotFoundError: there is no such file, or the download failed; says what to download.
         ValueError: the file is another one.
 
     Example:
@@ -63,7 +63,7 @@ def lpips_network(path: Path) -> nn.Module:
     """The network: pairs of float (N, 3, H, W) in [-1, 1] -> distances (N, 1, 1, 1)."""
     from torchmetrics.functional.image.lpips import _LPIPS
 
-    # The backbone comes from the file: random until then, so that torchmetrics does not fetch it by itself.
+    # The backbone comes from the file: random until then, so that torchmetrics does not download it by itself.
     network = _LPIPS(net="alex", pnet_rand=True)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)

@@ -110,7 +110,7 @@ def run(
         num_frames, num_clips, num_samples = fixed.num_frames, fixed.num_clips, fixed.num_samples
     num_clips, num_samples = num_clips or 64, num_samples or 10
     num_frames = num_frames or net.block.current
-    given: dict[str, Any] = {
+    of_model: dict[str, Any] = {
         "size": net.size,
         "channels": net.channels,
         "frame_rate_hz": rate or net.frame_rate_hz,
@@ -119,7 +119,7 @@ def run(
     # Without a protocol all tasks that give frames are scored on the same clips.
     context = (asked if fixed or not asked.has_context else INTERPOLATE).context_length(net.block)
     length = num_frames + sum(context)
-    data = data_from_recipe(config, root, val_root, num_frames=length, **given)
+    data = data_from_recipe(config, root, val_root, num_frames=length, **of_model)
     data.setup("validate")
     clips = ClipBatches(fixed.clips(data) if fixed else data.val_clips, data.batch_size, data.num_workers)
     metrics, missing = ([], {}) if not asked.has_context else frame_metrics(*net.size, fixed, lpips_weights)
@@ -142,7 +142,7 @@ def run(
     card = ResultCard(
         model="the bundled model" if model is None else model,
         data=val_root or root or config or "",
-        frame_rate_hz=given["frame_rate_hz"],
+        frame_rate_hz=of_model["frame_rate_hz"],
         device=str(net.device),
         protocol=fixed.describe() if fixed else None,
         scores=scores,
@@ -190,5 +190,5 @@ def _check_protocol(protocol: Protocol, model: MCVD) -> None:
 
 
 COMMAND = Command(
-    "score a model against the ground truth and against copying frames", run, add_arguments, EXAMPLES, shared=True
+    "score a model against the ground truth, beside copying frames", run, add_arguments, EXAMPLES, shared=True
 )

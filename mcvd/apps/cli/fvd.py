@@ -59,4 +59,4 @@ def run(
     print(dumps(result.to_json(), indent=2) if json else format_distance(result))
 
 
-COMMAND = Command("tell how far two folders of videos are apart (Frechet video distance)", run, add_arguments, EXAMPLES)
+COMMAND = Command("measure the Frechet video distance between two folders of videos", run, add_arguments, EXAMPLES)
