@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mcvd.apps.cli.output import DEFAULT_FPS
-from mcvd.apps.result_page import add_result
+from mcvd.apps.result_page import DEFAULT_FPS, add_result
 from mcvd.data.datamodule import VideoData, collect_clips
 from mcvd.data.sources.folder import VideoFolder
 from mcvd.data.synthetic.driving.scenes import DrivingScenes

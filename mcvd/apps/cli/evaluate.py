@@ -70,11 +70,13 @@ def run(
     random_i3d: int | None = None,
     rate: float | None = None,
     json: bool = False,
+    sampler: str | None = None,
+    steps: int | None = None,
     **sampling: Any,
 ) -> None:
     """Score the share of this process, and in the first one write the card of all; or compare two cards."""
-    from mcvd.apps.cli.output import DEFAULT_FPS
-    from mcvd.apps.cli.setup import load_for_command, sampling_options
+    from mcvd.apps.cli.setup import choose_sampler, load_for_command
+    from mcvd.apps.result_page import DEFAULT_FPS
     from mcvd.data.recipe import data_from_recipe
     from mcvd.diffusion.tasks import INTERPOLATE, task_by_name
     from mcvd.evaluation.clips import ClipBatches
@@ -104,7 +106,6 @@ def run(
         )
     net = load_for_command(model, device, trust)
     asked = task_by_name(fixed.task if fixed else task or "predict")
-    chosen = sampling_options(from_nothing=not asked.has_context, **sampling)
     if fixed:
         _check_protocol(fixed, net)
         num_frames, num_clips, num_samples = fixed.num_frames, fixed.num_clips, fixed.num_samples
@@ -134,7 +135,8 @@ def run(
         metrics=[*metrics, *own_metrics],
         accumulators=[*distances, highlights],
         progress=rank() == 0,
-        **chosen,
+        sampler=choose_sampler(sampler, steps, from_nothing=not asked.has_context),
+        **sampling,
     )
     measured, shown = tuple(distance.compute() for distance in distances), highlights.compute()
     if rank() != 0:

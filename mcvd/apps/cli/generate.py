@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from dataclasses import replace
 from typing import Any
 
 from mcvd.apps.cli import options
@@ -31,6 +32,8 @@ def run(
     num_samples: int = 1,
     fps: float | None = None,
     gallery: bool = False,
+    sampler: str | None = None,
+    steps: int | None = None,
     **sampling: Any,
 ) -> None:
     """Generate the videos that are this process's share; the first one writes OUT."""
@@ -38,13 +41,15 @@ def run(
 
     from mcvd.apps.cli.output import Gallery, check_output, write_output
     from mcvd.apps.cli.render import render
-    from mcvd.apps.cli.setup import load_for_command, sampling_options
+    from mcvd.apps.cli.setup import choose_sampler, load_for_command
+    from mcvd.diffusion.options import SamplingOptions
     from mcvd.runtime.distributed import shard_range
 
-    net, chosen = load_for_command(model, device, trust), sampling_options(from_nothing=True, **sampling)
+    net = load_for_command(model, device, trust)
+    chosen = SamplingOptions(sampler=choose_sampler(sampler, steps, from_nothing=True), **sampling)
     check_output(out)
     own = shard_range(num_samples)
-    chosen |= {"first_video": own.start}
+    chosen = replace(chosen, first_video=own.start)
     nothing = torch.empty(0, net.channels, *net.size, dtype=torch.uint8)
     given = nothing.expand(len(own), -1, -1, -1, -1)
     page = Gallery("Generated from nothing", net, chosen) if gallery else None

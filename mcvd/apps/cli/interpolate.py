@@ -33,6 +33,8 @@ def run(
     every_frame: bool = False,
     fps: float | None = None,
     gallery: bool = False,
+    sampler: str | None = None,
+    steps: int | None = None,
     **sampling: Any,
 ) -> None:
     """Write the whole video with its gap generated anew."""
@@ -40,13 +42,15 @@ def run(
 
     from mcvd.apps.cli.output import Gallery, check_output, write_output
     from mcvd.apps.cli.render import render
-    from mcvd.apps.cli.setup import load_for_command, sampling_options
+    from mcvd.apps.cli.setup import choose_sampler, load_for_command
+    from mcvd.diffusion.options import SamplingOptions
     from mcvd.video.decoders.base import VideoError
     from mcvd.video.open import open_video
     from mcvd.video.read import read_frames
     from mcvd.video.timing import frames_at_rate
 
-    net, chosen = load_for_command(model, device, trust), sampling_options(**sampling)
+    net = load_for_command(model, device, trust)
+    chosen = SamplingOptions(sampler=choose_sampler(sampler, steps), **sampling)
     check_output(out, video)
     with open_video(video) as reader:
         if gap.stop > reader.num_frames:
@@ -61,7 +65,7 @@ def run(
         raise VideoError(f"--gap {gap.start}:{gap.stop} has nothing on one side: use mcvd predict")
     past, target, future = frames[:low], frames[low:high], frames[high:]
     page = Gallery("A gap filled", net, chosen, target) if gallery else None
-    own = range(chosen.get("num_samples", 1))
+    own = range(chosen.num_samples)
     with render(out, net, past[None], future[None], high - low, chosen, own) as samples:
         write_output(out, samples, past, future, fps or net.frame_rate_hz, page)
 

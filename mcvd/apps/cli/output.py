@@ -6,19 +6,18 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from mcvd.apps.result_page import add_psnr, add_result
+from mcvd.apps.result_page import DEFAULT_FPS, add_psnr, add_result
+from mcvd.diffusion.options import SamplingOptions
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.atomic import atomic_write
 from mcvd.video.frame_store import FrameStore
 from mcvd.video.page import Page
 from mcvd.video.write import write_chunks
-
-DEFAULT_FPS = 10.0
 
 
 def check_output(out: str, video: str | None = None) -> None:
@@ -52,13 +51,14 @@ class Gallery(NamedTuple):
 
     title: str
     model: MCVD
-    options: dict[str, Any]
+    options: SamplingOptions
     target: Tensor | None = None
 
     def page(self, samples: Tensor, past: Tensor, future: Tensor, fps: float) -> Page:
         """The page; arguments as in `mcvd.apps.result_page.add_result`."""
-        sampler, seed = self.options["sampler"], self.options.get("seed", 0)
-        how = f"{sampler!r}, {sampler.num_calls} network calls a block, seed {seed}."
+        sampler = self.options.sampler
+        assert sampler is not None
+        how = f"{sampler!r}, {sampler.num_calls} network calls a block, seed {self.options.seed}."
         page = Page(self.title, f"{self.model.facts().summary}. {how}")
         add_result(page, samples, past, future, self.target, fps)
         if self.target is not None and samples.shape[1] > 1:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from mcvd.apps.cli.setup import log
 from mcvd.diffusion.block_store import BlockStore
+from mcvd.diffusion.options import SamplingOptions
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.digests import digest
 from mcvd.runtime.distributed import all_gather, rank, world_size
@@ -21,7 +22,7 @@ from mcvd.video.frame_store import FrameStore
 
 @contextmanager
 def render(
-    out: str, model: MCVD, past: Tensor, future: Tensor, num_frames: int, options: dict[str, Any], own: range
+    out: str, model: MCVD, past: Tensor, future: Tensor, num_frames: int, options: SamplingOptions, own: range
 ) -> Iterator[list[FrameStore]]:
     """The videos between past and future, for as long as the ``with`` lasts.
 
@@ -48,14 +49,15 @@ def render(
         "config": model.config,
         "given": digest({"past": past, "future": future}),
         "num_frames": num_frames,
-        "options": {name: repr(value) for name, value in options.items()},
+        "options": repr(options),
     }
-    options = options | {"progress": rank() == 0, "block_store": BlockStore(workdir_of(part), model.block)}
-    stream = model.stream(past, num_frames, future=future, **options)  # refuses what the model cannot do
+    store = BlockStore(workdir_of(part), model.block)
+    options = replace(options, progress=rank() == 0, block_store=store)
+    stream = model.stream(past, num_frames, future=future, **vars(options))  # refuses what the model cannot do
     with resumable_workdir(part, settings, log) as folder:
-        store = FrameStore(folder / "frames", (len(own), num_frames, model.channels, *model.size))
+        videos = FrameStore(folder / "frames", (len(own), num_frames, model.channels, *model.size))
         for start, frames in stream if own else ():
-            store.write(start, frames.flatten(0, -5))
-        stores = all_gather(store)  # their paths and shapes: the frames stay on disk
+            videos.write(start, frames.flatten(0, -5))
+        stores = all_gather(videos)  # their paths and shapes: the frames stay on disk
         yield stores if rank() == 0 else []
         all_gather(None)  # until the first has read them, nobody deletes anything

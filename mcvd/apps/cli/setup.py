@@ -49,25 +49,20 @@ def share_out(work: Callable[..., None], processes: int = 1, **options: Any) -> 
         work(**options)
 
 
-def sampling_options(
-    from_nothing: bool = False, sampler: str | None = None, steps: int | None = None, **options: Any
-) -> dict[str, Any]:
-    """The options of sampling, of what the command line said.
+def choose_sampler(name: str | None, num_steps: int | None, from_nothing: bool = False) -> AbstractSampler:
+    """The sampler that the command line asked for.
 
     Args:
-        from_nothing: whether no frame is given; it decides the default sampler.
-        sampler: its name in `mcvd.samplers`, or the class path of another.
-        steps: network calls for each block.
-        options: as they are.
+        name: of `mcvd.samplers`, or the class path of the user's own; None is the default of the task.
+        num_steps: network calls for each block; None is the sampler's own default.
+        from_nothing: whether no frame is given.
 
     Raises:
-        ValueError: there is no such sampler, or a value is out of range.
+        ValueError: there is no such sampler, or it chooses its steps itself.
     """
-    if sampler is None:
-        method = default_sampler(from_nothing, steps)
-    else:
-        method = _own_sampler(sampler, steps) if "." in sampler else sampler_by_name(sampler, steps)
-    return {**options, "sampler": method}
+    if name is None:
+        return default_sampler(from_nothing, num_steps)
+    return _own_sampler(name, num_steps) if "." in name else sampler_by_name(name, num_steps)
 
 
 def _own_sampler(path: str, num_steps: int | None) -> AbstractSampler:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mcvd.apps.result_page import DEFAULT_FPS
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
 from mcvd.models.mcvd import MCVD
 from mcvd.video.decoders.base import VideoError
@@ -88,7 +89,7 @@ def synthetic_clip(model: MCVD, number: int) -> Clip:
         model: whose size, channels and rate it gets.
         number: of the street, 0 or more; no model was trained on these.
     """
-    scenes = DrivingScenes(number + 1, _SYNTHETIC_FRAMES, model.frame_rate_hz or 10.0, seed=1)
+    scenes = DrivingScenes(number + 1, _SYNTHETIC_FRAMES, model.frame_rate_hz or DEFAULT_FPS, seed=1)
     frames = to_channels(scenes.read(number, range(_SYNTHETIC_FRAMES), model.size), model.channels)
     return Clip(f"street {number}", frames.contiguous(), f"Synthetic street {number}: {_SYNTHETIC_FRAMES} frames.")
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from mcvd.apps.studio.clip import Clip, Limits
 from mcvd.apps.studio.selection import Selection
-from mcvd.apps.studio.watched import WatchedSampler
-from mcvd.diffusion.plan import plan
+from mcvd.diffusion.options import SamplingOptions
+from mcvd.diffusion.tasks import Task
 from mcvd.models.mcvd import MCVD
 from mcvd.samplers import AbstractSampler
 
@@ -21,7 +20,7 @@ from mcvd.samplers import AbstractSampler
 class GenerationRequest:
     """What a visitor chose on the left of the page; see `mcvd.diffusion.options.SamplingOptions`."""
 
-    task: str
+    task: Task
     sampler: AbstractSampler
     num_samples: int = 1
     guidance: float = 1.0
@@ -47,7 +46,7 @@ def sample(
     selection: Selection,
     request: GenerationRequest,
     limits: Limits,
-    on_progress: Callable[[float], None] = lambda _: None,
+    on_progress: Callable[[float], None] | None = None,
 ) -> Iterator[PartialResult]:
     """Sample videos: the same ones that `MCVD.predict`, `interpolate` and `generate` would.
 
@@ -57,7 +56,7 @@ def sample(
         selection: which frames are given and generated.
         request: how.
         limits: what is refused.
-        on_progress: called before each call of the network with the part of the work that is done, 0 to 1; what it
+        on_progress: called before each call of the network with the share of the work that is done, 0 to 1; what it
             raises stops the work.
 
     Yields:
@@ -71,28 +70,21 @@ def sample(
     for name, number in wanted.items():
         if not 1 <= number <= getattr(limits, name):
             raise ValueError(f"{number} {name} were asked for, the studio makes 1 to {getattr(limits, name)}")
-    num_blocks = sum(1 for _ in plan(model.block, len(selection.past), len(selection.future), length))
-    blocks = calls = 0
-
-    def before_call() -> None:
-        nonlocal calls
-        on_progress((blocks + min(1.0, calls / request.sampler.num_calls)) / num_blocks)
-        calls += 1
-
-    options: dict[str, Any] = {
-        "sampler": WatchedSampler(request.sampler, before_call),
-        "guidance": request.guidance,
-        "seed": request.seed,
-    }
+    options = SamplingOptions(
+        num_samples=request.num_samples if selection.context else 1,
+        sampler=request.sampler,
+        guidance=request.guidance,
+        seed=request.seed,
+        progress=False,
+        on_progress=on_progress,
+    )
     past, future = (clip.frames[side.start : side.stop][None] for side in (selection.past, selection.future))
     if not selection.context:  # as MCVD.generate does: videos of their own, not samples of one
         past, future = (side.expand(request.num_samples, -1, -1, -1, -1) for side in (past, future))
-    else:
-        options["num_samples"] = request.num_samples
     frames = torch.full((request.num_samples, length, *clip.frames.shape[1:]), 128, dtype=torch.uint8)
     num_done = 0
-    for start, block in model.stream(past, length, future=future, progress=False, **options):
+    for start, block in model.stream(past, length, future=future, **vars(options)):
         new = block.reshape(request.num_samples, -1, *frames.shape[2:])
         frames[:, start : start + new.shape[1]] = new
-        num_done, blocks, calls = num_done + new.shape[1], blocks + 1, 0
+        num_done += new.shape[1]
         yield PartialResult(frames.clone(), num_done)

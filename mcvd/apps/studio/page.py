@@ -14,6 +14,7 @@ from mcvd.apps.studio.job import GenerationRequest
 from mcvd.apps.studio.result_view import ALL
 from mcvd.apps.studio.selection import first_marked
 from mcvd.apps.studio.service import Studio
+from mcvd.diffusion.tasks import GENERATE, INTERPOLATE, TASKS
 from mcvd.samplers.select import default_sampler, sampler_by_name, takes_steps
 
 Result = TypeVar("Result")
@@ -134,16 +135,16 @@ class _Answers:
         return clip, gr.HTML(frames=film_strip.pictures(clip.frames), kinds=""), None, number + 1
 
     def place(self, clip: Clip, task: str, length: int) -> tuple[Any, str, tuple[int, int], Any]:
-        first = first_marked(task, self._studio.model.block, len(clip.frames))
+        first = first_marked(TASKS[task], self._studio.model.block, len(clip.frames))
         stretch = (first.start, first.stop)
-        return *self.mark(clip, task, length, stretch), stretch, gr.Number(visible=task != "interpolate")
+        return *self.mark(clip, task, length, stretch), stretch, gr.Number(visible=task != INTERPOLATE.name)
 
     def choose(self, clip: Clip, task: str, length: int, event: gr.EventData) -> tuple[tuple[int, int], Any, str]:
         stretch = int(event.start), int(event.stop)
         return stretch, *self.mark(clip, task, length, stretch)
 
     def mark(self, clip: Clip, task: str, length: int, stretch: tuple[int, int]) -> tuple[Any, str]:
-        kinds, sentence = self._studio.describe_selection(clip, task, length or 1, range(*stretch))
+        kinds, sentence = self._studio.describe_selection(clip, TASKS[task], length or 1, range(*stretch))
         return gr.HTML(kinds=kinds), sentence
 
     def show_steps(self, sampler: str) -> Any:
@@ -168,10 +169,10 @@ class _Answers:
         progress: gr.Progress = gr.Progress(),
     ) -> Iterator[tuple[str, str, dict, Any]]:
         if sampler == DEFAULT:
-            method = _or_message(default_sampler, task == "generate", steps)
+            method = _or_message(default_sampler, task == GENERATE.name, steps)
         else:
             method = _or_message(sampler_by_name, sampler, steps if takes_steps(sampler) else None)
-        request = GenerationRequest(task, method, int(num_samples), guidance, seed or 0)
+        request = GenerationRequest(TASKS[task], method, int(num_samples), guidance, seed or 0)
 
         def on_progress(part: float) -> None:
             progress(part, desc="generating frames")

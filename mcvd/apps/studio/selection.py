@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mcvd.diffusion.tasks import task_by_name
+from mcvd.diffusion.tasks import Task
 from mcvd.frames import FrameBlock
 
 
@@ -41,36 +41,35 @@ class Selection:
         return range(start, max(start, min(self.generated.stop, num_frames)))
 
 
-def selection_of(task: str, block: FrameBlock, marked: range, length: int, num_frames: int) -> Selection:
+def selection_of(task: Task, block: FrameBlock, marked: range, length: int, num_frames: int) -> Selection:
     """The meaning of a marked stretch.
 
     Args:
-        task: "predict": the stretch is given and what follows is generated; "backward": it is given and what came
-            before is generated; "interpolate": it is generated anew; "generate": nothing is marked.
+        task: prediction: the stretch is given and what follows is generated; backward: it is given and what came before
+            is generated; interpolation: it is generated anew; from nothing: nothing is marked.
         block: of the model: it sees no more given frames than it has slots for, the nearest ones.
         marked: the stretch.
-        length: how many frames to generate; for "interpolate" the stretch itself says it.
+        length: how many frames to generate; for interpolation the stretch itself says it.
         num_frames: of the video.
 
     Raises:
         ValueError: the stretch is empty or outside of the video, or a gap has nothing on one side.
 
     Example:
-        >>> selection_of("predict", FrameBlock(2, 5), range(3, 8), 4, num_frames=20)
+        >>> selection_of(PREDICT, FrameBlock(2, 5), range(3, 8), 4, num_frames=20)
         Selection(past=range(6, 8), generated=range(8, 12), future=range(0, 0))
     """
     nothing = range(0)
-    asked = task_by_name(task)
-    if not asked.has_context:
+    if not task.has_context:
         return Selection(nothing, range(length), nothing)
     if not num_frames:
         raise ValueError("drop a video first, or let the model generate one from nothing")
     if not 0 <= marked.start < marked.stop <= num_frames:
         raise ValueError(f"mark frames between 0 and {num_frames - 1} on the film strip")
-    if not asked.gives_future:
+    if not task.gives_future:
         past = range(max(marked.start, marked.stop - block.past), marked.stop)
         return Selection(past, range(marked.stop, marked.stop + length), nothing)
-    if not asked.gives_past:
+    if not task.gives_past:
         future = range(marked.start, min(marked.stop, marked.start + block.future))
         return Selection(nothing, range(marked.start - length, marked.start), future)
     past = range(max(0, marked.start - block.past), marked.start)
@@ -80,15 +79,14 @@ def selection_of(task: str, block: FrameBlock, marked: range, length: int, num_f
     return Selection(past, marked, future)
 
 
-def first_marked(task: str, block: FrameBlock, num_frames: int) -> range:
+def first_marked(task: Task, block: FrameBlock, num_frames: int) -> range:
     """What is marked when a video or a task is new: some ground truth to compare with is left."""
-    asked = task_by_name(task)
-    if not asked.has_context:
+    if not task.has_context:
         return range(0)
-    if not asked.gives_future:
+    if not task.gives_future:
         stop = max(min(block.past, num_frames), num_frames // 3)
         return range(max(0, stop - block.past), stop)
-    if not asked.gives_past:
+    if not task.gives_past:
         start = min(max(0, num_frames - block.future), 2 * num_frames // 3)
         return range(start, min(num_frames, start + block.future))
     start = max(min(1, num_frames), (num_frames - block.current) // 2)

@@ -13,11 +13,11 @@ from mcvd.apps.studio.job import GenerationRequest, sample
 from mcvd.apps.studio.result_view import ALL, ResultView
 from mcvd.apps.studio.selection import Selection, first_marked, selection_of
 from mcvd.apps.studio.service import Studio
+from mcvd.diffusion.tasks import BACKWARD, GENERATE, INTERPOLATE, PREDICT, TASKS
 from mcvd.frames import FrameBlock
 from mcvd.samplers import DDIM
 
 BLOCK = FrameBlock(2, 3, 2)
-TASKS = ("predict", "backward", "interpolate", "generate")
 FAST = DDIM(num_steps=2)
 
 
@@ -42,32 +42,32 @@ def finished(pieces):
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 3, 5, 8, 20])
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_what_is_marked_first_means_something_or_says_what_is_wrong(task, num_frames):
     try:
         selection = selection_of(task, BLOCK, first_marked(task, BLOCK, num_frames), 4, num_frames)
     except ValueError as error:
-        assert task == "interpolate" and num_frames < 3, error
+        assert task is INTERPOLATE and num_frames < 3, error
         return
     assert len(selection.generated) and len(selection.past) <= 2 and len(selection.future) <= 2
     assert {*selection.past, *selection.future} <= {*range(num_frames)}
 
 
 def test_only_the_nearest_marked_frames_are_given():
-    assert selection_of("predict", BLOCK, range(3, 9), 4, 20) == Selection(range(7, 9), range(9, 13), range(0))
-    assert selection_of("backward", BLOCK, range(3, 9), 2, 20) == Selection(range(0), range(1, 3), range(3, 5))
-    assert selection_of("interpolate", BLOCK, range(3, 9), 99, 20) == Selection(range(1, 3), range(3, 9), range(9, 11))
+    assert selection_of(PREDICT, BLOCK, range(3, 9), 4, 20) == Selection(range(7, 9), range(9, 13), range(0))
+    assert selection_of(BACKWARD, BLOCK, range(3, 9), 2, 20) == Selection(range(0), range(1, 3), range(3, 5))
+    assert selection_of(INTERPOLATE, BLOCK, range(3, 9), 99, 20) == Selection(range(1, 3), range(3, 9), range(9, 11))
 
 
 def test_there_is_truth_only_where_the_video_is():
-    assert selection_of("predict", BLOCK, range(8, 10), 6, 12).target(12) == range(10, 12)
-    assert selection_of("backward", BLOCK, range(2, 4), 6, 12).target(12) == range(0, 2)
-    assert not selection_of("predict", BLOCK, range(10, 12), 6, 12).target(12)
-    assert not selection_of("generate", BLOCK, range(0), 6, 12).target(12)
+    assert selection_of(PREDICT, BLOCK, range(8, 10), 6, 12).target(12) == range(10, 12)
+    assert selection_of(BACKWARD, BLOCK, range(2, 4), 6, 12).target(12) == range(0, 2)
+    assert not selection_of(PREDICT, BLOCK, range(10, 12), 6, 12).target(12)
+    assert not selection_of(GENERATE, BLOCK, range(0), 6, 12).target(12)
 
 
 @pytest.mark.parametrize("stretch", [range(0), range(5, 3), range(18, 22), range(-1, 2)])
-@pytest.mark.parametrize("task", TASKS[:3])
+@pytest.mark.parametrize("task", [PREDICT, BACKWARD, INTERPOLATE], ids=lambda task: task.name)
 def test_marks_outside_of_the_video_are_refused(task, stretch):
     with pytest.raises(ValueError, match="mark frames between 0 and 19"):
         selection_of(task, BLOCK, stretch, 4, 20)
@@ -76,7 +76,7 @@ def test_marks_outside_of_the_video_are_refused(task, stretch):
 def test_a_gap_without_a_side_is_refused():
     for stretch in (range(4), range(15, 20)):
         with pytest.raises(ValueError, match="both sides"):
-            selection_of("interpolate", BLOCK, stretch, 4, 20)
+            selection_of(INTERPOLATE, BLOCK, stretch, 4, 20)
 
 
 # What a visitor brings
@@ -129,7 +129,7 @@ def test_the_film_strip_has_a_picture_for_each_frame():
 
 
 @pytest.mark.parametrize("num_samples", [1, 3])
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_the_studio_makes_what_the_model_makes(model, clip, task, num_samples):
     selection = selection_of(task, BLOCK, first_marked(task, BLOCK, 20), 7, 20)
     request = GenerationRequest(task, FAST, num_samples, seed=3)
@@ -141,14 +141,14 @@ def test_the_studio_makes_what_the_model_makes(model, clip, task, num_samples):
         "backward": lambda: model.predict(future, 7, backward=True, **options),
         "interpolate": lambda: model.interpolate(past, future, len(selection.generated), **options),
         "generate": lambda: model.generate(7, **options),
-    }[task]()
+    }[task.name]()
     assert torch.equal(samples, expected.reshape(samples.shape))
 
 
 def test_frames_appear_block_by_block(model, clip):
-    selection = selection_of("predict", BLOCK, range(2, 4), 8, 20)
+    selection = selection_of(PREDICT, BLOCK, range(2, 4), 8, 20)
     told = []
-    pieces = list(sample(model, clip, selection, GenerationRequest("predict", FAST), Limits(), told.append))
+    pieces = list(sample(model, clip, selection, GenerationRequest(PREDICT, FAST), Limits(), told.append))
     assert [piece.num_done for piece in pieces] == [3, 6, 8]
     assert (pieces[0].frames[:, 3:] == 128).all()
     assert told == sorted(told) and told[0] == 0 and told[-1] < 1 and len(told) == 3 * 2
@@ -157,9 +157,9 @@ def test_frames_appear_block_by_block(model, clip):
 @pytest.mark.parametrize(
     ("asked", "length"),
     [
-        (GenerationRequest("generate", FAST, 9), 3),
-        (GenerationRequest("generate", DDIM(num_steps=2000)), 3),
-        (GenerationRequest("generate", FAST), 601),
+        (GenerationRequest(GENERATE, FAST, 9), 3),
+        (GenerationRequest(GENERATE, DDIM(num_steps=2000)), 3),
+        (GenerationRequest(GENERATE, FAST), 601),
     ],
 )
 def test_requests_beyond_the_limits_are_refused(model, asked, length):
@@ -170,17 +170,17 @@ def test_requests_beyond_the_limits_are_refused(model, asked, length):
 # The service
 
 
-def work(studio, clip, visitor="me", task="predict", length=8, num_samples=2, on_progress=lambda part: None):
+def work(studio, clip, visitor="me", task=PREDICT, length=8, num_samples=2, on_progress=lambda part: None):
     stretch = first_marked(task, BLOCK, len(clip.frames))
     studio.begin(visitor)
     return studio.generate(visitor, clip, stretch, length, GenerationRequest(task, FAST, num_samples), on_progress)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_a_job_ends_with_pictures_scores_and_files(model, clip, task):
     studio = Studio(model, "tiny")
     shown = finished(work(studio, clip, task=task))
-    has_target = task != "generate"
+    has_target = task is not GENERATE
     assert list(shown.files) == [ALL, *(["ground truth"] if has_target else []), "sample 1", "sample 2"]
     assert shown.result.count("<video") == 2 + has_target
     assert shown.result.count("<polyline") == (6 if has_target else 0)  # PSNR and SSIM of two samples and a baseline
@@ -191,8 +191,8 @@ def test_a_job_ends_with_pictures_scores_and_files(model, clip, task):
 
 
 def test_scores_are_of_the_frames_that_the_video_has(model, clip):
-    selection = selection_of("backward", BLOCK, range(3, 5), 6, 20)
-    samples = finished(sample(model, clip, selection, GenerationRequest("backward", FAST), Limits())).frames
+    selection = selection_of(BACKWARD, BLOCK, range(3, 5), 6, 20)
+    samples = finished(sample(model, clip, selection, GenerationRequest(BACKWARD, FAST), Limits())).frames
     view = ResultView(clip, selection, samples, 10.0)
     expected = mcvd.metrics.frames.psnr_per_frame(samples[0, 3:], clip.frames[:3]).tolist()
     assert view.scores()["PSNR in dB"]["sample 1"] == expected
@@ -264,8 +264,8 @@ def test_two_visitors_at_once_get_what_each_would_get_alone(model, clip):
 
 
 def test_the_sentence_below_the_strip_tells_what_is_given_and_what_is_known(model, clip):
-    kinds, sentence = Studio(model, "tiny").describe_selection(clip, "predict", 10, range(6, 15))
+    kinds, sentence = Studio(model, "tiny").describe_selection(clip, PREDICT, 10, range(6, 15))
     assert kinds == "-" * 13 + "cc" + "g" * 5
     assert "10 frames to generate, the video has 5 of them" in sentence
-    kinds, sentence = Studio(model, "tiny").describe_selection(no_clip(model), "predict", 10, range(0))
+    kinds, sentence = Studio(model, "tiny").describe_selection(no_clip(model), PREDICT, 10, range(0))
     assert kinds == "" and "drop a video first" in sentence
