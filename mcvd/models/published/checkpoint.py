@@ -1,4 +1,4 @@
-"""Reading checkpoints of the published MCVD code: safely, and exactly or not at all."""
+"""Checkpoints of the published MCVD code, read safely, and exactly or not at all."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mcvd.frames import FrameBlock
 from mcvd.models.files import refuse_compressed
+from mcvd.models.mcvd import MCVD
 from mcvd.models.published.config import read_config, translate_config
 from mcvd.models.published.state_dict import BUFFERS, translate
-from mcvd.nets import SPATIN, Concat, UNet
+from mcvd.nets import UNet
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,10 @@ def read_published(checkpoint: str | Path, config: str | Path, use_ema: bool = T
 
 def build_net(config: Mapping[str, Any]) -> UNet:
     """The network of a translated configuration on the meta device: its structure, without memory for weights."""
-    arguments = dict(config["net"]["init_args"])
-    conditioning = arguments.pop("conditioning")
-    kind = {"mcvd.nets.Concat": Concat, "mcvd.nets.SPATIN": SPATIN}[conditioning["class_path"]]
     with torch.device("meta"):
-        return UNet(
-            block=FrameBlock(**config["block"]),
-            channels=config["channels"],
-            conditioning=kind(**conditioning["init_args"]),
-            **arguments,
-        )
+        net = MCVD.from_config(dict(config)).denoiser.net
+    assert isinstance(net, UNet)
+    return net
 
 
 def check_schedule(schedule: Mapping[str, Any], state: Mapping[str, Tensor]) -> None:

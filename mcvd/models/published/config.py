@@ -21,16 +21,16 @@ def read_config(path: str | Path) -> dict[str, Any]:
     return read_yaml(path, mapping_tags=[_NAMESPACE])
 
 
-def translate_config(choices: Mapping[str, Any]) -> dict[str, Any]:
+def translate_config(published: Mapping[str, Any]) -> dict[str, Any]:
     """Our configuration of a published model.
 
     Args:
-        choices: the parsed config.yml; only frame counts, size, channels, masking and ``model`` are read.
+        published: the parsed config.yml; only frame counts, size, channels, masking and ``model`` are read.
 
     Raises:
         ValueError: for a missing entry, or for a kind of model that we do not build, by name.
     """
-    data, model = (_Section(name, choices.get(name)) for name in ("data", "model"))
+    data, model = (_Section(name, published.get(name)) for name in ("data", "model"))
     model.refuse_unless("arch", ("unetmore",), "only the 2-D network can be read")
     model.refuse_unless("version", ("DDPM", "DDIM", "FPNDM"), "only models with the DDPM noise can be read", "DDPM")
     model.refuse_unless("sigma_dist", ("linear", "cosine"), "only these noise schedules can be read", "linear")
