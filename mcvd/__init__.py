@@ -3,8 +3,9 @@
 The names load on first use, so that ``import mcvd`` stays fast.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mcvd.runtime.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from mcvd import data, metrics, nets, noise, samplers
@@ -19,21 +20,6 @@ if TYPE_CHECKING:
     from mcvd.video.write import write_video
 
 __version__ = "0.1.0"
-
-_HOMES = {
-    "MCVD": "mcvd.models.mcvd",
-    "Condition": "mcvd.frames",
-    "Denoiser": "mcvd.diffusion.denoiser",
-    "FrameBlock": "mcvd.frames",
-    "Masking": "mcvd.diffusion.masking",
-    "VideoError": "mcvd.video.decoders.base",
-    "build": "mcvd.models.load",
-    "load": "mcvd.models.load",
-    "show": "mcvd.video.page",
-    "read_video": "mcvd.video.read",
-    "write_video": "mcvd.video.write",
-}
-_ROOMS = ("data", "metrics", "nets", "noise", "samplers")
 
 __all__ = [
     "MCVD",
@@ -54,14 +40,24 @@ __all__ = [
     "write_video",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    if name in _ROOMS:
-        return import_module(f"mcvd.{name}")
-    raise AttributeError(f"module 'mcvd' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "Condition": "mcvd.frames",
+        "Denoiser": "mcvd.diffusion.denoiser",
+        "FrameBlock": "mcvd.frames",
+        "MCVD": "mcvd.models.mcvd",
+        "Masking": "mcvd.diffusion.masking",
+        "VideoError": "mcvd.video.decoders.base",
+        "build": "mcvd.models.load",
+        "data": "mcvd.data",
+        "load": "mcvd.models.load",
+        "metrics": "mcvd.metrics",
+        "nets": "mcvd.nets",
+        "noise": "mcvd.noise",
+        "read_video": "mcvd.video.read",
+        "samplers": "mcvd.samplers",
+        "show": "mcvd.video.page",
+        "write_video": "mcvd.video.write",
+    },
+)

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 # What each wing may import of ours. Nobody imports apps.
 ALLOWED = {
+    "": {"runtime"},  # mcvd/__init__.py, which exports lazily
     "frames": set(),
     "noise": set(),
     "runtime": set(),
@@ -68,7 +69,7 @@ def test_no_circle_of_files():
 
 
 def test_every_wing_is_in_the_table():
-    assert {wing(module) for module in MODULES if wing(module)} == ALLOWED.keys()
+    assert {wing(module) for module in MODULES} == ALLOWED.keys()
 
 
 def test_the_root_has_few_modules():

@@ -12,7 +12,7 @@ def lazy_exports(package: str, modules: Mapping[str, str]) -> tuple[Callable[[st
 
     Args:
         package: its ``__name__``.
-        modules: for each exported name the module that defines it.
+        modules: for each exported name the module that defines it, or that it is.
 
     Example::
 
@@ -22,6 +22,7 @@ def lazy_exports(package: str, modules: Mapping[str, str]) -> tuple[Callable[[st
     def get(name: str) -> Any:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(modules[name]), name)
+        module = import_module(modules[name])
+        return module if modules[name] == f"{package}.{name}" else getattr(module, name)
 
     return get, lambda: sorted(modules)
