@@ -47,8 +47,8 @@ def resumable_workdir(
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ValueError(f"another process is writing {out}: wait for it, or choose another name") from None
-        _take_up(folder, out, json.dumps(settings, indent=2, sort_keys=True), log)
         try:
+            _take_up(folder, out, json.dumps(settings, indent=2, sort_keys=True), log)
             yield folder
         except OSError as error:
             reason = error.strerror or str(error)
