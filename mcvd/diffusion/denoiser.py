@@ -9,26 +9,15 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from mcvd.diffusion.parametrization import PARAMETRIZATIONS, AbstractParametrization, Prediction, noisy_std
 from mcvd.frames import Condition
 from mcvd.nets.compiled import CompiledNet
 from mcvd.nets.cuda_graph import CUDAGraphNet
 from mcvd.nets.modulation import NormModulation
-from mcvd.noise import (
-    AbstractNoiseSchedule,
-    Coefficients,
-    clean_from_noise,
-    clean_from_velocity,
-    label_from_time,
-    noise_from_clean,
-    noisy_from_clean,
-    velocity_from_clean,
-)
+from mcvd.noise import AbstractNoiseSchedule, label_from_time, noise_from_clean, noisy_from_clean
 from mcvd.samplers.base import Denoise
 
-Prediction = Literal["eps", "x0", "v", "edm"]
 Dropped = Literal["both", "past", "future"]
-
-SIGMA_DATA = 0.5  # typical standard deviation of video in [-1, 1] (EDM, table 1)
 
 
 class Denoiser(nn.Module):
@@ -57,13 +46,13 @@ class Denoiser(nn.Module):
         min_snr: float | None = None,
     ):
         super().__init__()
-        if predicts not in ("eps", "x0", "v", "edm"):
+        if predicts not in PARAMETRIZATIONS:
             raise ValueError(f"predicts must be 'eps', 'x0', 'v' or 'edm', got {predicts!r}")
         if distance not in ("squared", "absolute"):
             raise ValueError(f"distance must be 'squared' or 'absolute', got {distance!r}")
         with torch.device("cpu"):  # a model may be made on the meta device, which has no numbers
             signal_at_end = schedule(torch.ones(1, dtype=torch.float64)).alpha.item()
-        if predicts == "eps" and signal_at_end == 0:
+        if PARAMETRIZATIONS[predicts].needs_signal and signal_at_end == 0:
             raise ValueError(
                 "at t = 1 this schedule leaves no signal, so noise says nothing there: use 'v', 'x0' or 'edm'"
             )
@@ -120,10 +109,13 @@ class Denoiser(nn.Module):
         """
         at = self.schedule(t).like(clean)
         noisy = noisy_from_clean(clean, noise, at)
-        difference = self._run(noisy, t, self._prepare(condition, hold=False)) - self._target(clean, noise, noisy, at)
+        target = self._parametrization.target(clean, noise, noisy, at)
+        difference = self._run(noisy, t, self._prepare(condition, hold=False)) - target
         each = 0.5 * difference.square() if self.distance == "squared" else difference.abs()
         each = each.flatten(1).sum(1)
-        return each if self.min_snr is None else each * self._min_snr_weight(at).view(-1)
+        if self.min_snr is None:
+            return each
+        return each * self._parametrization.min_snr_weight(at, self.min_snr).view(-1)
 
     def predict_noise(self, noisy: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """The noise that the network sees in noisy frames (B, N, C, H, W) at times t (B,)."""
@@ -131,7 +123,7 @@ class Denoiser(nn.Module):
         if self.predicts == "eps":
             return output
         at = self.schedule(t).like(noisy)
-        return noise_from_clean(noisy, self._clean(output, noisy, at), at)
+        return noise_from_clean(noisy, self._parametrization.clean(output, noisy, at), at)
 
     def bind(
         self,
@@ -168,7 +160,9 @@ class Denoiser(nn.Module):
         """
         if guidance == 1:
             prepared = self._prepare(condition, True, claim_past_visible, modulation)
-            return lambda noisy, t: self._clean(self._run(noisy, t, prepared), noisy, self.schedule(t).like(noisy))
+            return lambda noisy, t: self._parametrization.clean(
+                self._run(noisy, t, prepared), noisy, self.schedule(t).like(noisy)
+            )
 
         null = condition.null(past=guidance_drops != "future", future=guidance_drops != "past")
         prepared = self._prepare(condition.followed_by(null), True, claim_past_visible, modulation)
@@ -177,7 +171,7 @@ class Denoiser(nn.Module):
             twice = t[:1].expand(2 * len(t)) if t.stride(0) == 0 else torch.cat([t, t])
             output = self._run(torch.cat([noisy, noisy]), twice, prepared)
             at = self.schedule(t).like(noisy)
-            conditional, null = (self._clean(half, noisy, at) for half in output.chunk(2))
+            conditional, null = (self._parametrization.clean(half, noisy, at) for half in output.chunk(2))
             return null + guidance * (conditional - null)
 
         return denoise
@@ -210,53 +204,11 @@ class Denoiser(nn.Module):
     def _run(self, noisy: Tensor, t: Tensor, prepared) -> Tensor:
         # One time for all (a sampler's, expanded) becomes one label for all, which the network embeds once.
         label = label_from_time(t[:1] if t.stride(0) == 0 else t, self.schedule.num_steps).expand(len(t))
-        if self.predicts == "edm":
-            seen = noisy / _size(self.schedule(t).like(noisy), SIGMA_DATA)
-        elif not self.schedule.preserves_variance:
-            seen = noisy / _size(self.schedule(t).like(noisy), 1.0)
-        else:
-            seen = noisy
+        sigma_data = self._parametrization.sigma_data or (None if self.schedule.preserves_variance else 1.0)
+        seen = noisy if sigma_data is None else noisy / noisy_std(self.schedule(t).like(noisy), sigma_data)
         run = self.net if self._quick is None else self._quick
         return run(seen, label, prepared).to(noisy.dtype)
 
-    def _target(self, clean: Tensor, noise: Tensor, noisy: Tensor, at: Coefficients) -> Tensor:
-        if self.predicts == "eps":
-            return noise
-        if self.predicts == "v":
-            return velocity_from_clean(clean, noise, at)
-        if self.predicts == "edm":
-            skip, out = _edm_coefficients(at)
-            return (clean - skip * noisy) / out
-        return clean
-
-    def _min_snr_weight(self, at: Coefficients) -> Tensor:
-        """Weight of the squared error of the output: that of the clean frames, times how far they follow it."""
-        of_clean = (at.alpha / at.sigma).square().clamp(max=self.min_snr)
-        follows = {
-            "eps": at.sigma / at.alpha,
-            "x0": torch.ones_like(at.sigma),
-            "v": at.sigma / (at.alpha**2 + at.sigma**2),
-            "edm": _edm_coefficients(at)[1],
-        }
-        return of_clean * follows[self.predicts].square()
-
-    def _clean(self, output: Tensor, noisy: Tensor, at: Coefficients) -> Tensor:
-        if self.predicts == "eps":
-            return clean_from_noise(noisy, output, at)
-        if self.predicts == "v":
-            return clean_from_velocity(noisy, output, at)
-        if self.predicts == "edm":
-            skip, out = _edm_coefficients(at)
-            return skip * noisy + out * output
-        return output
-
-
-def _size(at: Coefficients, sigma_data: float) -> Tensor:
-    """Standard deviation of noisy frames whose clean ones have this one."""
-    return ((at.alpha * sigma_data) ** 2 + at.sigma**2).sqrt()
-
-
-def _edm_coefficients(at: Coefficients) -> tuple[Tensor, Tensor]:
-    """(c_skip, c_out) of EDM, table 1, for ``noisy = alpha * clean + sigma * noise``: finite also where alpha is 0."""
-    size = _size(at, SIGMA_DATA)
-    return at.alpha * (SIGMA_DATA / size) ** 2, at.sigma * SIGMA_DATA / size
+    @property
+    def _parametrization(self) -> AbstractParametrization:
+        return PARAMETRIZATIONS[self.predicts]
