@@ -24,8 +24,8 @@ class Denoiser(nn.Module):
     """A network that estimates the clean current frames from noisy ones, given the frames around them.
 
     Args:
-        net: called as ``net(noisy, label, prepared)`` with
-            ``prepared = net.prepare(context, keep, hold, claim_past_visible)``; see `mcvd.nets.UNet`.
+        net: called as ``net(noisy, label, encoded)`` with
+            ``encoded = net.encode_condition(context, keep, cache, claim_past_visible)``; see `mcvd.nets.UNet`.
         schedule: how much noise there is at each time.
         predicts: what the network's output means: the noise, the clean frames, the velocity (Salimans and Ho 2022), or
             "edm": what is missing from the noisy frames themselves, scaled to unit size at every noise level
@@ -64,7 +64,7 @@ class Denoiser(nn.Module):
         self.distance = distance
         self.min_snr = min_snr
         self._compiled: dict[str, CompiledNet] = {}
-        self._quick: CompiledNet | CUDAGraphNet | None = None  # what stands in for the network at present
+        self._stand_in: CompiledNet | CUDAGraphNet | None = None  # what stands in for the network at present
 
     @contextmanager
     def compiled(self, wanted: bool, mode: str = "default") -> Iterator[None]:
@@ -74,24 +74,24 @@ class Denoiser(nn.Module):
             wanted: or not: then it is called as it is.
             mode: of `torch.compile`; "reduce-overhead" uses CUDA graphs on a GPU.
         """
-        before = self._quick
+        before = self._stand_in
         if wanted and mode not in self._compiled:
             self._compiled[mode] = CompiledNet(self.net, mode=mode)
-        self._quick = self._compiled[mode] if wanted else None
+        self._stand_in = self._compiled[mode] if wanted else None
         try:
             yield
         finally:
-            self._quick = before
+            self._stand_in = before
 
     @contextmanager
     def graphed(self, net: CUDAGraphNet | None) -> Iterator[None]:
         """Inside the ``with`` the network is called through ``net``, which replays it; None changes nothing."""
-        before = self._quick
-        self._quick = net or before
+        before = self._stand_in
+        self._stand_in = net or before
         try:
             yield
         finally:
-            self._quick = before
+            self._stand_in = before
             if net is not None:
                 net.reset()
 
@@ -110,7 +110,7 @@ class Denoiser(nn.Module):
         at = self.schedule(t).like(clean)
         noisy = noisy_from_clean(clean, noise, at)
         target = self._parametrization.target(clean, noise, noisy, at)
-        difference = self._run(noisy, t, self._prepare(condition, hold=False)) - target
+        difference = self._run(noisy, t, self._encode(condition, cache=False)) - target
         each = 0.5 * difference.square() if self.distance == "squared" else difference.abs()
         each = each.flatten(1).sum(1)
         if self.min_snr is None:
@@ -119,7 +119,7 @@ class Denoiser(nn.Module):
 
     def predict_noise(self, noisy: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """The noise that the network sees in noisy frames (B, N, C, H, W) at times t (B,)."""
-        output = self._run(noisy, t, self._prepare(condition, hold=False))
+        output = self._run(noisy, t, self._encode(condition, cache=False))
         if self.predicts == "eps":
             return output
         at = self.schedule(t).like(noisy)
@@ -142,7 +142,7 @@ class Denoiser(nn.Module):
             guidance_drops: which side of the context is masked for that: what guidance makes the result follow.
             claim_past_visible: only to repeat published numbers: the published samplers tell a network with
                 ``past_embedding`` that its past is visible even where it is masked, unlike the published training.
-            steering: from `modulation`, for the times at which the result is called; None takes any time.
+            modulation: from `modulation`, for the times at which the result is called; None takes any time.
 
         Returns:
             ``denoise(noisy, t)`` for noisy frames (B * K, N, C, H, W): K samples of each condition, adjacent
@@ -159,17 +159,17 @@ class Denoiser(nn.Module):
             torch.Size([3, 2, 1, 16, 16])
         """
         if guidance == 1:
-            prepared = self._prepare(condition, True, claim_past_visible, modulation)
+            encoded = self._encode(condition, True, claim_past_visible, modulation)
             return lambda noisy, t: self._parametrization.clean(
-                self._run(noisy, t, prepared), noisy, self.schedule(t).like(noisy)
+                self._run(noisy, t, encoded), noisy, self.schedule(t).like(noisy)
             )
 
         null = condition.null(past=guidance_drops != "future", future=guidance_drops != "past")
-        prepared = self._prepare(condition.followed_by(null), True, claim_past_visible, modulation)
+        encoded = self._encode(condition.followed_by(null), True, claim_past_visible, modulation)
 
         def denoise(noisy: Tensor, t: Tensor) -> Tensor:
             twice = t[:1].expand(2 * len(t)) if t.stride(0) == 0 else torch.cat([t, t])
-            output = self._run(torch.cat([noisy, noisy]), twice, prepared)
+            output = self._run(torch.cat([noisy, noisy]), twice, encoded)
             at = self.schedule(t).like(noisy)
             conditional, null = (self._parametrization.clean(half, noisy, at) for half in output.chunk(2))
             return null + guidance * (conditional - null)
@@ -189,25 +189,25 @@ class Denoiser(nn.Module):
             return None
         return self.net.modulation(label_from_time(times, self.schedule.num_steps))  # type: ignore[operator]
 
-    def _prepare(
+    def _encode(
         self,
         condition: Condition,
-        hold: bool,
+        cache: bool,
         claim_past_visible: bool = False,
         modulation: NormModulation | None = None,
     ):
         known = {} if modulation is None else {"modulation": modulation}
-        return self.net.prepare(  # type: ignore[operator]
-            condition.frames, condition.keep, hold, claim_past_visible, condition.noise_level, **known
+        return self.net.encode_condition(  # type: ignore[operator]
+            condition.frames, condition.keep, cache, claim_past_visible, condition.noise_level, **known
         )
 
-    def _run(self, noisy: Tensor, t: Tensor, prepared) -> Tensor:
+    def _run(self, noisy: Tensor, t: Tensor, encoded) -> Tensor:
         # One time for all (a sampler's, expanded) becomes one label for all, which the network embeds once.
         label = label_from_time(t[:1] if t.stride(0) == 0 else t, self.schedule.num_steps).expand(len(t))
         sigma_data = self._parametrization.sigma_data or (None if self.schedule.preserves_variance else 1.0)
         seen = noisy if sigma_data is None else noisy / noisy_std(self.schedule(t).like(noisy), sigma_data)
-        run = self.net if self._quick is None else self._quick
-        return run(seen, label, prepared).to(noisy.dtype)
+        run = self.net if self._stand_in is None else self._stand_in
+        return run(seen, label, encoded).to(noisy.dtype)
 
     @property
     def _parametrization(self) -> AbstractParametrization:

@@ -20,26 +20,26 @@ class CompiledNet:
     for each. Where compiling fails the network works on uncompiled, and a warning says so once.
 
     Args:
-        net: called as ``net(noisy, label, prepared)``; its weights stay where they are and may change.
+        net: called as ``net(noisy, label, condition)``; its weights stay where they are and may change.
         **options: of `torch.compile`.
     """
 
     def __init__(self, net: nn.Module, **options: Any):
         self.net = net
-        self._quick = torch.compile(net, **options)
+        self._compiled = torch.compile(net, **options)
 
-    def __call__(self, noisy: Tensor, label: Tensor, prepared: Any) -> Tensor:
-        """What ``net(noisy, label, prepared)`` answers."""
-        if self._quick is self.net:
-            return self.net(noisy, label, prepared)
+    def __call__(self, noisy: Tensor, label: Tensor, condition: Any) -> Tensor:
+        """What ``net(noisy, label, condition)`` answers."""
+        if self._compiled is self.net:
+            return self.net(noisy, label, condition)
         try:
             torch.compiler.cudagraph_mark_step_begin()
-            return self._quick(noisy, label, prepared).clone()  # a CUDA graph's next call overwrites its answer
+            return self._compiled(noisy, label, condition).clone()  # a CUDA graph's next call overwrites its answer
         except torch._dynamo.exc.TorchDynamoException as error:
             reason = " ".join(str(error).split())[:200]
             warnings.warn(f"the network works uncompiled, as compiling it failed: {reason}", stacklevel=2)
-            self._quick = self.net
-            return self.net(noisy, label, prepared)
+            self._compiled = self.net
+            return self.net(noisy, label, condition)
 
 
 def should_compile(compile: Compile, device: torch.device, num_calls: float) -> bool:

@@ -14,36 +14,36 @@ from mcvd.nets.compiled import Compile
 class CUDAGraphNet:
     """Calls a network on a GPU by replaying its kernels as one CUDA graph, so that launching them costs nothing.
 
-    A graph belongs to one ``prepared`` and one shape: the first call with them is an ordinary one, the second records
+    A graph belongs to one ``condition`` and one shape: the first call with them is an ordinary one, the second records
     the graph, which takes about as long, and all further ones replay it. Nothing is compiled. Where recording fails the
     network works on without, and a warning says so once.
 
     Args:
-        net: called as ``net(noisy, label, prepared)``, without autograd; its weights must not change meanwhile.
+        net: called as ``net(noisy, label, condition)``, without autograd; its weights must not change meanwhile.
     """
 
     def __init__(self, net: nn.Module):
         self.net = net
-        self._seen: tuple[Any, ...] | None = None  # prepared and shapes of the last call
+        self._seen: tuple[Any, ...] | None = None  # condition and shapes of the last call
         self._recorded: tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Tensor] | None = None
         self._is_current = False  # whether the graph is one of what was seen
         self._pool: Any = None
         self._works = True
 
-    def __call__(self, noisy: Tensor, label: Tensor, prepared: Any) -> Tensor:
-        """What ``net(noisy, label, prepared)`` answers."""
+    def __call__(self, noisy: Tensor, label: Tensor, condition: Any) -> Tensor:
+        """What ``net(noisy, label, condition)`` answers."""
         shapes = (noisy.shape, noisy.dtype, label.shape, label.stride())
-        if not self._works or self._seen is None or self._seen[0] is not prepared or self._seen[1:] != shapes:
-            self._seen, self._is_current = (prepared, *shapes), False
-            return self.net(noisy, label, prepared)
+        if not self._works or self._seen is None or self._seen[0] is not condition or self._seen[1:] != shapes:
+            self._seen, self._is_current = (condition, *shapes), False
+            return self.net(noisy, label, condition)
         if not self._is_current:
             try:
-                self._recorded = self._record(noisy, label, prepared)
+                self._recorded = self._record(noisy, label, condition)
                 self._is_current = True
             except RuntimeError as error:
                 warnings.warn(f"the network works without CUDA graphs: {str(error)[:200]}", stacklevel=2)
                 self._works = False
-                return self.net(noisy, label, prepared)
+                return self.net(noisy, label, condition)
         assert self._recorded is not None
         graph, its_noisy, its_label, answer = self._recorded
         its_noisy.copy_(noisy)
@@ -52,7 +52,7 @@ class CUDAGraphNet:
         return answer.clone()  # the next replay overwrites it
 
     def _record(
-        self, noisy: Tensor, label: Tensor, prepared: Any
+        self, noisy: Tensor, label: Tensor, condition: Any
     ) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor, Tensor]:
         its_noisy, its_label = noisy.clone(), label.clone() if label.stride(0) else label[:1].clone()
         if self._pool is None:
@@ -64,7 +64,7 @@ class CUDAGraphNet:
         with torch.cuda.stream(aside):
             graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
             try:
-                answer = self.net(its_noisy, its_label.expand(label.shape), prepared)
+                answer = self.net(its_noisy, its_label.expand(label.shape), condition)
             finally:
                 graph.capture_end()
         here.wait_stream(aside)

@@ -18,7 +18,7 @@ class OneDNNConvolutions:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[nn.Conv2d, torch.dtype], tuple[Tensor, Tensor]] = {}
+        self._weights: dict[tuple[nn.Conv2d, torch.dtype], tuple[Tensor, Tensor]] = {}
 
     @staticmethod
     def can_run(device: torch.device, dtype: torch.dtype) -> bool:
@@ -30,15 +30,15 @@ class OneDNNConvolutions:
     def __call__(self, layer: nn.Conv2d, x: Tensor) -> Tensor:
         """What ``layer(x)`` answers, in x's dtype; x (B, C, H, W), stride 1, one group."""
         key = (layer, x.dtype)
-        if key not in self._kept:
+        if key not in self._weights:
             assert layer.bias is not None  # `conv` makes none without
             weight, bias = (each.detach().to(x.dtype) for each in (layer.weight, layer.bias))
             reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight  # declared with fewer arguments than it takes
-            packed = reorder(
+            reordered = reorder(
                 weight.contiguous().to_mkldnn(), layer.padding, layer.stride, layer.dilation, layer.groups, x.shape
             )
-            self._kept[key] = packed, bias
-        weight, bias = self._kept[key]
+            self._weights[key] = reordered, bias
+        weight, bias = self._weights[key]
         return torch.ops.mkldnn._convolution_pointwise(
             x, weight, bias, layer.padding, layer.stride, layer.dilation, layer.groups, "none", [], ""
         )

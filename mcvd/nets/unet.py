@@ -41,7 +41,8 @@ class UNet(nn.Module):
     Example:
         >>> net = UNet(FrameBlock(past=2, current=3), width=8, multipliers=(1, 2), attention_levels=())
         >>> context, keep = torch.zeros(1, 2, 3, 16, 16), torch.ones(1, 2, dtype=torch.bool)
-        >>> net(torch.randn(1, 3, 3, 16, 16), torch.tensor([500.0]), net.prepare(context, keep, hold=True)).shape
+        >>> condition = net.encode_condition(context, keep, cache=True)
+        >>> net(torch.randn(1, 3, 3, 16, 16), torch.tensor([500.0]), condition).shape
         torch.Size([1, 3, 3, 16, 16])
     """
 
@@ -70,7 +71,7 @@ class UNet(nn.Module):
         self.embed1 = linear(4 * width, 4 * width)
         self.past_embedding = nn.Embedding(2, width // 2) if past_embedding else None
 
-        recipe = BlockConfig(
+        config = BlockConfig(
             norm=partial(conditioning.norm, num_planes),
             embedding_channels=4 * width + (width // 2 if past_embedding else 0),
             dropout=dropout,
@@ -84,13 +85,13 @@ class UNet(nn.Module):
         self.down = nn.ModuleList()
         for level in levels:
             last = level is levels[-1]
-            self.down.append(Down(h, level, num_blocks, last, recipe))
+            self.down.append(Down(h, level, num_blocks, last, config))
             h = level.channels
             skips += [h] * (num_blocks + (not last))
-        self.middle = Middle(levels[-1], recipe)
+        self.middle = Middle(levels[-1], config)
         up = []
         for level in reversed(levels):
-            up.append(Up(h, [skips.pop() for _ in range(num_blocks + 1)], level, recipe))
+            up.append(Up(h, [skips.pop() for _ in range(num_blocks + 1)], level, config))
             h = level.channels
         self.up = nn.ModuleList(reversed(up))  # indexed by level, as the way down
         self.final_norm = conditioning.norm(num_planes, h, level=0, final=True)
@@ -106,18 +107,18 @@ class UNet(nn.Module):
             )
 
     def cache_bytes(self, height: int, width: int, dtype: torch.dtype = torch.float32) -> int:
-        """Memory in bytes that `prepare` with ``hold=True`` keeps for each condition at this frame size."""
+        """Memory in bytes that `encode_condition` with ``cache=True`` keeps for each condition at this frame size."""
         self.check_size(height, width)
         sees_context = self.first.in_channels > self.block.current * self.channels
         numbers = self.width * height * width if sees_context else 0
         numbers += sum(norm.map_channels * (height >> norm.level) * (width >> norm.level) for norm in self._norms())
         return numbers * dtype.itemsize
 
-    def prepare(
+    def encode_condition(
         self,
         context: Tensor,
         keep: Tensor,
-        hold: bool,
+        cache: bool,
         claim_past_visible: bool = False,
         noise_level: Tensor | None = None,
         modulation: NormModulation | None = None,
@@ -127,13 +128,13 @@ class UNet(nn.Module):
         Args:
             context: float (B, P + F, C, H, W), past then future frames, masked ones already zero.
             keep: bool (B, P + F), True where a frame is visible.
-            hold: True (sampling) computes every map now and keeps it; False (training) leaves maps to the blocks.
+            cache: True (sampling) computes every map now and keeps it; False (training) leaves maps to the blocks.
             claim_past_visible: let ``past_embedding`` say that the past is visible, whatever ``keep`` says.
             noise_level: float (B,), standard deviation of the noise in the context; None is 0.
-            steering: from `modulation`, made under the same autocast; None makes one.
+            modulation: from `modulation`, made under the same autocast; None makes one.
 
         Raises:
-            ValueError: for shapes that do not fit; with ``past_embedding`` and ``hold``, for a past that is only
+            ValueError: for shapes that do not fit; with ``past_embedding`` and ``cache``, for a past that is only
                 partly visible; without it, for a claim that it would have to make.
         """
         batch = len(context)
@@ -156,46 +157,46 @@ class UNet(nn.Module):
             planes=planes,
             first=F.conv2d(planes, weight, padding=1) if weight.shape[1] else None,
             modulation=modulation,
-            past=None if self.past_embedding is None else modulation.of_past(self._embed_past(keep_past, check=hold)),
-            held={norm: _held(norm.maps(planes)) for norm in self._norms()} if hold else {},
-            packed=self._packed() if hold else None,
+            past=None if self.past_embedding is None else modulation.of_past(self._embed_past(keep_past, check=cache)),
+            cached={norm: _cached_maps(norm.maps(planes)) for norm in self._norms()} if cache else {},
+            onednn=self._onednn() if cache else None,
         )
 
     def modulation(self, labels: Tensor | None = None) -> NormModulation:
-        """From labels to what the time says to the norms; for given labels (T,) alone, and computed now, if given."""
+        """From labels to the scale and shift of the norms; for given labels (T,) alone, and computed now, if given."""
         return NormModulation(self._embedders(), self._embed_label, self._dtype(), labels)
 
-    def forward(self, noisy: Tensor, label: Tensor, prepared: ConditionCache) -> Tensor:
+    def forward(self, noisy: Tensor, label: Tensor, condition: ConditionCache) -> Tensor:
         """What the network answers (noise, clean frames or velocity: the denoiser knows).
 
         Args:
             noisy: float (B * K, N, C, H, W), K samples for each condition, those of one condition adjacent.
             label: float (B * K,), the published label, 0 the noisiest.
-            prepared: of the B conditions, from `prepare`.
+            condition: of the B conditions, from `encode_condition`.
 
         Returns:
             The shape and dtype of ``noisy``.
         """
-        batch = len(prepared.planes)
-        expected = (self.block.current, self.channels, *prepared.planes.shape[2:])
+        batch = len(condition.planes)
+        expected = (self.block.current, self.channels, *condition.planes.shape[2:])
         if noisy.shape[1:] != expected or len(noisy) % batch or label.shape != noisy.shape[:1]:
             raise ValueError(
                 f"noisy must be (a multiple of {batch}, {', '.join(map(str, expected))}) with one label each "
                 f"for {self.block}, got {tuple(noisy.shape)} and {tuple(label.shape)}"
             )
-        steer = prepared.modulation(label, prepared.past)
+        scale_shift = condition.modulation(label, condition.past)
         x = _laid_out(noisy.flatten(1, 2))  # (B * K, N * C, H, W)
         h = F.conv2d(x, self.first.weight[:, : x.shape[1]], self.first.bias, padding=1)
-        if prepared.first is not None:
-            h = (h.unflatten(0, (batch, -1)) + prepared.first[:, None]).flatten(0, 1)
+        if condition.first is not None:
+            h = (h.unflatten(0, (batch, -1)) + condition.first[:, None]).flatten(0, 1)
         skips = [h]  # (B * K, width, H, W)
         for down in self.down:
-            skips += down(skips[-1], steer, prepared)
-        h = self.middle(skips[-1], steer, prepared)
+            skips += down(skips[-1], scale_shift, condition)
+        h = self.middle(skips[-1], scale_shift, condition)
         for up in reversed(self.up):
-            h = up(h, steer, prepared, skips)
-        h = silu(self.final_norm(h, prepared.maps(self.final_norm)))
-        return prepared.convolve(self.last, h).unflatten(1, noisy.shape[1:3]).to(noisy.dtype)
+            h = up(h, scale_shift, condition, skips)
+        h = silu(self.final_norm(h, condition.maps(self.final_norm)))
+        return condition.convolve(self.last, h).unflatten(1, noisy.shape[1:3]).to(noisy.dtype)
 
     def _dtype(self) -> torch.dtype:
         """In which it multiplies: autocast's, or that of its weights."""
@@ -203,7 +204,7 @@ class UNet(nn.Module):
         device = weight.device.type
         return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
 
-    def _packed(self) -> OneDNNConvolutions | None:
+    def _onednn(self) -> OneDNNConvolutions | None:
         usable = OneDNNConvolutions.can_run(self.last.weight.device, self._dtype()) and not torch.is_grad_enabled()
         return OneDNNConvolutions() if usable else None
 
@@ -215,7 +216,7 @@ class UNet(nn.Module):
         return [layer for block in self._blocks() for layer in (block.embed0, block.embed1)]
 
     def _norms(self) -> list[AbstractNorm]:
-        """Every norm that the context may steer."""
+        """Every norm that the context may modulate."""
         return [norm for block in self._blocks() for norm in (block.norm0, block.norm1)] + [self.final_norm]
 
     def _embed_label(self, label: Tensor) -> Tensor:
@@ -237,7 +238,7 @@ class UNet(nn.Module):
         return F.silu(self.past_embedding(visible.long()))  # type: ignore[misc]
 
 
-def _held(maps: Maps | None) -> Maps | None:
+def _cached_maps(maps: Maps | None) -> Maps | None:
     """Maps to keep, each in memory of its own: halves of one tensor are slower to read, in every step."""
     return maps if maps is None else (_laid_out(maps[0].clone()), _laid_out(maps[1].clone()))
 

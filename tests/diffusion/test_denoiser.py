@@ -6,6 +6,7 @@ from torch import nn
 
 import mcvd
 from mcvd.diffusion.denoiser import Denoiser
+from mcvd.diffusion.parametrization import PARAMETRIZATIONS
 from mcvd.noise import Cosine, Geometric, LinearBeta, ZeroTerminalSNR
 
 CLEAN = 0.5 * torch.randn(4, 3, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -28,10 +29,10 @@ class Answers(nn.Module):
         super().__init__()
         self.answer = answer
 
-    def prepare(self, context, keep, hold, claim_past_visible, noise_level):
+    def encode_condition(self, context, keep, cache, claim_past_visible, noise_level):
         return None
 
-    def forward(self, noisy, label, prepared):
+    def forward(self, noisy, label, encoded):
         self.shown = noisy
         return self.answer
 
@@ -43,7 +44,7 @@ def denoiser(predicts, schedule, answer=None, **options):
 def noisy_and_target(predicts, schedule):
     at = schedule(T).like(CLEAN)
     noisy = mcvd.noise.noisy_from_clean(CLEAN, NOISE, at)
-    return noisy, denoiser(predicts, schedule)._target(CLEAN, NOISE, noisy, at)
+    return noisy, PARAMETRIZATIONS[predicts].target(CLEAN, NOISE, noisy, at)
 
 
 @cases

@@ -72,6 +72,6 @@ def test_one_time_for_all_is_the_same_as_a_time_for_each():
     context = torch.zeros(2, 4, 1, 16, 16)
     net, label = model.denoiser.net, torch.tensor([300.0])
     with torch.inference_mode():
-        prepared = net.prepare(context, torch.ones(2, 4, dtype=torch.bool), hold=True)
-        one, each = net(noisy, label.expand(4), prepared), net(noisy, label.repeat(4), prepared)
+        encoded = net.encode_condition(context, torch.ones(2, 4, dtype=torch.bool), cache=True)
+        one, each = net(noisy, label.expand(4), encoded), net(noisy, label.repeat(4), encoded)
     torch.testing.assert_close(one, each, atol=1e-5 * each.abs().max().item(), rtol=0)

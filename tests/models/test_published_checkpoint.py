@@ -208,7 +208,7 @@ def test_a_published_checkpoint_gives_the_published_answer(tmp_path, name):
     if "in.cond_mask" in stored:
         keep[:, : model.config["block"]["past"]] = stored["in.cond_mask"].bool()[:, None]
     with torch.inference_mode():
-        answer = net(noisy, stored["in.t"].float(), net.prepare(context, keep, hold=True)).flatten(1, 2)
+        answer = net(noisy, stored["in.t"].float(), net.encode_condition(context, keep, cache=True)).flatten(1, 2)
     assert (answer - stored["out.eps_f64"]).abs().max() < 2e-5
 
 

@@ -97,30 +97,30 @@ class Replayed(CUDAGraphNet):
 
     recorded = 0
 
-    def _record(self, noisy, label, prepared):
+    def _record(self, noisy, label, encoded):
         self.recorded += 1
         its_noisy, its_label = noisy.clone(), label[:1].clone()
-        answer = torch.empty_like(self.net(noisy, label, prepared))
+        answer = torch.empty_like(self.net(noisy, label, encoded))
         replay = SimpleNamespace(
-            replay=lambda: answer.copy_(self.net(its_noisy, its_label.expand(label.shape), prepared))
+            replay=lambda: answer.copy_(self.net(its_noisy, its_label.expand(label.shape), encoded))
         )
         return replay, its_noisy, its_label, answer
 
 
 class Unrecordable(CUDAGraphNet):
-    def _record(self, noisy, label, prepared):
+    def _record(self, noisy, label, encoded):
         raise RuntimeError("operation not permitted when stream is capturing")
 
 
 def calls_of(net, offset, count=4, batch=2):
     """Answers to some calls with one condition, kept to see that later calls leave them alone."""
-    prepared = SimpleNamespace(offset=offset)
+    encoded = SimpleNamespace(offset=offset)
     states = [torch.full((batch, 3), float(number)) for number in range(count)]
-    return [net(state, torch.tensor(float(n)).expand(batch), prepared) for n, state in enumerate(states)]
+    return [net(state, torch.tensor(float(n)).expand(batch), encoded) for n, state in enumerate(states)]
 
 
-def plain_net(noisy, label, prepared):
-    return noisy * 2 + label[:, None] + prepared.offset
+def plain_net(noisy, label, encoded):
+    return noisy * 2 + label[:, None] + encoded.offset
 
 
 def test_replays_answer_as_the_network_and_each_condition_and_shape_is_recorded_once():
@@ -129,7 +129,7 @@ def test_replays_answer_as_the_network_and_each_condition_and_shape_is_recorded_
         for quick, plain in zip(calls_of(net, offset, 4, batch), calls_of(plain_net, offset, 4, batch), strict=True):
             assert torch.equal(quick, plain)
         assert net.recorded == recorded
-    net.forget()
+    net.reset()
     assert net._seen is None
     assert torch.equal(calls_of(net, 7.0, 1)[0], calls_of(plain_net, 7.0, 1)[0])
     assert net.recorded == 3  # a single call is not worth a recording
@@ -153,4 +153,4 @@ def test_a_sampler_calls_what_replays_and_forgets_each_condition_afterwards(monk
     assert torch.equal(model.predict(past, 6, sampler=UniPC(num_steps=4)), expected)
     assert torch.equal(model.predict(past, 6, sampler=UniPC(num_steps=4), compile="never"), expected)
     assert [net.recorded for net in made] == [2]  # of two blocks, in one pool
-    assert made[0]._seen is None and model.denoiser._quick is None
+    assert made[0]._seen is None and model.denoiser._stand_in is None

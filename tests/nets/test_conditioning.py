@@ -19,8 +19,8 @@ def small(conditioning, block=BLOCK):
 def answer(net, condition):
     noisy = torch.randn(condition.batch_size, 2, 1, 8, 12, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        prepared = net.prepare(condition.frames, condition.keep, hold=False)
-        return net(noisy, torch.full((len(noisy),), 300.0), prepared)
+        encoded = net.encode_condition(condition.frames, condition.keep, cache=False)
+        return net(noisy, torch.full((len(noisy),), 300.0), encoded)
 
 
 def condition(past_value=0.5, future_value=0.5, **keep):
@@ -67,13 +67,13 @@ def test_spatin_without_context_is_refused():
 def test_spatin_maps_have_the_resolution_of_their_level():
     net = small(SPATIN(8))
     context, keep = torch.randn(2, 3, 1, 8, 12), torch.ones(2, 3, dtype=torch.bool)
-    held = net.prepare(context, keep, hold=True).held
+    cached = net.encode_condition(context, keep, cache=True).cached
     down = net.down[0].downsample
-    assert {each.shape for each in held[down.norm0]} == {(2, 8, 8, 12)}
-    assert {each.shape for each in held[down.norm1]} == {(2, 8, 4, 6)}
-    assert {each.shape for each in held[net.middle.block0.norm0]} == {(2, 16, 4, 6)}
-    assert {each.shape for each in held[net.up[1].upsample.norm1]} == {(2, 16, 8, 12)}
-    assert {each.shape for each in held[net.final_norm]} == {(2, 8, 8, 12)}
+    assert {each.shape for each in cached[down.norm0]} == {(2, 8, 8, 12)}
+    assert {each.shape for each in cached[down.norm1]} == {(2, 8, 4, 6)}
+    assert {each.shape for each in cached[net.middle.block0.norm0]} == {(2, 16, 4, 6)}
+    assert {each.shape for each in cached[net.up[1].upsample.norm1]} == {(2, 16, 8, 12)}
+    assert {each.shape for each in cached[net.final_norm]} == {(2, 8, 8, 12)}
 
 
 def test_spatin_without_learnt_weights_changes_nothing():

@@ -18,12 +18,12 @@ def test_a_packed_convolution_answers_as_the_layer(size, dtype):
     runs_here(dtype)
     torch.manual_seed(0)
     layer = nn.Conv2d(24, 40, size, padding=size // 2).to(dtype)
-    packed = OneDNNConvolutions()
+    convolutions = OneDNNConvolutions()
     with torch.inference_mode():
         for shape in ((2, 24, 8, 12), (1, 24, 16, 16)):  # the weight laid out for the first serves every shape
             x = torch.randn(shape).to(dtype).contiguous(memory_format=torch.channels_last)
             tolerance = 1e-5 if dtype == torch.float32 else 2e-2
-            torch.testing.assert_close(packed(layer, x), layer(x), rtol=tolerance, atol=tolerance)
+            torch.testing.assert_close(convolutions(layer, x), layer(x), rtol=tolerance, atol=tolerance)
 
 
 def test_weights_trained_after_a_block_count_in_the_next():

@@ -28,16 +28,16 @@ def published(name):
     return net, frames["cond"], keep, frames["x"], stored["in.t"], stored
 
 
-def run(net, context, keep, noisy, label, hold=True):
+def run(net, context, keep, noisy, label, cache=True):
     with torch.inference_mode():
-        return net(noisy, label, net.prepare(context, keep, hold)).flatten(1, 2)
+        return net(noisy, label, net.encode_condition(context, keep, cache)).flatten(1, 2)
 
 
 @pytest.mark.parametrize("name", "abcd")
-@pytest.mark.parametrize("hold", [True, False])
-def test_the_answer_is_the_published_one(name, hold):
+@pytest.mark.parametrize("cache", [True, False])
+def test_the_answer_is_the_published_one(name, cache):
     net, context, keep, noisy, label, stored = published(name)
-    answer = run(net, context, keep, noisy, label.float(), hold)
+    answer = run(net, context, keep, noisy, label.float(), cache)
     assert (answer - stored["out.eps_f64"]).abs().max() < 2e-5
 
 
@@ -52,8 +52,8 @@ def test_without_a_mask_the_past_is_claimed_to_be_visible():
     net, context, keep, noisy, label, stored = published("c")
     assert not keep.all()
     with torch.inference_mode():
-        prepared = net.prepare(context, keep, hold=True, claim_past_visible=True)
-        answer = net(noisy, label.float(), prepared).flatten(1, 2)
+        encoded = net.encode_condition(context, keep, cache=True, claim_past_visible=True)
+        answer = net(noisy, label.float(), encoded).flatten(1, 2)
     assert (answer - stored["out.eps_f32_masknone"]).abs().max() < 2e-5
 
 

@@ -29,14 +29,14 @@ def inputs(num_conditions=2, num_samples=1, height=8, width=12, channels=3):
     return context, keep, noisy, torch.linspace(0, 999, batch)
 
 
-def run(net, context, keep, noisy, label, hold=False):
-    return net(noisy, label, net.prepare(context, keep, hold))
+def run(net, context, keep, noisy, label, cache=False):
+    return net(noisy, label, net.encode_condition(context, keep, cache))
 
 
 @pytest.mark.parametrize("conditioning", CONDITIONINGS, ids=str)
 def test_held_maps_change_nothing(conditioning):
     net = small(conditioning=conditioning)
-    torch.testing.assert_close(run(net, *inputs(), hold=True), run(net, *inputs()), atol=1e-6, rtol=0)
+    torch.testing.assert_close(run(net, *inputs(), cache=True), run(net, *inputs()), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("conditioning", CONDITIONINGS, ids=str)
@@ -46,7 +46,7 @@ def test_samples_of_a_condition_are_as_if_alone(conditioning, option):
     context, keep, noisy, label = inputs(num_conditions=2, num_samples=3)
     context, noisy, keep = context.double(), noisy.double(), keep.clone()
     keep[1] = False
-    together = run(net, context, keep, noisy, label, hold=True)
+    together = run(net, context, keep, noisy, label, cache=True)
     for i in range(6):
         condition = slice(i // 3, i // 3 + 1)
         alone = run(net, context[condition], keep[condition], noisy[i : i + 1], label[i : i + 1])
@@ -73,7 +73,7 @@ def test_autocast_stays_near_float32_and_keeps_the_dtype_of_the_frames(condition
     net = small(conditioning=conditioning)
     exact = run(net, *inputs())
     with torch.autocast("cpu", torch.bfloat16):
-        rough = run(net, *inputs(), hold=True)
+        rough = run(net, *inputs(), cache=True)
     assert rough.dtype == torch.float32
     assert (rough - exact).std() < 0.05 * exact.std()
 
@@ -82,24 +82,24 @@ def test_maps_are_held_in_the_dtype_of_computation():
     net = small(conditioning=SPATIN(8))
     context, keep, *_ = inputs()
     with torch.autocast("cpu", torch.bfloat16):
-        held = net.prepare(context, keep, hold=True).held
-    assert {each.dtype for maps in held.values() for each in maps} == {torch.bfloat16}
+        cached = net.encode_condition(context, keep, cache=True).cached
+    assert {each.dtype for maps in cached.values() for each in maps} == {torch.bfloat16}
 
 
 @pytest.mark.parametrize("conditioning", CONDITIONINGS, ids=str)
 def test_held_bytes_are_those_that_are_held(conditioning):
     net = small(conditioning=conditioning)
     context, keep, *_ = inputs(num_conditions=1)
-    prepared = net.prepare(context, keep, hold=True)
-    maps = [each for maps in prepared.held.values() if maps is not None for each in maps]
-    first = [] if prepared.first is None else [prepared.first]
+    encoded = net.encode_condition(context, keep, cache=True)
+    maps = [each for maps in encoded.cached.values() if maps is not None for each in maps]
+    first = [] if encoded.first is None else [encoded.first]
     assert sum(each.untyped_storage().nbytes() for each in first + maps) == net.cache_bytes(8, 12)
     assert net.cache_bytes(8, 12, torch.bfloat16) * 2 == net.cache_bytes(8, 12)
 
 
 def test_training_holds_no_maps():
     context, keep, *_ = inputs()
-    assert not small(conditioning=SPATIN(8)).prepare(context, keep, hold=False).held
+    assert not small(conditioning=SPATIN(8)).encode_condition(context, keep, cache=False).cached
 
 
 def test_a_new_network_says_almost_nothing():
@@ -148,7 +148,7 @@ def test_gradient_checkpointing_keeps_less_and_changes_no_gradient(conditioning)
         torch.manual_seed(1)  # of the dropout
         kept.append({})
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            loss = net(noisy, label, net.prepare(context, mask, hold=False)).square().sum()
+            loss = net(noisy, label, net.encode_condition(context, mask, cache=False)).square().sum()
         loss.backward()
         gradients.append([loss.detach()] + [weight.grad for weight in net.parameters() if weight.grad is not None])
     assert len(gradients[0]) == len(gradients[1]) > 50
@@ -165,17 +165,17 @@ def test_past_embedding_tells_a_masked_past_and_refuses_a_mixed_one():
     hidden[:, :2] = False
     assert not torch.equal(run(net, context, keep, noisy, label), run(net, context, hidden, noisy, label))
     with pytest.raises(ValueError, match="as a whole"):
-        net.prepare(context, torch.tensor([[True, False, True]]), hold=True)
+        net.encode_condition(context, torch.tensor([[True, False, True]]), cache=True)
 
 
 def test_a_hidden_past_can_be_claimed_to_be_visible():
     net = small(past_embedding=True, conditioning=Concat(tell_mask=False))
     context, _, noisy, label = inputs(num_conditions=1)
     visible = torch.ones(1, 3, dtype=torch.bool)
-    claimed = net.prepare(context, ~visible, hold=True, claim_past_visible=True)
+    claimed = net.encode_condition(context, ~visible, cache=True, claim_past_visible=True)
     assert torch.equal(net(noisy, label, claimed), run(net, context, visible, noisy, label))
     with pytest.raises(ValueError, match="claim_past_visible"):
-        small().prepare(context, visible, hold=True, claim_past_visible=True)
+        small().encode_condition(context, visible, cache=True, claim_past_visible=True)
 
 
 @pytest.mark.parametrize(
@@ -199,14 +199,14 @@ def test_a_size_that_cannot_be_halved_is_refused_with_the_divisor():
     context, keep, *_ = inputs(height=8, width=10)
     net = small(multipliers=(1, 1, 1))
     with pytest.raises(ValueError, match=r"8x10.*divisible by 4"):
-        net.prepare(context, keep, hold=True)
+        net.encode_condition(context, keep, cache=True)
 
 
 def test_frames_that_do_not_fit_are_refused_with_both_shapes():
     net = small()
     context, keep, noisy, label = inputs()
     with pytest.raises(ValueError, match=r"context must be \(2, 3, 3.*got \(2, 2"):
-        net.prepare(context[:, :2], keep[:, :2], hold=False)
+        net.encode_condition(context[:, :2], keep[:, :2], cache=False)
     with pytest.raises(ValueError, match="noisy must be"):
         run(net, context, keep, noisy[:, :1], label)
     with pytest.raises(ValueError, match="multiple of 2"):

@@ -23,7 +23,7 @@ FILTER = (1.0, 3.0, 3.0, 1.0)
 
 
 def plain_forward(net: UNet, noisy: Tensor, label: Tensor, context: Tensor, keep: Tensor) -> Tensor:
-    """What ``net(noisy, label, net.prepare(context, keep, hold))`` answers, for one sample of each condition.
+    """What ``net(noisy, label, net.encode_condition(context, keep, cache))`` answers, for one sample of each condition.
 
     Args:
         net: any, in evaluation mode or with no dropout; its weights are read, never changed.

@@ -65,7 +65,7 @@ def published_loss(net, batch):
     label = 999 - (draws.time * 1000).long()
     alpha = alphas[label][:, None, None, None, None]
     noisy = alpha.sqrt() * x[:, 2:4] + (1 - alpha).sqrt() * z
-    eps = net(noisy, label.float(), net.prepare(context, keep, hold=False))
+    eps = net(noisy, label.float(), net.encode_condition(context, keep, cache=False))
     return (0.5 * (z - eps) ** 2).sum(dim=(1, 2, 3, 4)).mean()
 
 

@@ -88,19 +88,19 @@ class Plain:
         net = self.model.denoiser.net
         seen: list[tuple[torch.Tensor, torch.Tensor]] = []
 
-        def prepare(context: torch.Tensor, keep: torch.Tensor, *choices: Any, **known: Any) -> Any:
+        def encode(context: torch.Tensor, keep: torch.Tensor, *choices: Any, **known: Any) -> Any:
             seen.append((context, keep))
-            return prepare_fast(context, keep, *choices, **known)
+            return encode_fast(context, keep, *choices, **known)
 
-        def forward(noisy: torch.Tensor, label: torch.Tensor, prepared: Any) -> torch.Tensor:
+        def forward(noisy: torch.Tensor, label: torch.Tensor, encoded: Any) -> torch.Tensor:
             return plain_forward(net, noisy, label, *seen[-1])
 
-        prepare_fast = net.prepare
-        net.prepare, net.forward = prepare, forward
+        encode_fast = net.encode_condition
+        net.encode_condition, net.forward = encode, forward
         try:
             return self.model.predict(past, num_frames, **options)
         finally:
-            del net.prepare, net.forward
+            del net.encode_condition, net.forward
 
 
 if __name__ == "__main__":
