@@ -10,8 +10,7 @@ EXAMPLES = """example:
   mcvd convert checkpoint_700000.pt --config config.yml --out smmnist"""
 
 
-def add_arguments(command: ArgumentParser) -> None:
-    """The options of ``mcvd convert``."""
+def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("checkpoint", metavar="CHECKPOINT.pt")
     command.add_argument("--config", required=True, help="the config.yml that it was trained with")
     command.add_argument("--out", required=True, metavar="DIR", help="folder for the model")
@@ -31,4 +30,4 @@ def run(checkpoint: str, config: str, out: str, raw: bool = False) -> None:
     print(f"{checkpoint} is now the model {out}: {model.facts().summary}")
 
 
-COMMAND = Command("convert a checkpoint of the published MCVD code to a model of mcvd", run, add_arguments, EXAMPLES)
+COMMAND = Command("convert a checkpoint of the published MCVD code to a model of mcvd", run, _add_arguments, EXAMPLES)

@@ -19,8 +19,7 @@ EXAMPLES = """examples:
   mcvd data check datasets/kth/data.yaml --num-frames 20"""
 
 
-def add_arguments(command: ArgumentParser) -> None:
-    """The options of ``mcvd data``'s two actions."""
+def _add_arguments(command: ArgumentParser) -> None:
     actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
     check = actions.add_parser(
         "check",
@@ -117,4 +116,4 @@ def _pack(found: VideoData, out: str, num_workers: int | None = None) -> None:
     print(pack_data(found, out, num_workers))
 
 
-COMMAND = Command("look at data before training on them, or pack them into shards", run, add_arguments)
+COMMAND = Command("look at data before training on them, or pack them into shards", run, _add_arguments)

@@ -13,8 +13,7 @@ EXAMPLES = """examples:
   mcvd demo --train --out trained"""
 
 
-def add_arguments(command: ArgumentParser) -> None:
-    """The options of ``mcvd demo``."""
+def _add_arguments(command: ArgumentParser) -> None:
     text = "a video or a folder to work on (default: synthetic street scenes)"
     command.add_argument("--video", metavar="VIDEO", help=text)
     command.add_argument("--train", action="store_true", help="train a small model first, in some minutes")
@@ -33,4 +32,4 @@ def run(out: str | None = None, train: bool = False, video: str | None = None) -
     )
 
 
-COMMAND = Command("show all that the bundled model can do; no download, no GPU needed", run, add_arguments, EXAMPLES)
+COMMAND = Command("show all that the bundled model can do; no download, no GPU needed", run, _add_arguments, EXAMPLES)

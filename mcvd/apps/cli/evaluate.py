@@ -23,8 +23,7 @@ EXAMPLES = """examples:
   mcvd evaluate --compare a.json b.json"""
 
 
-def add_arguments(command: ArgumentParser) -> None:
-    """The options of ``mcvd evaluate``."""
+def _add_arguments(command: ArgumentParser) -> None:
     options.add_model(command)
     command.add_argument("--out", metavar="result.json", help="where scores go")
     command.add_argument("--config", help="data.yaml of the data set")
@@ -192,5 +191,5 @@ def _check_protocol(protocol: Protocol, model: MCVD) -> None:
 
 
 COMMAND = Command(
-    "score a model against the ground truth, beside copying frames", run, add_arguments, EXAMPLES, shared=True
+    "score a model against the ground truth, beside copying frames", run, _add_arguments, EXAMPLES, shared=True
 )

@@ -14,8 +14,7 @@ EXAMPLES = """examples:
   mcvd export runs/small/run-1/last.ckpt --out drive --license mit --data "our own drives" --scores result.json"""
 
 
-def add_arguments(command: ArgumentParser) -> None:
-    """The options of ``mcvd export``."""
+def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("checkpoint", metavar="CHECKPOINT.ckpt")
     command.add_argument("--out", required=True, metavar="DIR", help="folder for the model")
     command.add_argument("--data", metavar="TEXT", help="for the model card: what it was trained on")
@@ -36,4 +35,4 @@ def run(checkpoint: str, out: str, trust: list[str] | None = None, **about: Any)
     print(f"{checkpoint} is now the model {out}: {model.facts().summary}")
 
 
-COMMAND = Command("export a training checkpoint to a folder to share", run, add_arguments, EXAMPLES)
+COMMAND = Command("export a training checkpoint to a folder to share", run, _add_arguments, EXAMPLES)

@@ -14,8 +14,7 @@ EXAMPLES = """examples:
   mcvd fvd test_videos made_videos --random-i3d 0       (no weights needed; not FVD, and not called so)"""
 
 
-def add_arguments(command: ArgumentParser) -> None:
-    """The options of ``mcvd fvd``."""
+def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("real", metavar="REAL_DIR")
     command.add_argument("fake", metavar="FAKE_DIR")
     command.add_argument("--num-frames", type=positive, metavar="T", help="length of the clips compared (default: 16)")
@@ -59,4 +58,4 @@ def run(
     print(dumps(result.to_json(), indent=2) if json else format_distance(result))
 
 
-COMMAND = Command("measure the Frechet video distance between two folders of videos", run, add_arguments, EXAMPLES)
+COMMAND = Command("measure the Frechet video distance between two folders of videos", run, _add_arguments, EXAMPLES)

@@ -14,8 +14,7 @@ EXAMPLES = """examples:
   mcvd generate --model drive --num-frames 60 --num-samples 4 --seed 1 --out made/"""
 
 
-def add_arguments(command: ArgumentParser) -> None:
-    """The options of ``mcvd generate``."""
+def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--num-frames", type=positive, required=True, help="length of each video")
     options.add_model(command)
     options.add_output(command)
@@ -58,4 +57,4 @@ def run(
             write_output(out, videos, nothing, nothing, fps or net.frame_rate_hz, page)
 
 
-COMMAND = Command("generate videos from nothing", run, add_arguments, EXAMPLES, shared=True)
+COMMAND = Command("generate videos from nothing", run, _add_arguments, EXAMPLES, shared=True)

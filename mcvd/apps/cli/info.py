@@ -13,8 +13,7 @@ EXAMPLES = """examples:
   mcvd info drive --json"""
 
 
-def add_arguments(command: ArgumentParser) -> None:
-    """The options of ``mcvd info``."""
+def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("model", metavar="MODEL", nargs="?", help=options.MODEL)
     command.add_argument("--json", action="store_true", help="for scripts")
     options.add_trust(command)
@@ -34,4 +33,4 @@ def run(model: str | None = None, json: bool = False, trust: list[str] | None = 
     print(dumps(facts.to_json(), indent=2) if json else format_facts(facts))
 
 
-COMMAND = Command("tell what a model is and what it can do", run, add_arguments, EXAMPLES)
+COMMAND = Command("tell what a model is and what it can do", run, _add_arguments, EXAMPLES)

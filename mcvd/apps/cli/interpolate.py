@@ -13,8 +13,7 @@ EXAMPLES = """examples:
   mcvd interpolate street.mp4 --model drive --gap 40:45 --out mended.mp4"""
 
 
-def add_arguments(command: ArgumentParser) -> None:
-    """The options of ``mcvd interpolate``."""
+def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("video", metavar="VIDEO")
     command.add_argument("--gap", type=_gap, required=True, metavar="START:END", help="frames START <= i < END")
     options.add_model(command)
@@ -77,4 +76,4 @@ def _gap(text: str) -> range:
     return range(int(start), int(end))
 
 
-COMMAND = Command("generate the frames of a gap in a video anew", run, add_arguments, EXAMPLES)
+COMMAND = Command("generate the frames of a gap in a video anew", run, _add_arguments, EXAMPLES)

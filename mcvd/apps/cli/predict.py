@@ -16,8 +16,7 @@ EXAMPLES = """examples:
   mcvd predict street.mp4 --model drive --num-frames 30 --backward --out before.gif"""
 
 
-def add_arguments(command: ArgumentParser) -> None:
-    """The options of ``mcvd predict``."""
+def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("video", metavar="VIDEO")
     command.add_argument("--num-frames", type=positive, required=True, help="how many frames to predict")
     command.add_argument("--backward", action="store_true", help="predict the frames that came before")
@@ -89,10 +88,5 @@ def run(
             write_output(out, samples, past, future, fps or net.frame_rate_hz, page, only_new)
 
 
-COMMAND = Command(
-    "predict the frames that follow a video, or with --backward those before it",
-    run,
-    add_arguments,
-    EXAMPLES,
-    shared=True,
-)
+HELP = "predict the frames that follow a video, or with --backward those before it"
+COMMAND = Command(HELP, run, _add_arguments, EXAMPLES, shared=True)

@@ -22,21 +22,16 @@ def log(line: str) -> None:
     print(f"mcvd: {line}", file=sys.stderr)
 
 
-def note_default_model(model: str | Path | None) -> None:
-    """Tell whoever named no model which one works."""
-    if model is None:
-        log("no model was named: using the small bundled one")
-
-
 def load_for_command(model: str | Path | None, device: str | None = None, trust: Sequence[str] | None = None) -> MCVD:
     """Open a model on its device.
 
     Args:
-        model: as `mcvd.load` takes it; None is the bundled one.
+        model: as `mcvd.load` takes it; None is the bundled one, and the user is told so.
         device: None is the best there is.
         trust: modules from which the model's own classes are imported.
     """
-    note_default_model(model)
+    if model is None:
+        log("no model was named: using the small bundled one")
     on = resolve_device(device)
     return load(BOX if model is None else model, trust=trust or ()).to(on)
 

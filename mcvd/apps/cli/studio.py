@@ -14,8 +14,7 @@ EXAMPLES = """examples:
   mcvd studio --model drive --port 7860 --max-megabytes 50"""
 
 
-def add_arguments(command: ArgumentParser) -> None:
-    """The options of ``mcvd studio``."""
+def _add_arguments(command: ArgumentParser) -> None:
     options.add_model(command)
     command.add_argument("--host", help="address to listen on (default: 127.0.0.1, nobody from outside)")
     command.add_argument("--port", type=positive, help="default: the first free one from 7860")
@@ -51,5 +50,5 @@ def run(
 
 
 COMMAND = Command(
-    "try a model in the browser: drop a video, mark frames, look at several futures", run, add_arguments, EXAMPLES
+    "try a model in the browser: drop a video, mark frames, look at several futures", run, _add_arguments, EXAMPLES
 )
