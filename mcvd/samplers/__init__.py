@@ -2,7 +2,7 @@
 
 from mcvd.samplers.adaptive_sde import AdaptiveSDE
 from mcvd.samplers.annealed_langevin import AnnealedLangevin
-from mcvd.samplers.base import AbstractSampler
+from mcvd.samplers.base import AbstractGridSampler, AbstractSampler
 from mcvd.samplers.ddim import DDIM
 from mcvd.samplers.ddpm import DDPM
 from mcvd.samplers.dpm_solver_pp import DPMSolverPP
@@ -17,6 +17,7 @@ __all__ = [
     "DDIM",
     "DDPM",
     "PNDM",
+    "AbstractGridSampler",
     "AbstractSampler",
     "AdaptiveSDE",
     "AnnealedLangevin",

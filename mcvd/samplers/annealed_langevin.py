@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, TimeGrid
+from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw
 from mcvd.samplers.spacing import LOG_SNR, AbstractSpacing
 
 
 @dataclass(frozen=True)
-class AnnealedLangevin(AbstractSampler):
+class AnnealedLangevin(AbstractGridSampler):
     """Shakes the state at each noise level until it looks like noisy data; for variance exploding schedules alone.
 
     Args:
@@ -39,13 +39,9 @@ class AnnealedLangevin(AbstractSampler):
             raise ValueError(f"needs num_langevin_steps >= 1 and step_size between 0 and 1, got {self}")
 
     @property
-    def num_calls(self) -> int:
-        """See `AbstractSampler`."""
-        return self.num_steps * self.num_langevin_steps + 1
-
-    def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
-        """See `AbstractSampler`."""
-        return self.spacing(self.num_steps, schedule)[:-1]
+    def num_extra_calls(self) -> int:
+        """The other Langevin steps of each level, and the last call."""
+        return self.num_steps * (self.num_langevin_steps - 1) + 1
 
     def __call__(
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
@@ -55,7 +51,7 @@ class AnnealedLangevin(AbstractSampler):
         Raises:
             ValueError: the schedule is not variance exploding, so that the data shrink from level to level.
         """
-        x, steps = noise, TimeGrid(self.num_steps, self.spacing, schedule, noise)
+        x, steps = noise, self.grid(schedule, noise)
         if (steps.alpha != 1).any():
             raise ValueError(
                 f"AnnealedLangevin needs alpha = 1 at all times, as in mcvd.noise.Geometric, got {schedule}: "

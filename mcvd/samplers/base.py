@@ -1,4 +1,4 @@
-"""What all samplers share: the call, the times, the exact noisy step, and the published last step."""
+"""What all samplers share: the call, the times, and the exact noisy step."""
 
 from __future__ import annotations
 
@@ -73,6 +73,43 @@ class AbstractSampler(ABC):
         clean = denoise(x, t.expand(x.shape[0]))
         noise = noise_from_clean(x, clean, at)
         return (clean.clamp(-1, 1) if self.clip else clean), noise
+
+
+class AbstractGridSampler(AbstractSampler):
+    """A sampler that walks down a grid of times, all known beforehand, with at least one call of the network a step.
+
+    A subclass has ``num_steps`` and ``spacing`` as fields and writes ``__call__`` over its `grid`; one that calls the
+    network more than once a step, or at other times than the grid's, says so in ``num_extra_calls`` and `call_times`.
+    """
+
+    num_steps: int
+    spacing: AbstractSpacing
+
+    @property
+    def num_calls(self) -> int:
+        """One a step, and the extra ones."""
+        return self.num_steps + self.num_extra_calls
+
+    def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
+        """See `AbstractSampler`."""
+        return self.call_times(self.spacing(self.num_steps, schedule), schedule)
+
+    def grid(self, schedule: AbstractNoiseSchedule, x: Tensor) -> TimeGrid:
+        """The times of a run from a state like ``x``.
+
+        Raises:
+            ValueError: there are no steps.
+        """
+        return TimeGrid(self.num_steps, self.spacing, schedule, x)
+
+    @property
+    def num_extra_calls(self) -> int:
+        """Hook: how many calls are more than one a step."""
+        return 0
+
+    def call_times(self, grid: Tensor, schedule: AbstractNoiseSchedule) -> Tensor:
+        """Hook: the times of the calls, of those of the grid (num_steps + 1,), which ends at 0."""
+        return grid[:-1]
 
 
 class TimeGrid:

@@ -8,20 +8,20 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, TimeGrid, added_sigma
+from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw, added_sigma
 from mcvd.samplers.published import published_final_denoise, published_final_time
 from mcvd.samplers.spacing import UNIFORM, AbstractSpacing
 
 
 @dataclass(frozen=True)
-class DDIM(AbstractSampler):
+class DDIM(AbstractGridSampler):
     """Follows the estimated noise down in a straight line; few steps are enough.
 
     Args:
         num_steps: network calls.
         clip: clip clean estimates to [-1, 1]; the noise estimate is the one of the unclipped video, as published.
         eta: share of fresh noise, 0 deterministic, 1 as much as `DDPM` (eq. 16).
-        published_final_denoise: repeat the published code's last call with its wrong label (`mcvd.samplers.base`).
+        published_final_denoise: repeat the published code's last call with its wrong label (`mcvd.samplers.published`).
         spacing: where the steps lie.
     """
 
@@ -33,21 +33,20 @@ class DDIM(AbstractSampler):
     order = 1
 
     @property
-    def num_calls(self) -> int:
-        """See `AbstractSampler`."""
-        return self.num_steps + self.published_final_denoise
+    def num_extra_calls(self) -> int:
+        """The published last one."""
+        return int(self.published_final_denoise)
 
-    def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
-        """See `AbstractSampler`."""
-        times = self.spacing(self.num_steps, schedule)[:-1]
+    def call_times(self, grid: Tensor, schedule: AbstractNoiseSchedule) -> Tensor:
+        """The published last call is told a time of its own."""
         final = published_final_time(schedule, self.num_steps).expand(int(self.published_final_denoise))
-        return torch.cat([times, final])
+        return torch.cat([grid[:-1], final])
 
     def __call__(
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:
         """See `AbstractSampler`."""
-        x, steps = noise, TimeGrid(self.num_steps, self.spacing, schedule, noise)
+        x, steps = noise, self.grid(schedule, noise)
         alpha, sigma = steps.alpha, steps.sigma
         for i in range(self.num_steps):
             clean, eps = self.estimate(denoise, x, steps.t[i], steps.at(i))

@@ -8,20 +8,20 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, TimeGrid, added_sigma, posterior
+from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw, added_sigma, posterior
 from mcvd.samplers.published import published_final_denoise, published_final_time
 from mcvd.samplers.spacing import UNIFORM, AbstractSpacing
 
 
 @dataclass(frozen=True)
-class DDPM(AbstractSampler):
+class DDPM(AbstractGridSampler):
     """Walks back with fresh noise in each step: the sampler of the MCVD paper.
 
     Args:
         num_steps: network calls; the paper's tables use 100 and 1000.
         clip: clip clean estimates to [-1, 1].
         just_beta: the larger of the two variances of the paper (beta, not beta-tilde) for the fresh noise.
-        published_final_denoise: repeat the published code's last call with its wrong label (`mcvd.samplers.base`).
+        published_final_denoise: repeat the published code's last call with its wrong label (`mcvd.samplers.published`).
         spacing: where the steps lie.
     """
 
@@ -33,21 +33,20 @@ class DDPM(AbstractSampler):
     order = 1
 
     @property
-    def num_calls(self) -> int:
-        """See `AbstractSampler`."""
-        return self.num_steps + self.published_final_denoise
+    def num_extra_calls(self) -> int:
+        """The published last one."""
+        return int(self.published_final_denoise)
 
-    def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
-        """See `AbstractSampler`."""
-        times = self.spacing(self.num_steps, schedule)[:-1]
+    def call_times(self, grid: Tensor, schedule: AbstractNoiseSchedule) -> Tensor:
+        """The published last call is told a time of its own."""
         final = published_final_time(schedule, self.num_steps).expand(int(self.published_final_denoise))
-        return torch.cat([times, final])
+        return torch.cat([grid[:-1], final])
 
     def __call__(
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:
         """See `AbstractSampler`."""
-        x, steps = noise, TimeGrid(self.num_steps, self.spacing, schedule, noise)
+        x, steps = noise, self.grid(schedule, noise)
         for i in range(self.num_steps):
             here, there = steps.at(i), steps.at(i + 1)
             of_clean, of_state, fresh = posterior(here, there)

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, TimeGrid
+from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw
 from mcvd.samplers.multistep import extrapolated_weights, step
 from mcvd.samplers.spacing import LOG_SNR, AbstractSpacing
 
 
 @dataclass(frozen=True)
-class DPMSolverPP(AbstractSampler):
+class DPMSolverPP(AbstractGridSampler):
     """Extrapolates from the last clean estimates instead of calling the network more often; 10 to 20 steps are enough.
 
     Args:
@@ -43,22 +43,13 @@ class DPMSolverPP(AbstractSampler):
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise ValueError(f"threshold must be a quantile between 0 and 1, or None, got {self.threshold}")
 
-    @property
-    def num_calls(self) -> int:
-        """See `AbstractSampler`."""
-        return self.num_steps
-
-    def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
-        """See `AbstractSampler`."""
-        return self.spacing(self.num_steps, schedule)[:-1]
-
     def __call__(
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:
         """See `AbstractSampler`; draws nothing."""
         if self.threshold is not None:
             denoise = thresholded(denoise, self.threshold)
-        x, steps = noise, TimeGrid(self.num_steps, self.spacing, schedule, noise)
+        x, steps = noise, self.grid(schedule, noise)
         times = steps.half_log_snrs
         cleans: list[Tensor] = []  # the latest first
         for i in range(self.num_steps):

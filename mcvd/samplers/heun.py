@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, TimeGrid
+from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw
 from mcvd.samplers.spacing import KARRAS, LEAST_ALPHA, AbstractSpacing, time_from_log_snr
 
 
 @dataclass(frozen=True)
-class Heun(AbstractSampler):
+class Heun(AbstractGridSampler):
     """Takes each step twice, the second time with the mean of the slopes at both ends.
 
     Args:
@@ -44,17 +44,16 @@ class Heun(AbstractSampler):
             raise ValueError(f"needs s_churn, s_noise >= 0 and 0 <= s_min <= s_max, got {self}")
 
     @property
-    def num_calls(self) -> int:
-        """See `AbstractSampler`."""
-        return 2 * self.num_steps - 1
+    def num_extra_calls(self) -> int:
+        """The second one of every step but the last."""
+        return self.num_steps - 1
 
-    def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
-        """See `AbstractSampler`."""
-        times = self.spacing(self.num_steps, schedule)
+    def call_times(self, grid: Tensor, schedule: AbstractNoiseSchedule) -> Tensor:
+        """With churn, the first call of each step comes at a raised time."""
         if self.s_churn == 0:
-            return times[:-1]
-        at = schedule(times)
-        return torch.cat([times[1:-1], self._raised(at.sigma / at.alpha, schedule)[:-1]])
+            return grid[:-1]
+        at = schedule(grid)
+        return torch.cat([grid[1:-1], self._raised(at.sigma / at.alpha, schedule)[:-1]])
 
     def __call__(
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
@@ -64,7 +63,7 @@ class Heun(AbstractSampler):
         Raises:
             ValueError: the first time has next to no signal, so that ``1 / alpha`` would drown all digits.
         """
-        steps = TimeGrid(self.num_steps, self.spacing, schedule, noise)
+        steps = self.grid(schedule, noise)
         if steps.alpha[0] < LEAST_ALPHA / 2:
             raise ValueError(
                 f"{schedule} has no signal at the first time of {self.spacing}, and 1 / alpha would drown all digits: "

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule, clean_from_noise, noisy_from_clean
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, TimeGrid
-from mcvd.samplers.spacing import Uniform
+from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw
+from mcvd.samplers.spacing import UNIFORM
 
 # Adams-Bashforth weights of the last noise estimates, the latest first; the longest are those of eq. 12.
 WEIGHTS = (
@@ -21,7 +21,7 @@ WEIGHTS = (
 
 
 @dataclass(frozen=True)
-class PNDM(AbstractSampler):
+class PNDM(AbstractGridSampler):
     """Moves as `DDIM` does, with a noise estimate extrapolated from the last four (the pseudo linear multistep method).
 
     Args:
@@ -36,21 +36,13 @@ class PNDM(AbstractSampler):
     num_steps: int = 50
     clip: bool = True
     order = 2
-
-    @property
-    def num_calls(self) -> int:
-        """See `AbstractSampler`."""
-        return self.num_steps
-
-    def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
-        """See `AbstractSampler`."""
-        return Uniform()(self.num_steps, schedule)[:-1]
+    spacing = UNIFORM
 
     def __call__(
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:
         """See `AbstractSampler`; draws nothing."""
-        x, steps = noise, TimeGrid(self.num_steps, Uniform(), schedule, noise)
+        x, steps = noise, self.grid(schedule, noise)
         latest: list[Tensor] = []
         for i in range(self.num_steps):
             clean, eps = self.estimate(denoise, x, steps.t[i], steps.at(i))

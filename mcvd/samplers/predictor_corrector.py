@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, TimeGrid, posterior
+from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw, posterior
 from mcvd.samplers.spacing import UNIFORM, AbstractSpacing
 
 
 @dataclass(frozen=True)
-class PredictorCorrector(AbstractSampler):
+class PredictorCorrector(AbstractGridSampler):
     """Steps as `DDPM` does, then shakes the new state so that it looks like noisy data; for any schedule.
 
     Args:
@@ -40,19 +40,15 @@ class PredictorCorrector(AbstractSampler):
             raise ValueError(f"needs num_corrections >= 0 and signal_to_noise > 0, got {self}")
 
     @property
-    def num_calls(self) -> int:
-        """See `AbstractSampler`."""
-        return self.num_steps + (self.num_steps - 1) * self.num_corrections
-
-    def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
-        """See `AbstractSampler`."""
-        return self.spacing(self.num_steps, schedule)[:-1]
+    def num_extra_calls(self) -> int:
+        """Those of the corrections."""
+        return (self.num_steps - 1) * self.num_corrections
 
     def __call__(
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:
         """See `AbstractSampler`."""
-        x, steps = noise, TimeGrid(self.num_steps, self.spacing, schedule, noise)
+        x, steps = noise, self.grid(schedule, noise)
         for i in range(self.num_steps):
             of_clean, of_state, fresh = posterior(steps.at(i), steps.at(i + 1))
             x = of_clean * self.clean(denoise, x, steps.t[i]) + of_state * x

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, TimeGrid
+from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw
 from mcvd.samplers.multistep import extrapolated_weights, noisy_step
 from mcvd.samplers.spacing import LOG_SNR, AbstractSpacing
 
@@ -16,7 +16,7 @@ BOTH_ENDS = torch.full((2,), 0.5, dtype=torch.float64)
 
 
 @dataclass(frozen=True)
-class SASolver(AbstractSampler):
+class SASolver(AbstractGridSampler):
     """Makes each step of `SDEDPMSolverPP` again when the estimate at its end is there, which the next step needs too.
 
     Args:
@@ -42,20 +42,11 @@ class SASolver(AbstractSampler):
         if self.eta < 0:
             raise ValueError(f"eta must not be negative, got {self.eta}")
 
-    @property
-    def num_calls(self) -> int:
-        """See `AbstractSampler`."""
-        return self.num_steps
-
-    def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
-        """See `AbstractSampler`."""
-        return self.spacing(self.num_steps, schedule)[:-1]
-
     def __call__(
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:
         """See `AbstractSampler`."""
-        steps = TimeGrid(self.num_steps, self.spacing, schedule, noise)
+        steps = self.grid(schedule, noise)
         times = steps.half_log_snrs
         x, predicted, added = noise, noise, torch.zeros_like(noise)
         cleans: list[Tensor] = []  # the latest first

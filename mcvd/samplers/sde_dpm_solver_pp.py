@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, TimeGrid
+from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw
 from mcvd.samplers.multistep import extrapolated_weights, noisy_step
 from mcvd.samplers.spacing import LOG_SNR, AbstractSpacing
 
 
 @dataclass(frozen=True)
-class SDEDPMSolverPP(AbstractSampler):
+class SDEDPMSolverPP(AbstractGridSampler):
     """Steps as `DDPM` does, but towards the clean estimate of the middle of the step, extrapolated from the last two.
 
     Args:
@@ -39,20 +39,11 @@ class SDEDPMSolverPP(AbstractSampler):
         if self.eta < 0:
             raise ValueError(f"eta must not be negative, got {self.eta}")
 
-    @property
-    def num_calls(self) -> int:
-        """See `AbstractSampler`."""
-        return self.num_steps
-
-    def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
-        """See `AbstractSampler`."""
-        return self.spacing(self.num_steps, schedule)[:-1]
-
     def __call__(
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:
         """See `AbstractSampler`."""
-        x, steps = noise, TimeGrid(self.num_steps, self.spacing, schedule, noise)
+        x, steps = noise, self.grid(schedule, noise)
         times = steps.half_log_snrs
         cleans: list[Tensor] = []  # the latest first
         for i in range(self.num_steps):

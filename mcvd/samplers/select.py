@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from inspect import isabstract
 
 from mcvd import samplers
 from mcvd.samplers.base import AbstractSampler
@@ -12,7 +13,7 @@ from mcvd.samplers.unipc import UniPC
 
 def sampler_names() -> list[str]:
     """Names of all samplers, in alphabetical order."""
-    return sorted(set(samplers.__all__) - {"AbstractSampler"})
+    return sorted(name for name in samplers.__all__ if not isabstract(getattr(samplers, name)))
 
 
 def takes_steps(name: str) -> bool:
@@ -46,7 +47,6 @@ def sampler_by_name(name: str, num_steps: int | None = None) -> AbstractSampler:
 
 # Chosen by measurement: docs/choosing-a-sampler.md
 _GIVEN_FRAMES = SASolver(num_steps=20)
-
 
 _FROM_NOTHING = UniPC(num_steps=10)
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, TimeGrid
+from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw
 from mcvd.samplers.multistep import exact_weights, extrapolated_weights, step
 from mcvd.samplers.spacing import LOG_SNR, AbstractSpacing
 
 
 @dataclass(frozen=True)
-class UniPC(AbstractSampler):
+class UniPC(AbstractGridSampler):
     """Repeats each step with the estimate at its end, which the next step needs anyway: no extra network call.
 
     Args:
@@ -36,20 +36,11 @@ class UniPC(AbstractSampler):
         if self.order not in (1, 2, 3):
             raise ValueError(f"order must be 1, 2 or 3, got {self.order}")
 
-    @property
-    def num_calls(self) -> int:
-        """See `AbstractSampler`."""
-        return self.num_steps
-
-    def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
-        """See `AbstractSampler`."""
-        return self.spacing(self.num_steps, schedule)[:-1]
-
     def __call__(
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:
         """See `AbstractSampler`; draws nothing."""
-        steps = TimeGrid(self.num_steps, self.spacing, schedule, noise)
+        steps = self.grid(schedule, noise)
         times = steps.half_log_snrs
         x, predicted, used = noise, noise, 0
         cleans: list[Tensor] = []  # the latest first

@@ -1,7 +1,10 @@
-"""Laws that every sampler obeys; a new one is tested by being in the list."""
+"""Laws that every sampler obeys; a new one is tested by being there."""
 
 import math
+import pkgutil
 from dataclasses import replace
+from importlib import import_module
+from inspect import isabstract
 
 import pytest
 import torch
@@ -19,13 +22,16 @@ from reference.known_answers import (
     time,
 )
 
+from mcvd import samplers
 from mcvd.noise import Coefficients, Cosine, LinearBeta, ZeroTerminalSNR
 from mcvd.runtime.rng import KeyedNoise
 from mcvd.samplers import (
     DDIM,
     DDPM,
     PNDM,
+    AbstractSampler,
     AdaptiveSDE,
+    AnnealedLangevin,
     DPMSolverPP,
     Heun,
     PredictorCorrector,
@@ -33,6 +39,7 @@ from mcvd.samplers import (
     SDEDPMSolverPP,
     UniPC,
 )
+from mcvd.samplers.select import sampler_names
 from mcvd.samplers.spacing import Karras, LogSNR, Uniform
 
 SCHEDULE = LinearBeta()
@@ -66,8 +73,38 @@ STOCHASTIC = [
     AdaptiveSDE(),
     PredictorCorrector(20),
 ]
+NOT_FOR_EVERY_SCHEDULE = {AnnealedLangevin}  # see test_variance_exploding
+
+
+def all_samplers():
+    """Every sampler that a module of the package defines."""
+    modules = [import_module(f"mcvd.samplers.{module.name}") for module in pkgutil.iter_modules(samplers.__path__)]
+    kinds = {kind for module in modules for kind in vars(module).values() if isinstance(kind, type)}
+    return {kind for kind in kinds if issubclass(kind, AbstractSampler) and not isabstract(kind)}
+
+
+def draws(sampler):
+    def refuse(x):
+        raise InterruptedError
+
+    try:
+        sampler(NARROW, noise(1, 4), SCHEDULE, refuse)
+    except InterruptedError:
+        return True
+    return False
+
+
+for kind in sorted(all_samplers() - NOT_FOR_EVERY_SCHEDULE, key=lambda kind: kind.__name__):
+    if not any(isinstance(sampler, kind) for sampler in DETERMINISTIC + STOCHASTIC):
+        (STOCHASTIC if draws(kind()) else DETERMINISTIC).append(kind())
+
 # Those whose steps do not depend on the state: their mean and variance follow without drawing a sample.
 LINEAR = [sampler for sampler in STOCHASTIC if not isinstance(sampler, AdaptiveSDE | PredictorCorrector)]
+
+
+def test_the_package_exports_every_sampler():
+    assert {kind.__name__ for kind in all_samplers()} == set(sampler_names())
+    assert {kind.__name__ for kind in all_samplers()} <= set(samplers.__all__)
 
 
 @pytest.mark.parametrize("sampler", DETERMINISTIC + STOCHASTIC, ids=repr)
