@@ -172,7 +172,7 @@ def _write_arguments(
     parameters, config = inspect.signature(made.__init__).parameters, {}  # type: ignore[misc]
     try:
         kinds = get_type_hints(made.__init__)  # type: ignore[misc]
-    except NameError:  # annotations of somebody else's class that exist for type checkers alone
+    except (NameError, TypeError):  # annotations of somebody else's class that exist for type checkers alone
         kinds = {}
     for name, parameter in [*parameters.items()][1 + num_supplied :]:
         if name in skip or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):

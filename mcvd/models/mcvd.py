@@ -1,4 +1,4 @@
-"""The model that users hold: trained by Lightning, asked to predict, interpolate and generate."""
+"""The model: trained by Lightning; predicts, interpolates and generates video."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
         warmup_steps: the learning rate rises linearly from 0 over so many steps, then stays.
         cooldown_steps: it falls linearly towards 0 over the last so many steps of the training.
         frame_rate_hz: of the training clips; learned from the data when training starts.
-        seed: of the random draws of training.
+        seed: of the random numbers of training.
     """
 
     not_in_config = ("optimizer",)
@@ -218,8 +218,8 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
         Args:
             past: uint8 (B, T, C, H, W) or (T, C, H, W), oldest first; the last ``block.past`` frames count (for
                 ``backward``: the frames that come after, of which the first ``block.future`` count).
-            num_frames: how many to make, any number.
-            backward: make what came before.
+            num_frames: how many to generate, any number.
+            backward: generate what came before.
             **options: num_samples, sampler, guidance, seed, batch_size and more; see `SamplingOptions`.
 
         Returns:
@@ -245,18 +245,20 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
     def stream(
         self, past: Tensor | None, num_frames: int, *, future: Tensor | None = None, **options: Any
     ) -> Iterator[tuple[int, Tensor]]:
-        """The same videos block by block as they are made, for any length in the memory of a few blocks.
+        """The same videos block by block as they are generated, for any length in the memory of a few blocks.
 
         Arguments as in `predict` and `interpolate`; with a future alone it goes backward.
 
         Yields:
-            (start, frames): the place of the first of them among the ``num_frames`` made, and uint8
+            (start, frames): the place of the first of them among the ``num_frames`` generated, and uint8
             (B, n, C, H, W), or (B, K, n, C, H, W) for K > 1. Ascending forward, descending backward.
         """
-        given = past if past is not None else future
-        if given is None:
-            raise ValueError("nothing was given: stream needs past or future frames (generate makes videos from none)")
-        past, future = (self._given(side if side is not None else given[..., :0, :, :, :]) for side in (past, future))
+        context = past if past is not None else future
+        if context is None:
+            raise ValueError("nothing was given: stream needs past or future frames (generate needs none)")
+        past, future = (
+            self._checked(side if side is not None else context[..., :0, :, :, :]) for side in (past, future)
+        )
         if len(past) != len(future):
             raise ValueError(f"past and future must hold equally many videos, got {len(past)} and {len(future)}")
         sampling = SamplingOptions(**options)
@@ -266,7 +268,7 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
             raise ValueError(reason)
         return GenerationEngine(self.denoiser, self.block, sampling).stream(past, future, num_frames)
 
-    def _given(self, video: Tensor) -> Tensor:
+    def _checked(self, video: Tensor) -> Tensor:
         """A user's frames as uint8 (B, T, C, H, W), checked against what the model works on."""
         video = video if video.ndim == 5 else video[None]
         expected = (self.channels, *self.size)
@@ -332,7 +334,7 @@ def _as_dictionary(batch: Any) -> dict[str, Any]:
 
 
 def _collect(stream: Iterable[tuple[int, Tensor]], num_frames: int) -> Tensor:
-    """The pieces of a stream as one video in time order."""
+    """The blocks of a stream as one video in time order."""
     video = torch.empty(0)
     for number, (start, frames) in enumerate(stream):
         if number == 0:

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: written whole or not at all, found again, asked for what a resumed run needs of them."""
+"""Checkpoints on disk: written atomically, found again, asked for what a resumed run needs of them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def batch_size_of(checkpoint: Path) -> int:
 def _cannot_write(path: Path, error: Exception) -> str:
     left, again = "no checkpoint is there yet", "start again"
     if path.exists():
-        left, again = f"the previous checkpoint, {path}, is whole", "resume with --ckpt_path last"
+        left, again = f"the previous checkpoint, {path}, is intact", "resume with --ckpt_path last"
     reason = (isinstance(error, OSError) and error.strerror) or str(error).strip().split("\n")[0]
     free = f"{shutil.disk_usage(path.parent).free / 1e6:.1f} MB are free there" if path.parent.exists() else "no folder"
     return (

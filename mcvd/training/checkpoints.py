@@ -46,7 +46,7 @@ class Checkpoints(Checkpoint):
         self.keep_every_n_steps = keep_every_n_steps
         self.folder = Path()
         self._step = self._saved_step = 0
-        self._whole = False  # no step is half done, no gradient half accumulated
+        self._between_steps = False  # no step is half done, no gradient half accumulated
         self._skipped = NonFiniteSkipper(torch.device("cpu"))
         self._skipped_state: dict[str, int] = {}
         self._reported = 0  # of the skipped steps
@@ -63,7 +63,7 @@ class Checkpoints(Checkpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin at the step that a resumed training has reached."""
         self._step = self._saved_step = trainer.global_step
-        self._whole = True
+        self._between_steps = True
         self._skipped = NonFiniteSkipper(pl_module.device)
         if self._skipped_state:
             self._skipped.load_state_dict(self._skipped_state)
@@ -79,7 +79,7 @@ class Checkpoints(Checkpoint):
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Any) -> None:
         """Skip the step if it must be; from here to the end of the batch the state is half old, half new."""
-        self._whole = False
+        self._between_steps = False
         self._skipped.skip_if_not_finite(optimizer, pl_module.parameters())
 
     def on_train_batch_end(
@@ -87,8 +87,8 @@ class Checkpoints(Checkpoint):
     ) -> None:
         """Save when it is time."""
         step = trainer.global_step
-        self._whole, self._step = step != self._step, step
-        is_time = self._whole and (step % self.every_n_steps == 0 or step == trainer.max_steps)
+        self._between_steps, self._step = step != self._step, step
+        is_time = self._between_steps and (step % self.every_n_steps == 0 or step == trainer.max_steps)
         if is_time or (batch_idx + 1) % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self._check_finite(trainer, pl_module)
         if is_time:
@@ -103,13 +103,13 @@ class Checkpoints(Checkpoint):
             self._save(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Save what was trained so far, if it is whole and (with several processes) all of them stop together."""
+        """Save what was trained so far, if no step is half done and all processes stop together."""
         if self._saved_step == trainer.global_step or isinstance(exception, NotFiniteError):
             return
         if isinstance(exception, TrainingInterrupted):  # raised by all processes, after a whole step
             self._check_finite(trainer, pl_module)
             self._save(trainer)
-        elif self._whole and trainer.world_size == 1:
+        elif self._between_steps and trainer.world_size == 1:
             with suppress(Exception):  # the first error is the one to report, and the device may be lost
                 self._check_finite(trainer, pl_module)
                 self._save(trainer)

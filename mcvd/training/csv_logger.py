@@ -16,8 +16,8 @@ from mcvd.runtime.atomic import atomic_write
 class ResumableCSVLogger(Logger):
     """``metrics.csv`` in the run's folder: a row per logged step, written at once, so that a crash loses none.
 
-    A resumed run continues the table: rows after the step that it resumes from are made again. A row that comes twice
-    in a row is written once.
+    A resumed run continues the table: rows after the step that it resumes from are written anew. A row that is
+    logged twice running is written once.
 
     Args:
         folder: of the run.
@@ -31,12 +31,12 @@ class ResumableCSVLogger(Logger):
 
     @property
     def name(self) -> str:
-        """Lightning asks for one."""
+        """None: the run's folder has the name."""
         return ""
 
     @property
     def version(self) -> str:
-        """Lightning asks for one."""
+        """None: the run's folder has the name."""
         return ""
 
     @property

@@ -34,7 +34,7 @@ class EMA(WeightAveraging):
         self._exchanged = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Begin the average when training begins; where the weights are shared out, so are their averages."""
+        """Begin the average when training begins; with sharded weights, the averages are sharded too."""
         self._exchange(pl_module, False)  # a second fit of the same model trains its raw weights on
         if stage != "fit":
             return
@@ -99,7 +99,7 @@ class EMA(WeightAveraging):
 
 
 class _Averages(AveragedModel):
-    """Averages beside the weights on their device, made without waiting for it: torch's ask it for their number."""
+    """Averages on the weights' device, updated without waiting for it; torch's read their count from the device."""
 
     def __init__(self, model: nn.Module, device: torch.device, decay: float) -> None:
         super().__init__(model, device)

@@ -30,7 +30,7 @@ class RunFolder(Callback):
         self.save_config = save_config
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """The first process chooses the folder, the others are told."""
+        """The first process chooses the folder and broadcasts it."""
         chosen = self.resumed
         if chosen is None and trainer.is_global_zero:
             chosen = new_folder(self.root)
