@@ -117,7 +117,7 @@ class ResultCard:
                 "distances": tuple(Distance.from_json(row) for row in card["distances"]),
             }
             return ResultCard(**found)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
             reason = f"{type(error).__name__} {error}"
             raise ValueError(f"no result card: {reason}; write one with mcvd evaluate --out") from error
 

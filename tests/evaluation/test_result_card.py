@@ -16,7 +16,7 @@ from mcvd.evaluation import distances
 from mcvd.evaluation.batch import SampledBatch
 from mcvd.evaluation.distances import distribution_metrics
 from mcvd.evaluation.evaluate import evaluate
-from mcvd.evaluation.frame_metrics import frame_metrics
+from mcvd.evaluation.frame_metrics import frame_metrics, metric_by_path
 from mcvd.evaluation.protocols import PROTOCOLS, find_protocol
 from mcvd.evaluation.result_card import Distance, ResultCard, differences
 from mcvd.evaluation.scores import Scores
@@ -165,6 +165,13 @@ def test_metrics_that_cannot_be_had_are_told_with_the_reason():
     pair = torch.randint(0, 256, (2, 1, 1, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     assert metrics[1].per_video(*pair) != SSIM.per_video(*pair), "moving digits are black and white for SSIM"
     assert [metric.definition[:9] for metric in metrics[:2]] == ["mcvd-2022"] * 2
+
+
+@pytest.mark.parametrize("path", ["PSNR", "nowhere.METRIC", "mcvd.metrics.NOTHING", "mcvd.metrics.psnr"])
+def test_a_metric_is_named_by_where_python_finds_it(path):
+    assert metric_by_path("mcvd.metrics.PSNR") is PSNR
+    with pytest.raises(ValueError, match=f"--metric {path}"):
+        metric_by_path(path)
 
 
 def test_a_digest_changes_with_every_byte_and_shape():
