@@ -1,4 +1,4 @@
-"""Blocks of a rollout that are done, on disk, so that one that was stopped goes on from them."""
+"""Finished blocks of a rollout on disk, so that an interrupted one resumes from them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from mcvd.runtime.atomic import atomic_write
 
 
 class BlockStore:
-    """Finished blocks of a rollout, a file each; a rollout with the same settings takes them instead of making them.
+    """Finished blocks of a rollout, a file each; a rollout with the same settings reads them instead of sampling.
 
-    Frames that blocks to come may look at are kept exactly, older ones as pixels; so what goes on is bit for bit what
-    would have gone on, and 10,000 frames take the room of their pixels.
+    Frames that later blocks may see are stored exactly, older ones as pixels: a resumed rollout continues bit for bit
+    as it would have, and 10,000 frames take the room of their pixels.
 
     Args:
-        folder: theirs.
+        folder: for these blocks alone.
         block: of the model.
     """
 
@@ -42,7 +42,7 @@ class BlockStore:
         return model_from_pixels(frames) if frames.dtype == torch.uint8 else frames
 
     def save(self, part: int, number: int, frames: Tensor) -> None:
-        """Keep a block that was made.
+        """Store a block that was sampled.
 
         Args:
             part: of the batch, from 0.

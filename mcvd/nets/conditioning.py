@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from mcvd.nets.layers import conv, group_norm, scaled, silu
@@ -23,11 +24,11 @@ MAX_WIDTH = 1 << 16  # of SPATIN; a config that is not trusted could ask for mor
 
 
 class AbstractNorm(nn.Module, ABC):
-    """A group norm which may be steered by the context and by the time embedding.
+    """A group norm which may be modulated by the context and by the time embedding.
 
     Args:
         level: where in the U-Net it works; height and width there are those of the frames over 2 ** level.
-        map_channels: channels of its maps, 0 where the context does not steer it.
+        map_channels: channels of its maps, 0 where the context does not modulate it.
     """
 
     def __init__(self, level: int, map_channels: int) -> None:
@@ -114,7 +115,7 @@ class SPATIN(AbstractConditioning):
         return 0
 
     def norm(self, num_planes: int, channels: int, level: int, final: bool = False) -> AbstractNorm:
-        """A norm steered by the context everywhere, also before the last convolution."""
+        """A norm modulated by the context everywhere, also before the last convolution."""
         if num_planes == 0:
             raise ValueError("SPATIN needs context: give the block past or future frames, or use mcvd.nets.Concat")
         return _SPATINNorm(num_planes, self.width, channels, level)
@@ -182,7 +183,7 @@ def context_planes(context: Tensor, keep: Tensor, level: Tensor, told: AbstractC
     Returns:
         (B, Q, H, W), Q = `AbstractConditioning.num_planes`.
     """
-    size, planes = context.shape[3:], [context.flatten(1, 2)]
+    size, planes = context.shape[3:], [rearrange(context, "b t c h w -> b (t c) h w")]
     if told.tell_mask:
         planes.append(keep.to(context.dtype)[:, :, None, None].expand(-1, -1, *size))
     if told.tell_noise and context.shape[1]:

@@ -47,8 +47,7 @@ TESTS = {
     "mcvd/samplers/base.py": (["tests/samplers", "-k", "DDIM"], ALL_SAMPLERS),
     "mcvd/samplers/multistep.py": (["tests/samplers", "-k", "UniPC or DPMSolver"], ALL_SAMPLERS),
     "mcvd/samplers/spacing.py": (["tests/samplers/test_spacing.py"], ALL_SAMPLERS),
-    "mcvd/samplers/named.py": (["tests/apps/test_cli.py", "-k", "sampler"],),
-    "mcvd/samplers/default.py": (["tests/models/test_mcvd.py", "-k", "sampler or default"],),
+    "mcvd/samplers/select.py": (["tests/apps/test_cli.py", "-k", "sampler"], ["tests/models/test_mcvd.py"]),
 } | {
     f"mcvd/samplers/{name}.py": (["tests/samplers", "-k", words], ALL_SAMPLERS)
     for name, words in {
