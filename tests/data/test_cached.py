@@ -10,7 +10,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from test_folder import write_frames, write_video
+from reference.grey_videos import write_frames, write_video
 
 from mcvd.data.datamodule import VideoData
 from mcvd.data.sources.cached import CachedVideos

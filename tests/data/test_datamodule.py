@@ -2,67 +2,18 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from reference.numbered_videos import NumberedVideos
+from reference.recorder import every_step, fit, flat
 
 from mcvd.data.datamodule import VideoData
 
 SMALL = (4, 6)
 
 
-class Recorder(LightningModule):
-    """Remembers the clips it was trained on."""
-
-    def __init__(self, fail_at=None):
-        super().__init__()
-        self.weight = torch.nn.Parameter(torch.zeros(()))
-        self.seen, self.validated, self.fail_at = [], [], fail_at
-
-    def training_step(self, batch, batch_idx):
-        if len(self.seen) == self.fail_at:
-            raise RuntimeError("power cut")
-        self.seen.append(batch["index"].tolist())
-        return self.weight * batch["video"].float().mean()
-
-    def validation_step(self, batch, batch_idx):
-        self.validated.append(batch["index"].tolist())
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), lr=0.1)
-
-
 def small_data(num_workers=0, batch_size=2, **options):
     videos = {"train": NumberedVideos([24, 10]), "val": NumberedVideos([12])} | options
     return VideoData(num_frames=3, size=SMALL, batch_size=batch_size, num_workers=num_workers, **videos)
-
-
-def fit(folder, data, max_epochs, callbacks=(), ckpt_path=None, fail_at=None, **options):
-    model = Recorder(fail_at)
-    trainer = Trainer(
-        default_root_dir=folder,
-        max_epochs=max_epochs,
-        accelerator="cpu",
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=bool(callbacks),
-        callbacks=list(callbacks),
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        **options,
-    )
-    trainer.fit(model, data, ckpt_path=ckpt_path, weights_only=True)
-    return model
-
-
-def flat(batches):
-    return [index for batch in batches for index in batch]
-
-
-def every_step(folder):
-    """Keeps a checkpoint of every step, written in on_train_batch_end."""
-    return ModelCheckpoint(folder, "step-{step}", every_n_train_steps=1, save_top_k=-1, auto_insert_metric_name=False)
 
 
 @pytest.mark.filterwarnings("error:.*not resumable")

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 from reference.file_server import served
-from test_recipes import stamps
+from reference.recipes import stamps
 
 from mcvd.data.prepare import mnist
 from mcvd.data.prepare.cli import run_prepare

@@ -8,7 +8,7 @@ import time
 import pytest
 import torch
 from reference.as_nobody import folder_for_all, told_to_nobody
-from test_folder import names, write_frames, write_video
+from reference.grey_videos import names, write_frames, write_video
 
 from mcvd.data.datamodule import VideoData
 from mcvd.data.sources.folder import VideoFolder

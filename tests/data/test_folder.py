@@ -1,11 +1,10 @@
 import pickle
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from reference.grey_videos import grey_of, names, write_frames, write_video
 
 from mcvd.data.datamodule import VideoData
 from mcvd.data.sources import folder as folder_module
@@ -13,33 +12,6 @@ from mcvd.data.sources.folder import VideoFolder, find_videos
 from mcvd.video.decoders.base import VideoError
 
 ODD = Path(__file__).parents[2] / "../shared/data/odd"
-
-
-def grey_of(frame):
-    return 20 + 10 * (frame % 20)
-
-
-def write_video(path, num_frames=12, rate=10, size=(32, 48)):
-    """A video whose frame f is uniformly grey_of(f)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=rate)
-        stream.height, stream.width = size
-        stream.pix_fmt = "yuv420p"
-        for number in range(num_frames):
-            picture = np.full((*size, 3), grey_of(number), np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode())
-
-
-def write_frames(path, num_frames=12, size=(32, 48)):
-    path.mkdir(parents=True)
-    for number in range(num_frames):
-        Image.new("RGB", size[::-1], (grey_of(number),) * 3).save(path / f"{number:04d}.png")
-
-
-def names(videos):
-    return [videos.name(index) for index in range(len(videos))]
 
 
 def test_files_and_frame_folders_at_any_depth_are_videos_hidden_ones_are_not(tmp_path):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from test_folder import write_video
+from reference.grey_videos import write_video
 
 from mcvd.data import DrivingScenes
 from mcvd.data.recipe import data_from_recipe

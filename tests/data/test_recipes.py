@@ -7,7 +7,6 @@ import struct
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import av
 import numpy as np
@@ -17,6 +16,7 @@ import yaml
 from crc32c import crc32c
 from PIL import Image
 from reference.as_nobody import folder_for_all, told_to_nobody
+from reference.recipes import DATASETS, stamps
 from torch.nn.functional import interpolate
 
 from mcvd.apps.cli.main import main
@@ -32,7 +32,6 @@ from mcvd.video.decoders.base import VideoError
 from mcvd.video.read import read_video
 from mcvd.video.transforms import to_channels
 
-DATASETS = Path(__file__).parents[2] / "datasets"
 RECIPES = sorted(path.parent.name for path in DATASETS.glob("*/data.yaml"))
 
 
@@ -56,10 +55,6 @@ def write_avi(path, frames, rate=25):
         for frame in frames:
             file.mux(stream.encode(av.VideoFrame.from_ndarray(frame)))
         file.mux(stream.encode())
-
-
-def stamps(folder):
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
 def field(number, payload):

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 from reference.file_server import served
+from reference.grey_videos import write_video
 from reference.numbered_videos import NumberedVideos, frame_numbers
-from test_datamodule import every_step, fit, flat
-from test_folder import write_video
+from reference.recorder import every_step, fit, flat
 
 from mcvd.apps.cli.main import main
 from mcvd.data.datamodule import VideoData

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 import torch
-from test_evaluate import Oracle
+from reference.oracle import Oracle
 
 from mcvd.evaluation.batch import SampledBatch
 from mcvd.evaluation.clips import ClipBatches

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from reference.oracle import CLIPS, Oracle, tiny_model
 from reference.tiny import tiny_config
-from test_evaluate import CLIPS, Oracle, tiny_model
 
 import mcvd
 from mcvd.apps.cli.main import main

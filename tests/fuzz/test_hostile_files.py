@@ -1,6 +1,5 @@
 """Damaged files end in an error of ours: no crash, no hang, no memory without end; and the fuzzer sees each of them."""
 
-import importlib
 import json
 import os
 import signal
@@ -12,30 +11,24 @@ from pathlib import Path
 
 import pytest
 import torch
+from reference import fuzzer
 from reference.tiny import tiny_config, tiny_model
 
 import mcvd
 
 ROOT = Path(__file__).parents[2]
-FUZZ = ROOT / "tools/assurance/fuzz.py"
 
 
-@pytest.fixture(scope="module")
-def fuzz():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(FUZZ.parent)
-        return importlib.import_module("fuzz")
-
-
-def test_whole_files_are_read(fuzz, tmp_path):
-    for target in fuzz.targets(tmp_path, None):
+def test_whole_files_are_read(tmp_path):
+    for target in fuzzer.targets(tmp_path, None):
         for name in target.victims:
             target.read(target.files, name)
 
 
 def test_500_damaged_files_are_read_or_refused():
-    command = [sys.executable, str(FUZZ), "--num-inputs", "500", "--videos", str(ROOT / "../shared/data/odd")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    words = ["-m", "reference.fuzzer", "--num-inputs", "500", "--videos", str(ROOT / "../shared/data/odd")]
+    here = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, env=os.environ | here)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -82,15 +75,15 @@ def work(folder, name):
         (work, "s of work"),
     ],
 )
-def test_the_fuzzer_sees_a_failure_and_goes_on(fuzz, fault, said, tmp_path, monkeypatch):
-    monkeypatch.setattr(fuzz, "MAX_SECONDS", 0.1)
-    monkeypatch.setattr(fuzz, "MAX_WAIT_SECONDS", 1.0)
-    monkeypatch.setattr(fuzz, "WORKS_SECONDS", 0.02)
+def test_the_fuzzer_sees_a_failure_and_goes_on(fault, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(fuzzer, "MAX_SECONDS", 0.1)
+    monkeypatch.setattr(fuzzer, "MAX_WAIT_SECONDS", 1.0)
+    monkeypatch.setattr(fuzzer, "WORKS_SECONDS", 0.02)
     (tmp_path / "whole").mkdir()
     (tmp_path / "whole" / "a.json").write_text("{}")
-    rows = [fuzz.Target(each.__name__, tmp_path / "whole", ("a.json",), each) for each in (fault, lambda *_: None)]
-    cases = [fuzz.Case(row, "a.json", "0/0") for row in rows]
-    first, second = fuzz.fates(cases, tmp_path)
+    rows = [fuzzer.Target(each.__name__, tmp_path / "whole", ("a.json",), each) for each in (fault, lambda *_: None)]
+    cases = [fuzzer.Case(row, "a.json", "0/0") for row in rows]
+    first, second = fuzzer.fates(cases, tmp_path)
     assert first.startswith("FAILED") and said in first
     assert second == "read"
 

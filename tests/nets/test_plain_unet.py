@@ -1,17 +1,11 @@
 """The fast network against the same network computed the plain way."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
+from reference.plain_unet import plain_forward
 
 from mcvd.frames import FrameBlock
 from mcvd.nets import SPATIN, Concat, UNet
-
-SPEC = importlib.util.spec_from_file_location("plain_path", Path(__file__).parents[2] / "tests/reference/plain_unet.py")
-plain_path = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(plain_path)
 
 
 def network(conditioning):
@@ -38,7 +32,7 @@ def inputs():
 def test_the_fast_network_equals_the_plain_one(conditioning, cache):
     net, (noisy, label, context, keep) = network(conditioning), inputs()
     with torch.inference_mode():
-        expected = plain_path.plain_forward(net, noisy, label, context, keep)
+        expected = plain_forward(net, noisy, label, context, keep)
         answer = net(noisy, label, net.encode_condition(context, keep, cache))
     torch.testing.assert_close(answer, expected, atol=2e-5 * expected.abs().max().item(), rtol=0)
 
@@ -47,7 +41,7 @@ def test_the_fast_network_equals_the_plain_one(conditioning, cache):
 def test_bf16_is_the_plain_network_within_its_precision(conditioning):
     net, (noisy, label, context, keep) = network(conditioning), inputs()
     with torch.inference_mode():
-        expected = plain_path.plain_forward(net, noisy, label, context, keep)
+        expected = plain_forward(net, noisy, label, context, keep)
         with torch.autocast("cpu", torch.bfloat16):
             answer = net(noisy, label, net.encode_condition(context, keep, cache=True))
     assert (answer - expected).std() < 0.03 * expected.std()
@@ -56,7 +50,7 @@ def test_bf16_is_the_plain_network_within_its_precision(conditioning):
 @pytest.mark.parametrize("conditioning", [Concat(), SPATIN(16)], ids=str)
 def test_the_fast_network_has_the_gradients_of_the_plain_one(conditioning):
     net, (noisy, label, context, keep) = network(conditioning), inputs()
-    plain_path.plain_forward(net, noisy, label, context, keep).square().sum().backward()
+    plain_forward(net, noisy, label, context, keep).square().sum().backward()
     expected = [parameter.grad.clone() for parameter in net.parameters()]
     net.zero_grad()
     net(noisy, label, net.encode_condition(context, keep, cache=False)).square().sum().backward()

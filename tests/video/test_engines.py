@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from test_odd_files import DAMAGED, ODD, READABLE, sequential
-from test_readers import KINDS, NUM_FRAMES, encode, numbers
+from reference.encoded_videos import KINDS, NUM_FRAMES, encode, numbers
+from reference.odd_files import DAMAGED, ODD, READABLE, sequential
 
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.open import open_video

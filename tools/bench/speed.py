@@ -26,7 +26,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from plain_path import plain_forward
 from torch import nn
 from torch.profiler import ProfilerActivity
 from torch.utils.flop_counter import FlopCounterMode
@@ -38,6 +37,9 @@ from mcvd.nets.cuda_graph import CUDAGraphNet
 from mcvd.noise import clean_from_noise
 from mcvd.runtime.device import NO_BF16, has_fast_bf16
 from mcvd.samplers import DDPM
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+from reference.plain_unet import plain_forward
 
 GOALS = {
     "concat": {"call": (1.7, 2.6), "train": (1.6, 2.5)},

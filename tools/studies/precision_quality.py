@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
-from plain_path import plain_forward
 
 import mcvd
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
@@ -24,6 +24,9 @@ from mcvd.evaluation.evaluate import evaluate
 from mcvd.metrics.frames import mean_squared_error, psnr_from_mse
 from mcvd.models.load import BOX
 from mcvd.samplers.select import default_sampler
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+from reference.plain_unet import plain_forward
 
 
 def main() -> None:

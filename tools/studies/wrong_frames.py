@@ -17,11 +17,11 @@ import av
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
-from test_readers import KINDS, NUM_FRAMES, encode, numbers
-
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.open import ENGINES, open_video
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+from reference.encoded_videos import KINDS, NUM_FRAMES, encode, numbers
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The small whole files that `fuzz.py` damages, and what opens each of them."""
+"""The small whole files that the fuzzer damages, and what opens each of them."""
 
 from __future__ import annotations
 
