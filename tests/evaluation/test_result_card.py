@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from reference.oracle import CLIPS, Oracle, tiny_model
+from reference.oracle import CLIPS, tiny_model
+from reference.result_card import CARD
 from reference.tiny import tiny_config
 
 import mcvd
@@ -27,22 +28,6 @@ from mcvd.samplers import DDIM
 from mcvd.video.write import write_video
 
 OPTIONS = {"num_frames": 3, "num_samples": 2, "batch_size": 2, "sampler": DDIM(num_steps=1)}
-
-
-CARD = ResultCard(
-    model="theirs",
-    data="videos",
-    frame_rate_hz=None,
-    device="cpu",
-    protocol={"name": "p", "seed": 0},
-    scores=evaluate(Oracle((30, 0)), CLIPS, num_samples=2, seed=1),
-    distances=(),
-    missing={},
-    model_digest="0",
-    data_digest="1",
-    versions={},
-    command="mcvd evaluate",
-)
 
 
 def score(rank, meeting, folder):

@@ -19,13 +19,12 @@ from mcvd.data.prepare.tfrecord import bytes_features, read_records
 from mcvd.data.recipe import data_from_recipe
 from mcvd.data.sources.hdf5 import Hdf5Videos
 from mcvd.data.sources.memmap import FRAMES, INDEX, MemmapVideos, check_pack, write_pack
-from mcvd.evaluation.result_card import Distance, ResultCard, read_card
-from mcvd.evaluation.scores import Row, Score, Scores
-from mcvd.metrics import PSNR
+from mcvd.evaluation.result_card import read_card
 from mcvd.models.published.checkpoint import build_net, read_published
 from mcvd.models.published.config import translate_config
 from mcvd.models.published.state_dict import translations
 from mcvd.video.open import open_video
+from reference.result_card import CARD
 
 MAX_FILE_BYTES = 1 << 20  # of videos to damage: a large one costs seconds each time
 
@@ -112,7 +111,7 @@ def targets(folder: Path, videos: Path | None) -> list[Target]:
             file[f"len/{video}"] = 4
             for frame in range(4):
                 file.create_dataset(f"{video}/{frame}", data=np.full((8, 8, 3), frame, np.uint8), compression="gzip")
-    (made["card"] / "card.json").write_text(json.dumps(_card().to_json(), indent=1))
+    (made["card"] / "card.json").write_text(json.dumps(CARD.to_json(), indent=1))
     for suffix in ("png", "jpg", "bmp", "webp"):
         with av.open(str(videos / "white.mp4") if (videos / "white.mp4").exists() else _any_video(videos)) as source:
             next(source.decode(video=0)).to_image().resize((32, 24)).save(made["pictures"] / f"0.{suffix}")
@@ -157,31 +156,6 @@ def _write_videos(folder: Path) -> None:
 
 def _any_video(folder: Path) -> str:
     return str(sorted(folder.iterdir())[0])
-
-
-def _card() -> ResultCard:
-    score = Score(20.0, (19.0, 21.0), (20.0,), (20.0, 20.0))
-    scores = Scores(
-        task="predict",
-        num_clips=1,
-        num_past=2,
-        num_frames=2,
-        num_future=0,
-        size=(16, 16),
-        num_samples=1,
-        sampler="DDIM()",
-        num_calls=20,
-        guidance=1.0,
-        sampling={},
-        seed=0,
-        metrics={"psnr": PSNR.info},
-        rows={"one_sample": Row("model, one sample", {"psnr": score})},
-    )
-    texts = dict.fromkeys(("model", "data", "device", "model_digest", "data_digest", "command"), "12")
-    distances = (Distance("FVD", 1.0, num_real=2, num_fake=2),)
-    return ResultCard(
-        **texts, frame_rate_hz=None, protocol=None, scores=scores, distances=distances, missing={}, versions={}
-    )
 
 
 def _published_state(net: torch.nn.Module) -> dict[str, torch.Tensor]:

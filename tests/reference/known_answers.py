@@ -41,6 +41,26 @@ def quantiles(num: int) -> Tensor:
     return high
 
 
+def error(sampler: AbstractSampler, schedule: AbstractNoiseSchedule, truth: Tensor) -> tuple[float, int]:
+    """(Wasserstein-1 distance, network calls)."""
+    generator = torch.Generator().manual_seed(0)
+    denoise, num_calls = exact_denoiser(schedule), 0
+
+    def counted(x: Tensor, t: Tensor) -> Tensor:
+        nonlocal num_calls
+        num_calls += 1
+        return denoise(x, t)
+
+    def draw(x: Tensor) -> Tensor:
+        return torch.randn(x.shape, generator=generator, dtype=x.dtype)
+
+    start = schedule(torch.ones(1, dtype=torch.float64)).sigma * torch.special.ndtri(
+        (torch.arange(len(truth), dtype=torch.float64) + 0.5) / len(truth)
+    )
+    sample = sampler(counted, start[None], schedule, draw)
+    return (sample[0].sort().values - truth).abs().mean().item(), num_calls
+
+
 def gaussian(
     schedule: AbstractNoiseSchedule, mean: float = MEAN, std: float = STD
 ) -> Callable[[Tensor, Tensor], Tensor]:

@@ -5,11 +5,12 @@ import torch
 from reference.known_answers import (
     STD,
     called_times,
+    error,
     gaussian,
     gaussian_flow,
     moments,
     noise,
-    sampler_errors,
+    quantiles,
     seeded,
     time,
 )
@@ -182,8 +183,8 @@ def test_the_published_last_time_is_told(sampler):
 
 
 def test_a_smaller_tolerance_costs_calls_and_brings_accuracy():
-    truth = sampler_errors.quantiles(4000)
-    (rough, few), (fine, many) = (sampler_errors.error(AdaptiveSDE(tol), SCHEDULE, truth) for tol in (0.5, 0.05))
+    truth = quantiles(4000)
+    (rough, few), (fine, many) = (error(AdaptiveSDE(tol), SCHEDULE, truth) for tol in (0.5, 0.05))
     assert few < many < AdaptiveSDE().num_calls
     assert fine < rough / 2
 
@@ -235,10 +236,8 @@ def test_a_correction_is_a_step_of_langevin_dynamics():
 
 
 def test_corrections_help_where_steps_are_few():
-    truth = sampler_errors.quantiles(4000)
-    plain, corrected = (
-        sampler_errors.error(PredictorCorrector(20, num_corrections=n), SCHEDULE, truth)[0] for n in (0, 2)
-    )
+    truth = quantiles(4000)
+    plain, corrected = (error(PredictorCorrector(20, num_corrections=n), SCHEDULE, truth)[0] for n in (0, 2))
     assert corrected < 0.9 * plain
 
 

@@ -13,11 +13,12 @@ from reference.known_answers import (
     STD,
     Part,
     called_times,
+    error,
     gaussian,
     gaussian_flow,
     moments,
     noise,
-    sampler_errors,
+    quantiles,
     seeded,
     time,
 )
@@ -239,6 +240,6 @@ SCHEDULES = [LinearBeta(), Cosine(), ZeroTerminalSNR(LinearBeta())]
 def test_many_steps_reach_the_distribution(sampler, schedule):
     if not isinstance(sampler, AdaptiveSDE):
         sampler = replace(sampler, num_steps=200)
-    truth = sampler_errors.quantiles(2000)
-    distance, _ = sampler_errors.error(sampler, schedule, truth)
+    truth = quantiles(2000)
+    distance, _ = error(sampler, schedule, truth)
     assert distance < (0.01 if sampler in DETERMINISTIC else 0.025)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from reference.known_answers import gaussian, noise, sampler_errors, seeded
+from reference.known_answers import error, gaussian, noise, quantiles, seeded
 
 from mcvd.noise import Geometric, LinearBeta
 from mcvd.runtime.rng import KeyedNoise
@@ -71,7 +71,7 @@ def test_steps_begin_with_the_most_noise(spacing):
     ids=repr,
 )
 def test_samplers_reach_the_distribution(sampler):
-    distance, _ = sampler_errors.error(sampler, SCHEDULE, sampler_errors.quantiles(2000))
+    distance, _ = error(sampler, SCHEDULE, quantiles(2000))
     assert distance < 0.03
 
 

@@ -18,9 +18,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from mcvd import noise
 from mcvd.noise import AbstractNoiseSchedule
 from mcvd.samplers import (
@@ -40,7 +37,7 @@ from mcvd.samplers import (
 from mcvd.samplers.spacing import Karras, LogSNR, Uniform
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
-from reference.known_answers import STD, exact_denoiser, moments, quantiles
+from reference.known_answers import STD, error, moments, quantiles
 
 SCHEDULES = {"LinearBeta": noise.LinearBeta, "Cosine": noise.Cosine, "Geometric": noise.Geometric}
 CALLS = (5, 10, 20, 50, 100)
@@ -67,26 +64,6 @@ FIXED: dict[str, Callable[[int], AbstractSampler]] = {
     "Heun(spacing=LogSNR())": lambda calls: Heun((calls + 1) // 2, spacing=LogSNR()),
     "Heun(s_churn=10)": lambda calls: Heun((calls + 1) // 2, s_churn=10),
 }
-
-
-def error(sampler: AbstractSampler, schedule: AbstractNoiseSchedule, truth: Tensor) -> tuple[float, int]:
-    """(Wasserstein-1 distance, network calls)."""
-    generator = torch.Generator().manual_seed(0)
-    denoise, num_calls = exact_denoiser(schedule), 0
-
-    def counted(x: Tensor, t: Tensor) -> Tensor:
-        nonlocal num_calls
-        num_calls += 1
-        return denoise(x, t)
-
-    def draw(x: Tensor) -> Tensor:
-        return torch.randn(x.shape, generator=generator, dtype=x.dtype)
-
-    start = schedule(torch.ones(1, dtype=torch.float64)).sigma * torch.special.ndtri(
-        (torch.arange(len(truth), dtype=torch.float64) + 0.5) / len(truth)
-    )
-    sample = sampler(counted, start[None], schedule, draw)
-    return (sample[0].sort().values - truth).abs().mean().item(), num_calls
 
 
 def main() -> None:
