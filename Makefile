@@ -20,8 +20,10 @@ venv: .venv/tools
 demo: .venv/mcvd
 	$(BIN)/mcvd demo
 
+# Two workers, each with a stretch of neighbouring tests, which share their fixtures; WORKERS=0 runs all in one process.
+WORKERS ?= 2
 test: venv
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: venv
 	$(BIN)/ruff check .

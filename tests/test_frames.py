@@ -1,3 +1,5 @@
+"""FrameBlock and Condition: what they hold and refuse."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""Noise schedules and the conversions between clean frames, noise and velocity."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""The order of clips: resumable, and shared out among processes without a repetition."""
+
 from itertools import chain
 
 import pytest

@@ -1,3 +1,5 @@
+"""Which frames of which video a clip shows, by place and by time, and what a data set gives."""
+
 import pickle
 
 import numpy as np

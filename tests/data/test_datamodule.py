@@ -1,3 +1,5 @@
+"""Batches of clips: a resumed training sees what an uninterrupted one sees; settings are checked before work starts."""
+
 from types import SimpleNamespace
 
 import pytest

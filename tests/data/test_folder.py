@@ -1,3 +1,5 @@
+"""Videos found in a folder, and what is said of those that cannot be read."""
+
 import pickle
 from pathlib import Path
 

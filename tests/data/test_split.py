@@ -1,3 +1,5 @@
+"""Training and validation videos of one collection: no video in both."""
+
 import pytest
 from reference.numbered_videos import NumberedVideos, frame_numbers
 

@@ -1,3 +1,5 @@
+"""The random draw of which frames are visible."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""The four tasks: what is given, and why a model cannot do one."""
+
 import pytest
 
 from mcvd.diffusion.masking import Masking

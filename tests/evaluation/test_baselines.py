@@ -1,3 +1,5 @@
+"""Repeated frames, extrapolation and cross-fades."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""Samples against the ground truth: rows, best of K, intervals, the same by any batch size."""
+
 import json
 import math
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""Distances between two folders of videos."""
+
 import hashlib
 import json
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""The published protocols, and the clips that they choose."""
+
 import numpy as np
 import pytest
 

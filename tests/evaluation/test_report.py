@@ -1,3 +1,5 @@
+"""Scores on a terminal and as a page."""
+
 import re
 from dataclasses import replace
 

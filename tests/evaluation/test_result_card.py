@@ -1,3 +1,5 @@
+"""What fixes a score, in one process and in two, and which cards can be compared."""
+
 import json
 import os
 import socket

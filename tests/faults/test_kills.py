@@ -1,3 +1,5 @@
+"""A training that is killed at random instants, again and again."""
+
 from faults.kills import run_kills
 
 SHORT_MOMENTS = {"writing a checkpoint", "in validation"}

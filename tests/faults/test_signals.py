@@ -1,3 +1,5 @@
+"""Signals to all processes of a training."""
+
 import os
 import signal
 import time

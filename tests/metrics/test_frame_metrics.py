@@ -1,3 +1,5 @@
+"""The frame metrics as objects: titles, digits, definitions."""
+
 import pytest
 import torch
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as reference

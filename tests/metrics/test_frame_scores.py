@@ -1,3 +1,5 @@
+"""PSNR and SSIM of frames against their definitions and another implementation."""
+
 import json
 import math
 

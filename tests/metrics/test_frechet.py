@@ -1,3 +1,5 @@
+"""The Frechet distance of two normal distributions against closed forms."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""FVD as a metric: accumulated in batches and processes, with its cautions."""
+
 import warnings
 from datetime import timedelta
 from pathlib import Path

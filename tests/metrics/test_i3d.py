@@ -1,3 +1,5 @@
+"""The I3D network against its published structure."""
+
 from itertools import pairwise
 
 import pytest

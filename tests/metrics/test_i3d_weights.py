@@ -1,3 +1,5 @@
+"""Weights of I3D: found, checked and converted."""
+
 import hashlib
 import re
 import warnings

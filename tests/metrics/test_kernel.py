@@ -1,3 +1,5 @@
+"""The kernel distance against its definition."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""LPIPS: never with a backbone of random weights under that name."""
+
 import hashlib
 from dataclasses import replace
 

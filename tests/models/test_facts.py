@@ -1,3 +1,5 @@
+"""What is known of a model."""
+
 import json
 
 from reference.tiny import tiny_config, tiny_model

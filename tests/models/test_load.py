@@ -1,3 +1,5 @@
+"""Models from folders and checkpoints, and what is refused."""
+
 import json
 import os
 

@@ -1,3 +1,5 @@
+"""Attention over the pixels against its formula."""
+
 import math
 
 import pytest

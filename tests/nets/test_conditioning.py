@@ -1,3 +1,5 @@
+"""How a network is told its context."""
+
 import pytest
 import torch
 

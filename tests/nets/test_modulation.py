@@ -1,3 +1,5 @@
+"""Scale and shift of every norm from the time embedding."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""Prepacked convolutions answer as the ordinary ones."""
+
 import pytest
 import torch
 from torch import nn

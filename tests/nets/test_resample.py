@@ -1,3 +1,5 @@
+"""Up- and downsampling by a filter against the plain convolution."""
+
 import pytest
 import torch
 

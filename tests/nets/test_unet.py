@@ -1,3 +1,5 @@
+"""The U-net: shapes, sizes, cached conditions, gradient checkpointing."""
+
 import math
 
 import pytest

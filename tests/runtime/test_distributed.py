@@ -1,3 +1,5 @@
+"""Work in several processes."""
+
 import pytest
 import torch  # alone, so that new processes start fast
 from torch import distributed

@@ -1,3 +1,5 @@
+"""Files that are fetched once and verified."""
+
 import hashlib
 import threading
 from functools import partial

@@ -1,3 +1,5 @@
+"""Exports that are loaded on first use."""
+
 import pytest
 
 from mcvd.runtime.lazy import lazy_exports

@@ -1,3 +1,5 @@
+"""The moving average of the weights."""
+
 from types import SimpleNamespace
 
 import pytest

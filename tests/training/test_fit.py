@@ -1,3 +1,5 @@
+"""`mcvd fit`: whole trainings, interrupted and resumed, in one process and in two."""
+
 import csv
 import json
 import os

@@ -1,3 +1,5 @@
+"""Videos that are generated while a model is trained."""
+
 from types import SimpleNamespace
 
 import pytest

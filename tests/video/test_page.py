@@ -1,3 +1,5 @@
+"""A page that shows videos, tables and charts."""
+
 import base64
 import re
 from html.parser import HTMLParser
