@@ -18,6 +18,7 @@ from mcvd.apps.cli.main import main
 from mcvd.apps.studio.clip import Clip
 from mcvd.apps.studio.job import GenerationRequest
 from mcvd.apps.studio.service import Studio
+from mcvd.diffusion.tasks import PREDICT
 from mcvd.nets import UNet
 from mcvd.samplers import DDIM
 
@@ -122,7 +123,7 @@ def test_the_studio_takes_it(kept):
     studio = Studio(mcvd.load(path, trust=trust), "it")
     studio.begin("somebody")
     clip = Clip("greys", pixels(6, 3, 16, 16), "")
-    request = GenerationRequest("predict", DDIM(1))
+    request = GenerationRequest(PREDICT, DDIM(1))
     *_, last = studio.generate("somebody", clip, range(0, 2), 2, request, lambda part: None)
     assert last.status == "Done: 2 frames."
 
