@@ -1,1 +1,1 @@
-"""TODO"""
+"""Readers of videos: PyAV, Decord, TorchCodec and folders of frames, behind one `AbstractReader`."""
