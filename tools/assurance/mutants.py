@@ -42,10 +42,11 @@ TESTS = {
     "mcvd/frames.py": (["tests/test_frames.py", *LAWS],),
     "mcvd/diffusion/masking.py": (["tests/diffusion/test_masking.py", *LAWS],),
     "mcvd/noise.py": (["tests/test_noise.py", *LAWS], ["tests/samplers/test_variance_exploding.py"]),
+    "mcvd/diffusion/plan.py": (["tests/diffusion/test_rollout.py", *LAWS],),
     "mcvd/diffusion/rollout.py": (["tests/diffusion/test_rollout.py", *LAWS],),
     "mcvd/metrics/frechet.py": (["tests/metrics/test_frechet.py"],),
     "mcvd/samplers/base.py": (["tests/samplers", "-k", "DDIM"], ALL_SAMPLERS),
-    "mcvd/samplers/multistep.py": (["tests/samplers", "-k", "UniPC or DPMSolver"], ALL_SAMPLERS),
+    "mcvd/samplers/multistep.py": (["tests/samplers", "-k", "UniPC or DPMSolver or SASolver"], ALL_SAMPLERS),
     "mcvd/samplers/spacing.py": (["tests/samplers/test_spacing.py"], ALL_SAMPLERS),
     "mcvd/samplers/select.py": (["tests/apps/test_cli.py", "-k", "sampler"], ["tests/models/test_mcvd.py"]),
 } | {
@@ -59,6 +60,8 @@ TESTS = {
         "heun": "Heun",
         "pndm": "PNDM",
         "predictor_corrector": "Corrector",
+        "sa_solver": "SASolver",
+        "sde_dpm_solver_pp": "SDEDPMSolver",
         "unipc": "UniPC",
     }.items()
 }
