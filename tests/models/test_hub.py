@@ -1,15 +1,12 @@
 """Models to and from the Hub: by the real client, over a real connection, to a server on this machine."""
 
 import json
-import os
-import subprocess
-import sys
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from reference.forked_python import forked_python
 from reference.hub_stand_in import TOKEN, a_hub
 from reference.tiny import pixels, tiny_model
 
@@ -24,26 +21,25 @@ def hub():
         yield hub
 
 
-def run_client(hub, folder, code, ok=True, **more):
+@pytest.fixture(scope="module")
+def python():
+    with forked_python("torch", "lightning.pytorch", "mcvd.apps.cli.main", "mcvd.models.load") as python:
+        yield python
+
+
+def run_client(hub, python, folder, code, ok=True, **more):
     """Run Python that talks to the stand-in; the client reads its address when it is imported."""
     settings = {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "hub"), "HF_TOKEN": TOKEN, "HF_HUB_DISABLE_XET": "1"}
-    settings |= {
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "PYTHONPATH": str(Path(__file__).parents[1]),
-        "NO_PROXY": "127.0.0.1",
-    }
-    words = [sys.executable, *code] if isinstance(code, list) else [sys.executable, "-c", code]
-    done = subprocess.run(
-        words, capture_output=True, text=True, env=os.environ | settings | more, cwd=folder, check=False
-    )
-    assert (done.returncode == 0) == ok, done.stderr
-    return (done.stdout if ok else done.stderr).strip()
+    settings |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "NO_PROXY": "127.0.0.1"}
+    status, out, err = python.run(code if isinstance(code, list) else ["-c", code], folder, settings | more)
+    assert (status == 0) == ok, err
+    return (out if ok else err).strip()
 
 
 @pytest.fixture
-def client(hub, tmp_path):
+def client(hub, python, tmp_path):
     """`run_client` with an empty home."""
-    return partial(run_client, hub, tmp_path)
+    return partial(run_client, hub, python, tmp_path)
 
 
 PUSH = """
@@ -53,10 +49,10 @@ print(tiny_model(channels={channels}).push_to_hub("{name}", license="mit", data=
 
 
 @pytest.fixture(scope="module")
-def pushed(hub, tmp_path_factory):
+def pushed(hub, python, tmp_path_factory):
     """Address of the commit that made me/tiny."""
     code = PUSH.format(name="me/tiny", channels=3, revision=None)
-    return run_client(hub, tmp_path_factory.mktemp("home"), code).splitlines()[-1]
+    return run_client(hub, python, tmp_path_factory.mktemp("home"), code).splitlines()[-1]
 
 
 def test_what_is_pushed_is_loaded_by_its_name(hub, client, pushed):
