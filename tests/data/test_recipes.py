@@ -16,7 +16,7 @@ import yaml
 from crc32c import crc32c
 from PIL import Image
 from reference.as_nobody import folder_for_all, told_to_nobody
-from reference.recipes import DATASETS, stamps
+from reference.recipes import DATASETS, prepare, stamps
 from torch.nn.functional import interpolate
 
 from mcvd.apps.cli.main import main
@@ -33,14 +33,6 @@ from mcvd.video.read import read_video
 from mcvd.video.transforms import to_channels
 
 RECIPES = sorted(path.parent.name for path in DATASETS.glob("*/data.yaml"))
-
-
-def prepare(name, raw, out):
-    return subprocess.run(
-        [sys.executable, str(DATASETS / name / "prepare.py"), "--raw", str(raw), "--out", str(out)],
-        capture_output=True,
-        text=True,
-    )
 
 
 def noise(seed, *shape):
