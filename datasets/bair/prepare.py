@@ -7,12 +7,13 @@ import numpy as np
 
 from mcvd.data.prepare.archive import unpack
 from mcvd.data.prepare.cli import run
-from mcvd.data.prepare.packs import Download, Pack, fetch
+from mcvd.data.prepare.packs import Pack
 from mcvd.data.prepare.tfrecord import bytes_features, read_records
+from mcvd.runtime.download import Download, fetch
 from mcvd.video.decoders.base import VideoError
 
 SOURCE = Download(
-    "http://rail.eecs.berkeley.edu/datasets/bair_robot_pushing_dataset_v0.tar",
+    ("http://rail.eecs.berkeley.edu/datasets/bair_robot_pushing_dataset_v0.tar",),
     num_bytes=32_274_964_480,
     digest="sha256:c6f8d164ab2be07174ef597e3e070d7466f3142caddc467b6af119b9458cd9cd",
 )

@@ -8,7 +8,8 @@ from torch.nn.functional import interpolate
 
 from mcvd.data.prepare.archive import unpack
 from mcvd.data.prepare.cli import run
-from mcvd.data.prepare.packs import Download, Pack, fetch
+from mcvd.data.prepare.packs import Pack
+from mcvd.runtime.download import Download, fetch
 from mcvd.video.open import open_video
 from mcvd.video.transforms import to_channels
 
@@ -21,7 +22,8 @@ def find_packs(raw):
     files = []
     for action in ACTIONS:
         if not (raw / action).is_dir():
-            unpack(fetch(Download(f"http://www.csc.kth.se/cvap/actions/{action}.zip"), raw), raw / action)
+            source = Download((f"http://www.csc.kth.se/cvap/actions/{action}.zip",))
+            unpack(fetch(source, raw), raw / action)
         files += sorted((raw / action).rglob("person*_*_d*.avi"))
     packs = []
     for person in PERSONS:

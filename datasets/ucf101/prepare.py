@@ -9,11 +9,12 @@ from PIL import Image
 
 from mcvd.data.prepare.archive import unpack
 from mcvd.data.prepare.cli import run
-from mcvd.data.prepare.packs import Download, Pack, fetch
+from mcvd.data.prepare.packs import Pack
+from mcvd.runtime.download import Download, fetch
 from mcvd.video.open import open_video
 
 SPLITS = Download(
-    "https://www.crcv.ucf.edu/data/UCF101/UCF101TrainTestSplits-RecognitionTask.zip",
+    ("https://www.crcv.ucf.edu/data/UCF101/UCF101TrainTestSplits-RecognitionTask.zip",),
     num_bytes=113_943,
     digest="sha256:5c0d1a53b8ed364a2ac830a73f405e51bece7d98ce1254fd19ed4a36b224bd27",
 )

@@ -11,33 +11,33 @@ import torch
 from torch import Tensor, nn
 
 from mcvd.metrics.i3d import I3D
-from mcvd.runtime.download import WeightsFile, cache_folder, fetch, has_digest
+from mcvd.runtime.download import Download, cache_folder, fetch, has_digest
 
-STYLEGAN_V = WeightsFile(
+STYLEGAN_V = Download(
     name="i3d_torchscript.pt",
-    what="TorchScript port of StyleGAN-V",
+    what="the I3D of FVD (TorchScript port of StyleGAN-V)",
     digest="sha256:bec6519f66ea534e953026b4ae2c65553c17bf105611c746d904657e5860a5e2",
-    size_bytes=51_235_320,
-    instead="; without any weights, --random-i3d SEED computes another distance, which is not FVD",
+    num_bytes=51_235_320,
+    instead=" or name it (--weights FILE); "
+    "without any weights, --random-i3d SEED computes another distance, which is not FVD",
     mirrors=(
         "https://huggingface.co/flateon/FVD-I3D-torchscript/resolve/1c2d61711c52571ad617a1063e6fa691b212e184/i3d_torchscript.pt",
         "https://www.dropbox.com/s/ge9e5ujwgetktms/i3d_torchscript.pt?dl=1",
         "https://huggingface.co/ByteDance/LatentSync-1.6/resolve/main/auxiliary/i3d_torchscript.pt",
     ),
 )
-VIDEOGPT = WeightsFile(
+VIDEOGPT = Download(
     name="i3d_pretrained_400.pt",
     what="state dict of VideoGPT",
     digest="git:a867b87ac3a9097d200598b1d48a1b890d8ec744",
     mirrors=("https://github.com/songweige/TATS/raw/main/tats/fvd/i3d_pretrained_400.pt",),
 )
-KINETICS = WeightsFile(
+KINETICS = Download(
+    (),
     name="rgb_imagenet.pt",
     what="I3D of the original Kinetics release (i3d_rgb_imagenet.pt, rgb_imagenet.pt)",
     digest="sha256:2609088c2e8c868187c9921c50bc225329a9057ed75e76120e0b4a397a2c7538",
-    size_bytes=50_883_138,
-    option="--kinetics-i3d",
-    is_for_fvd=False,
+    num_bytes=50_883_138,
 )
 KNOWN_FILES = (STYLEGAN_V, VIDEOGPT, KINETICS)
 
@@ -63,15 +63,15 @@ def load_i3d(path: str | Path | None = None, *, cache: str | Path | None = None,
     if not path.is_file():
         raise FileNotFoundError(f"no file of I3D weights at {path}")
     known = identify(path)
-    if known is not None and not known.is_for_fvd:
+    if known is not None and known.name == KINETICS.name:
         raise ValueError(
             f"{path} is the {known.what}: another network than that of FVD, its distances cannot be compared with any "
             f"published FVD. Use {STYLEGAN_V.name} ({STYLEGAN_V.mirrors[0]}), or ask for the distance of this network "
-            f"under its own name ({known.option} FILE of mcvd fvd)"
+            f"under its own name (--kinetics-i3d FILE of mcvd fvd)"
         )
     if known is None and not trust:
         raise ValueError(
-            f"{path} is none of the known files of I3D weights ({STYLEGAN_V.name}, {STYLEGAN_V.size_bytes:,} bytes, "
+            f"{path} is none of the known files of I3D weights ({STYLEGAN_V.name}, {STYLEGAN_V.num_bytes:,} bytes, "
             f"{STYLEGAN_V.digest}; {VIDEOGPT.name}, {VIDEOGPT.digest}): a damaged download? "
             "If you trust where it comes from, say so (trust=True, --trust-weights)"
         )
@@ -96,7 +96,7 @@ def load_kinetics_i3d(path: str | Path) -> nn.Module:
     if not path.is_file():
         raise FileNotFoundError(f"no file of I3D weights at {path}")
     if identify(path) is not KINETICS:
-        raise ValueError(f"{path} is not the {KINETICS.what}, {KINETICS.size_bytes:,} bytes, {KINETICS.digest}")
+        raise ValueError(f"{path} is not the {KINETICS.what}, {KINETICS.num_bytes:,} bytes, {KINETICS.digest}")
     return _from_state_dict(path).eval().requires_grad_(False)
 
 
@@ -107,11 +107,11 @@ def cached_i3d(cache: str | Path | None = None) -> Path:
     return present[0] if present else fetch(STYLEGAN_V, folder)
 
 
-def identify(path: str | Path) -> WeightsFile | None:
+def identify(path: str | Path) -> Download | None:
     """Which of the known files this is, by its content; None for any other."""
     path = Path(path)
     size = path.stat().st_size
-    candidates = [known for known in KNOWN_FILES if known.size_bytes in (None, size)]
+    candidates = [known for known in KNOWN_FILES if known.num_bytes in (None, size)]
     return next((known for known in candidates if has_digest(path, known.digest)), None)
 
 

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from mcvd.metrics.frame_metrics import FrameMetric, in_chunks
-from mcvd.runtime.download import WeightsFile, cache_folder, fetch, has_digest
+from mcvd.runtime.download import Download, cache_folder, fetch, has_digest
 
-ALEXNET = WeightsFile(
+ALEXNET = Download(
     name="alexnet-owt-7be5be79.pth",
-    what="AlexNet of torchvision",
+    what="the file of weights (AlexNet of torchvision)",
     digest="sha256:7be5be79",
     mirrors=("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",),
-    option="--lpips-weights",
+    instead=" or name it (--lpips-weights FILE)",
 )
 MIN_SIZE = 32  # pixels of a side; the network needs that much
 _CHUNK_FRAMES = 64

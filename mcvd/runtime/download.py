@@ -1,46 +1,62 @@
-"""Published files of weights: where they come from, how they are fetched and checked."""
+"""Published files: fetched from where they are published, resumed after a break, and verified."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import torch
 from tqdm import tqdm
 
-_TIMEOUT_SECONDS = 30
+from mcvd.runtime.disk import check_free_space
+
+_TIMEOUT_SECONDS = 60
 _CHUNK_BYTES = 1 << 20
 
 
+class DownloadError(FileNotFoundError, ValueError):
+    """No address gave the right file: nothing came, or something else."""
+
+
 @dataclass(frozen=True)
-class WeightsFile:
-    """A published file of weights, known by its digest.
+class Download:
+    """A published file.
 
     Args:
-        name: file name in the cache.
-        what: in words.
-        digest: of the content, ``"sha256:..."``, or ``"git:..."`` as git names a file (SHA-1 of header and content);
-            its first digits are enough.
-        size_bytes: exact size, where it is known.
         mirrors: addresses to fetch it from, in this order.
-        option: of the command line, that names the file.
-        instead: what to do without the file, as the end of a sentence.
-        is_for_fvd: whether published FVDs are made with it.
+        num_bytes: exact size; None where nobody published it.
+        digest: of the content, ``"sha256:..."``, ``"md5:..."``, or ``"git:..."`` as git names a file (SHA-1 of header
+            and content); its first digits are enough. None where none was published.
+        name: of the file; by default as in its first address.
+        what: in words.
+        instead: what else can be done without it, to end a sentence.
     """
 
-    name: str
-    what: str
-    digest: str
-    size_bytes: int | None = None
-    mirrors: tuple[str, ...] = ()
-    option: str = "--weights"
+    mirrors: tuple[str, ...]
+    num_bytes: int | None = None
+    digest: str | None = None
+    name: str = ""
+    what: str = ""
     instead: str = ""
-    is_for_fvd: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", PurePosixPath(urllib.parse.urlparse(self.mirrors[0]).path).name)
+
+    @property
+    def facts(self) -> str:
+        """Size and digest in words, as far as they were published."""
+        size = "" if self.num_bytes is None else f"{self.num_bytes:,} bytes"
+        return ", ".join(filter(None, (size, self.digest)))
 
 
 def cache_folder() -> Path:
@@ -48,40 +64,42 @@ def cache_folder() -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints"
 
 
-def fetch(file: WeightsFile, folder: str | Path) -> Path:
-    """Download a file of weights, unless it is there; what an earlier attempt left unfinished is continued.
+def fetch(download: Download, folder: str | Path) -> Path:
+    """Download a file into ``folder``, unless it is there; an interrupted download is resumed.
 
-    The file appears under its name only when size and checksum are right. Until then it is ``<name>.part``. Several
+    The file appears under its name only when size and digest are right. Until then it is ``<name>.part``. Several
     processes may ask at once: one downloads, the others wait.
 
-    Args:
-        file: what to fetch, from the first of its mirrors that has it.
-        folder: where to put it.
+    Returns:
+        Its path.
 
     Raises:
-        FileNotFoundError: no mirror gave the right file; names the reason of each, and what to do by hand.
+        DownloadError: no mirror gave the right file; one line with the reason of each, and what to do by hand.
+        OSError: the disk has too little space.
     """
-    from filelock import FileLock  # a dependency of torch
-
-    path = Path(folder) / file.name
+    path = Path(folder) / download.name
+    if path.is_file():
+        return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(f"{file.name}.lock")):
+    part = path.with_name(f"{download.name}.part")
+    faults: dict[str, list[str]] = {}
+    with _locked(path.with_name(f"{download.name}.lock")):
         if path.is_file():
             return path
-        faults: dict[str, list[str]] = {}
-        for address in file.mirrors:
+        for address in download.mirrors:
+            have = part.stat().st_size if part.exists() else 0
+            check_free_space(part.parent, (download.num_bytes or 0) - have)
             try:
-                _download(address, path.with_name(f"{file.name}.part"), file)
-                return path.with_name(f"{file.name}.part").replace(path)
+                _transfer(address, part, have, download)
+                return part.replace(path)
             except (OSError, HTTPException, _WrongFileError) as fault:  # urllib's errors are OSErrors
                 reason = str(fault).removeprefix("<urlopen error ").removesuffix(">")
                 faults.setdefault(reason, []).append(urllib.parse.urlsplit(address).netloc)
-    size = "" if file.size_bytes is None else f"{file.size_bytes:,} bytes, "
+    facts = f" ({download.facts})" if download.facts else ""
     reasons = "; ".join(f"{reason} ({', '.join(dict.fromkeys(hosts))})" for reason, hosts in faults.items())
-    raise FileNotFoundError(
-        f"the weights ({file.what}) could not be fetched: {reasons}\n"
-        f"Fetch {file.mirrors[0]} where there is a network ({size}{file.digest}), then put it at {path} or "
-        f"name it ({file.option} FILE){file.instead}"
+    raise DownloadError(
+        f"{download.what or download.name} could not be fetched: {reasons}; run again to resume, or fetch "
+        f"{download.mirrors[0]}{facts} yourself and put it at {path}{download.instead}"
     )
 
 
@@ -89,48 +107,67 @@ class _WrongFileError(Exception):
     """What a mirror sent is not the file."""
 
 
-def _download(address: str, part: Path, file: WeightsFile) -> None:
-    """Make ``part`` the whole file, checked."""
-    have = part.stat().st_size if part.exists() else 0
-    if file.size_bytes is None or have < file.size_bytes:
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Alone with a lock file, which is there as long as it is needed."""
+    while True:
+        with path.open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.fstat(lock.fileno()).st_nlink == 0:  # who had it deleted it, and perhaps another has made a new one
+                continue
+            try:
+                yield
+            finally:
+                path.unlink()
+            return
+
+
+def _transfer(address: str, part: Path, have: int, download: Download) -> None:
+    """Make ``part``, of which ``have`` bytes are there, the whole file, checked."""
+    if download.num_bytes is None or have < download.num_bytes:
         request = urllib.request.Request(address, headers={"Range": f"bytes={have}-"} if have else {})
         try:
             with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:
-                _save(response, part, have, file)
+                _save(response, part, have, download)
         except urllib.error.HTTPError as error:
             if error.code != 416:  # what is asked for lies behind the end: perhaps nothing is missing
                 raise
-    if not (file.size_bytes in (None, part.stat().st_size) and has_digest(part, file.digest)):
-        size = part.stat().st_size
-        part.unlink()
-        raise _WrongFileError(f"what arrived, {size:,} bytes, has not the checksum {file.digest}")
+    size = part.stat().st_size
+    if download.num_bytes not in (None, size) or not has_digest(part, download.digest):
+        part.unlink()  # resumed, wrong bytes would stay wrong
+        raise _WrongFileError(f"what arrived, {size:,} bytes, is not what was published ({download.facts})")
 
 
-def _save(response: HTTPResponse, part: Path, have: int, file: WeightsFile) -> None:
+def _save(response: HTTPResponse, part: Path, have: int, download: Download) -> None:
     """Append what comes to ``part``; from its beginning where the server does not know ranges."""
-    continued = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-    start = have if continued else 0
+    is_resumed = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+    start = have if is_resumed else 0
     length = response.headers.get("Content-Length")
     total = start + int(length) if length else None
-    if None not in (total, file.size_bytes) and total != file.size_bytes:
-        raise _WrongFileError(f"it holds {total:,} bytes, not {file.size_bytes:,}")
+    if None not in (total, download.num_bytes) and total != download.num_bytes:
+        raise _WrongFileError(f"it holds {total:,} bytes, not {download.num_bytes:,}")
+    check_free_space(part.parent, int(length or 0))
     # disable=None: no bar where the output is not a terminal.
-    bar = tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=file.name, disable=None)
+    bar = tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=download.name, disable=None)
     with bar, part.open("ab" if start else "wb") as out:
         while chunk := response.read(_CHUNK_BYTES):
             out.write(chunk)
             bar.update(len(chunk))
-            if file.size_bytes is not None and out.tell() > file.size_bytes:
+            if download.num_bytes is not None and out.tell() > download.num_bytes:
                 break  # a page without end is not read to its end
     if total is not None and part.stat().st_size < total:
         raise ConnectionError(f"the connection broke after {part.stat().st_size:,} of {total:,} bytes")
 
 
-def has_digest(path: Path, digest: str) -> bool:
-    """Whether the content of a file has this digest, as `WeightsFile` writes it."""
+def has_digest(path: Path, digest: str | None) -> bool:
+    """Whether the content of a file has this digest, as `Download` writes it; true of None."""
+    if digest is None:
+        return True
     kind, _, expected = digest.partition(":")
-    found = hashlib.sha256() if kind == "sha256" else hashlib.sha1(b"blob %d\0" % path.stat().st_size)
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            found.update(chunk)
+        if kind == "git":
+            start = hashlib.sha1(b"blob %d\0" % path.stat().st_size)
+            found = hashlib.file_digest(file, lambda: start)
+        else:
+            found = hashlib.file_digest(file, kind)
     return found.hexdigest().startswith(expected)

@@ -11,15 +11,15 @@ from reference.recipes import stamps
 
 from mcvd.data.prepare import mnist
 from mcvd.data.prepare.cli import run_prepare
-from mcvd.data.prepare.packs import Download, fetch
 from mcvd.data.synthetic.moving_mnist import FILES, StochasticMovingMNIST
+from mcvd.runtime.download import Download, fetch
 
 CONTENT = np.random.default_rng(0).bytes(200_000)
 
 
 def download(address, **changed):
     facts = {"num_bytes": len(CONTENT), "digest": f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"} | changed
-    return Download(f"{address}/origin/data set.tar".replace(" ", "%20"), **facts)
+    return Download((f"{address}/origin/data set.tar".replace(" ", "%20"),), **facts)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_a_broken_transfer_goes_on_where_it_stopped_and_is_not_repeated(origin, 
     with served(origin, breaks=[60_000, 50_000]) as (address, asked):
         source = download(address, num_bytes=num_bytes)
         for arrived in (60_000, 110_000):
-            with pytest.raises(OSError, match=rf"ended after {arrived} of 200000 bytes; run again to go on"):
+            with pytest.raises(OSError, match=rf"broke after {arrived:,} of 200,000 bytes .*; run again to resume"):
                 fetch(source, origin / "raw")
             assert [file.stat().st_size for file in (origin / "raw").iterdir()] == [arrived]
         file = fetch(source, origin / "raw")
@@ -45,7 +45,10 @@ def test_a_broken_transfer_goes_on_where_it_stopped_and_is_not_repeated(origin, 
 
 @pytest.mark.parametrize(
     ("changed", "fault"),
-    [({"num_bytes": 199_999}, "200000 bytes, 199999 expected"), ({"digest": "md5:0"}, "its md5 is .*, 0 expected")],
+    [
+        ({"num_bytes": 199_999}, "200,000 bytes, not 199,999"),
+        ({"digest": "md5:0"}, "200,000 bytes, is not what was published .*md5:0"),
+    ],
 )
 def test_what_is_not_what_was_published_is_refused_and_not_kept(origin, changed, fault):
     with served(origin) as (address, _), pytest.raises(ValueError, match=fault) as told:
@@ -56,7 +59,9 @@ def test_what_is_not_what_was_published_is_refused_and_not_kept(origin, changed,
 def test_an_origin_that_is_gone_and_a_disk_without_room_are_told_in_one_line(origin):
     with served(origin) as (address, asked):
         (origin / "origin/data%20set.tar").unlink()
-        with pytest.raises(OSError, match=r"cannot be fetched \(Not Found\); run again to go on, or put") as told:
+        with pytest.raises(
+            OSError, match=r"could not be fetched: .*Not Found .*; run again to resume, or fetch .* and put"
+        ) as told:
             fetch(download(address), origin / "raw")
         assert "\n" not in str(told.value)
         asked.clear()

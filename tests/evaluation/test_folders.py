@@ -119,7 +119,7 @@ def test_the_original_kinetics_release_has_a_name_of_its_own(tmp_path, small_fra
     path = tmp_path / "rgb_imagenet.pt"
     torch.save(random_i3d(0).state_dict(), path)
     digest = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
-    ours = replace(KINETICS, digest=digest, size_bytes=path.stat().st_size)
+    ours = replace(KINETICS, digest=digest, num_bytes=path.stat().st_size)
     monkeypatch.setattr(i3d_weights, "KNOWN_FILES", (ours,))
     monkeypatch.setattr(i3d_weights, "KINETICS", ours)
     result = compare_folders(folder, folder, num_frames=10, kinetics_i3d=path)

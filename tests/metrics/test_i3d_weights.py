@@ -28,7 +28,7 @@ def test_without_network_the_error_says_what_to_fetch_and_where_to_put_it(tmp_pa
 def test_original_kinetics_release_is_refused_even_when_trusted(tmp_path, monkeypatch):
     path = tmp_path / "i3d.pt"
     path.write_bytes(CONTENT)
-    ours = replace(KINETICS, digest=GOOD, size_bytes=len(CONTENT))
+    ours = replace(KINETICS, digest=GOOD, num_bytes=len(CONTENT))
     monkeypatch.setattr(i3d_weights, "KNOWN_FILES", (STYLEGAN_V, ours))
     assert identify(path) is ours
     with pytest.raises(ValueError, match=r"original Kinetics release .*: another network than that of FVD") as error:
@@ -42,7 +42,7 @@ def test_original_kinetics_release_loads_under_its_own_name_alone(tmp_path, monk
     with pytest.raises(ValueError, match="is not the I3D of the original Kinetics release"):
         load_kinetics_i3d(path)
     digest = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
-    ours = replace(KINETICS, digest=digest, size_bytes=path.stat().st_size)
+    ours = replace(KINETICS, digest=digest, num_bytes=path.stat().st_size)
     monkeypatch.setattr(i3d_weights, "KNOWN_FILES", (STYLEGAN_V, ours))
     monkeypatch.setattr(i3d_weights, "KINETICS", ours)
     torch.testing.assert_close(load_kinetics_i3d(path)(VIDEO), net(VIDEO))

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from mcvd.runtime.download import WeightsFile, fetch, has_digest
+from mcvd.runtime.download import Download, fetch, has_digest
 
 CONTENT = bytes(range(256)) * 64
 GOOD = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
@@ -60,7 +60,7 @@ def mirror():
 
 
 def published(mirror, *pages, size=len(CONTENT), digest=GOOD):
-    return WeightsFile("net.pt", "a net", digest, size, tuple(f"{mirror}/{page}" for page in pages))
+    return Download(tuple(f"{mirror}/{page}" for page in pages), size, digest, "net.pt")
 
 
 @pytest.mark.parametrize("size", [len(CONTENT), None])
@@ -91,7 +91,7 @@ def test_download_that_only_lacks_its_name_is_completed(mirror, tmp_path, size):
 
 
 @pytest.mark.parametrize(
-    ("page", "message"), [("page", "it holds 26 bytes, not 16,384"), ("damaged", "has not the checksum")]
+    ("page", "message"), [("page", "it holds 26 bytes, not 16,384"), ("damaged", "is not what was published")]
 )
 def test_wrong_file_is_told_and_leaves_nothing(mirror, tmp_path, page, message):
     with pytest.raises(FileNotFoundError, match=message):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from mcvd.data.prepare.packs import digest_of
 from mcvd.data.synthetic.moving_mnist import FILES, find_digits
 from mcvd.runtime.atomic import atomic_write
 from mcvd.runtime.disk import check_free_space
+from mcvd.runtime.download import has_digest
 
 # By training set or not; of the files with .gz, as torchvision and the data set's page give them.
 MD5 = {True: "f68b3c2dcbeaaa9fbdd348bbdeb94873", False: "9fb629c4189551a2d022fa330f9573f3"}
@@ -50,5 +50,5 @@ def prepare_mnist(raw: Path, out: Path) -> str:
 
 
 def _check(path: Path, train: bool) -> None:
-    if digest_of(path, "md5") != MD5[train]:
+    if not has_digest(path, f"md5:{MD5[train]}"):
         raise ValueError(f"{path}: is not MNIST's {FILES[train]}.gz (wrong md5); delete it and run again")

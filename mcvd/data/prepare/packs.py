@@ -1,16 +1,11 @@
-"""Preparing a data set as packs that are made once, and the downloads that they are made from."""
+"""Preparing a data set as packs that are made once."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,102 +15,7 @@ from mcvd.data.sources.memmap import INDEX, MemmapVideos, check_pack, write_pack
 from mcvd.runtime.atomic import atomic_write, remove_stale_parts
 from mcvd.runtime.disk import check_free_space
 
-_CHUNK = 1 << 20
 RECORD = "prepared.json"
-
-
-@dataclass(frozen=True)
-class Download:
-    """One file of a data set's origin.
-
-    Args:
-        url: where it is.
-        num_bytes: its size; None where the origin does not tell and nobody published it.
-        digest: ``"sha256:..."`` or ``"md5:..."`` in hexadecimal; None where none was published.
-    """
-
-    url: str
-    num_bytes: int | None = None
-    digest: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return PurePosixPath(urllib.parse.urlparse(self.url).path).name
-
-
-def check_file(path: str | Path, download: Download) -> None:
-    """Raise unless a file has the size and the digest that its origin published.
-
-    Raises:
-        ValueError: if it has not.
-    """
-    path = Path(path)
-    size = path.stat().st_size
-    if download.num_bytes is not None and size != download.num_bytes:
-        raise ValueError(f"{path}: has {size} bytes, {download.num_bytes} expected; delete it and run again")
-    if download.digest is not None:
-        kind, _, expected = download.digest.partition(":")
-        found = digest_of(path, kind)
-        if found != expected:
-            raise ValueError(f"{path}: its {kind} is {found}, {expected} expected; delete it and run again")
-
-
-def digest_of(path: Path, kind: str = "sha256") -> str:
-    """Hexadecimal digest of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, kind).hexdigest()
-
-
-def fetch(download: Download, folder: str | Path) -> Path:
-    """The file of a download in ``folder``, fetched unless it is there; a broken transfer goes on where it stopped.
-
-    It has its name only when it is complete and verified; until then ``.NAME.download`` holds what has arrived.
-
-    Raises:
-        OSError: if the origin cannot be reached, or the disk has too little room.
-        ValueError: if size or digest are not those published.
-    """
-    target = Path(folder) / download.name
-    if target.exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.download")
-    have = part.stat().st_size if part.exists() else 0
-    if download.num_bytes is None or have != download.num_bytes:
-        _transfer(download, part, have)
-    try:
-        check_file(part, download)
-    except ValueError as error:
-        part.unlink()  # To go on from wrong bytes would never end well.
-        raise ValueError(f"{download.url}: {str(error).split(': ', 1)[1]}") from None
-    os.replace(part, target)
-    return target
-
-
-def _transfer(download: Download, part: Path, have: int) -> None:
-    check_free_space(part.parent, (download.num_bytes or 0) - have)
-    request = urllib.request.Request(download.url, headers={"Range": f"bytes={have}-"} if have else {})
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            resumed = answer.status == 206
-            have = have if resumed else 0
-            length = int(answer.headers.get("Content-Length") or 0)
-            check_free_space(part.parent, length)
-            total = have + length if length else None
-            bar = tqdm(desc=download.name, total=total, initial=have, unit="B", unit_scale=True, disable=None)
-            with bar, part.open("ab" if resumed else "wb") as file:
-                while chunk := answer.read(_CHUNK):
-                    file.write(chunk)
-                    bar.update(len(chunk))
-    except urllib.error.URLError as error:
-        raise OSError(
-            f"{download.url}: cannot be fetched ({getattr(error, 'reason', error)}); run again to go on, "
-            f"or put the file into {part.parent} yourself"
-        ) from None
-    size = part.stat().st_size
-    if total is not None and size < total:
-        raise OSError(f"{download.url}: the connection ended after {size} of {total} bytes; run again to go on")
 
 
 @dataclass(frozen=True)
