@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mcvd.apps.result_page import DEFAULT_FPS, add_result
+from mcvd.apps.result_page import add_result
 from mcvd.data.datamodule import VideoData, collect_clips
 from mcvd.data.sources.folder import VideoFolder
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
@@ -23,6 +23,7 @@ from mcvd.runtime.atomic import atomic_write
 from mcvd.samplers import DDIM
 from mcvd.training.checkpoint_io import last_checkpoint
 from mcvd.video.page import Page
+from mcvd.video.timing import DEFAULT_FPS
 from mcvd.video.write import write_video
 
 CONFIG = Path(__file__).with_name("demo.yaml")

@@ -10,7 +10,6 @@ from mcvd.metrics.frames import mean_squared_error, psnr_from_mse
 from mcvd.video.page import Page, VideoFigure
 
 TRUTH = "ground truth"
-DEFAULT_FPS = 10.0  # of videos whose model knows no rate
 _MAX_COLUMNS = 24
 
 

@@ -21,8 +21,9 @@ from mcvd.data.datamodule import VideoData
 from mcvd.data.sources.folder import find_videos
 from mcvd.runtime.atomic import atomic_write
 from mcvd.video.contact_sheet import contact_sheet
-from mcvd.video.decoders.base import NOMINAL_RATE_HZ, VideoError
+from mcvd.video.decoders.base import VideoError
 from mcvd.video.open import open_video
+from mcvd.video.timing import NOMINAL_RATE_HZ
 
 NUM_TIMED = 8
 MAX_NAMED = 20

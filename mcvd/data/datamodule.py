@@ -23,7 +23,7 @@ from mcvd.data.sources.cached import CachedVideos
 from mcvd.data.sources.folder import VideoFolder
 from mcvd.data.sources.split import train_val_split
 from mcvd.data.videos import AbstractVideos
-from mcvd.video.decoders.base import NOMINAL_RATE_HZ
+from mcvd.video.timing import NOMINAL_RATE_HZ
 
 
 class VideoData(LightningDataModule):

@@ -9,6 +9,7 @@ from mcvd.evaluation.highlights import Highlight
 from mcvd.evaluation.result_card import Distance, ResultCard
 from mcvd.evaluation.scores import Scores
 from mcvd.video.page import Column, Page
+from mcvd.video.timing import DEFAULT_FPS
 
 _CHOSEN = " The best of several samples was chosen by its score, with the ground truth in hand: it cannot win."
 _DIVERSITY = (
@@ -89,7 +90,7 @@ def add_scores(page: Page, scores: Scores) -> Page:
     return page
 
 
-def card_page(card: ResultCard, highlights: Sequence[Highlight], fps: float = 10) -> Page:
+def card_page(card: ResultCard, highlights: Sequence[Highlight], fps: float = DEFAULT_FPS) -> Page:
     """The page of a card.
 
     Args:

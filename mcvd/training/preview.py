@@ -16,6 +16,7 @@ from mcvd.runtime.fsdp import unsharded
 from mcvd.samplers import DDIM, AbstractSampler
 from mcvd.training.ema import averaged_weights
 from mcvd.video.contact_sheet import contact_sheet
+from mcvd.video.timing import DEFAULT_FPS
 from mcvd.video.write import write_video
 
 
@@ -79,7 +80,7 @@ class Preview(Callback):
         for task, (target, samples, context) in shown.items():
             path = self._folder / f"step-{self._step:06d}-{task}"
             try:
-                _write(path, target, samples, context, pl_module.frame_rate_hz or 10.0)
+                _write(path, target, samples, context, pl_module.frame_rate_hz or DEFAULT_FPS)
             except OSError as error:
                 warnings.warn(f"no preview {path}: {error}", stacklevel=2)  # a full disk is no reason to stop training
 

@@ -6,7 +6,8 @@ import math
 from importlib.metadata import version
 from pathlib import Path
 
-from mcvd.video.decoders.base import NOMINAL_RATE_HZ, AbstractReader, check_exists
+from mcvd.video.decoders.base import AbstractReader, check_exists
+from mcvd.video.timing import NOMINAL_RATE_HZ
 
 ENGINES = ("pyav", "decord", "torchcodec")
 

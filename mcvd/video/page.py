@@ -16,6 +16,7 @@ from torch import Tensor
 from mcvd.runtime.atomic import atomic_write
 from mcvd.video.chart import line_chart
 from mcvd.video.page_style import GIVEN, GUEST_STYLE, MADE, PAGE_STYLE, PARTS_STYLE, TRUTH
+from mcvd.video.timing import DEFAULT_FPS
 from mcvd.video.write import write_video
 
 _LEGEND = {
@@ -90,7 +91,7 @@ class Page:
         self._parts.append(_paragraph(text))
         return self
 
-    def videos(self, shown: Iterable[VideoFigure | tuple], fps: float = 10) -> Page:
+    def videos(self, shown: Iterable[VideoFigure | tuple], fps: float = DEFAULT_FPS) -> Page:
         """Add videos side by side; they play by themselves, again and again.
 
         Args:
@@ -235,7 +236,7 @@ class Page:
         return Path(path)
 
 
-def show(videos: Tensor | Mapping[str, Tensor], fps: float = 10) -> Page:
+def show(videos: Tensor | Mapping[str, Tensor], fps: float = DEFAULT_FPS) -> Page:
     """Videos side by side, to be the last value of a notebook's cell: they play in it by themselves.
 
     Args:

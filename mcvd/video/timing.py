@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from mcvd.video.decoders.base import _TICK_SECONDS, NOMINAL_RATE_HZ, AbstractReader
+if TYPE_CHECKING:
+    from mcvd.video.decoders.base import AbstractReader
+
+NOMINAL_RATE_HZ = 25.0  # of what does not tell its frame rate, as in FFmpeg: folders of frames, videos of one frame
+DEFAULT_FPS = 10.0  # at which videos play where nobody knows or asks for a rate
+# Files store times in ticks, the coarsest common one being a millisecond (mkv, webm, flv).
+_TICK_SECONDS = 1e-3
 
 
 def average_rate(times_seconds: np.ndarray, nominal_hz: float | None) -> float:

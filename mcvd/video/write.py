@@ -12,9 +12,10 @@ from torch import Tensor
 
 from mcvd.runtime.atomic import atomic_write
 from mcvd.video.contact_sheet import contact_sheet
+from mcvd.video.timing import DEFAULT_FPS
 
 
-def write_video(path: str | Path, video: Tensor, fps: float = 10) -> None:
+def write_video(path: str | Path, video: Tensor, fps: float = DEFAULT_FPS) -> None:
     """Write a video in the form that the ending of its name asks for.
 
     The file appears under its name only when it is complete; one of that name is replaced, a folder with something
@@ -36,7 +37,7 @@ def write_video(path: str | Path, video: Tensor, fps: float = 10) -> None:
     write_chunks(path, [video], len(video), fps)
 
 
-def write_chunks(path: str | Path, pieces: Iterable[Tensor], num_frames: int, fps: float = 10) -> None:
+def write_chunks(path: str | Path, pieces: Iterable[Tensor], num_frames: int, fps: float = DEFAULT_FPS) -> None:
     """Write a video as `write_video` does, from its pieces in turn; .mp4 and a folder hold one of them at a time.
 
     Args:

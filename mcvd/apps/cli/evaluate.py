@@ -75,7 +75,6 @@ def run(
 ) -> None:
     """Score the share of this process, and in the first one write the card of all; or compare two cards."""
     from mcvd.apps.cli.setup import choose_sampler, load_for_command
-    from mcvd.apps.result_page import DEFAULT_FPS
     from mcvd.data.recipe import data_from_recipe
     from mcvd.diffusion.tasks import INTERPOLATE, task_by_name
     from mcvd.evaluation.clips import ClipBatches
@@ -89,6 +88,7 @@ def run(
     from mcvd.runtime.atomic import atomic_write
     from mcvd.runtime.digests import digest
     from mcvd.runtime.distributed import rank
+    from mcvd.video.timing import DEFAULT_FPS
 
     if compare:
         return print(compare_cards(*compare))

@@ -11,12 +11,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mcvd.apps.result_page import DEFAULT_FPS, add_psnr, add_result
+from mcvd.apps.result_page import add_psnr, add_result
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.atomic import atomic_write
 from mcvd.video.frame_store import FrameStore
 from mcvd.video.page import Page
+from mcvd.video.timing import DEFAULT_FPS
 from mcvd.video.write import write_chunks
 
 
@@ -82,7 +83,7 @@ def write_output(
         stores: the samples, one store after the other.
         past: uint8 (P, C, H, W), given before them; P may be 0.
         future: uint8 (F, C, H, W), given after them; F may be 0.
-        fps: of the videos; None is 10.
+        fps: of the videos; None is `DEFAULT_FPS`.
         gallery: for a page beside the file, or in the folder.
         only_new: leave the given frames out.
     """

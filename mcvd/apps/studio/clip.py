@@ -9,13 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mcvd.apps.result_page import DEFAULT_FPS
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
 from mcvd.models.mcvd import MCVD
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.open import open_video
 from mcvd.video.read import read_frames
-from mcvd.video.timing import frames_at_rate
+from mcvd.video.timing import DEFAULT_FPS, frames_at_rate
 from mcvd.video.transforms import to_channels
 
 _MAX_PIXELS = 4096 * 2304  # of a frame as stored: a small file can hold pictures that fill the memory

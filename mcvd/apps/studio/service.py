@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from mcvd.apps.result_page import DEFAULT_FPS
 from mcvd.apps.studio import film_strip
 from mcvd.apps.studio.clip import Clip, Limits
 from mcvd.apps.studio.job import GenerationRequest, PartialResult, sample
@@ -17,6 +16,7 @@ from mcvd.apps.studio.result_view import ResultView
 from mcvd.apps.studio.selection import selection_of
 from mcvd.diffusion.tasks import Task
 from mcvd.models.mcvd import MCVD
+from mcvd.video.timing import DEFAULT_FPS
 
 HINTS = {
     "predict": "Drag over the frames to be given (blue); what follows is generated (orange).",

@@ -16,8 +16,9 @@ from tqdm import tqdm
 
 from mcvd.data.videos import AbstractVideos
 from mcvd.runtime.timeout import TimeLimit, may_block
-from mcvd.video.decoders.base import FRAME_SUFFIXES, NOMINAL_RATE_HZ, VIDEO_SUFFIXES, AbstractReader, VideoError
+from mcvd.video.decoders.base import FRAME_SUFFIXES, VIDEO_SUFFIXES, AbstractReader, VideoError
 from mcvd.video.open import open_video
+from mcvd.video.timing import NOMINAL_RATE_HZ
 
 MAX_OPEN_READERS = 8
 # A clip takes milliseconds to seconds; a long 4K file with a single key frame may take most of a minute.

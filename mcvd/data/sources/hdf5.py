@@ -15,7 +15,8 @@ from einops import rearrange
 from torch import Tensor
 
 from mcvd.data.videos import AbstractVideos, check_request
-from mcvd.video.decoders.base import NOMINAL_RATE_HZ, VideoError
+from mcvd.video.decoders.base import VideoError
+from mcvd.video.timing import NOMINAL_RATE_HZ
 from mcvd.video.transforms import scale_to_cover
 
 MAX_FRAME_BYTES = 64 << 20

@@ -25,8 +25,8 @@ from mcvd.data.sources.shards import CHECKS, FRAMES, INDEX, OURS, RECORD_BYTES, 
 from mcvd.data.videos import AbstractVideos
 from mcvd.runtime.atomic import atomic_write, remove_stale_parts
 from mcvd.runtime.disk import check_free_space
-from mcvd.video.decoders.base import NOMINAL_RATE_HZ, VideoError
-from mcvd.video.timing import frames_at_rate
+from mcvd.video.decoders.base import VideoError
+from mcvd.video.timing import NOMINAL_RATE_HZ, frames_at_rate
 from mcvd.video.transforms import fit_frames
 
 PART_BYTES = 1 << 30  # the work that an interruption loses

@@ -33,11 +33,6 @@ VIDEO_SUFFIXES = frozenset(
 )
 FRAME_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
 
-NOMINAL_RATE_HZ = 25.0  # of what does not tell its frame rate: folders of frames, videos of one frame
-
-# Files store times in ticks, the coarsest common one being a millisecond (mkv, webm, flv).
-_TICK_SECONDS = 1e-3
-
 
 class VideoError(ValueError):
     """A video cannot be read: one line that names the file and the fault."""

@@ -11,7 +11,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from mcvd.video.decoders.base import FRAME_SUFFIXES, NOMINAL_RATE_HZ, AbstractReader, VideoError, check_frames
+from mcvd.video.decoders.base import FRAME_SUFFIXES, AbstractReader, VideoError, check_frames
+from mcvd.video.timing import NOMINAL_RATE_HZ
 from mcvd.video.transforms import covering_size
 
 
