@@ -120,7 +120,7 @@ def card_page(card: ResultCard, highlights: Sequence[Highlight], fps: float = DE
         ]
     for row in range(0, len(pairs), 4):  # two clips a row, so that truth and model are side by side
         page.videos(pairs[row : row + 4], fps)
-    page.section("What fixes these numbers").facts(_facts(card))
+    page.section("What fixes these numbers").definitions(_facts(card))
     return page
 
 

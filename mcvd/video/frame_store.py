@@ -44,7 +44,7 @@ class FrameStore:
             content = bytearray(file.read((stop - start) * self.frame_bytes))
         return torch.frombuffer(content, dtype=torch.uint8).view(stop - start, *self.shape[2:])
 
-    def pieces(self, number: int) -> Iterator[Tensor]:
+    def chunks(self, number: int) -> Iterator[Tensor]:
         """One video from its beginning to its end, uint8 (n, C, H, W) at a time."""
         step = max(1, _CHUNK_BYTES // self.frame_bytes)
         for start in range(0, self.shape[1], step):

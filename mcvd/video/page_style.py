@@ -1,6 +1,6 @@
 """How pages look: the style of a whole page, and that of its parts, which can also stand in somebody else's page."""
 
-GIVEN, MADE, TRUTH = "#2f7de1", "#f08a24", "#8b95a1"  # blue and orange: told apart by the colour-blind too
+CONTEXT, GENERATED, TARGET = "#2f7de1", "#f08a24", "#8b95a1"  # blue and orange: told apart by the colour-blind too
 
 PAGE_STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #5b6570; --line: #e1e5ea; --paper: #fbfbfa; --card: #fff; }
@@ -21,13 +21,13 @@ PARTS_STYLE = f"""
   border-top: 1px solid var(--line); }}
 .mcvd p {{ max-width: 44em; margin: .4em 0 1em; text-wrap: pretty; }}
 .mcvd .note {{ font-size: .86rem; color: var(--soft); }}
+.mcvd .context {{ --mark: {CONTEXT}; }}
+.mcvd .generated {{ --mark: {GENERATED}; }}
+.mcvd .target {{ --mark: {TARGET}; }}
 .mcvd .legend {{ display: flex; flex-wrap: wrap; gap: .3em 1.4em; max-width: none; font-size: .86rem;
   color: var(--soft); }}
 .mcvd .legend span {{ display: inline-flex; align-items: center; gap: .5em; }}
-.mcvd .legend i {{ width: .85em; height: .85em; border-radius: 3px; }}
-.mcvd .legend .given {{ background: {GIVEN}; }}
-.mcvd .legend .made {{ background: {MADE}; }}
-.mcvd .legend .truth {{ background: {TRUTH}; }}
+.mcvd .legend i {{ width: .85em; height: .85em; border-radius: 3px; background: var(--mark); }}
 .mcvd figure {{ margin: 0; }}
 .mcvd figcaption {{ font-size: .86rem; color: var(--soft); margin-top: .35em; }}
 .mcvd .videos {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(44%, 180px), 1fr)); gap: 16px;
@@ -39,10 +39,7 @@ PARTS_STYLE = f"""
 .mcvd .strip {{ border-spacing: 0; }}
 .mcvd .strip td {{ padding: 2px; }}
 .mcvd .strip img {{ display: block; width: clamp(58px, calc((min(100vw, 1080px) - 165px) / var(--frames) - 4px), 104px);
-  border: 3px solid; border-radius: 4px; image-rendering: pixelated; }}
-.mcvd .strip .given {{ border-color: {GIVEN}; }}
-.mcvd .strip .made {{ border-color: {MADE}; }}
-.mcvd .strip .truth {{ border-color: {TRUTH}; }}
+  border: 3px solid var(--mark); border-radius: 4px; image-rendering: pixelated; }}
 .mcvd .strip th {{ font-size: .78rem; font-weight: 500; color: var(--soft); padding: 2px;
   white-space: nowrap; }}
 .mcvd .strip th[scope] {{ position: sticky; left: 0; background: var(--paper); text-align: left; padding-right: 10px; }}
@@ -52,12 +49,12 @@ PARTS_STYLE = f"""
 .mcvd .scores thead th {{ border-top: 0; font-size: .8rem; font-weight: 600; color: var(--soft); }}
 .mcvd .scores th[scope="row"] {{ text-align: left; font-weight: 500; }}
 @media (max-width: 600px) {{ .mcvd .scores th, .mcvd .scores td {{ padding: .45em .6em; }} }}
-.mcvd .facts {{ display: grid; grid-template-columns: minmax(6em, max-content) minmax(0, 1fr); gap: .3em 1.2em;
+.mcvd .definitions {{ display: grid; grid-template-columns: minmax(6em, max-content) minmax(0, 1fr); gap: .3em 1.2em;
   font-size: .9rem; margin: 1em 0; }}
-.mcvd .facts dt {{ color: var(--soft); }}
-.mcvd .facts dd {{ margin: 0; overflow-wrap: anywhere; }}
-@media (max-width: 600px) {{ .mcvd .facts {{ grid-template-columns: 1fr; gap: 0; }}
-  .mcvd .facts dd {{ margin-bottom: .5em; }} }}
+.mcvd .definitions dt {{ color: var(--soft); }}
+.mcvd .definitions dd {{ margin: 0; overflow-wrap: anywhere; }}
+@media (max-width: 600px) {{ .mcvd .definitions {{ grid-template-columns: 1fr; gap: 0; }}
+  .mcvd .definitions dd {{ margin-bottom: .5em; }} }}
 .mcvd .charts {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr));
   gap: 0 28px; }}
 .mcvd .chart {{ max-width: 600px; margin: 1.6em 0; }}

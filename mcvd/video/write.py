@@ -37,13 +37,13 @@ def write_video(path: str | Path, video: Tensor, fps: float = DEFAULT_FPS) -> No
     write_chunks(path, [video], len(video), fps)
 
 
-def write_chunks(path: str | Path, pieces: Iterable[Tensor], num_frames: int, fps: float = DEFAULT_FPS) -> None:
-    """Write a video as `write_video` does, from its pieces in turn; .mp4 and a folder hold one of them at a time.
+def write_chunks(path: str | Path, chunks: Iterable[Tensor], num_frames: int, fps: float = DEFAULT_FPS) -> None:
+    """Write a video as `write_video` does, from its chunks in turn; .mp4 and a folder hold one of them at a time.
 
     Args:
         path: as in `write_video`.
-        pieces: each uint8 (n, C, H, W), C being 1 or 3.
-        num_frames: of all pieces together.
+        chunks: each uint8 (n, C, H, W), C being 1 or 3.
+        num_frames: of all chunks together.
         fps: as in `write_video`.
 
     Raises:
@@ -66,14 +66,14 @@ def write_chunks(path: str | Path, pieces: Iterable[Tensor], num_frames: int, fp
     if not suffix and path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise ValueError(f"cannot write frames into {path}: it exists and is not an empty folder; give a new name")
     with atomic_write(path) as part:
-        writers[suffix](part, _frames(pieces), num_frames, float(fps))
+        writers[suffix](part, _frames(chunks), num_frames, float(fps))
 
 
-def _frames(pieces: Iterable[Tensor]) -> Iterator[np.ndarray]:
+def _frames(chunks: Iterable[Tensor]) -> Iterator[np.ndarray]:
     """One frame after the other, uint8 (H, W, 3)."""
-    for piece in pieces:
-        _check(piece)
-        yield from piece.detach().cpu().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).contiguous().numpy()
+    for chunk in chunks:
+        _check(chunk)
+        yield from chunk.detach().cpu().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def _check(video: Tensor) -> None:

@@ -184,6 +184,6 @@ def test_a_frame_file_gives_what_was_written_in_any_order(tmp_path):
     for start, stop in ((3, 5), (0, 2), (2, 3)):
         file.write(start, frames[:, start:stop])
     assert torch.equal(file.all(), frames)
-    assert torch.equal(torch.cat(list(file.pieces(1))), frames[1])
+    assert torch.equal(torch.cat(list(file.chunks(1))), frames[1])
     with pytest.raises(ValueError, match="uint8"):
         file.write(0, frames.float())

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mcvd.video.chart import line_chart
-from mcvd.video.page import GIVEN, MADE, TRUTH, Column, Page
+from mcvd.video.page import CONTEXT, GENERATED, TARGET, Column, Page
 
 GREY = torch.full((6, 1, 16, 16), 128, dtype=torch.uint8)
 NOISE = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -85,15 +85,15 @@ def test_videos_play_by_themselves_also_on_a_phone():
     assert all({"autoplay", "loop", "muted", "playsinline"} <= video.keys() for video in videos)
 
 
-def test_borders_tell_given_frames_from_made_and_true_ones():
+def test_borders_tell_context_from_generated_and_true_frames():
     import av
 
-    for content, later in zip(Reader(full_page().html()).sources("video"), (TRUTH, MADE), strict=True):
+    for content, later in zip(Reader(full_page().html()).sources("video"), (TARGET, GENERATED), strict=True):
         with av.open(BytesIO(content)) as file:
             frames = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
         assert len(frames) == 6
         for number, frame in enumerate(frames):
-            expected = np.array(list(bytes.fromhex((GIVEN if number < 2 else later)[1:])))
+            expected = np.array(list(bytes.fromhex((CONTEXT if number < 2 else later)[1:])))
             assert np.abs(frame[2, 20:-20].mean(0) - expected).max() < 12  # mp4 is lossy
             assert np.abs(frame[60:-60, 60:-60].astype(int) - 128).max() < 12
 
@@ -110,10 +110,10 @@ def test_strips_hold_the_exact_pixels():
 
 def test_strips_mark_frames_too():
     kinds = [a["class"] for tag, a in Reader(full_page().html()).elements if tag == "img"]
-    assert kinds == ["given"] * 2 + ["truth"] * 2 + ["given"] * 2 + ["made"] * 2
+    assert kinds == ["context"] * 2 + ["target"] * 2 + ["context"] * 2 + ["generated"] * 2
 
 
-def test_the_best_of_a_column_is_bold_unless_out_of_contest():
+def test_the_best_of_a_column_is_bold_unless_not_ranked():
     columns = [Column("up", 1, max), Column("down", 1, min), Column("words", None)]
     rows = [("a", [1.0, 5.0, "x"]), ("b", [2.0, 6.0, "y"]), ("chosen", [9.0, 0.0, "z"])]
     html = Page("t").table(columns, rows, not_ranked=["chosen"]).html()

@@ -118,7 +118,7 @@ def test_a_strip_shows_the_frames_in_order_with_gaps(tmp_path):
 def test_given_frames_have_a_border_and_labels_a_margin():
     video = torch.zeros(3, 3, 64, 64, dtype=torch.uint8)
     plain = contact_sheet([video, video])
-    labelled = contact_sheet({"truth": video, "predicted": video[:2]}, given=[0])
+    labelled = contact_sheet({"truth": video, "predicted": video[:2]}, context=[0])
     assert labelled.height == plain.height and labelled.width > plain.width
     margin = labelled.width - plain.width
     assert labelled.getpixel((margin, 0)) == (0, 114, 178)

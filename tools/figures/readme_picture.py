@@ -32,7 +32,7 @@ def main() -> None:
     for number, (clip, video) in enumerate(zip(clips, samples, strict=True), start=1):
         rows[f"target {number}"] = clip
         rows[f"sample {number}"] = torch.cat([clip[:num_past], video])
-    contact_sheet(rows, given=range(num_past), min_height=64).save(options.out)
+    contact_sheet(rows, context=range(num_past), min_height=64).save(options.out)
 
 
 if __name__ == "__main__":

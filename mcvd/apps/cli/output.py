@@ -92,7 +92,7 @@ def write_output(
     num_frames = len(before) + stores[0].shape[1] + len(after)
 
     def chunks(store: FrameStore, number: int) -> Iterator[Tensor]:
-        yield from (chunk for chunk in (before, *store.pieces(number), after) if len(chunk))
+        yield from (chunk for chunk in (before, *store.chunks(number), after) if len(chunk))
 
     videos = [chunks(store, number) for store in stores for number in range(store.shape[0])]
     page = None

@@ -8,7 +8,7 @@ from io import BytesIO
 
 from torch import Tensor
 
-from mcvd.video.page_style import GIVEN, MADE
+from mcvd.video.page_style import CONTEXT, GENERATED
 
 _PICTURE_PIXELS = 72  # height in the browser
 
@@ -106,8 +106,8 @@ STYLE = f"""
 .film img {{ display: block; height: {_PICTURE_PIXELS}px; border-radius: 4px; image-rendering: pixelated;
   opacity: .8; pointer-events: none; }}
 .film span {{ font-size: 11px; color: var(--body-text-color-subdued); }}
-.film .context {{ background: {GIVEN}; }}
-.film .generated {{ background: {MADE}; }}
+.film .context {{ background: {CONTEXT}; }}
+.film .generated {{ background: {GENERATED}; }}
 .film .context img, .film .generated img {{ opacity: 1; }}
 .film .context span, .film .generated span {{ color: #fff; font-weight: 600; }}
 .film .marking {{ outline: 2px solid var(--body-text-color); outline-offset: -2px; }}
