@@ -13,6 +13,7 @@ from mcvd.diffusion.denoiser import Denoiser
 from mcvd.diffusion.options import Precision, SamplingOptions
 from mcvd.diffusion.progress import SamplingProgress
 from mcvd.frames import Condition, FrameBlock
+from mcvd.nets.compiled import CompiledNet
 from mcvd.nets.cuda_graph import CUDAGraphNet
 from mcvd.nets.modulation import NormModulation
 from mcvd.runtime.rng import KeyedNoise
@@ -27,36 +28,27 @@ class BlockSampler:
     """Samples the current frames of a block, given the frames around them.
 
     Args:
-        denoiser: of the model.
-        block: of the model.
-        options: of sampling.
-        sampler: that is used.
-        should_compile: whether the network is called through `torch.compile`.
-        cuda_graph: through which it is called else, or None.
+        sampler: the one of the options, or that of the task.
+        stand_in: what is called in place of the network, if anything.
         modulation: of the network's norms at the times of the sampler, if it tells them.
-        progress: is told of each call and each block.
     """
 
     denoiser: Denoiser
     block: FrameBlock
     options: SamplingOptions
     sampler: AbstractSampler
-    should_compile: bool
-    cuda_graph: CUDAGraphNet | None
+    stand_in: CompiledNet | CUDAGraphNet | None
     modulation: NormModulation | None
     progress: SamplingProgress
 
     def __call__(
         self, part: int, keys: Sequence[tuple[int, ...]], condition: Condition, number: int, sees_generated: bool
     ) -> Tensor:
-        """Sample a block, or take it from the store.
+        """Sample block ``number`` of a part of the batch as `rollout` asks for it, or take it from the store.
 
         Args:
-            part: of the batch, from 0.
             keys: of each sample: what its noise depends on.
             condition: the frames around, for each sample or for groups of equally many adjacent samples.
-            number: of the block, from 0.
-            sees_generated: whether the condition holds generated frames.
 
         Returns:
             float32 (len(keys), N, C, H, W) in the model's range, not clamped.
@@ -81,9 +73,8 @@ class BlockSampler:
             condition = condition.noised(level, noise)
         denoiser, options = self.denoiser, self.options
         # Entered once a block: autocast keeps the weights that it has cast until it ends.
-        compiled = denoiser.compiled(self.should_compile, mode="reduce-overhead")
-        replayed, precision = denoiser.graphed(self.cuda_graph), autocast(options.precision, blank.device)
-        with torch.inference_mode(), evaluating(denoiser), precision, compiled, replayed:
+        precision = autocast(options.precision, blank.device)
+        with torch.inference_mode(), evaluating(denoiser), precision, denoiser.calling(self.stand_in):
             denoise = denoiser.bind(
                 condition, options.guidance, options.guidance_drops, options.claim_past_visible, self.modulation
             )

@@ -42,13 +42,7 @@ class BlockStore:
         return model_from_pixels(frames) if frames.dtype == torch.uint8 else frames
 
     def save(self, part: int, number: int, frames: Tensor) -> None:
-        """Store a block that was sampled.
-
-        Args:
-            part: of the batch, from 0.
-            number: of the block, from 0.
-            frames: float (B, N, C, H, W), whatever the range.
-        """
+        """Store a sampled block, float (B, N, C, H, W) in any range; parts of the batch and blocks count from 0."""
         self._write(part, number, frames.detach().cpu())
         old = number - self._num_exact
         if old >= 0 and (seen := self.load(part, old, frames.shape)) is not None:

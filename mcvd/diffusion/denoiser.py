@@ -64,36 +64,24 @@ class Denoiser(nn.Module):
         self.distance = distance
         self.min_snr = min_snr
         self._compiled: dict[str, CompiledNet] = {}
-        self._stand_in: CompiledNet | CUDAGraphNet | None = None  # what stands in for the network at present
+        self._stand_in: CompiledNet | CUDAGraphNet | None = None  # see `calling`
 
-    @contextmanager
-    def compiled(self, wanted: bool, mode: str = "default") -> Iterator[None]:
-        """Inside the ``with`` the network is called through `torch.compile`, if wanted; once compiled it stays so.
-
-        Args:
-            wanted: or not: then it is called as it is.
-            mode: of `torch.compile`; "reduce-overhead" uses CUDA graphs on a GPU.
-        """
-        before = self._stand_in
-        if wanted and mode not in self._compiled:
+    def compiled(self, mode: str = "default") -> CompiledNet:
+        """The network called through `torch.compile` in this mode; once compiled it stays so."""
+        if mode not in self._compiled:
             self._compiled[mode] = CompiledNet(self.net, mode=mode)
-        self._stand_in = self._compiled[mode] if wanted else None
-        try:
-            yield
-        finally:
-            self._stand_in = before
+        return self._compiled[mode]
 
     @contextmanager
-    def graphed(self, net: CUDAGraphNet | None) -> Iterator[None]:
-        """Inside the ``with`` the network is called through ``net``, which replays it; None changes nothing."""
-        before = self._stand_in
-        self._stand_in = net or before
+    def calling(self, stand_in: CompiledNet | CUDAGraphNet | None) -> Iterator[None]:
+        """Inside the ``with`` this is called in place of the network; a CUDA graph is let go of afterwards."""
+        before, self._stand_in = self._stand_in, stand_in
         try:
             yield
         finally:
             self._stand_in = before
-            if net is not None:
-                net.reset()
+            if isinstance(stand_in, CUDAGraphNet):
+                stand_in.reset()
 
     def loss(self, clean: Tensor, condition: Condition, t: Tensor, noise: Tensor) -> Tensor:
         """Regression loss on the current frames, deterministic in its arguments (MCVD, eq. 3).

@@ -17,7 +17,7 @@ from mcvd.diffusion.plan import plan
 from mcvd.diffusion.progress import SamplingProgress
 from mcvd.diffusion.rollout import rollout
 from mcvd.frames import FrameBlock, model_from_pixels, pixels_from_model, unit_from_model
-from mcvd.nets.compiled import should_compile
+from mcvd.nets.compiled import CompiledNet, should_compile
 from mcvd.nets.cuda_graph import CUDAGraphNet, should_graph
 from mcvd.nets.modulation import NormModulation
 from mcvd.runtime.device import NO_BF16, has_fast_bf16
@@ -32,18 +32,12 @@ MAX_CACHE_BYTES = 8 << 30
 class GenerationEngine:
     """How videos are generated from given ones.
 
-    Args:
-        denoiser: of the model.
-        block: of the model.
-        options: of sampling.
-        max_cache_bytes: the batch is split so that what `Denoiser.bind` caches stays under this; None is 8 GiB, on a
-            GPU a quarter of its memory.
+    The batch is split so that what `Denoiser.bind` caches stays under 8 GiB, on a GPU under a quarter of its memory.
     """
 
     denoiser: Denoiser
     block: FrameBlock
     options: SamplingOptions
-    max_cache_bytes: int | None = None
 
     def stream(self, past: Tensor, future: Tensor, num_frames: int) -> Iterator[tuple[int, Tensor]]:
         """Yield (start, uint8 (B[, K], n, C, H, W)) block by block, from uint8 past and future (B, T, C, H, W).
@@ -61,16 +55,18 @@ class GenerationEngine:
         num_blocks = len(parts) * sum(
             1 for _ in plan(self.block, past.shape[1], future.shape[1], num_frames, options.overlap)
         )
-        compiles = should_compile(options.compile, self._device, num_blocks * sampler.num_calls)
-        replays = not compiles and should_graph(options.compile, self._device)
+        stand_in: CompiledNet | CUDAGraphNet | None = None
+        if should_compile(options.compile, self._device, num_blocks * sampler.num_calls):
+            stand_in = self.denoiser.compiled("reduce-overhead")
+        elif should_graph(options.compile, self._device):
+            stand_in = CUDAGraphNet(self.denoiser.net)
         with progress_bar(num_videos * num_samples * num_frames, "frames", options.progress) as bar:
             sample_block = BlockSampler(
                 self.denoiser,
                 self.block,
                 options,
                 sampler,
-                compiles,
-                CUDAGraphNet(self.denoiser.net) if replays else None,
+                stand_in,
                 self._modulation(sampler),
                 SamplingProgress(num_blocks, sampler.num_calls, bar, options.on_progress),
             )
@@ -101,9 +97,9 @@ class GenerationEngine:
 
     @property
     def _cache_bytes(self) -> int:
-        if self.max_cache_bytes is None and self._device.type == "cuda":
+        if self._device.type == "cuda":
             return torch.cuda.get_device_properties(self._device).total_memory // 4
-        return self.max_cache_bytes or MAX_CACHE_BYTES
+        return MAX_CACHE_BYTES
 
     def _keys(self, num_videos: int) -> list[list[tuple[int, int, int]]]:
         """(seed, video, sample) of each video to be generated: what its noise depends on."""

@@ -85,18 +85,9 @@ class SamplingOptions:
         num_future: int,
         num_frames: int,
     ) -> str | None:
-        """Why a model cannot sample so, or None if it can; found without any work.
+        """Why a model cannot sample so, or None if it can: as `Task.refusal`, but for these options too.
 
-        Args:
-            block: of the model.
-            masking: that it was trained with.
-            max_context_noise: the highest level of noise on the context that it was trained with.
-            num_past: given frames before the generated ones.
-            num_future: given frames after them.
-            num_frames: to be generated.
-
-        Raises:
-            ValueError: no model could: ``num_frames`` or ``overlap`` is out of range.
+        ``max_context_noise`` is the highest level of noise on the context that the model was trained with.
         """
         task = task_of(num_past, num_future)
         reason = task.refusal(block, masking, num_past, num_future, num_frames, self.overlap)

@@ -34,15 +34,12 @@ class AbstractParametrization(ABC):
     def clean(self, output: Tensor, noisy: Tensor, at: Coefficients) -> Tensor:
         """The clean frames that an output of the network means."""
 
-    @abstractmethod
-    def gain(self, at: Coefficients) -> Tensor:
-        """How far the clean estimate moves with the output."""
-
     def min_snr_weight(self, at: Coefficients, max_snr: float) -> Tensor:
         """Weight of the squared error of the output: that of the clean frames, the signal-to-noise ratio but at most
         ``max_snr``, times how far they follow the output (Hang et al. 2023, arXiv 2303.09556)."""
         of_clean = (at.alpha / at.sigma).square().clamp(max=max_snr)
-        return of_clean * self.gain(at).square()
+        gain = self.clean(torch.ones_like(at.sigma), torch.zeros_like(at.sigma), at)  # it is linear in the output
+        return of_clean * gain.square()
 
 
 class NoisePrediction(AbstractParametrization):
@@ -58,10 +55,6 @@ class NoisePrediction(AbstractParametrization):
         """``(noisy - sigma * output) / alpha``."""
         return clean_from_noise(noisy, output, at)
 
-    def gain(self, at: Coefficients) -> Tensor:
-        """``sigma / alpha``."""
-        return at.sigma / at.alpha
-
 
 class CleanPrediction(AbstractParametrization):
     """The clean frames."""
@@ -74,10 +67,6 @@ class CleanPrediction(AbstractParametrization):
         """The output itself."""
         return output
 
-    def gain(self, at: Coefficients) -> Tensor:
-        """1."""
-        return torch.ones_like(at.sigma)
-
 
 class VelocityPrediction(AbstractParametrization):
     """The velocity (Salimans and Ho 2022, arXiv 2202.00512)."""
@@ -89,10 +78,6 @@ class VelocityPrediction(AbstractParametrization):
     def clean(self, output: Tensor, noisy: Tensor, at: Coefficients) -> Tensor:
         """``(alpha * noisy - sigma * output) / (alpha^2 + sigma^2)``."""
         return clean_from_velocity(noisy, output, at)
-
-    def gain(self, at: Coefficients) -> Tensor:
-        """``sigma / (alpha^2 + sigma^2)``."""
-        return at.sigma / (at.alpha**2 + at.sigma**2)
 
 
 class EDMPrediction(AbstractParametrization):
@@ -109,10 +94,6 @@ class EDMPrediction(AbstractParametrization):
         """``c_skip * noisy + c_out * output``."""
         skip, out = self._coefficients(at)
         return skip * noisy + out * output
-
-    def gain(self, at: Coefficients) -> Tensor:
-        """``c_out``."""
-        return self._coefficients(at)[1]
 
     @staticmethod
     def _coefficients(at: Coefficients) -> tuple[Tensor, Tensor]:

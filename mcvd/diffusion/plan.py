@@ -32,13 +32,11 @@ def plan(
     With a past alone blocks slide forward; with a future alone backward; with neither, forward from nothing. With both,
     forward and backward blocks alternate until what is left fits into one block, which sees both sides.
 
-    Args:
-        block: of the model.
-        num_past: given frames before the gap.
-        num_future: given frames after it.
-        num_frames: length of the gap.
-        overlap: how many known frames at most a block shares with what is known on each side, its nearest ones; None
-            is as many as it has slots for.
+    ``overlap`` is how many known frames at most, the nearest ones, a block sees on each side; None is as many as it has
+    slots for.
+
+    Raises:
+        ValueError: a number is out of range.
 
     Example:
         >>> [window.current for window in plan(FrameBlock(2, 5), num_past=2, num_future=0, num_frames=8)]

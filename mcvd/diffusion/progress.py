@@ -8,13 +8,9 @@ from tqdm import tqdm
 
 
 class SamplingProgress:
-    """Counts blocks and, within a block, calls of the network.
+    """Counts blocks and, within a block, calls of the network, of which there are ``calls_per_block`` at most.
 
-    Args:
-        num_blocks: of the whole work.
-        calls_per_block: that the sampler makes, at most.
-        bar: shows the share that is done.
-        on_progress: called with it before each call; what it raises ends the work.
+    The share that is done is shown on the bar and told ``on_progress`` before each call; what it raises ends the work.
     """
 
     def __init__(

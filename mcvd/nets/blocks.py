@@ -85,11 +85,7 @@ class Level:
 class ResBlock(nn.Module):
     """BigGAN's residual block with scale and shift from the time embedding, divided by sqrt(2).
 
-    Args:
-        in_channels, out_channels: of the feature map.
-        level: where it begins.
-        out_level: where it ends: ``level``, one lower in resolution (``level + 1``) or one higher (``level - 1``).
-        config: what it shares with the other blocks.
+    It ends at ``out_level``: ``level``, one lower in resolution (``level + 1``) or one higher (``level - 1``).
     """
 
     def __init__(self, in_channels: int, out_channels: int, level: int, out_level: int, config: BlockConfig) -> None:
@@ -159,9 +155,7 @@ class Middle(nn.Module):
 class Up(nn.Module):
     """A level on the way up: blocks that each take a skip, one attention after them, then the way to the level above.
 
-    Args:
-        in_channels: from below.
-        skip_channels: of the skips, in the order in which they are taken.
+    ``skip_channels`` are in the order in which the skips are taken.
     """
 
     def __init__(self, in_channels: int, skip_channels: list[int], level: Level, config: BlockConfig) -> None:

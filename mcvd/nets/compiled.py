@@ -17,11 +17,8 @@ class CompiledNet:
     """Calls a network through `torch.compile`.
 
     The first batch size is compiled as it is, the second one for all sizes (and a batch of one by itself): never again
-    for each. Where compiling fails the network works on uncompiled, and a warning says so once.
-
-    Args:
-        net: called as ``net(noisy, label, condition)``; its weights stay where they are and may change.
-        **options: of `torch.compile`.
+    for each. Where compiling fails the network works on uncompiled, and a warning says so once. Its weights stay where
+    they are and may change. The options are those of `torch.compile`.
     """
 
     def __init__(self, net: nn.Module, **options: Any):

@@ -16,10 +16,8 @@ class CUDAGraphNet:
 
     A graph belongs to one ``condition`` and one shape: the first call with them is an ordinary one, the second records
     the graph, which takes about as long, and all further ones replay it. Nothing is compiled. Where recording fails the
-    network works on without, and a warning says so once.
-
-    Args:
-        net: called as ``net(noisy, label, condition)``, without autograd; its weights must not change meanwhile.
+    network works on without, and a warning says so once. It is called without autograd, and its weights must not change
+    meanwhile.
     """
 
     def __init__(self, net: nn.Module):
@@ -71,7 +69,7 @@ class CUDAGraphNet:
         return graph, its_noisy, its_label, answer
 
     def reset(self) -> None:
-        """Let go of what was seen; further calls begin anew."""
+        """Let go of the condition that was seen; further calls begin anew."""
         self._seen, self._is_current = None, False
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -12,34 +13,25 @@ from torch import Tensor, nn
 # The last layer of a residual branch starts at almost nothing: at first a block is its skip connection.
 TINY = 1e-10
 
-
-def scaled_uniform_(weight: Tensor, scale: float = 1.0, parts: int = 1) -> Tensor:
-    """Fill a weight uniformly with variance ``scale / mean(fan_in, fan_out)``, in place.
-
-    Args:
-        weight: (out, in, ...) of a linear map or a convolution.
-        scale: factor on the variance.
-        parts: number of separate maps stacked along the outputs, each with its own fan.
-    """
-    kernel = math.prod(weight.shape[2:])
-    mean_fan = kernel * (weight.shape[1] + weight.shape[0] / parts) / 2
-    bound = math.sqrt(3 * scale / mean_fan)
-    return nn.init.uniform_(weight, -bound, bound)
+Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 
 
 def conv(in_channels: int, out_channels: int, size: int = 3, scale: float = 1.0, parts: int = 1) -> nn.Conv2d:
-    """A convolution that keeps height and width, published initialisation, zero bias."""
-    layer = nn.Conv2d(in_channels, out_channels, size, padding=size // 2)
-    scaled_uniform_(layer.weight, scale, parts)
-    assert layer.bias is not None
-    nn.init.zeros_(layer.bias)
-    return layer
+    """A convolution that keeps height and width, initialised as published."""
+    return _initialised(nn.Conv2d(in_channels, out_channels, size, padding=size // 2), scale, parts)
 
 
 def linear(in_features: int, out_features: int, scale: float = 1.0, parts: int = 1) -> nn.Linear:
-    """A linear map, published initialisation, zero bias."""
-    layer = nn.Linear(in_features, out_features)
-    scaled_uniform_(layer.weight, scale, parts)
+    """A linear map, initialised as published."""
+    return _initialised(nn.Linear(in_features, out_features), scale, parts)
+
+
+def _initialised(layer: Layer, scale: float, parts: int) -> Layer:
+    """Weights uniform with variance ``scale / mean(fan_in, fan_out)``, each of the stacked parts with its own fan."""
+    num_out, num_in, *kernel = layer.weight.shape
+    mean_fan = math.prod(kernel) * (num_in + num_out / parts) / 2
+    bound = math.sqrt(3 * scale / mean_fan)
+    nn.init.uniform_(layer.weight, -bound, bound)
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return layer

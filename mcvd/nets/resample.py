@@ -14,11 +14,8 @@ FILTER = (1.0, 3.0, 3.0, 1.0)
 def downsample(x: Tensor) -> Tensor:
     """Filter and halve: along each axis ``y[k] = (x[2k-1] + 3 x[2k] + 3 x[2k+1] + x[2k+2]) / 8``.
 
-    Args:
-        x: (B, C, H, W), H and W even; borders are darkened by the zeros outside, as published.
-
-    Returns:
-        (B, C, H / 2, W / 2) in x's dtype.
+    From (B, C, H, W), H and W even, to (B, C, H / 2, W / 2) in x's dtype. Borders are darkened by the zeros outside, as
+    published.
 
     Example:
         >>> downsample(torch.ones(1, 1, 4, 4))[0, 0, 0].tolist()
@@ -34,11 +31,7 @@ def downsample(x: Tensor) -> Tensor:
 def upsample(x: Tensor) -> Tensor:
     """Double and filter: along each axis ``y[2k] = (3 x[k] + x[k-1]) / 4``, ``y[2k+1] = (3 x[k] + x[k+1]) / 4``.
 
-    Args:
-        x: (B, C, H, W).
-
-    Returns:
-        (B, C, 2 H, 2 W) in x's dtype.
+    From (B, C, H, W) to (B, C, 2 H, 2 W) in x's dtype.
 
     Example:
         >>> upsample(torch.ones(1, 1, 2, 2))[0, 0, 1].tolist()

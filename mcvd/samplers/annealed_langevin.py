@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 
-import torch
 from torch import Tensor
 
-from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw
+from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw, TimeGrid
 from mcvd.samplers.spacing import LOG_SNR, AbstractSpacing
 
 
@@ -24,7 +22,8 @@ class AnnealedLangevin(AbstractGridSampler):
         clip: clip clean estimates to [-1, 1].
         spacing: where the noise levels lie; by default equal factors apart, as published.
 
-    The last call, at the least noise, gives the video (Song and Ermon 2020, algorithm 1).
+    The last call, at the least noise, gives the video (Song and Ermon 2020, algorithm 1). Called with a schedule that
+    is not variance exploding, where the data shrink from level to level, it raises ValueError.
     """
 
     num_steps: int = 200
@@ -43,18 +42,10 @@ class AnnealedLangevin(AbstractGridSampler):
         """The other Langevin steps of each level, and the last call."""
         return self.num_steps * (self.num_langevin_steps - 1) + 1
 
-    def __call__(
-        self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
-    ) -> Tensor:
-        """See `AbstractSampler`.
-
-        Raises:
-            ValueError: the schedule is not variance exploding, so that the data shrink from level to level.
-        """
-        x, steps = noise, self.grid(schedule, noise)
+    def _walk(self, denoise: Denoise, x: Tensor, steps: TimeGrid, draw: Draw) -> Tensor:
         if (steps.alpha != 1).any():
             raise ValueError(
-                f"AnnealedLangevin needs alpha = 1 at all times, as in mcvd.noise.Geometric, got {schedule}: "
+                f"AnnealedLangevin needs alpha = 1 at all times, as in mcvd.noise.Geometric, got {steps.schedule}: "
                 "use mcvd.samplers.PredictorCorrector"
             )
         for i in range(self.num_steps):

@@ -62,14 +62,7 @@ class AbstractSampler(ABC):
         return clean.clamp(-1, 1) if self.clip else clean
 
     def estimate(self, denoise: Denoise, x: Tensor, t: Tensor, at: Coefficients) -> tuple[Tensor, Tensor]:
-        """The (clean, noise) estimates at one time: the noise follows the unclipped clean estimate, as published.
-
-        Args:
-            denoise: as in ``__call__``.
-            x: the state, (B, ...).
-            t: one time, shape ().
-            at: coefficients at t, shapes ().
-        """
+        """The (clean, noise) estimates at t, of shape (): the noise follows the unclipped clean one, as published."""
         clean = denoise(x, t.expand(x.shape[0]))
         noise = noise_from_clean(x, clean, at)
         return (clean.clamp(-1, 1) if self.clip else clean), noise
@@ -78,8 +71,8 @@ class AbstractSampler(ABC):
 class AbstractGridSampler(AbstractSampler):
     """A sampler that walks down a grid of times, all known beforehand, with at least one call of the network a step.
 
-    A subclass has ``num_steps`` and ``spacing`` as fields and writes ``__call__`` over its `grid`; one that calls the
-    network more than once a step, or at other times than the grid's, says so in ``num_extra_calls`` and `call_times`.
+    A subclass has ``num_steps`` and ``spacing`` as fields and writes ``_walk``; one that calls the network more than
+    once a step, or at other times than the grid's, says so in ``num_extra_calls`` and `call_times`.
     """
 
     num_steps: int
@@ -94,13 +87,15 @@ class AbstractGridSampler(AbstractSampler):
         """See `AbstractSampler`."""
         return self.call_times(self.spacing(self.num_steps, schedule), schedule)
 
-    def grid(self, schedule: AbstractNoiseSchedule, x: Tensor) -> TimeGrid:
-        """The times of a run from a state like ``x``.
+    def __call__(
+        self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
+    ) -> Tensor:
+        """See `AbstractSampler`; ValueError if there are no steps."""
+        return self._walk(denoise, noise, TimeGrid(self.num_steps, self.spacing, schedule, noise), draw)
 
-        Raises:
-            ValueError: there are no steps.
-        """
-        return TimeGrid(self.num_steps, self.spacing, schedule, x)
+    @abstractmethod
+    def _walk(self, denoise: Denoise, x: Tensor, steps: TimeGrid, draw: Draw) -> Tensor:
+        """Hook: from the state x at the first time to the one at t = 0."""
 
     @property
     def num_extra_calls(self) -> int:
@@ -115,14 +110,8 @@ class AbstractGridSampler(AbstractSampler):
 class TimeGrid:
     """The times of a sampling run, from noise to 0, with their coefficients, all computed before the first step.
 
-    Args:
-        num_steps: number of steps; there is one more time than steps.
-        spacing: where they lie.
-        schedule: of the denoiser.
-        x: the state, for its dtype and device.
-
-    ``alpha`` and ``sigma`` stay on the CPU in float64: as factors of shape () they keep the state's dtype, and nothing
-    in the loop waits for the device.
+    ``t`` (num_steps + 1,) has dtype and device of the state x. ``alpha`` and ``sigma`` stay on the CPU in float64: as
+    factors of shape () they keep the state's dtype, and nothing in the loop waits for the device.
     """
 
     def __init__(self, num_steps: int, spacing: AbstractSpacing, schedule: AbstractNoiseSchedule, x: Tensor):
@@ -130,9 +119,8 @@ class TimeGrid:
             raise ValueError(f"num_steps must be at least 1, got {num_steps}")
         times = spacing(num_steps, schedule)
         coefficients = schedule(times)
-        self.t = times.to(x)
-        self.alpha = coefficients.alpha
-        self.sigma = coefficients.sigma
+        self.schedule, self.t = schedule, times.to(x)
+        self.alpha, self.sigma = coefficients.alpha, coefficients.sigma
 
     def at(self, i: int) -> Coefficients:
         """Coefficients at time i, of shape ()."""

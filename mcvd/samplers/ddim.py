@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw, added_sigma
-from mcvd.samplers.published import published_final_denoise, published_final_time
+from mcvd.samplers.base import Denoise, Draw, TimeGrid, added_sigma
+from mcvd.samplers.published import AbstractPublishedSampler
 from mcvd.samplers.spacing import UNIFORM, AbstractSpacing
 
 
 @dataclass(frozen=True)
-class DDIM(AbstractGridSampler):
+class DDIM(AbstractPublishedSampler):
     """Follows the estimated noise down in a straight line; few steps are enough.
 
     Args:
@@ -32,21 +30,7 @@ class DDIM(AbstractGridSampler):
     spacing: AbstractSpacing = UNIFORM
     order = 1
 
-    @property
-    def num_extra_calls(self) -> int:
-        """The published last one."""
-        return int(self.published_final_denoise)
-
-    def call_times(self, grid: Tensor, schedule: AbstractNoiseSchedule) -> Tensor:
-        """The published last call is told a time of its own."""
-        final = published_final_time(schedule, self.num_steps).expand(int(self.published_final_denoise))
-        return torch.cat([grid[:-1], final])
-
-    def __call__(
-        self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
-    ) -> Tensor:
-        """See `AbstractSampler`."""
-        x, steps = noise, self.grid(schedule, noise)
+    def _walk(self, denoise: Denoise, x: Tensor, steps: TimeGrid, draw: Draw) -> Tensor:
         alpha, sigma = steps.alpha, steps.sigma
         for i in range(self.num_steps):
             clean, eps = self.estimate(denoise, x, steps.t[i], steps.at(i))
@@ -54,6 +38,4 @@ class DDIM(AbstractGridSampler):
             x = alpha[i + 1] * clean + (sigma[i + 1] ** 2 - fresh**2).clamp(min=0).sqrt() * eps  # eq. 12
             if fresh > 0:
                 x = x + fresh * draw(x)
-        if self.published_final_denoise:
-            x = published_final_denoise(x, denoise, schedule, self.num_steps)
-        return x
+        return self.finish(x, denoise, steps.schedule)

@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-import torch
 from torch import Tensor
 
-from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw
-from mcvd.samplers.multistep import extrapolated_weights, step
+from mcvd.samplers.base import Denoise
+from mcvd.samplers.multistep import AbstractMultistep
 from mcvd.samplers.spacing import LOG_SNR, AbstractSpacing
 
 
 @dataclass(frozen=True)
-class DPMSolverPP(AbstractGridSampler):
+class DPMSolverPP(AbstractMultistep):
     """Extrapolates from the last clean estimates instead of calling the network more often; 10 to 20 steps are enough.
 
     Args:
@@ -26,9 +24,9 @@ class DPMSolverPP(AbstractGridSampler):
         threshold: a quantile between 0 and 1, such as 0.995, for dynamic thresholding instead of the clip
             (`thresholded`).
 
-    The first steps use the estimates there are, one or two, and the last one, to t = 0, only one. The third order
-    integrates the parabola through three estimates exactly; it is reached because a run begins in nearly pure noise,
-    where the estimate hardly changes. It gains with an accurate network; with few steps order 2 is the safer one.
+    The third order integrates the parabola through three estimates exactly; it is reached because a run begins in
+    nearly pure noise, where the estimate hardly changes. It gains with an accurate network; with few steps order 2 is
+    the safer one.
     """
 
     num_steps: int = 20
@@ -43,20 +41,9 @@ class DPMSolverPP(AbstractGridSampler):
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise ValueError(f"threshold must be a quantile between 0 and 1, or None, got {self.threshold}")
 
-    def __call__(
-        self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
-    ) -> Tensor:
-        """See `AbstractSampler`; draws nothing."""
-        if self.threshold is not None:
-            denoise = thresholded(denoise, self.threshold)
-        x, steps = noise, self.grid(schedule, noise)
-        times = steps.half_log_snrs
-        cleans: list[Tensor] = []  # the latest first
-        for i in range(self.num_steps):
-            cleans = [self.clean(denoise, x, steps.t[i]), *cleans[: self.order - 1]]
-            order = min(self.order, i + 1) if steps.sigma[i + 1] > 0 else 1
-            x = step(x, steps.at(i), steps.at(i + 1), cleans[:order], extrapolated_weights(times, i, order))
-        return x
+    def clean(self, denoise: Denoise, x: Tensor, t: Tensor) -> Tensor:
+        """The clean estimate, with dynamic thresholding if there is a threshold."""
+        return super().clean(denoise if self.threshold is None else thresholded(denoise, self.threshold), x, t)
 
 
 def thresholded(denoise: Denoise, quantile: float) -> Denoise:

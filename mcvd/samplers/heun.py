@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw
+from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw, TimeGrid
 from mcvd.samplers.spacing import KARRAS, LEAST_ALPHA, AbstractSpacing, time_from_log_snr
 
 
@@ -28,6 +28,7 @@ class Heun(AbstractGridSampler):
 
     The state is ``y = x / alpha``, whose noise level is ``s = sigma / alpha``: in these variables every schedule is the
     paper's ``sigma(t) = t``, and the flow is ``dy / ds = (y - clean) / s`` (eq. 1 and 3, where D is the clean video).
+    Called with a schedule and spacing that start with next to no signal, it raises ValueError.
     """
 
     num_steps: int = 18
@@ -55,28 +56,20 @@ class Heun(AbstractGridSampler):
         at = schedule(grid)
         return torch.cat([grid[1:-1], self._raised(at.sigma / at.alpha, schedule)[:-1]])
 
-    def __call__(
-        self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
-    ) -> Tensor:
-        """See `AbstractSampler`.
-
-        Raises:
-            ValueError: the first time has next to no signal, so that ``1 / alpha`` would drown all digits.
-        """
-        steps = self.grid(schedule, noise)
+    def _walk(self, denoise: Denoise, x: Tensor, steps: TimeGrid, draw: Draw) -> Tensor:
         if steps.alpha[0] < LEAST_ALPHA / 2:
             raise ValueError(
-                f"{schedule} has no signal at the first time of {self.spacing}, and 1 / alpha would drown all digits: "
-                "use mcvd.samplers.spacing.Karras() or LogSNR(), which start a little later"
+                f"{steps.schedule} has no signal at the first time of {self.spacing}, and 1 / alpha would drown all "
+                "digits: use mcvd.samplers.spacing.Karras() or LogSNR(), which start a little later"
             )
         s, t_hat = steps.sigma / steps.alpha, steps.t
         s_hat, alpha_hat = s, steps.alpha
         if self.s_churn > 0:
-            times = self._raised(s, schedule)
-            at = schedule(times)
-            s_hat, alpha_hat, t_hat = at.sigma / at.alpha, at.alpha, times.to(noise)
+            times = self._raised(s, steps.schedule)
+            at = steps.schedule(times)
+            s_hat, alpha_hat, t_hat = at.sigma / at.alpha, at.alpha, times.to(x)
 
-        y = noise / steps.alpha[0]
+        y = x / steps.alpha[0]
         for i in range(self.num_steps):
             if s_hat[i] > s[i]:
                 y = y + (s_hat[i] ** 2 - s[i] ** 2).sqrt() * self.s_noise * draw(y)

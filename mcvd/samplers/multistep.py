@@ -15,29 +15,61 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import Coefficients
+from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw, TimeGrid
 
 
-def step(x: Tensor, here: Coefficients, there: Coefficients, cleans: Sequence[Tensor], weights: Tensor) -> Tensor:
-    """Move the state with a mixture of clean estimates; at sigma = 0 the mixture is the result.
+class AbstractMultistep(AbstractGridSampler):
+    """Steps towards estimates extrapolated from the last ones, perhaps made again when that at their end is there.
 
-    Args:
-        x: the state at ``here``, (B, ...).
-        here: coefficients where the step starts, of shape ().
-        there: and where it ends.
-        cleans: estimates (B, ...).
-        weights: one for each, on the CPU; if they add to 1 a constant estimate is followed exactly.
+    A subclass says as field or constant: ``order``, how many estimates are extrapolated; ``corrector_order``, up to
+    which steps are made again (`corrector_weights`), 0 for never; ``eta``, how much fresh noise there is
+    (`noisy_step`). The first steps use the estimates there are, and the last one, to t = 0, only one; it is not made
+    again, because the network is never called at t = 0.
     """
-    return noisy_step(x, here, there, cleans, weights, eta=0.0)[0]
+
+    corrector_order = 0
+    eta = 0.0
+
+    def __post_init__(self) -> None:
+        if self.eta < 0:
+            raise ValueError(f"eta must not be negative, got {self.eta}")
+
+    def _walk(self, denoise: Denoise, x: Tensor, steps: TimeGrid, draw: Draw) -> Tensor:
+        times, predicted, used = steps.half_log_snrs, x, 0
+        added: Tensor | float = 0.0  # the fresh noise of the last step
+        cleans: list[Tensor] = []  # the latest first
+        for i in range(self.num_steps):
+            cleans = [self.clean(denoise, predicted, steps.t[i]), *cleans[: self.order]]
+            if i == 0 or self.corrector_order == 0:
+                x = predicted
+            else:  # x is still the state at i - 1: make the last step again, now knowing the estimate at its end
+                weights = corrector_weights(times, i, min(used, self.corrector_order))
+                x = noisy_step(x, steps.at(i - 1), steps.at(i), cleans[: len(weights)], weights, self.eta)[0] + added
+            used = min(self.order, i + 1) if steps.sigma[i + 1] > 0 else 1
+            weights = extrapolated_weights(times, i, used)
+            predicted, fresh = noisy_step(x, steps.at(i), steps.at(i + 1), cleans[:used], weights, self.eta)
+            if fresh > 0:
+                added = fresh * draw(x)
+                predicted = predicted + added
+        return predicted
 
 
 def noisy_step(
     x: Tensor, here: Coefficients, there: Coefficients, cleans: Sequence[Tensor], weights: Tensor, eta: float
 ) -> tuple[Tensor, Tensor]:
-    """The `step` of the reverse diffusion with a share of fresh noise: eta = 1 is that of `DDPM`, 0 is `step`.
+    """Move the state with a mixture of clean estimates, of which a constant one is followed exactly.
 
-    With ``eta`` times the noise of the reverse diffusion the state forgets ``exp(-eta * h)`` of itself besides, which
-    the clean estimate makes up for: ``alpha_r * (1 - exp(-(1 + eta) * h))`` of it (SA-Solver,
-    arXiv 2309.05019, whose tau^2 is eta).
+    With ``eta`` times the noise of the reverse diffusion (1 is that of `DDPM`, 0 the probability flow) the state
+    forgets ``exp(-eta * h)`` of itself besides, which the clean estimate makes up for:
+    ``alpha_r * (1 - exp(-(1 + eta) * h))`` of it (SA-Solver, arXiv 2309.05019, whose tau^2 is eta).
+
+    Args:
+        x: the state at ``here``, (B, ...).
+        here: coefficients where the step starts, of shape ().
+        there: and where it ends; at sigma = 0 the mixture is the result.
+        cleans: estimates (B, ...).
+        weights: one for each, on the CPU, which add to 1.
+        eta: share of fresh noise, 0 or more.
 
     Returns:
         (x, fresh): the state (B, ...) before its fresh noise, and that noise's standard deviation, of shape ().
@@ -69,6 +101,19 @@ def extrapolated_weights(half_log_snrs: Tensor, i: int, order: int) -> Tensor:
     if order == 2:
         slope = 1 / (2 * nodes[1])
         return torch.stack([1 - slope, slope])
+    return exact_weights(h, nodes)
+
+
+def corrector_weights(half_log_snrs: Tensor, i: int, order: int) -> Tensor:
+    """Weights for the step from time i - 1 to i by the estimates at i, i - 1, ..., i - order, float64 (order + 1,).
+
+    They are the exact ones of the polynomial (UniPC's system R a = b, in which B(h) drops out), but for order 1 the
+    published short form, the mean of both ends.
+    """
+    if order == 1:
+        return torch.full((2,), 0.5, dtype=torch.float64)
+    h = half_log_snrs[i] - half_log_snrs[i - 1]
+    nodes = (half_log_snrs[i - order : i + 1].flip(0) - half_log_snrs[i - 1]) / h
     return exact_weights(h, nodes)
 
 

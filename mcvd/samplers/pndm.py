@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mcvd.noise import AbstractNoiseSchedule, clean_from_noise, noisy_from_clean
-from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw
+from mcvd.noise import clean_from_noise, noisy_from_clean
+from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw, TimeGrid
 from mcvd.samplers.spacing import UNIFORM
 
 # Adams-Bashforth weights of the last noise estimates, the latest first; the longest are those of eq. 12.
@@ -38,11 +38,7 @@ class PNDM(AbstractGridSampler):
     order = 2
     spacing = UNIFORM
 
-    def __call__(
-        self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
-    ) -> Tensor:
-        """See `AbstractSampler`; draws nothing."""
-        x, steps = noise, self.grid(schedule, noise)
+    def _walk(self, denoise: Denoise, x: Tensor, steps: TimeGrid, draw: Draw) -> Tensor:
         latest: list[Tensor] = []
         for i in range(self.num_steps):
             clean, eps = self.estimate(denoise, x, steps.t[i], steps.at(i))

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mcvd.noise import AbstractNoiseSchedule
-from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw, posterior
+from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw, TimeGrid, posterior
 from mcvd.samplers.spacing import UNIFORM, AbstractSpacing
 
 
@@ -44,11 +43,7 @@ class PredictorCorrector(AbstractGridSampler):
         """Those of the corrections."""
         return (self.num_steps - 1) * self.num_corrections
 
-    def __call__(
-        self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
-    ) -> Tensor:
-        """See `AbstractSampler`."""
-        x, steps = noise, self.grid(schedule, noise)
+    def _walk(self, denoise: Denoise, x: Tensor, steps: TimeGrid, draw: Draw) -> Tensor:
         for i in range(self.num_steps):
             of_clean, of_state, fresh = posterior(steps.at(i), steps.at(i + 1))
             x = of_clean * self.clean(denoise, x, steps.t[i]) + of_state * x

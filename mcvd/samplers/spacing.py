@@ -23,15 +23,7 @@ class AbstractSpacing(ABC):
 
     @abstractmethod
     def __call__(self, num_steps: int, schedule: AbstractNoiseSchedule) -> Tensor:
-        """Times of a run.
-
-        Args:
-            num_steps: at least 1.
-            schedule: of the denoiser.
-
-        Returns:
-            float64 (num_steps + 1,) on the CPU, falling from the noisiest time to exactly 0.
-        """
+        """Times of a run, float64 (num_steps + 1,) on the CPU, falling from the noisiest time to exactly 0."""
 
 
 @dataclass(frozen=True)
@@ -107,14 +99,10 @@ def log_snr(t: Tensor, schedule: AbstractNoiseSchedule) -> Tensor:
 
 
 def time_from_log_snr(wanted: Tensor, schedule: AbstractNoiseSchedule) -> Tensor:
-    """The inverse of `log_snr`: the time at which a schedule has that signal-to-noise ratio.
+    """The inverse of `log_snr`: the time at which a schedule has that signal-to-noise ratio, to the last bit or two.
 
-    Args:
-        wanted: float64, any shape; what lies beyond t = 1 gives 1.
-        schedule: any; cutting the interval needs no more than that noise grows with time.
-
-    Returns:
-        float64 of the same shape, to the last bit or two.
+    Values are float64 of any shape; what lies beyond t = 1 gives 1. Cutting the interval needs no more than that noise
+    grows with time.
 
     Example:
         >>> from mcvd.noise import LinearBeta

@@ -26,7 +26,7 @@ class CompileCallback(Callback):
         assert isinstance(pl_module, MCVD)
         steps_left = trainer.estimated_stepping_batches - trainer.global_step
         wanted = should_compile(self.compile, pl_module.device, steps_left)
-        self._compiled.enter_context(pl_module.denoiser.compiled(wanted))
+        self._compiled.enter_context(pl_module.denoiser.calling(pl_module.denoiser.compiled() if wanted else None))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The network is called as it is again."""

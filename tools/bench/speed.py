@@ -180,9 +180,9 @@ def runs(shape: Shape, what: str, device: torch.device, compiled: bool) -> dict[
             scope = torch.autocast(device.type, torch.bfloat16, enabled=bf16)
 
             def call() -> None:  # autocast is entered once a trajectory: the weights are cast once
-                replayed = CUDAGraphNet(net) if device.type == "cuda" and not compiled else None
-                quick = denoiser.compiled(compiled, "reduce-overhead")
-                with torch.inference_mode(), scope, quick, denoiser.graphed(replayed):
+                replayed = CUDAGraphNet(net) if device.type == "cuda" else None
+                stand_in = denoiser.compiled("reduce-overhead") if compiled else replayed
+                with torch.inference_mode(), scope, denoiser.calling(stand_in):
                     for _ in range(num_calls):
                         denoise(noisy, t)
 
@@ -201,7 +201,8 @@ def runs(shape: Shape, what: str, device: torch.device, compiled: bool) -> dict[
         return (plain_forward(net, noisy, label, condition.frames, condition.keep) - noisy).square().flatten(1).sum(1)
 
     def fast_loss(bf16: bool) -> torch.Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16), denoiser.compiled(compiled):
+        stand_in = denoiser.compiled() if compiled else None
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16), denoiser.calling(stand_in):
             return denoiser.loss(noisy, condition, t, noisy)
 
     slow, quick = torch.optim.Adam(net.parameters(), foreach=False), torch.optim.Adam(net.parameters(), fused=True)
