@@ -53,8 +53,7 @@ class Digests:
                 digest.update(json.dumps([name, size]).encode())
             if file.is_file():
                 with file.open("rb") as content:
-                    while chunk := content.read(1 << 20):
-                        digest.update(chunk)
+                    hashlib.file_digest(content, lambda: digest)
         self._known[str(path)] = [state, digest.hexdigest()]
         self._is_changed = True
         return digest.hexdigest()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from mcvd.runtime.device import size_text
+
 
 def check_free_space(folder: str | Path, num_bytes: int) -> None:
     """Check that the disk of ``folder``, which need not exist yet, has ``num_bytes`` free.
@@ -18,10 +20,6 @@ def check_free_space(folder: str | Path, num_bytes: int) -> None:
     free = shutil.disk_usage(parent).free
     if free < num_bytes:
         raise OSError(
-            f"{folder}: {_amount(num_bytes)} are needed, the disk has {_amount(free)} free; "
-            "make room or choose another --out"
+            f"{folder}: {size_text(num_bytes)} are needed, the disk has {size_text(free)} free; "
+            "make room or choose another folder"
         )
-
-
-def _amount(num_bytes: int) -> str:
-    return f"{num_bytes / 1e9:.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:.1f} MB"

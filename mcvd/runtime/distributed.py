@@ -18,7 +18,7 @@ def spawn(work: Callable[..., None], world_size: int, **options: Any) -> None:
 
     Args:
         work: a function of a module; asks `torch.distributed` which share is its own.
-        num_processes: how many.
+        world_size: how many processes.
         options: what the work is called with, in each.
 
     Raises:

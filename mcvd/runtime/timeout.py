@@ -50,7 +50,7 @@ class TimeLimit:
     and does not keep the process from ending. One caller at a time; after a fork the child begins a thread of its own.
 
     Example:
-        >>> Patience().call(sum, [1, 2], seconds=5.0)
+        >>> TimeLimit().call(sum, [1, 2], seconds=5.0)
         3
     """
 

@@ -65,7 +65,11 @@ def resumable_workdir(
 
 def _take_up(folder: Path, out: str | Path, settings: str, log: Callable[[str], None]) -> None:
     """Keep the work of the same settings, delete that of others."""
-    if not _same(folder / SETTINGS, settings):
+    try:
+        is_same = (folder / SETTINGS).read_text(encoding="utf-8") == settings
+    except (OSError, UnicodeDecodeError):
+        is_same = False
+    if not is_same:
         if _num_blocks(folder):
             log(f"{out} was begun with other settings: starting over")
         for path in folder.iterdir():
@@ -82,13 +86,6 @@ def _leave(folder: Path) -> str:
         return f"{_blocks(number)} kept, the same command resumes from there"
     shutil.rmtree(folder)
     return ""
-
-
-def _same(path: Path, settings: str) -> bool:
-    try:
-        return path.read_text(encoding="utf-8") == settings
-    except (OSError, UnicodeDecodeError):
-        return False
 
 
 def _num_blocks(folder: Path) -> int:

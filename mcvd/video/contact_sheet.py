@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
+
+from mcvd.video.transforms import check_video
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -38,8 +39,7 @@ def contact_sheet(
     labels = list(rows) if isinstance(rows, Mapping) else [""] * len(rows)
     videos = list(rows.values()) if isinstance(rows, Mapping) else list(rows)
     for video in videos:
-        if video.dtype != torch.uint8 or video.ndim != 4 or video.shape[1] not in (1, 3):
-            raise ValueError(f"a row must be uint8 (T, C, H, W) with C 1 or 3, got {video.dtype} {tuple(video.shape)}")
+        check_video(video, "a row")
     sizes = {tuple(video.shape[-2:]) for video in videos}
     if len(sizes) != 1:
         raise ValueError(f"the rows must all have frames of one size, got (height, width) {sorted(sizes)}")

@@ -17,6 +17,7 @@ from mcvd.runtime.atomic import atomic_write
 from mcvd.video.chart import line_chart
 from mcvd.video.page_style import CONTEXT, GENERATED, GUEST_STYLE, PAGE_STYLE, PARTS_STYLE, TARGET
 from mcvd.video.timing import DEFAULT_FPS
+from mcvd.video.transforms import check_video
 from mcvd.video.write import write_video
 
 _LEGEND = {
@@ -259,11 +260,8 @@ def show(videos: Tensor | Mapping[str, Tensor], fps: float = DEFAULT_FPS) -> Pag
 
 def _figure(item: VideoFigure | tuple) -> VideoFigure:
     shown = VideoFigure(*item)
-    video = shown.video
-    if isinstance(video, Tensor) and (video.dtype != torch.uint8 or video.ndim != 4 or video.shape[1] not in (1, 3)):
-        raise ValueError(
-            f"{shown.caption!r} must be uint8 (T, C, H, W) with 1 or 3 channels, got {video.dtype} {tuple(video.shape)}"
-        )
+    if isinstance(shown.video, Tensor):
+        check_video(shown.video, repr(shown.caption))
     return shown
 
 

@@ -56,8 +56,6 @@ def read_video(
         raise ValueError(f"channels must be 3 (RGB) or 1 (grey), got {channels}")
     if num_frames is not None and num_frames < 1:
         raise ValueError(f"num_frames must be at least 1, got {num_frames}")
-    if frame_rate_hz is not None and not 0 < frame_rate_hz < np.inf:
-        raise ValueError(f"frame_rate_hz must be more than 0, got {frame_rate_hz}")
     with open_video(path, engine) as reader:
         if not 0 <= start < reader.num_frames:
             raise VideoError(f"{path}: there is no frame {start} to start at, it has {reader.num_frames} frames")

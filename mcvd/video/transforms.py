@@ -9,6 +9,25 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 
+def check_video(video: Tensor, name: str = "a video") -> None:
+    """Raise ValueError, which begins with ``name``, unless this is uint8 (T, C, H, W) with 1 or 3 channels."""
+    if not isinstance(video, Tensor):
+        raise ValueError(f"{name} must be a torch tensor, uint8 (T, C, H, W), got {type(video).__name__}")
+    if video.dtype != torch.uint8:
+        raise ValueError(
+            f"{name} must be uint8, 0 to 255, got {video.dtype}; "
+            "mcvd.frames.pixels_from_model makes it from floats in [-1, 1]"
+        )
+    if video.ndim != 4 or video.shape[1] not in (1, 3) or 0 in video.shape:
+        hint = ""
+        if video.ndim == 4 and video.shape[-1] in (1, 3):
+            hint = "; this looks like (T, H, W, C): permute(0, 3, 1, 2)"
+        elif video.ndim == 5:
+            hint = "; take the videos of a batch one by one"
+        shape = tuple(video.shape)
+        raise ValueError(f"{name} must be uint8 (T, C, H, W) with C 1 or 3 and at least one frame, got {shape}{hint}")
+
+
 def take_frames(video: Tensor, frames: Sequence[int]) -> Tensor:
     """Some frames of a video (T, ...), a copy, in the order asked for."""
     first, last = frames[0], frames[-1]

@@ -13,6 +13,7 @@ from torch import Tensor
 from mcvd.runtime.atomic import atomic_write
 from mcvd.video.contact_sheet import contact_sheet
 from mcvd.video.timing import DEFAULT_FPS
+from mcvd.video.transforms import check_video
 
 
 def write_video(path: str | Path, video: Tensor, fps: float = DEFAULT_FPS) -> None:
@@ -33,7 +34,7 @@ def write_video(path: str | Path, video: Tensor, fps: float = DEFAULT_FPS) -> No
     Example:
         >>> write_video("grey.gif", torch.zeros(8, 1, 64, 64, dtype=torch.uint8), fps=5)  # doctest: +SKIP
     """
-    _check(video)
+    check_video(video)
     write_chunks(path, [video], len(video), fps)
 
 
@@ -72,27 +73,8 @@ def write_chunks(path: str | Path, chunks: Iterable[Tensor], num_frames: int, fp
 def _frames(chunks: Iterable[Tensor]) -> Iterator[np.ndarray]:
     """One frame after the other, uint8 (H, W, 3)."""
     for chunk in chunks:
-        _check(chunk)
+        check_video(chunk)
         yield from chunk.detach().cpu().expand(-1, 3, -1, -1).permute(0, 2, 3, 1).contiguous().numpy()
-
-
-def _check(video: Tensor) -> None:
-    if not isinstance(video, Tensor):
-        raise ValueError(f"a video must be a torch tensor, uint8 (T, C, H, W), got {type(video).__name__}")
-    if video.dtype != torch.uint8:
-        raise ValueError(
-            f"a video must be uint8, 0 to 255, got {video.dtype}; "
-            "mcvd.frames.pixels_from_model makes it from floats in [-1, 1]"
-        )
-    if video.ndim != 4 or video.shape[1] not in (1, 3) or 0 in video.shape:
-        hint = ""
-        if video.ndim == 4 and video.shape[-1] in (1, 3):
-            hint = "; this looks like (T, H, W, C): permute(0, 3, 1, 2)"
-        elif video.ndim == 5:
-            hint = "; write the videos of a batch one by one"
-        raise ValueError(
-            f"a video must be (T, C, H, W) with C 1 or 3 and at least one frame, got {tuple(video.shape)}{hint}"
-        )
 
 
 def _write_mp4(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: float) -> None:

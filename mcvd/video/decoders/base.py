@@ -10,27 +10,8 @@ from types import TracebackType
 import numpy as np
 from torch import Tensor
 
-VIDEO_SUFFIXES = frozenset(
-    [
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".avi",
-        ".mkv",
-        ".webm",
-        ".gif",
-        ".mpg",
-        ".mpeg",
-        ".ts",
-        ".mts",
-        ".m2ts",
-        ".3gp",
-        ".3g2",
-        ".wmv",
-        ".flv",
-        ".ogv",
-    ]
-)
+VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".gif", ".wmv", ".flv", ".ogv"})
+VIDEO_SUFFIXES |= {".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp", ".3g2"}
 FRAME_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
 
 

@@ -139,24 +139,15 @@ def _colours(name: str, colorspace: int, color_range: int) -> _Colours:
     stored_range = _FULL if is_full else _LIMITED
     matrix = _MATRIX.get(colorspace, _BT601)
     matrix = matrix if matrix in _KNOWN_MATRICES else _BT709
+    source = {"src_colorspace": matrix, "src_color_range": stored_range}
     # RGB of full colour resolution is filtered without vector instructions: scaling brightness and colour planes first,
     # to one size, takes half the time.
     halved = not stored.is_rgb and len(stored.components) == 3 and stored.chroma_width(16) < 16
     whole = "yuvj444p" if name.startswith("yuvj") else "yuv444p"
     return _Colours(
         scaled_as=whole if halved and all(component.bits == 8 for component in stored.components) else None,
-        kept={
-            "src_colorspace": matrix,
-            "dst_colorspace": matrix,
-            "src_color_range": stored_range,
-            "dst_color_range": stored_range,
-        },
+        kept=source | {"dst_colorspace": matrix, "dst_color_range": stored_range},
         rgb_as="rgba" if has_alpha else "rgb24",
-        to_rgb={
-            "src_colorspace": matrix,
-            # RGB has no matrix; another number than the source's makes every PyAV hand the source's to swscale.
-            "dst_colorspace": _BT601 if matrix == _BT709 else _BT709,
-            "src_color_range": stored_range,
-            "dst_color_range": _FULL,
-        },
+        # RGB has no matrix; another number than the source's makes every PyAV hand the source's to swscale.
+        to_rgb=source | {"dst_colorspace": _BT601 if matrix == _BT709 else _BT709, "dst_color_range": _FULL},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from time import monotonic
@@ -35,6 +36,9 @@ _PICTURE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "webp"})
 
 class _OutOfStepError(Exception):
     """The decoder did not return the frame which the index promised next."""
+
+    def __str__(self) -> str:
+        return "it does not come where the index has it"
 
 
 class _TooLongError(Exception):
@@ -236,26 +240,19 @@ class PyAVReader(AbstractReader):
         if number == 0:
             return self._first
         try:
-            try:
-                return self._decode(number, self._index.key_before(number))
-            except _OutOfStepError:
-                self._run = None
-                self._seeks = False
-            try:
-                return self._decode(number, 0)
-            except _OutOfStepError:
-                self._run = None
+            for key in (self._index.key_before(number), 0):
+                try:
+                    return self._decode(number, key)
+                except _OutOfStepError:
+                    self._run, self._seeks = None, False
             if not self._index_is_decoded:
                 self._index_by_decoding()
             check_frames(self.path, [number], self._index.num_frames)
             return self._decode(number, 0)
         except (av.FFmpegError, OSError, _OutOfStepError) as error:
             self._run = None
-            readable = self._count_readable()
-            fault = _fault(error)
-            raise VideoError(
-                f"{self.path}: frame {number} cannot be decoded: {self._damage(fault, readable)}"
-            ) from None
+            damage = self._damage(_fault(error), self._count_readable())
+            raise VideoError(f"{self.path}: frame {number} cannot be decoded: {damage}") from None
 
     def _decode(self, number: int, key: int) -> av.VideoFrame:
         """Frame ``number``, decoding on from where the reader is, or else from the key frame ``key``."""
@@ -266,7 +263,7 @@ class PyAVReader(AbstractReader):
             self._next = reached + 1
             if reached == number:
                 return frame
-        raise _OutOfStepError("it does not come where the index has it")
+        raise _OutOfStepError
 
     def _run_from(self, key: int) -> Iterator[tuple[int, av.VideoFrame]]:
         """Frames from ``_wanted`` on with their numbers, each since ``key`` checked to be the index's next."""
@@ -278,9 +275,9 @@ class PyAVReader(AbstractReader):
                 if labels is not None and (expected >= len(labels) or frame.pts != labels[expected]):
                     if expected == key and self._index.number.get(frame.pts, -1) < key:
                         continue  # Leading pictures of an open group of pictures: they need the group before.
-                    raise _OutOfStepError("it does not come where the index has it")
+                    raise _OutOfStepError
                 if expected == key > 0 and not frame.key_frame:
-                    raise _OutOfStepError("it does not come where the index has it")
+                    raise _OutOfStepError
                 if frame.is_corrupt:
                     raise av.InvalidDataError(0, "the decoder marks the frame as damaged")
                 if expected >= self._wanted:
@@ -307,7 +304,7 @@ class PyAVReader(AbstractReader):
             packets = self._container.demux(self._stream)
             packet = self._skip_to(packets, begin)
             if packet is None:
-                raise _OutOfStepError("it does not come where the index has it")
+                raise _OutOfStepError
         yield packet
         yield from packets
 
@@ -355,11 +352,9 @@ class PyAVReader(AbstractReader):
     def _count_readable(self) -> int:
         """How many frames from the first on can be decoded."""
         count = self._wanted = 0
-        try:
+        with suppress(av.FFmpegError, OSError, _OutOfStepError):
             for number, _ in self._run_from(0):
                 count = number + 1
-        except (av.FFmpegError, OSError, _OutOfStepError):
-            return count
         return count
 
     def _damage(self, fault: str, readable: int) -> str:
