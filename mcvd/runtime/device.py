@@ -23,7 +23,7 @@ GIBIBYTE = 1 << 30
 def size_text(num_bytes: int) -> str:
     """A number of bytes for people: ``745 MiB``, ``1.5 GiB``."""
     unit, name = (GIBIBYTE, "GiB") if num_bytes >= GIBIBYTE else (GIBIBYTE >> 10, "MiB")
-    return f"{num_bytes / unit:.3g} {name}"
+    return f"{float(f'{num_bytes / unit:.3g}'):g} {name}"  # 1010 MiB, not 1.01e+03
 
 
 def free_bytes(device: torch.device) -> int:
