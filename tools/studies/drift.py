@@ -15,6 +15,7 @@ flickers from block to block does not hide them.
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import torch
@@ -129,7 +130,9 @@ def table(results: dict[str, dict[str, list[float]]], window: int) -> str:
 def plot(results: dict[str, dict[str, list[float]]], out: Path, mean_of: int = 10) -> None:
     """Each figure against the frame."""
     import matplotlib
-    from plots import save
+
+    sys.path.insert(0, str(Path(__file__).parents[1] / "figures"))
+    from save_figure import save
 
     matplotlib.use("Agg")
     from matplotlib import pyplot

@@ -13,6 +13,7 @@ within one table. `per_clip` holds the same scores of every clip, in which `--ag
 import argparse
 import json
 import math
+import sys
 import time
 import warnings
 from collections import defaultdict
@@ -259,7 +260,9 @@ def _half_interval(values: list[float]) -> float:
 def plot(lines: list[dict[str, Any]], out: Path) -> None:
     """Quality against calls, one row of pictures per task; the bars are standard deviations over seeds."""
     import matplotlib
-    from plots import save
+
+    sys.path.insert(0, str(Path(__file__).parents[1] / "figures"))
+    from save_figure import save
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
