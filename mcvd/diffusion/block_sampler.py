@@ -83,13 +83,9 @@ class BlockSampler:
                 self.progress.before_call()
                 return denoise(noisy, t)
 
-            return self.sampler(counted, draw(blank) * self._start_scale, denoiser.schedule, draw)
-
-    @property
-    def _start_scale(self) -> Tensor:
-        """Size of the state at t = 1: 1 where variance is preserved, about sigma(1) where it explodes."""
-        end = self.denoiser.schedule(torch.ones((), dtype=torch.float64))
-        return (end.alpha**2 + end.sigma**2).sqrt()
+            end = denoiser.schedule(torch.ones((), dtype=torch.float64))
+            size = (end.alpha**2 + end.sigma**2).sqrt()  # 1, or about sigma(1) where variance explodes
+            return self.sampler(counted, draw(blank) * size, denoiser.schedule, draw)
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager:

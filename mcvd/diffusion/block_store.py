@@ -18,11 +18,7 @@ class BlockStore:
     """Finished blocks of a rollout, a file each; a rollout with the same settings reads them instead of sampling.
 
     Frames that later blocks may see are stored exactly, older ones as pixels: a resumed rollout continues bit for bit
-    as it would have, and 10,000 frames take the room of their pixels.
-
-    Args:
-        folder: for these blocks alone.
-        block: of the model.
+    as it would have, and 10,000 frames take the room of their pixels. The folder is for these blocks alone.
     """
 
     def __init__(self, folder: Path, block: FrameBlock):

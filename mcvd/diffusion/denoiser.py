@@ -177,16 +177,10 @@ class Denoiser(nn.Module):
             return None
         return self.net.modulation(label_from_time(times, self.schedule.num_steps))  # type: ignore[operator]
 
-    def _encode(
-        self,
-        condition: Condition,
-        cache: bool,
-        claim_past_visible: bool = False,
-        modulation: NormModulation | None = None,
-    ):
+    def _encode(self, condition: Condition, cache: bool, claim: bool = False, modulation: NormModulation | None = None):
         known = {} if modulation is None else {"modulation": modulation}
         return self.net.encode_condition(  # type: ignore[operator]
-            condition.frames, condition.keep, cache, claim_past_visible, condition.noise_level, **known
+            condition.frames, condition.keep, cache, claim, condition.noise_level, **known
         )
 
     def _run(self, noisy: Tensor, t: Tensor, encoded) -> Tensor:

@@ -95,12 +95,6 @@ class GenerationEngine:
     def _device(self) -> torch.device:
         return next(self.denoiser.parameters()).device
 
-    @property
-    def _cache_bytes(self) -> int:
-        if self._device.type == "cuda":
-            return torch.cuda.get_device_properties(self._device).total_memory // 4
-        return MAX_CACHE_BYTES
-
     def _keys(self, num_videos: int) -> list[list[tuple[int, int, int]]]:
         """(seed, video, sample) of each video to be generated: what its noise depends on."""
         options = self.options
@@ -117,7 +111,9 @@ class GenerationEngine:
         """Ranges of (videos, samples) generated together: whole videos while they fit, else some samples of one."""
         options, dtype = self.options, AUTOCAST[self.options.precision] or torch.float32
         per_condition = self.denoiser.net.cache_bytes(*size, dtype)  # type: ignore[operator]
-        fitting = self._cache_bytes // max(per_condition * (1 if options.guidance == 1 else 2), 1)
+        on_gpu = self._device.type == "cuda"
+        room = torch.cuda.get_device_properties(self._device).total_memory // 4 if on_gpu else MAX_CACHE_BYTES
+        fitting = room // max(per_condition * (1 if options.guidance == 1 else 2), 1)
         limit = max(1, min(options.batch_size or num_videos * options.num_samples, fitting))
         videos, samples = max(1, limit // options.num_samples), min(limit, options.num_samples)
         for video in range(0, num_videos, videos):

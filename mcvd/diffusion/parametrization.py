@@ -38,60 +38,53 @@ class AbstractParametrization(ABC):
         """Weight of the squared error of the output: that of the clean frames, the signal-to-noise ratio but at most
         ``max_snr``, times how far they follow the output (Hang et al. 2023, arXiv 2303.09556)."""
         of_clean = (at.alpha / at.sigma).square().clamp(max=max_snr)
-        gain = self.clean(torch.ones_like(at.sigma), torch.zeros_like(at.sigma), at)  # it is linear in the output
-        return of_clean * gain.square()
+        # The clean frames are linear in output and noisy frames: how far they follow the output is what 1 and 0 give.
+        follows = self.clean(torch.ones_like(at.sigma), torch.zeros_like(at.sigma), at)
+        return of_clean * follows.square()
 
 
-class NoisePrediction(AbstractParametrization):
+class _Noise(AbstractParametrization):
     """The noise (DDPM)."""
 
     needs_signal = True
 
     def target(self, clean: Tensor, noise: Tensor, noisy: Tensor, at: Coefficients) -> Tensor:
-        """The noise."""
         return noise
 
     def clean(self, output: Tensor, noisy: Tensor, at: Coefficients) -> Tensor:
-        """``(noisy - sigma * output) / alpha``."""
         return clean_from_noise(noisy, output, at)
 
 
-class CleanPrediction(AbstractParametrization):
+class _Clean(AbstractParametrization):
     """The clean frames."""
 
     def target(self, clean: Tensor, noise: Tensor, noisy: Tensor, at: Coefficients) -> Tensor:
-        """The clean frames."""
         return clean
 
     def clean(self, output: Tensor, noisy: Tensor, at: Coefficients) -> Tensor:
-        """The output itself."""
         return output
 
 
-class VelocityPrediction(AbstractParametrization):
-    """The velocity (Salimans and Ho 2022, arXiv 2202.00512)."""
+class _Velocity(AbstractParametrization):
+    """The velocity, ``alpha * noise - sigma * clean`` (Salimans and Ho 2022, arXiv 2202.00512)."""
 
     def target(self, clean: Tensor, noise: Tensor, noisy: Tensor, at: Coefficients) -> Tensor:
-        """``alpha * noise - sigma * clean``."""
         return velocity_from_clean(clean, noise, at)
 
     def clean(self, output: Tensor, noisy: Tensor, at: Coefficients) -> Tensor:
-        """``(alpha * noisy - sigma * output) / (alpha^2 + sigma^2)``."""
         return clean_from_velocity(noisy, output, at)
 
 
-class EDMPrediction(AbstractParametrization):
+class _EDM(AbstractParametrization):
     """What is missing from the noisy frames, at unit size at every noise level (Karras et al. 2022, section 5)."""
 
     sigma_data = SIGMA_DATA
 
     def target(self, clean: Tensor, noise: Tensor, noisy: Tensor, at: Coefficients) -> Tensor:
-        """``(clean - c_skip * noisy) / c_out``."""
         skip, out = self._coefficients(at)
         return (clean - skip * noisy) / out
 
     def clean(self, output: Tensor, noisy: Tensor, at: Coefficients) -> Tensor:
-        """``c_skip * noisy + c_out * output``."""
         skip, out = self._coefficients(at)
         return skip * noisy + out * output
 
@@ -103,10 +96,10 @@ class EDMPrediction(AbstractParametrization):
 
 
 PARAMETRIZATIONS: dict[str, AbstractParametrization] = {
-    "eps": NoisePrediction(),
-    "x0": CleanPrediction(),
-    "v": VelocityPrediction(),
-    "edm": EDMPrediction(),
+    "eps": _Noise(),
+    "x0": _Clean(),
+    "v": _Velocity(),
+    "edm": _EDM(),
 }
 
 

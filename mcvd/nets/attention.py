@@ -13,9 +13,7 @@ from mcvd.nets.layers import TINY, linear, num_groups
 class Attention(nn.Module):
     """Every position looks at every other; residual, divided by sqrt(2).
 
-    Args:
-        channels: of the feature map.
-        head_channels: width of a head, a contiguous run of channels; a narrower feature map has one head.
+    A head is a contiguous run of ``head_channels``; a narrower feature map has one head.
     """
 
     def __init__(self, channels: int, head_channels: int) -> None:

@@ -51,16 +51,7 @@ class ConditionCache:
 
 @dataclass(frozen=True)
 class BlockConfig:
-    """What all blocks of a network have in common.
-
-    Args:
-        norm: makes the norm for a number of channels and a level.
-        embedding_channels: of the time embedding.
-        dropout: probability, before the last convolution of a block.
-        head_channels: width of an attention head.
-        gradient_checkpointing: keep only what goes into a residual block for the backward pass, and compute the rest
-            again there.
-    """
+    """What all blocks of a network have in common; ``norm`` makes the norm for a number of channels and a level."""
 
     norm: Callable[[int, int], AbstractNorm]
     embedding_channels: int

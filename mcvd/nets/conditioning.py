@@ -172,16 +172,10 @@ class _SPATINNorm(AbstractNorm):
 
 
 def context_planes(context: Tensor, keep: Tensor, level: Tensor, told: AbstractConditioning) -> Tensor:
-    """Context frames as planes, frame after frame, then what is told of them as constant planes.
+    """Context frames as planes (B, Q, H, W), frame after frame, then what is told of them as constant planes.
 
-    Args:
-        context: float (B, P + F, C, H, W), past then future; masked frames are already zero.
-        keep: bool (B, P + F), True where a frame is visible.
-        level: float (B,), the noise level of the visible frames.
-        told: its ``tell_mask`` adds a plane for each frame, its ``tell_noise`` one more.
-
-    Returns:
-        (B, Q, H, W), Q = `AbstractConditioning.num_planes`.
+    Context and ``keep`` are those of `UNet.encode_condition`, ``level`` (B,) is the noise level of the visible frames.
+    ``tell_mask`` adds a plane for each frame, ``tell_noise`` one more; Q = `AbstractConditioning.num_planes`.
     """
     size, planes = context.shape[3:], [rearrange(context, "b t c h w -> b (t c) h w")]
     if told.tell_mask:

@@ -49,13 +49,9 @@ def num_groups(channels: int) -> int:
 
 
 def group_norm(x: Tensor, eps: float, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
-    """Group norm followed by a scale and a shift for each sample and channel.
+    """Group norm of x (B, C, H, W) times a scale plus a shift, each (B, C), (1, C), (C,) or None.
 
-    Args:
-        x: (B, C, H, W), any float dtype, also that of the result; the kernel keeps statistics in at least float32.
-        eps: added to the variance.
-        scale: (B, C), (1, C) or (C,), multiplies the normalised value; None leaves it alone.
-        shift: like ``scale``, added after it.
+    Any float dtype, also that of the result; the kernel keeps statistics in at least float32.
     """
     batch, channels, height, width = x.shape
     groups = num_groups(channels)

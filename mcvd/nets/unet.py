@@ -164,7 +164,8 @@ class UNet(nn.Module):
 
     def modulation(self, labels: Tensor | None = None) -> NormModulation:
         """From labels to the scale and shift of the norms; for given labels (T,) alone, and computed now, if given."""
-        return NormModulation(self._embedders(), self._embed_label, self._dtype(), labels)
+        layers = [layer for block in self._blocks() for layer in (block.embed0, block.embed1)]
+        return NormModulation(layers, self._embed_label, self._dtype(), labels)
 
     def forward(self, noisy: Tensor, label: Tensor, condition: ConditionCache) -> Tensor:
         """What the network answers (noise, clean frames or velocity: the denoiser knows).
@@ -210,10 +211,6 @@ class UNet(nn.Module):
 
     def _blocks(self) -> list[ResBlock]:
         return [module for module in self.modules() if isinstance(module, ResBlock)]
-
-    def _embedders(self) -> list[nn.Linear]:
-        """Every map from the time embedding to what a norm is told."""
-        return [layer for block in self._blocks() for layer in (block.embed0, block.embed1)]
 
     def _norms(self) -> list[AbstractNorm]:
         """Every norm that the context may modulate."""

@@ -52,13 +52,13 @@ class AdaptiveSDE(AbstractSampler):
         return 2 * (2 * NUM_RUNGS + MOST_RUNGS.bit_length()) + 1
 
     def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
-        """See `AbstractSampler`: the rungs, the noisiest first."""
+        """The rungs, the noisiest first."""
         return LogSNR()(NUM_RUNGS + 1, schedule)[:-1]
 
     def __call__(
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
     ) -> Tensor:
-        """See `AbstractSampler`."""
+        """Sample until all videos of the batch have come down the ladder."""
         times = self.times(schedule)
         ladder, times = schedule(times), times.to(noise)
         ladder = Coefficients(ladder.alpha.to(noise.device), ladder.sigma.to(noise.device))

@@ -84,7 +84,7 @@ class AbstractGridSampler(AbstractSampler):
         return self.num_steps + self.num_extra_calls
 
     def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
-        """See `AbstractSampler`."""
+        """Those of the grid that `call_times` takes, or others."""
         return self.call_times(self.spacing(self.num_steps, schedule), schedule)
 
     def __call__(

@@ -49,9 +49,7 @@ class DPMSolverPP(AbstractMultistep):
 def thresholded(denoise: Denoise, quantile: float) -> Denoise:
     """Dynamic thresholding (Imagen, section 2.3): videos that reach beyond [-1, 1] are scaled back as a whole.
 
-    Args:
-        denoise: what is limited.
-        quantile: of the absolute values of each estimate; it is clipped there, and divided by it if it is above 1.
+    Each estimate is clipped at this quantile of its absolute values, and divided by it if it is above 1.
     """
 
     def limited(noisy: Tensor, t: Tensor) -> Tensor:

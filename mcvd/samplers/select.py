@@ -22,11 +22,7 @@ def takes_steps(name: str) -> bool:
 
 
 def sampler_by_name(name: str, num_steps: int | None = None) -> AbstractSampler:
-    """Make a sampler of `mcvd.samplers`.
-
-    Args:
-        name: of its class.
-        num_steps: None is its own default.
+    """The sampler of `mcvd.samplers` whose class has this name, with its own default if there is no ``num_steps``.
 
     Raises:
         ValueError: there is none of this name, or it chooses its steps itself.
@@ -47,16 +43,11 @@ def sampler_by_name(name: str, num_steps: int | None = None) -> AbstractSampler:
 
 # Chosen by measurement: docs/choosing-a-sampler.md
 _GIVEN_FRAMES = SASolver(num_steps=20)
-
 _FROM_NOTHING = UniPC(num_steps=10)
 
 
 def default_sampler(from_nothing: bool = False, num_steps: int | None = None) -> AbstractSampler:
-    """The sampler of a task.
-
-    Args:
-        from_nothing: whether no frame is given.
-        num_steps: another number of network calls for each block.
+    """The sampler for given frames or ``from_nothing``, if wanted with another number of network calls for each block.
 
     Example:
         >>> default_sampler().num_calls, default_sampler(num_steps=8).num_calls

@@ -37,7 +37,7 @@ class Uniform(AbstractSpacing):
     """
 
     def __call__(self, num_steps: int, schedule: AbstractNoiseSchedule) -> Tensor:
-        """See `AbstractSpacing`."""
+        """Equal parts of the time."""
         return 1 - torch.arange(num_steps + 1, dtype=torch.float64) / num_steps
 
 
@@ -60,7 +60,7 @@ class LogSNR(AbstractSpacing):
             raise ValueError(f"sigma_min must be 0 or more and below 1, got {self.sigma_min}")
 
     def __call__(self, num_steps: int, schedule: AbstractNoiseSchedule) -> Tensor:
-        """See `AbstractSpacing`."""
+        """Equal parts of the log-SNR, then 0."""
         low, high = _log_snr_range(schedule)
         if self.sigma_min > 0:
             high = high.clamp(max=-2 * log(self.sigma_min))
@@ -82,7 +82,7 @@ class Karras(AbstractSpacing):
             raise ValueError(f"rho must be positive, got {self.rho}")
 
     def __call__(self, num_steps: int, schedule: AbstractNoiseSchedule) -> Tensor:
-        """See `AbstractSpacing`."""
+        """Equal parts of the root of the noise, then 0."""
         first, last = ((-bound / 2 / self.rho).exp() for bound in _log_snr_range(schedule))
         root = first + (last - first) * _fractions(num_steps)
         return _times(-2 * self.rho * root.log(), schedule)
