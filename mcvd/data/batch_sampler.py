@@ -47,13 +47,8 @@ class ResumableBatchSampler(Sampler[list[int]]):
         self.num_clips = num_clips
         self.batch_size = batch_size
         self.rank = rank
-        self.world_size = world_size
+        self.global_batch_size = batch_size * world_size
         self.samples_seen = 0
-
-    @property
-    def global_batch_size(self) -> int:
-        """Samples of all processes together in one step."""
-        return self.batch_size * self.world_size
 
     def __len__(self) -> int:
         return max(1, self.num_clips // self.global_batch_size)

@@ -7,6 +7,7 @@ import stat
 import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from tqdm import tqdm
 
@@ -45,11 +46,14 @@ def unpack(archive: str | Path, folder: str | Path) -> Path:
     return folder
 
 
-def _safe_path(archive: Path, name: str) -> PurePosixPath:
+def _store(content: IO[bytes], archive: Path, folder: Path, name: str) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or ":" in name:
         raise ValueError(f"{archive}: refused, it holds the name {name!r}, which leads out of its folder")
-    return path
+    target = folder / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as sink:
+        shutil.copyfileobj(content, sink, _CHUNK_BYTES)
 
 
 def _extract_zip(archive: Path, folder: Path) -> None:
@@ -59,10 +63,8 @@ def _extract_zip(archive: Path, folder: Path) -> None:
         for member in tqdm(members, f"Unpacking {archive.name}", disable=None):
             if stat.S_ISLNK(member.external_attr >> 16):
                 raise ValueError(f"{archive}: refused, it holds the link {member.filename!r}")
-            target = folder / _safe_path(archive, member.filename)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with file.open(member) as source, target.open("wb") as sink:
-                shutil.copyfileobj(source, sink, _CHUNK_BYTES)
+            with file.open(member) as content:
+                _store(content, archive, folder, member.filename)
 
 
 def _extract_tar(archive: Path, folder: Path) -> None:
@@ -75,9 +77,7 @@ def _extract_tar(archive: Path, folder: Path) -> None:
                 continue
             if not member.isreg():
                 raise ValueError(f"{archive}: refused, {member.name!r} is neither a file nor a folder")
-            target = folder / _safe_path(archive, member.name)
-            target.parent.mkdir(parents=True, exist_ok=True)
             content = file.extractfile(member)
             assert content is not None  # it is a regular file
-            with content as source, target.open("wb") as sink:
-                shutil.copyfileobj(source, sink, _CHUNK_BYTES)
+            with content:
+                _store(content, archive, folder, member.name)

@@ -42,14 +42,7 @@ def run(
 def run_prepare(
     name: str, prepare: Callable[[Path, Path], str], raw_help: str, argv: Sequence[str] | None = None
 ) -> int:
-    """As `run`, for data that are not stored in packs.
-
-    Args:
-        name: of the data set.
-        prepare: from the folders of raw and of prepared data to the message at the end.
-        raw_help: what the folder of raw files holds.
-        argv: words of the command line; None takes the process's.
-    """
+    """As `run`, for data that are not packs: ``prepare`` makes the message of the raw and the prepared folder."""
     parser = argparse.ArgumentParser(description=f"Prepare the data set {name}; run it again to resume or to verify.")
     parser.add_argument("--raw", type=Path, default=Path("data/raw") / name, help=raw_help + " (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("data") / name, help="prepared data (default: %(default)s)")

@@ -8,12 +8,12 @@ import numpy as np
 from torch import Tensor
 
 from mcvd.data.clips.spec import ClipSpec, find_clips
-from mcvd.data.videos import AbstractVideos
+from mcvd.data.videos import AbstractVideos, VideosWrapper
 
 EVERY = 10
 
 
-class VideoSubset(AbstractVideos):
+class VideoSubset(VideosWrapper):
     """Excerpts of the videos of a collection as a collection of their own.
 
     Args:
@@ -22,13 +22,8 @@ class VideoSubset(AbstractVideos):
     """
 
     def __init__(self, videos: AbstractVideos, excerpts: Sequence[tuple[int, int, int]]) -> None:
-        self.videos = videos
+        super().__init__(videos)
         self.excerpts = list(excerpts)
-
-    @property
-    def channels(self) -> int:
-        """Channels of the collection."""
-        return self.videos.channels
 
     def __len__(self) -> int:
         return len(self.excerpts)

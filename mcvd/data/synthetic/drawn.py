@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,12 +17,16 @@ from mcvd.data.videos import AbstractVideos, check_request
 class DrawnVideos(AbstractVideos):
     """Base of collections of equally long videos, each drawn from (seed, number of the video) alone.
 
+    A collection names what it draws, ``title``, and draws it in ``_draw``.
+
     Args:
         num_videos: number of videos.
         num_frames: frames of each video; a longer video begins with the shorter one.
         frame_rate_hz: frames per second.
         seed: which collection, 0 or more; collections of different seeds share no video.
     """
+
+    title: str
 
     def __init__(self, num_videos: int, num_frames: int, frame_rate_hz: float, seed: int) -> None:
         if num_videos < 1 or num_frames < 1 or frame_rate_hz <= 0 or seed < 0:
@@ -43,9 +50,18 @@ class DrawnVideos(AbstractVideos):
         check_request(index, (), self.num_videos, self.num_frames)
         return np.arange(self.num_frames) / self.frame_rate_hz
 
-    def generator(self, index: int) -> np.random.Generator:
-        """The random numbers of video ``index``."""
-        return np.random.default_rng([self.seed, index])
+    def name(self, index: int) -> str:
+        """What is drawn, and the video's number."""
+        return f"{self.title} {index}"
+
+    def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
+        """Draw frames of one video: uint8 (T, C, H, W) with exactly ``cover = (H, W)``."""
+        check_request(index, frames, self.num_videos, self.num_frames)
+        return self._draw(np.random.default_rng([self.seed, index]), np.asarray(frames, int), cover)
+
+    @abstractmethod
+    def _draw(self, generator: np.random.Generator, frames: NDArray[np.int64], cover: tuple[int, int]) -> Tensor:
+        """Frames of the video that ``generator`` determines."""
 
 
 def ink_to_pixels(ink: NDArray[np.float32], cover: tuple[int, int]) -> Tensor:

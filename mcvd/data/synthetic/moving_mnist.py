@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from torch import Tensor
 
 from mcvd.data.synthetic.drawn import DrawnVideos, ink_to_pixels
 from mcvd.data.synthetic.moving_strokes import bounce, compose
-from mcvd.data.videos import check_request
 from mcvd.video.decoders.base import VideoError
 
 DIGIT_SIZE = 32
@@ -83,7 +81,7 @@ class StochasticMovingMNIST(DrawnVideos):
         FileNotFoundError: if MNIST is not in ``root``.
     """
 
-    canvas = 64
+    title, canvas = "digits", 64
 
     def __init__(
         self,
@@ -115,18 +113,12 @@ class StochasticMovingMNIST(DrawnVideos):
         _ = self._digits  # missing files are reported before training, not by its first clip
         return self.num_videos
 
-    def name(self, index: int) -> str:
-        """The video's number."""
-        return f"digits {index}"
-
-    def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
-        """Draw frames of one video: uint8 (T, 1, H, W) with exactly ``cover = (H, W)``."""
-        check_request(index, frames, self.num_videos, self.num_frames)
-        choice, motion = self.generator(index).spawn(2)
+    def _draw(self, generator: np.random.Generator, frames: NDArray[np.int64], cover: tuple[int, int]) -> Tensor:
+        choice, motion = generator.spawn(2)
         chosen = choice.integers(len(self._digits), size=self.num_digits)
         shapes = np.stack([_enlarged(self._digits[which]) for which in chosen])
         positions = bounce(motion, self.num_frames, self.num_digits, self.canvas - DIGIT_SIZE)
-        return ink_to_pixels(compose(shapes, positions[np.asarray(frames, int)], self.canvas), cover)
+        return ink_to_pixels(compose(shapes, positions[frames], self.canvas), cover)
 
 
 def _enlarged(digit: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from mcvd.data.synthetic.drawn import DrawnVideos, ink_to_pixels
-from mcvd.data.videos import check_request
 
 SHAPE_SIZE = 32  # pixels; height and width of the square in which one shape is drawn
 MAX_SPEED = 4  # pixels per frame along each axis
@@ -147,6 +144,8 @@ class MovingStrokes(DrawnVideos):
         (torch.Size([10, 1, 64, 64]), torch.uint8)
     """
 
+    title = "strokes"
+
     def __init__(
         self,
         num_videos: int = 10_000,
@@ -163,15 +162,9 @@ class MovingStrokes(DrawnVideos):
             raise ValueError(f"letters of {SHAPE_SIZE} pixels need a canvas of {SHAPE_SIZE + 1} or more, got {canvas}")
         self.num_shapes, self.canvas = num_shapes, canvas
 
-    def name(self, index: int) -> str:
-        """The video's number."""
-        return f"strokes {index}"
-
-    def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
-        """Draw frames of one video: uint8 (T, 1, H, W) with exactly ``cover = (H, W)``."""
-        check_request(index, frames, self.num_videos, self.num_frames)
-        handwriting, motion = self.generator(index).spawn(2)
+    def _draw(self, generator: np.random.Generator, frames: NDArray[np.int64], cover: tuple[int, int]) -> Tensor:
+        handwriting, motion = generator.spawn(2)
         hands = handwriting.spawn(self.num_shapes)
         shapes = np.stack([draw_letter(int(hand.integers(ALPHABET_SIZE)), hand) for hand in hands])
         positions = bounce(motion, self.num_frames, self.num_shapes, self.canvas - SHAPE_SIZE)
-        return ink_to_pixels(compose(shapes, positions[np.asarray(frames, int)], self.canvas), cover)
+        return ink_to_pixels(compose(shapes, positions[frames], self.canvas), cover)

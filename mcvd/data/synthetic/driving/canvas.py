@@ -138,12 +138,9 @@ class Canvas:
         """
         if wall is None:
             return
-        clear = np.exp(-wall.distance / self.clarity_metres)[:, None]  # (t, 1, w)
-        haze = self.haze[:, None, None, None]
         for bottom, top, colour in bands:
             window, coverage = self.band(wall, bottom, top)
-            own = colour.astype(np.float32)[:, None, None, None]
-            self.blend(window, coverage * fade[wall.t, None, None], haze + (own - haze) * clear)
+            self.blend(window, coverage * fade[wall.t, None, None], self.hazed(colour, wall.distance)[:, :, None])
 
     def panels(self, x: Array, s: Array, panels: Sequence[Panel], fade: Array) -> None:
         """Paint upright rectangles that face the camera.

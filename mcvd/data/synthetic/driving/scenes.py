@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from einops import rearrange
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mcvd.data.synthetic.drawn import DrawnVideos
 from mcvd.data.synthetic.driving.painter import Painter
 from mcvd.data.synthetic.driving.world import Street
-from mcvd.data.videos import check_request
 
 
 class DrivingScenes(DrawnVideos):
@@ -33,6 +31,8 @@ class DrivingScenes(DrawnVideos):
         (torch.Size([12, 3, 64, 64]), torch.uint8)
     """
 
+    title = "driving"
+
     def __init__(self, num_videos: int = 1000, num_frames: int = 60, frame_rate_hz: float = 10.0, seed: int = 0):
         super().__init__(num_videos, num_frames, frame_rate_hz, seed)
 
@@ -41,14 +41,8 @@ class DrivingScenes(DrawnVideos):
         """3: red, green, blue."""
         return 3
 
-    def name(self, index: int) -> str:
-        """The street's number."""
-        return f"driving {index}"
-
-    def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
-        """Draw frames of one street: uint8 (T, 3, H, W) with exactly ``cover = (H, W)``."""
-        check_request(index, frames, self.num_videos, self.num_frames)
-        street = Street(self.generator(index), self.num_frames, self.frame_rate_hz)
-        image = Painter(street, np.asarray(frames, int), cover).paint()
+    def _draw(self, generator: np.random.Generator, frames: NDArray[np.int64], cover: tuple[int, int]) -> Tensor:
+        street = Street(generator, self.num_frames, self.frame_rate_hz)
+        image = Painter(street, frames, cover).paint()
         pixels = (image.clip(0, 1) * 255 + 0.5).astype(np.uint8)
         return torch.from_numpy(np.ascontiguousarray(rearrange(pixels, "c t h w -> t c h w")))

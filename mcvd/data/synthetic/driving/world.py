@@ -26,6 +26,11 @@ def colour(*rgb: float) -> Array:
     return np.array(rgb) / 255
 
 
+def palette(hexadecimal: str) -> tuple[Array, ...]:
+    """Colours from their names in the web, ``"b06852 ceb894"``."""
+    return tuple(colour(*bytes.fromhex(name)) for name in hexadecimal.split())
+
+
 @dataclass(frozen=True)
 class Light:
     """The light of a time of day: sky colours and what daylight does to every other colour; float (3,) 0 to 1."""
@@ -48,31 +53,11 @@ EVENING = Light(colour(92, 112, 165), colour(246, 190, 130), np.array([0.96, 0.8
 NIGHTFALL = Light(colour(24, 32, 66), colour(104, 90, 116), np.array([0.33, 0.35, 0.46]), 0.06, 1.0)
 LIGHTS = (NOON, OVERCAST, EVENING, NIGHTFALL)
 
-WALLS = (
-    colour(176, 104, 82),
-    colour(206, 184, 148),
-    colour(158, 150, 142),
-    colour(226, 218, 200),
-    colour(136, 96, 76),
-    colour(186, 150, 110),
-    colour(122, 132, 142),
-    colour(212, 166, 120),
-)
-PAINTS = (
-    colour(226, 226, 224),
-    colour(206, 208, 210),
-    colour(150, 154, 160),
-    colour(128, 134, 142),
-    colour(44, 46, 52),
-    colour(64, 68, 76),
-    colour(172, 34, 34),
-    colour(38, 70, 138),
-    colour(214, 176, 52),
-    colour(64, 98, 82),
-)
+WALLS = palette("b06852 ceb894 9e968e e2dac8 88604c ba966e 7a848e d4a678")
+PAINTS = palette("e2e2e0 ced0d2 969aa0 80868e 2c2e34 40444c ac2222 26468a d6b034 406252")
 GLASS, LAMPLIGHT, ZEBRA = colour(70, 82, 96), colour(255, 214, 140), colour(226, 226, 220)
 SALOON, VAN, LORRY = (1.78, 4.3, 1.5), (1.95, 5.2, 2.2), (2.35, 8.0, 3.1)  # width, length and height in metres
-LEAVES = (colour(74, 108, 46), colour(56, 92, 48), colour(110, 122, 50), colour(150, 104, 46), colour(92, 120, 62))
+LEAVES = palette("4a6c2e 385c30 6e7a32 96682e 5c783e")
 
 
 @dataclass(frozen=True)
