@@ -60,8 +60,7 @@ class RandomClips:
         seed: 0 or more; the same seed gives the same clips.
         augmentation: what else is drawn for each clip.
 
-    Sample numbers count over the whole training, epochs included. ``attempt`` counts the replacements of a clip that
-    could not be read, each at another random entry.
+    Sample numbers count over the whole training, epochs included. A replacement is another random entry.
     """
 
     index: ClipIndex
@@ -101,7 +100,7 @@ class EvenClips:
         index: where clips lie.
         num_clips: how many to take, at most; None takes all.
 
-    ``attempt`` counts the replacements of a clip that could not be read, each the next clip.
+    A replacement is the next clip.
     """
 
     index: ClipIndex
@@ -129,7 +128,7 @@ class SeededClips:
         num_clips: how many; videos are taken more than once where there are fewer.
         seed: of the starts.
 
-    ``attempt`` counts the replacements of a clip that could not be read, each of the next video.
+    A replacement is of the next video.
     """
 
     index: ClipIndex

@@ -42,7 +42,7 @@ def run(
 def run_prepare(
     name: str, prepare: Callable[[Path, Path], str], raw_help: str, argv: Sequence[str] | None = None
 ) -> int:
-    """As `run`, for data that are not packs: ``prepare`` makes the message of the raw and the prepared folder."""
+    """As `run`, for data that are not packs: ``prepare`` gets the folders of raw and prepared data."""
     parser = argparse.ArgumentParser(description=f"Prepare the data set {name}; run it again to resume or to verify.")
     parser.add_argument("--raw", type=Path, default=Path("data/raw") / name, help=raw_help + " (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("data") / name, help="prepared data (default: %(default)s)")

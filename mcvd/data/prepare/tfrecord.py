@@ -9,7 +9,7 @@ Sources: the TFRecord page of TensorFlow's documentation, the encoding page of p
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from mcvd.video.decoders.base import VideoError
@@ -29,8 +29,13 @@ def read_records(path: str | Path, max_bytes: int = MAX_RECORD_BYTES) -> Iterato
         VideoError: if the file is cut off or a checksum is wrong.
         ModuleNotFoundError: without the package crc32c.
     """
+    try:
+        from crc32c import crc32c
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "TFRecord files need the package crc32c: python -m pip install 'mcvd[recipes]'"
+        ) from None
     path = Path(path)
-    checksum = _checksum()
     size = path.stat().st_size
     with path.open("rb") as file:
         while head := file.read(12):
@@ -38,13 +43,13 @@ def read_records(path: str | Path, max_bytes: int = MAX_RECORD_BYTES) -> Iterato
             if len(head) < 12:
                 raise VideoError(f"{place} is cut off")
             length, length_crc = struct.unpack("<QI", head)
-            if _masked(checksum(head[:8])) != length_crc:
+            if _masked(crc32c(head[:8])) != length_crc:
                 raise VideoError(f"{place} has a wrong checksum of its length")
             if length > max_bytes or length + 4 > size - file.tell():
                 raise VideoError(f"{place} claims {length} bytes, {max(0, size - file.tell() - 4)} are left")
             data = file.read(length)
             (crc,) = struct.unpack("<I", file.read(4))
-            if _masked(checksum(data)) != crc:
+            if _masked(crc32c(data)) != crc:
                 raise VideoError(f"{place} has a wrong checksum of its data")
             yield data
 
@@ -106,13 +111,3 @@ def _varint(view: memoryview, at: int) -> tuple[int, int]:
 
 def _masked(crc: int) -> int:
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
-
-
-def _checksum() -> Callable[[bytes], int]:
-    try:
-        from crc32c import crc32c
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "TFRecord files need the package crc32c: python -m pip install 'mcvd[recipes]'"
-        ) from None
-    return crc32c

@@ -219,22 +219,20 @@ class _Space:
         self._lock = Lock()
         stats = {path: path.stat() for path in folder.glob("*.npy")}
         self.used = sum(stat.st_size for stat in stats.values())
-        others = [path for path in stats if path.name not in wanted]
-        self.others = sorted(others, key=lambda path: stats[path].st_mtime, reverse=True)
-        self.sizes = {path: stats[path].st_size for path in others}
+        latest_first = sorted(stats, key=lambda path: stats[path].st_mtime, reverse=True)
+        self.others = {path: stats[path].st_size for path in latest_first if path.name not in wanted}
 
     def reserve(self, num_bytes: int) -> None:
         """Reserve bytes. Raises `_CacheFullError` if they are not to be had."""
         if self.max_bytes is None:
             return
         with self._lock:
-            spare = sum(self.sizes[path] for path in self.others)
-            if self.used - spare + num_bytes > self.max_bytes:
+            if self.used - sum(self.others.values()) + num_bytes > self.max_bytes:
                 raise _CacheFullError(f"{self.folder} may hold {self.max_bytes:,} bytes")
             while self.used + num_bytes > self.max_bytes:
-                path = self.others.pop()
+                path, size = self.others.popitem()
                 path.unlink(missing_ok=True)  # a process that maps it still reads it
-                self.used -= self.sizes[path]
+                self.used -= size
             self.used += num_bytes
 
 

@@ -9,7 +9,7 @@ from itertools import accumulate
 import numpy as np
 from torch import Tensor
 
-from mcvd.data.videos import AbstractVideos
+from mcvd.data.videos import AbstractVideos, check_request
 
 
 class ConcatVideos(AbstractVideos):
@@ -70,7 +70,6 @@ class ConcatVideos(AbstractVideos):
 
     def _find(self, index: int) -> tuple[AbstractVideos, int]:
         """The collection of a video, and its number there."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"video {index} asked of a collection of {len(self)}: choose 0 <= index < {len(self)}")
+        check_request(index, (), len(self), num_frames=0)
         which = bisect_right(self.ends, index)
         return self.collections[which], index - (self.ends[which - 1] if which else 0)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
@@ -143,15 +143,10 @@ def _frame(path: Path, file: Any, video: int, number: int) -> np.ndarray:
 
 def _open(path: Path) -> Any:
     try:
-        return _h5py().File(path, "r", locking=False)
-    except OSError as error:
-        raise VideoError(f"{path}: cannot be read as HDF5 ({' '.join(str(error).split())})") from None
-
-
-@lru_cache(maxsize=1)
-def _h5py() -> ModuleType:
-    try:
         import h5py
+
+        return h5py.File(path, "r", locking=False)
     except ModuleNotFoundError:
         raise ModuleNotFoundError("HDF5 shards need the package h5py: python -m pip install 'mcvd[recipes]'") from None
-    return h5py
+    except OSError as error:
+        raise VideoError(f"{path}: cannot be read as HDF5 ({' '.join(str(error).split())})") from None
