@@ -19,7 +19,7 @@ class FrameBlock:
         current: frames that are made (1 or more).
         future: frames after the current ones, given as context (0 or more).
 
-    Example:
+    Examples:
         >>> FrameBlock(past=2, current=5).num_frames
         7
     """
@@ -70,7 +70,7 @@ class Condition:
 
     Generated context comes back unclamped, so values are not checked against [-1, 1].
 
-    Example:
+    Examples:
         >>> frames = torch.ones(1, 2, 3, 8, 8)
         >>> hidden = Condition.visible(frames, frames[:, :0]).null()
         >>> hidden.past.abs().sum().item()
@@ -162,7 +162,7 @@ class Condition:
 def model_from_pixels(video: Tensor) -> Tensor:
     """uint8 pixels -> float32 in [-1, 1], any shape.
 
-    Example:
+    Examples:
         >>> model_from_pixels(torch.tensor([0, 255], dtype=torch.uint8)).tolist()
         [-1.0, 1.0]
     """
@@ -174,7 +174,7 @@ def model_from_pixels(video: Tensor) -> Tensor:
 def unit_from_model(video: Tensor) -> Tensor:
     """Float in the model's range -> float32 in [0, 1], clamped and not rounded, any shape.
 
-    Example:
+    Examples:
         >>> unit_from_model(torch.tensor([-1.0, 0.0, 7.0])).tolist()
         [0.0, 0.5, 1.0]
     """
@@ -184,7 +184,7 @@ def unit_from_model(video: Tensor) -> Tensor:
 def pixels_from_unit(video: Tensor) -> Tensor:
     """Float in [0, 1] -> uint8 pixels, rounded, any shape.
 
-    Example:
+    Examples:
         >>> pixels_from_unit(torch.tensor([0.0, 0.5, 1.0])).tolist()
         [0, 128, 255]
     """
@@ -194,7 +194,7 @@ def pixels_from_unit(video: Tensor) -> Tensor:
 def pixels_from_model(video: Tensor) -> Tensor:
     """Float in the model's range -> uint8 pixels, rounded and clamped, any shape. Inverse of `model_from_pixels`.
 
-    Example:
+    Examples:
         >>> pixels_from_model(torch.tensor([-1.0, 0.0, 7.0])).tolist()
         [0, 128, 255]
     """

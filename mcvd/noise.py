@@ -63,7 +63,7 @@ class LinearBeta(AbstractNoiseSchedule):
         beta_min: variance added by the cleanest step.
         beta_max: variance added by the noisiest step.
 
-    Example:
+    Examples:
         >>> LinearBeta()(torch.tensor([0.0, 1.0])).sigma.tolist()
         [0.0, 0.9999797940254211]
     """
@@ -105,7 +105,7 @@ class Cosine(AbstractNoiseSchedule):
         num_steps: number of training times.
         offset: the small shift s of the paper, keeps the first steps from being too small.
 
-    Example:
+    Examples:
         >>> round(Cosine()(torch.tensor([0.5])).alpha.item(), 4)
         0.7027
     """
@@ -140,7 +140,7 @@ class Geometric(AbstractNoiseSchedule):
         sigma_min: standard deviation of the noise in the cleanest step, in the model's range [-1, 1].
         sigma_max: in the noisiest step; about the largest distance between two videos (Song and Ermon 2020).
 
-    Example:
+    Examples:
         >>> [round(sigma, 4) for sigma in Geometric(num_steps=3)(torch.tensor([1 / 3, 2 / 3, 1.0])).sigma.tolist()]
         [0.01, 0.7071, 50.0]
     """
@@ -173,7 +173,7 @@ class ZeroTerminalSNR(AbstractNoiseSchedule):
     Args:
         schedule: variance preserving.
 
-    Example:
+    Examples:
         >>> ZeroTerminalSNR(LinearBeta())(torch.tensor([0.0, 1.0])).alpha.tolist()
         [1.0, 0.0]
     """

@@ -32,7 +32,7 @@ class ResumableBatchSampler(Sampler[list[int]]):
     One pass gives ``len(self)`` batches, about one epoch and at least one batch, from ``samples_seen`` on. A pass does
     not change ``samples_seen``: batches that workers fetched ahead are not trained on yet, so the training sets it.
 
-    Example:
+    Examples:
         >>> order = ResumableBatchSampler(num_clips=6, batch_size=2, rank=1, world_size=2)
         >>> order.samples_seen = 8
         >>> list(order)

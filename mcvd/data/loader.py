@@ -42,7 +42,7 @@ class ForkSafeLoader(DataLoader):
 def shared_with_workers() -> Iterator[None]:
     """Share all objects that exist now with the workers that are forked inside the context.
 
-    Example:
+    Examples:
         >>> with shared_with_workers():
         ...     gc.get_freeze_count() > 0
         True

@@ -29,7 +29,7 @@ def data_from_recipe(
         ValueError: if nothing is named, or the recipe is not one; says where.
         FileNotFoundError: if the recipe, or a folder that it names, is not there.
 
-    Example:
+    Examples:
         >>> data_from_recipe("datasets/driving_scenes/data.yaml", num_frames=12, size=64).spec.num_frames
         12
     """

@@ -136,7 +136,7 @@ class Denoiser(nn.Module):
             ``denoise(noisy, t)`` for noisy frames (B * K, N, C, H, W): K samples of each condition, adjacent
             (``repeat_interleave`` order). The estimate is not clipped.
 
-        Example:
+        Examples:
             >>> import mcvd
             >>> block = mcvd.FrameBlock(past=1, current=2)
             >>> net = mcvd.nets.UNet(block, channels=1, width=8, multipliers=(1, 2), attention_levels=(1,))

@@ -21,7 +21,7 @@ class Masking:
         p_partial: probability that a shown side is shown in part: its nearest n frames, n uniform from 1 to one less
             than all, each side by itself. A model that was trained so takes any number of given frames.
 
-    Example:
+    Examples:
         >>> past = future = torch.ones(4, 2, 1, 8, 8)
         >>> Masking(p_future=1).condition(past, future, torch.rand(4, 2)).keep_future.any().item()
         False

@@ -38,7 +38,7 @@ def plan(
     Raises:
         ValueError: a number is out of range.
 
-    Example:
+    Examples:
         >>> [window.current for window in plan(FrameBlock(2, 5), num_past=2, num_future=0, num_frames=8)]
         [range(2, 7), range(7, 12)]
     """

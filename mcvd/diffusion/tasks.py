@@ -35,7 +35,7 @@ class Task:
     def context_length(self, block: FrameBlock) -> tuple[int, int]:
         """How many past and future frames are given to a model of this block: as many as it has slots for.
 
-        Example:
+        Examples:
             >>> PREDICT.context_length(FrameBlock(past=2, current=5, future=3))
             (2, 0)
         """
@@ -66,7 +66,7 @@ class Task:
         Raises:
             ValueError: no model could: ``num_frames`` or ``overlap`` is out of range.
 
-        Example:
+        Examples:
             >>> GENERATE.refusal(FrameBlock(2, 5), Masking(p_past=0.5)) is None
             True
         """
@@ -117,7 +117,7 @@ def task_by_name(name: str) -> Task:
 def task_of(num_past: int, num_future: int) -> Task:
     """The task that so many given frames make.
 
-    Example:
+    Examples:
         >>> task_of(2, 0).name
         'predict'
     """

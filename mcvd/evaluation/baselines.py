@@ -19,7 +19,7 @@ def copy_last(past: Tensor, num_frames: int) -> Tensor:
     Returns:
         uint8 (..., num_frames, C, H, W).
 
-    Example:
+    Examples:
         >>> past = torch.tensor([10, 20], dtype=torch.uint8).view(2, 1, 1, 1)
         >>> copy_last(past, 3).flatten().tolist()
         [20, 20, 20]
@@ -39,7 +39,7 @@ def extrapolate(past: Tensor, num_frames: int) -> Tensor:
     Arguments and result as in `copy_last`, with T 2 or more. For backward prediction reverse the videos:
     ``extrapolate(future.flip(-4), num_frames).flip(-4)``.
 
-    Example:
+    Examples:
         >>> past = torch.tensor([200, 220], dtype=torch.uint8).view(2, 1, 1, 1)
         >>> extrapolate(past, 3).flatten().tolist()
         [240, 255, 255]
@@ -60,7 +60,7 @@ def blend(past: Tensor, future: Tensor, num_frames: int) -> Tensor:
     Returns:
         uint8 (..., num_frames, C, H, W).
 
-    Example:
+    Examples:
         >>> frame = torch.zeros(1, 1, 1, 1, dtype=torch.uint8)
         >>> blend(frame, frame + 40, 3).flatten().tolist()
         [10, 20, 30]

@@ -99,7 +99,7 @@ def compare_folders(
         FileNotFoundError: a folder, or the weights; says what to download and where to put it.
         ValueError: too few videos, different sizes, or videos that cannot be read.
 
-    Example:
+    Examples:
         >>> compare_folders("test", "samples", size=128).value  # doctest: +SKIP
         231.4
     """

@@ -34,7 +34,7 @@ class Protocol:
         binary_ssim: of the published SSIM: each pixel becomes 0 or 1 first.
         in_one_block: the model must generate all frames at once.
 
-    Example:
+    Examples:
         >>> find_protocol("mcvd-2022/kth-10-30").num_frames
         30
     """

@@ -54,7 +54,7 @@ class FrameMetric:
         rounded: whether generated frames are rounded to 8 bits first. False: ``per_frame`` takes float32 in [0, 1] as
             well as uint8.
 
-    Example:
+    Examples:
         >>> black = torch.zeros(1, 2, 3, 8, 8, dtype=torch.uint8)
         >>> PSNR.per_video(black + 51, black)
         tensor([13.9794], dtype=torch.float64)

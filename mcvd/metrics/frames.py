@@ -54,7 +54,7 @@ def psnr(video: Tensor, target: Tensor) -> Tensor:
     Returns:
         float64 (...).
 
-    Example:
+    Examples:
         >>> black = torch.zeros(1, 2, 3, 8, 8, dtype=torch.uint8)
         >>> psnr(black + 51, black)  # a fifth of the range: 20 log10(5)
         tensor([13.9794], dtype=torch.float64)
@@ -72,7 +72,7 @@ def ssim(video: Tensor, target: Tensor) -> Tensor:
 
     Arguments as in `ssim_per_frame`.
 
-    Example:
+    Examples:
         >>> video = torch.randint(0, 256, (1, 2, 3, 16, 16), dtype=torch.uint8)
         >>> ssim(video, video)
         tensor([1.], dtype=torch.float64)

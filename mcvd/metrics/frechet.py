@@ -28,7 +28,7 @@ def frechet_distance(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tenso
     Raises:
         ValueError: a shape, a dtype, NaN or infinity, or a matrix that is not a covariance.
 
-    Example:
+    Examples:
         >>> one = torch.ones(1, dtype=torch.float64)
         >>> frechet_distance(one, one.diag(), 3 * one, 4 * one.diag())  # (1 - 3)^2 + (1 - 2)^2
         tensor(5., dtype=torch.float64)

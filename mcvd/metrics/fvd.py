@@ -42,7 +42,7 @@ class FrechetVideoDistance(Metric):
         keep_features: False keeps only their number, sum and sum of outer products, in float64.
         options: of `torchmetrics.Metric`.
 
-    Example:
+    Examples:
         >>> from mcvd.metrics.i3d_weights import load_i3d
         >>> fvd = FrechetVideoDistance(load_i3d("i3d_torchscript.pt"))  # doctest: +SKIP
         >>> for batch in loader:  # doctest: +SKIP

@@ -18,7 +18,7 @@ class I3D(nn.Module):
     is that of the TensorFlow graph ``deepmind/i3d-kinetics-400``, from which FVD is defined: "same" padding, batch
     norms without a scale and with epsilon 1e-3, mean logits over time. (One port computes with epsilon 1e-5.)
 
-    Example:
+    Examples:
         >>> I3D().eval()(torch.zeros(2, 3, 10, 64, 64)).shape
         torch.Size([2, 400])
     """
@@ -109,7 +109,7 @@ def same_padding(
 
     Half of it goes before and an odd one after, hence more after than before for even sizes with stride 2.
 
-    Example:
+    Examples:
         >>> same_padding((224, 7), kernel=(7, 3), stride=(2, 2))
         ((2, 1), (3, 1))
     """

@@ -56,7 +56,7 @@ def load_i3d(path: str | Path | None = None, *, cache: str | Path | None = None,
         FileNotFoundError: there is no such file, or the download failed; says what to download, and where to put it.
         ValueError: the file is not known, or known not to be for FVD.
 
-    Example:
+    Examples:
         >>> i3d = load_i3d("i3d_torchscript.pt")  # doctest: +SKIP
     """
     path = cached_i3d(cache) if path is None else Path(path)

@@ -22,7 +22,7 @@ def kernel_distance(a: Tensor, b: Tensor) -> Tensor:
     Returns:
         float64 scalar.
 
-    Example:
+    Examples:
         >>> a = torch.tensor([[1.0], [1.0]])
         >>> kernel_distance(a, 0 * a)  # 2^3 + 1 - 2 * 1
         tensor(7., dtype=torch.float64)

@@ -37,7 +37,7 @@ def lpips(path: str | Path | None = None, size: int | None = None) -> FrameMetri
         FileNotFoundError: there is no such file, or the download failed; says what to download.
         ValueError: the file is another one.
 
-    Example:
+    Examples:
         >>> metric = lpips("alexnet-owt-7be5be79.pth")  # doctest: +SKIP
         >>> metric.per_video(samples, target)  # doctest: +SKIP
     """

@@ -27,7 +27,7 @@ def prepare(video: Tensor, preprocessing: Preprocessing = "mcvd", size: int = 22
     Returns:
         float32 (3, T, size, size) in [-1, 1].
 
-    Example:
+    Examples:
         >>> import torch
         >>> prepare(torch.full((10, 1, 6, 8), 255, dtype=torch.uint8)).unique()
         tensor([1.])

@@ -43,7 +43,7 @@ def unit_from_pixels(frames: Tensor) -> Tensor:
     Raises:
         ValueError: floats beyond [0, 1].
 
-    Example:
+    Examples:
         >>> truncated(unit_from_pixels(torch.tensor([10, 128, 255], dtype=torch.uint8))).tolist()
         [9, 128, 255]
     """

@@ -62,7 +62,7 @@ def config_of(cls: type, arguments: Mapping[str, Any], skip: Iterable[str] = ())
     Raises:
         ValueError: an argument cannot be written down, such as a lambda; names it, and says what to do.
 
-    Example:
+    Examples:
         >>> from mcvd.nets import SPATIN, UNet
         >>> config_of(SPATIN, {"width": 16})
         {'width': 16, 'tell_mask': True, 'tell_noise': False}

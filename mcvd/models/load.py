@@ -22,7 +22,7 @@ def build(config: dict[str, Any], trust: Trust = False) -> MCVD:
     Raises:
         ValueError: a key or a value does not fit, or a class is not of mcvd and not trusted; the message names it.
 
-    Example:
+    Examples:
         >>> model = build({"block": {"past": 1, "current": 2}, "size": [16, 16],
         ...     "net": {"class_path": "mcvd.nets.UNet", "init_args": {"width": 8, "multipliers": [1, 2],
         ...     "attention_levels": [1], "head_channels": 8}}})

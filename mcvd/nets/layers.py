@@ -40,7 +40,7 @@ def _initialised(layer: Layer, scale: float, parts: int) -> Layer:
 def num_groups(channels: int) -> int:
     """The largest number of groups not above ``min(channels // 4, 32)`` which divides the channels.
 
-    Example:
+    Examples:
         >>> num_groups(48), num_groups(192), num_groups(3)
         (12, 32, 1)
     """

@@ -17,7 +17,7 @@ def downsample(x: Tensor) -> Tensor:
     From (B, C, H, W), H and W even, to (B, C, H / 2, W / 2) in x's dtype. Borders are darkened by the zeros outside, as
     published.
 
-    Example:
+    Examples:
         >>> downsample(torch.ones(1, 1, 4, 4))[0, 0, 0].tolist()
         [0.765625, 0.765625]
     """
@@ -33,7 +33,7 @@ def upsample(x: Tensor) -> Tensor:
 
     From (B, C, H, W) to (B, C, 2 H, 2 W) in x's dtype.
 
-    Example:
+    Examples:
         >>> upsample(torch.ones(1, 1, 2, 2))[0, 0, 1].tolist()
         [0.75, 1.0, 1.0, 0.75]
     """

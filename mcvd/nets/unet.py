@@ -38,7 +38,7 @@ class UNet(nn.Module):
     Raises:
         ValueError: for a shape that cannot be built, naming the argument to change.
 
-    Example:
+    Examples:
         >>> net = UNet(FrameBlock(past=2, current=3), width=8, multipliers=(1, 2), attention_levels=())
         >>> context, keep = torch.zeros(1, 2, 3, 16, 16), torch.ones(1, 2, dtype=torch.bool)
         >>> condition = net.encode_condition(context, keep, cache=True)

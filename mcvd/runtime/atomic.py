@@ -17,7 +17,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     What was there is replaced in one step (a folder only if it is empty); after an error, a crash or on a full disk it
     is as it was. Missing parent folders are made.
 
-    Example:
+    Examples:
         >>> with atomic_write("scores.json") as part:  # doctest: +SKIP
         ...     part.write_text("{}")
     """

@@ -19,7 +19,7 @@ class Digests:
     Args:
         memory: the JSON file. Lost or damaged it is made again; of two processes the last one's stays.
 
-    Example:
+    Examples:
         >>> with Digests("digests.json") as digests:  # doctest: +SKIP
         ...     digests.of("film.mp4")
     """

@@ -29,7 +29,7 @@ def keyed_normal(shape: Sequence[int], *key: int) -> Tensor:
     Returns:
         float32 on the CPU.
 
-    Example:
+    Examples:
         >>> torch.equal(keyed_normal((2, 3), 0, 1), keyed_normal((2, 3), 0, 1))
         True
     """
@@ -50,7 +50,7 @@ class KeyedNoise:
     Args:
         keys: one tuple of non-negative integers per row of the batch; the number of the draw is appended.
 
-    Example:
+    Examples:
         >>> x = torch.zeros(2, 4)
         >>> both, second = KeyedNoise([(0, 0), (0, 1)])(x), KeyedNoise([(0, 1)])(x[:1])
         >>> torch.equal(both[1:], second)

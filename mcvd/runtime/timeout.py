@@ -49,7 +49,7 @@ class TimeLimit:
     A thread that is stuck (a disk that does not answer, a pipe among the pictures) cannot be ended; it is left behind
     and does not keep the process from ending. One caller at a time; after a fork the child begins a thread of its own.
 
-    Example:
+    Examples:
         >>> TimeLimit().call(sum, [1, 2], seconds=5.0)
         3
     """

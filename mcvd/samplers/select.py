@@ -27,7 +27,7 @@ def sampler_by_name(name: str, num_steps: int | None = None) -> AbstractSampler:
     Raises:
         ValueError: there is none of this name, or it chooses its steps itself.
 
-    Example:
+    Examples:
         >>> sampler_by_name("DDPM", 5).num_steps
         5
     """
@@ -49,7 +49,7 @@ _FROM_NOTHING = UniPC(num_steps=10)
 def default_sampler(from_nothing: bool = False, num_steps: int | None = None) -> AbstractSampler:
     """The sampler for given frames or ``from_nothing``, if wanted with another number of network calls for each block.
 
-    Example:
+    Examples:
         >>> default_sampler().num_calls, default_sampler(num_steps=8).num_calls
         (20, 8)
     """

@@ -30,7 +30,7 @@ class AbstractSpacing(ABC):
 class Uniform(AbstractSpacing):
     """Steps of equal time, ``t_i = 1 - i / num_steps``, as in the published samplers of MCVD.
 
-    Example:
+    Examples:
         >>> from mcvd.noise import LinearBeta
         >>> Uniform()(4, LinearBeta()).tolist()
         [1.0, 0.75, 0.5, 0.25, 0.0]
@@ -104,7 +104,7 @@ def time_from_log_snr(wanted: Tensor, schedule: AbstractNoiseSchedule) -> Tensor
     Values are float64 of any shape; what lies beyond t = 1 gives 1. Cutting the interval needs no more than that noise
     grows with time.
 
-    Example:
+    Examples:
         >>> from mcvd.noise import LinearBeta
         >>> t = torch.tensor([0.3], dtype=torch.float64)
         >>> round(time_from_log_snr(log_snr(t, LinearBeta()), LinearBeta()).item(), 12)

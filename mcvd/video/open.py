@@ -28,7 +28,7 @@ def open_video(
         FileNotFoundError: if there is nothing at ``path``.
         VideoError: if it cannot be read as a video.
 
-    Example:
+    Examples:
         >>> with open_video("clip.mp4") as reader:  # doctest: +SKIP
         ...     first_and_last = reader.read([0, reader.num_frames - 1], cover=(128, 128))
     """

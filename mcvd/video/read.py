@@ -47,7 +47,7 @@ def read_video(
         FileNotFoundError: if there is nothing at ``path``.
         VideoError: if it cannot be read, or holds fewer frames than asked for; one line that names file and fault.
 
-    Example:
+    Examples:
         >>> video = read_video("drive.mp4", size=128, frame_rate_hz=10, num_frames=20)  # doctest: +SKIP
         >>> video.shape  # doctest: +SKIP
         torch.Size([20, 3, 128, 128])

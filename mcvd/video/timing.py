@@ -40,7 +40,7 @@ def frames_at_rate(
     Returns:
         int64 (at most ``num_frames``,).
 
-    Example:
+    Examples:
         >>> frames_at_rate(np.arange(10) / 30, 10.0).tolist()
         [0, 3, 6, 9]
     """

@@ -64,7 +64,7 @@ def crop(video: Tensor, size: tuple[int, int], corner: tuple[float, float] | Non
 def to_channels(video: Tensor, channels: int) -> Tensor:
     """uint8 (T, C, H, W) with 1 or 3 channels: grey is Rec. 601 luma of a coloured source.
 
-    Example:
+    Examples:
         >>> to_channels(torch.tensor([255, 0, 0], dtype=torch.uint8).view(1, 3, 1, 1), 1).item()
         76
     """
@@ -97,7 +97,7 @@ def fit_frames(
 def covering_size(size: tuple[int, int], cover: tuple[int, int] | None) -> tuple[int, int]:
     """The size, aspect kept, at which a picture of ``size`` just covers ``cover``; both (height, width).
 
-    Example:
+    Examples:
         >>> covering_size((720, 1280), (128, 128))
         (128, 228)
     """

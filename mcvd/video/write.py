@@ -31,7 +31,7 @@ def write_video(path: str | Path, video: Tensor, fps: float = DEFAULT_FPS) -> No
     Raises:
         ValueError: if the pixels are not uint8 of that shape, the ending is unknown, or the folder holds something.
 
-    Example:
+    Examples:
         >>> write_video("grey.gif", torch.zeros(8, 1, 64, 64, dtype=torch.uint8), fps=5)  # doctest: +SKIP
     """
     check_video(video)

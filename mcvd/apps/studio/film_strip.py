@@ -133,7 +133,7 @@ def pictures(frames: Tensor) -> list[str]:
 def kinds(num_frames: int, context: Collection[int], generated: range) -> str:
     """One letter for each frame of a video: c context, g to be generated, - neither.
 
-    Example:
+    Examples:
         >>> kinds(6, [1, 2], range(3, 5))
         '-ccgg-'
     """

@@ -55,7 +55,7 @@ def selection_of(task: Task, block: FrameBlock, marked: range, length: int, num_
     Raises:
         ValueError: the stretch is empty or outside of the video, or a gap has nothing on one side.
 
-    Example:
+    Examples:
         >>> selection_of(PREDICT, FrameBlock(2, 5), range(3, 8), 4, num_frames=20)
         Selection(past=range(6, 8), generated=range(8, 12), future=range(0, 0))
     """

@@ -66,7 +66,7 @@ class Augmentation:
         still: fraction of the clips, 0 to 1, in which nothing moves: their first frame is repeated. A model that saw
             few of them sets still scenes in motion.
 
-    Example:
+    Examples:
         >>> Augmentation(reverse=True, max_speed=3).draw(np.random.default_rng(0)).speed
         2
     """

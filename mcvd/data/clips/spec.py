@@ -26,7 +26,7 @@ class ClipSpec:
         crop: "centre", or "random": where the window of ``size`` lies in the scaled frame, one place per clip.
         flip: mirror half of the clips, left and right exchanged.
 
-    Example:
+    Examples:
         >>> spec = ClipSpec(num_frames=3, size=(64, 64), stride=2)
         >>> list(spec.frames(np.arange(10) / 25, start=4)), spec.count_starts(np.arange(10) / 25)
         ([4, 6, 8], 6)

@@ -54,7 +54,7 @@ class CachedVideos(VideosWrapper):
         max_bytes: size limit of the folder. Entries that this data set does not use are deleted first, the least
             recently used before others; videos that still do not fit are read from their own files. None: no limit.
 
-    Example:
+    Examples:
         >>> videos = CachedVideos(VideoFolder("videos"), "cache", size=(64, 64))  # doctest: +SKIP
         >>> videos.prepare()  # doctest: +SKIP
         >>> videos.read(0, range(7), cover=(64, 64)).shape  # doctest: +SKIP

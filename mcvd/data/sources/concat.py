@@ -22,7 +22,7 @@ class ConcatVideos(AbstractVideos):
         repeats: how many times each collection counts, so that a small one has weight beside a large one. Training
             starts each copy of a clip at another frame, so they are not the same clip twice.
 
-    Example:
+    Examples:
         >>> from mcvd.data import DrivingScenes
         >>> len(ConcatVideos([DrivingScenes(num_videos=2), DrivingScenes(num_videos=3, seed=1)], repeats=[10, 1]))
         23

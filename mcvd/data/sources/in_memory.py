@@ -28,7 +28,7 @@ class InMemoryVideos(VideosWrapper):
         videos: the wrapped collection.
         size: (height, width) that the frames cover, or one number for both; frames of another size are read anew.
 
-    Example:
+    Examples:
         >>> from mcvd.data import DrivingScenes
         >>> streets = InMemoryVideos(DrivingScenes(num_videos=2, num_frames=5), size=16)
         >>> streets.prepare()

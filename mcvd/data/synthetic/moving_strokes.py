@@ -30,7 +30,7 @@ def bounce(generator: np.random.Generator, num_frames: int, num_shapes: int, roo
     Returns:
         int64 (T, N, 2): top and left of each shape in pixels.
 
-    Example:
+    Examples:
         >>> bounce(np.random.default_rng(0), num_frames=30, num_shapes=2, room=32).shape
         (30, 2, 2)
     """
@@ -138,7 +138,7 @@ class MovingStrokes(DrawnVideos):
         seed: which collection of videos, 0 or more.
         frame_rate_hz: frames per second.
 
-    Example:
+    Examples:
         >>> clip = MovingStrokes().read(0, range(10), cover=(64, 64))
         >>> clip.shape, clip.dtype
         (torch.Size([10, 1, 64, 64]), torch.uint8)

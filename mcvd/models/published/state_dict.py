@@ -83,7 +83,7 @@ class Translation:
 def translations(net: UNet) -> list[Translation]:
     """Where each tensor of our network stands in the published state dict, in the published order.
 
-    Example:
+    Examples:
         >>> from mcvd.frames import FrameBlock
         >>> net = UNet(FrameBlock(2, 3), width=8, multipliers=[1, 2], attention_levels=[])
         >>> next(each for each in translations(net) if each.ours == "down.0.blocks.1.conv0.weight").published

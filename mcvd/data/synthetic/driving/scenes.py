@@ -25,7 +25,7 @@ class DrivingScenes(DrawnVideos):
         frame_rate_hz: frames per second.
         seed: which collection of streets, 0 or more.
 
-    Example:
+    Examples:
         >>> clip = DrivingScenes().read(17, range(12), cover=(64, 64))
         >>> clip.shape, clip.dtype
         (torch.Size([12, 3, 64, 64]), torch.uint8)
