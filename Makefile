@@ -21,9 +21,15 @@ demo: .venv/mcvd
 	$(BIN)/mcvd demo
 
 # Two workers, each with a stretch of neighbouring tests, which share their fixtures; WORKERS=0 runs all in one process.
+# The files that fork trainings run beside them, each in a process of its own that has done nothing else: in the fork of
+# one that has, the threads of PyTorch's autograd may abort.
 WORKERS ?= 2
+FORKING := $(wildcard tests/faults/test_*.py)
 test: venv
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+	@log=$$(mktemp); status=0; \
+	(for file in $(FORKING); do $(BIN)/python -m pytest $$file || failed=1; done; exit $${failed:-0}) >$$log 2>&1 & forking=$$!; \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore tests/faults || status=1; \
+	wait $$forking || status=1; cat $$log; rm $$log; exit $$status
 
 lint: venv
 	$(BIN)/ruff check .
