@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -41,7 +42,7 @@ def render(
     Yields:
         In the first process the shares in the order of the videos, in the others nothing.
     """
-    part = out if world_size() == 1 else f"{out}.{rank() + 1}-of-{world_size()}"
+    part = out if world_size() == 1 else f"{Path(out)}.{rank() + 1}-of-{world_size()}"  # out may end in a slash
     settings = {
         "versions": [version("mcvd"), torch.__version__],
         "device": next(model.parameters()).device.type,
