@@ -10,8 +10,8 @@ from mcvd.apps.cli import options
 from mcvd.apps.cli.options import Command, positive
 
 EXAMPLES = """examples:
-  mcvd generate --num-frames 60 --out made.mp4
-  mcvd generate --model drive --num-frames 60 --num-samples 4 --seed 1 --out made/"""
+  mcvd generate --num-frames 60 --out video.mp4
+  mcvd generate --model drive --num-frames 60 --num-samples 4 --seed 1 --out samples/"""
 
 
 def _add_arguments(command: ArgumentParser) -> None:
@@ -25,36 +25,28 @@ def _add_arguments(command: ArgumentParser) -> None:
 def run(
     out: str,
     num_frames: int,
-    model: str | None = None,
-    trust: list[str] | None = None,
-    device: str | None = None,
     num_samples: int = 1,
     fps: float | None = None,
     gallery: bool = False,
-    sampler: str | None = None,
-    steps: int | None = None,
-    **sampling: Any,
+    **asked: Any,
 ) -> None:
     """Generate the videos that are this process's share; the first one writes OUT."""
     import torch
 
     from mcvd.apps.cli.output import Gallery, check_output, write_output
     from mcvd.apps.cli.render import render
-    from mcvd.apps.cli.setup import choose_sampler, load_for_command
-    from mcvd.diffusion.options import SamplingOptions
+    from mcvd.apps.cli.setup import load_for_sampling
     from mcvd.runtime.distributed import shard_range
 
-    net = load_for_command(model, device, trust)
-    chosen = SamplingOptions(sampler=choose_sampler(sampler, steps, from_nothing=True), **sampling)
+    model, chosen = load_for_sampling(from_nothing=True, **asked)
     check_output(out)
     own = shard_range(num_samples)
     chosen = replace(chosen, first_video=own.start)
-    nothing = torch.empty(0, net.channels, *net.size, dtype=torch.uint8)
+    nothing = torch.empty(0, model.channels, *model.size, dtype=torch.uint8)
     given = nothing.expand(len(own), -1, -1, -1, -1)
-    page = Gallery("Generated from nothing", net, chosen) if gallery else None
-    with render(out, net, given, given, num_frames, chosen, own) as videos:
-        if videos:
-            write_output(out, videos, nothing, nothing, fps or net.frame_rate_hz, page)
+    page = Gallery("Generated from nothing", model, chosen) if gallery else None
+    with render(out, model, given, given, num_frames, chosen, own) as videos:
+        write_output(out, videos, nothing, nothing, fps or model.frame_rate_hz, page)
 
 
 COMMAND = Command("generate videos from nothing", run, _add_arguments, EXAMPLES, shared=True)

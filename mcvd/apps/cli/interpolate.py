@@ -26,47 +26,40 @@ def run(
     video: str,
     out: str,
     gap: range,
-    model: str | None = None,
-    trust: list[str] | None = None,
-    device: str | None = None,
     every_frame: bool = False,
     fps: float | None = None,
     gallery: bool = False,
-    sampler: str | None = None,
-    steps: int | None = None,
-    **sampling: Any,
+    **asked: Any,
 ) -> None:
     """Write the whole video with its gap generated anew."""
     import numpy as np
 
     from mcvd.apps.cli.output import Gallery, check_output, write_output
     from mcvd.apps.cli.render import render
-    from mcvd.apps.cli.setup import choose_sampler, load_for_command
-    from mcvd.diffusion.options import SamplingOptions
+    from mcvd.apps.cli.setup import load_for_sampling
     from mcvd.video.decoders.base import VideoError
     from mcvd.video.open import open_video
     from mcvd.video.read import read_frames
     from mcvd.video.timing import frames_at_rate
 
-    net = load_for_command(model, device, trust)
-    chosen = SamplingOptions(sampler=choose_sampler(sampler, steps), **sampling)
+    model, chosen = load_for_sampling(**asked)
     check_output(out, video)
     with open_video(video) as reader:
         if gap.stop > reader.num_frames:
             raise VideoError(f"--gap {gap.start}:{gap.stop}: {video} has {reader.num_frames} frames")
-        rate = None if every_frame else net.frame_rate_hz
+        rate = None if every_frame else model.frame_rate_hz
         numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times_seconds, rate)
         low, high = np.searchsorted(numbers, [gap.start, gap.stop]).tolist()
         if low == high:
             raise VideoError(f"--gap {gap.start}:{gap.stop} holds no frame at {rate:g} Hz; see --every-frame")
-        frames = read_frames(reader, numbers.tolist(), net.size, net.channels)
+        frames = read_frames(reader, numbers.tolist(), model.size, model.channels)
     if low == 0 or high == len(frames):
         raise VideoError(f"--gap {gap.start}:{gap.stop} has nothing on one side: use mcvd predict")
     past, target, future = frames[:low], frames[low:high], frames[high:]
-    page = Gallery("A gap filled", net, chosen, target) if gallery else None
+    page = Gallery("A gap filled", model, chosen, target) if gallery else None
     own = range(chosen.num_samples)
-    with render(out, net, past[None], future[None], high - low, chosen, own) as samples:
-        write_output(out, samples, past, future, fps or net.frame_rate_hz, page)
+    with render(out, model, past[None], future[None], high - low, chosen, own) as samples:
+        write_output(out, samples, past, future, fps or model.frame_rate_hz, page)
 
 
 def _gap(text: str) -> range:

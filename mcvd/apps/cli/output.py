@@ -80,13 +80,15 @@ def write_output(
 
     Args:
         out: a file, which gets the samples side by side, or a folder, which gets a file for each.
-        stores: the samples, one store after the other.
+        stores: the samples, one store after the other; none, and nothing is written.
         past: uint8 (P, C, H, W), given before them; P may be 0.
         future: uint8 (F, C, H, W), given after them; F may be 0.
         fps: of the videos; None is `DEFAULT_FPS`.
         gallery: for a page beside the file, or in the folder.
         only_new: leave the given frames out.
     """
+    if not stores:  # the first of several processes writes for all
+        return
     path, fps = Path(out), fps or DEFAULT_FPS
     before, after = (past[:0], future[:0]) if only_new else (past, future)
     num_frames = len(before) + stores[0].shape[1] + len(after)

@@ -34,9 +34,6 @@ def run(
     video: str,
     out: str,
     num_frames: int,
-    model: str | None = None,
-    trust: list[str] | None = None,
-    device: str | None = None,
     backward: bool = False,
     at: int | None = None,
     only_new: bool = False,
@@ -44,48 +41,43 @@ def run(
     fps: float | None = None,
     gallery: bool = False,
     num_samples: int = 1,
-    sampler: str | None = None,
-    steps: int | None = None,
-    **sampling: Any,
+    **asked: Any,
 ) -> None:
     """Predict the samples that are this process's share; the first one writes OUT."""
     from mcvd.apps.cli.output import Gallery, check_output, write_output
     from mcvd.apps.cli.render import render
-    from mcvd.apps.cli.setup import choose_sampler, load_for_command
-    from mcvd.diffusion.options import SamplingOptions
+    from mcvd.apps.cli.setup import load_for_sampling
     from mcvd.runtime.distributed import shard_range
     from mcvd.video.decoders.base import VideoError
     from mcvd.video.open import open_video
     from mcvd.video.read import read_frames
     from mcvd.video.timing import frames_around
 
-    net = load_for_command(model, device, trust)
-    chosen = SamplingOptions(sampler=choose_sampler(sampler, steps), **sampling)
+    model, chosen = load_for_sampling(**asked)
     check_output(out, video)
     with open_video(video) as reader:
         if at is None:
             at = 0 if backward else reader.num_frames - 1
         if not 0 <= at < reader.num_frames:
             raise VideoError(f"--at {at}: {video} has frames 0 to {reader.num_frames - 1}")
-        rate = None if every_frame else net.frame_rate_hz
+        rate = None if every_frame else model.frame_rate_hz
         if backward:
-            near, far = range(net.block.future), range(-num_frames, 0)
+            near, far = range(model.block.future), range(-num_frames, 0)
         else:
-            near, far = range(1 - net.block.past, 1), range(1, num_frames + 1)
+            near, far = range(1 - model.block.past, 1), range(1, num_frames + 1)
         seen = frames_around(reader, at, rate, near)
         if not seen:
             side = "future" if backward else "past"
-            raise ValueError(f"this model has no {side} slot ({net.block}): train one with block.{side} > 0")
-        context = read_frames(reader, seen, net.size, net.channels)
+            raise ValueError(f"this model has no {side} slot ({model.block}): train one with block.{side} > 0")
+        context = read_frames(reader, seen, model.size, model.channels)
         known = frames_around(reader, at, rate, far) if gallery else []
-        target = read_frames(reader, known, net.size, net.channels) if len(known) == num_frames else None
+        target = read_frames(reader, known, model.size, model.channels) if len(known) == num_frames else None
     past, future = (context[:0], context) if backward else (context, context[:0])
-    page = Gallery("What came before" if backward else "What comes next", net, chosen, target) if gallery else None
+    page = Gallery("What came before" if backward else "What comes next", model, chosen, target) if gallery else None
     own = shard_range(num_samples)
     chosen = replace(chosen, num_samples=max(1, len(own)), first_sample=own.start)
-    with render(out, net, past[None], future[None], num_frames, chosen, own) as samples:
-        if samples:
-            write_output(out, samples, past, future, fps or net.frame_rate_hz, page, only_new)
+    with render(out, model, past[None], future[None], num_frames, chosen, own) as samples:
+        write_output(out, samples, past, future, fps or model.frame_rate_hz, page, only_new)
 
 
 HELP = "predict the frames that follow a video, or with --backward those before it"

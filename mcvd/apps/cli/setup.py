@@ -9,6 +9,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
+from mcvd.diffusion.options import SamplingOptions
 from mcvd.models.load import BOX, load
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.device import resolve_device
@@ -34,6 +35,20 @@ def load_for_command(model: str | Path | None, device: str | None = None, trust:
         log("no model was named: using the small bundled one")
     on = resolve_device(device)
     return load(BOX if model is None else model, trust=trust or ()).to(on)
+
+
+def load_for_sampling(
+    model: str | None = None,
+    trust: Sequence[str] | None = None,
+    device: str | None = None,
+    sampler: str | None = None,
+    steps: int | None = None,
+    from_nothing: bool = False,
+    **sampling: Any,
+) -> tuple[MCVD, SamplingOptions]:
+    """The model, and how to sample from it: what `options.add_model` and `options.add_sampling` have read."""
+    chosen = SamplingOptions(sampler=choose_sampler(sampler, steps, from_nothing), **sampling)
+    return load_for_command(model, device, trust), chosen
 
 
 def share_out(work: Callable[..., None], processes: int = 1, **options: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import gradio as gr
@@ -19,12 +20,7 @@ from mcvd.samplers.select import default_sampler, sampler_by_name, takes_steps
 
 Result = TypeVar("Result")
 
-_CSS = """
-.gradio-container { max-width: 1400px !important; margin: 0 auto; }
-#status { min-height: 44px; }
-#result .scroll { contain: inline-size; }  /* a phone scrolls the pictures, not the page */
-#result .chart { display: inline-block; width: calc(50% - 1.2em); min-width: 300px; margin: .6em 1em 0 0; }
-"""
+_CSS = Path(__file__).with_suffix(".css").read_text()
 _QUEUE_LENGTH = 16
 _LIFETIME_SECONDS = 3600  # after that, uploads and results of visitors are deleted
 _SESSIONS = 32  # whose videos are remembered at once
