@@ -3,6 +3,7 @@
 #
 # Valid input: a pixel of value 5 and an ensemble of 250, 10 and 128, all uint8. Expected: the score of the same numbers
 # as floats, or a refusal. Seen: other numbers without a word, by every estimator that is tried.
+# Output seen (Python 3.11, 2026-11-28): fair: uint8 67.67, float 44.33; nrg: 89.00, 71.00; pwm: 51.67, 44.33.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

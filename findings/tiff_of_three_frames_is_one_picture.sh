@@ -3,6 +3,7 @@
 #
 # Valid input: uint8 (T, H, W), written by imwrite. Expected: T pages, as five frames have. Seen: three or four frames are one
 # page, whose samples are the frames; a reader that goes by pages finds a single picture. photometric="minisblack" cures it.
+# Output seen (Python 3.11, 2026-11-28): 2 frames: 2 pages; 3: 1 page, RGB; 4: 1 page, RGB; 5: 5 pages; told grey: as many as frames.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -3,6 +3,7 @@
 #
 # Valid input: three times, 33 ms apart, as datetime64[ms], written with units of microseconds or nanoseconds as int64.
 # Expected: the same times when the file is read. Seen: NaT three times, and no warning. As datetime64[ns] they survive.
+# Output seen (Python 3.11, 2026-11-28): datetime64[ms] as microseconds, and as nanoseconds: NaT NaT NaT, 0 warnings.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
