@@ -14,9 +14,12 @@ from dataclasses import fields, is_dataclass
 from functools import partial
 from importlib import import_module
 from numbers import Integral, Real
+from types import MappingProxyType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser
+
+from mcvd.runtime.error_text import one_line
 
 Trust = bool | Sequence[str]
 """Whose classes a config may name beside mcvd's: those of the named modules and what lies below them, or all (True)."""
@@ -43,21 +46,28 @@ def model_from_config(
         ValueError: a class is neither of mcvd nor trusted, or a key or a value does not fit.
     """
     _check_classes(config, trust)
+    parser = _parser(cls, skip)
     try:
-        return _parser(cls, skip).instantiate(_parsed(cls, config, skip, trust)).made
+        parsed = parser.parse_object({"made": config})
+        # Once more: the parser finds class paths in texts, by short names and behind dotted keys too.
+        _check_classes(parsed.as_dict()["made"], trust)
+        return parser.instantiate(parsed).made
     except _NotTrustedError:
         raise
     except (Exception, SystemExit) as error:  # the parser lets its many types of error through
-        raise ValueError(f"this config does not make a model: {_one_line(error)}") from error
+        raise ValueError(f"this config does not make a model: {one_line(error)}") from error
 
 
-def config_of(cls: type, arguments: Mapping[str, Any], skip: Iterable[str] = ()) -> dict[str, Any]:
+def config_of(
+    cls: type, arguments: Mapping[str, Any], skip: Iterable[str] = (), others: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
     """The config that `model_from_config` makes the same object of: the inverse.
 
     Args:
         cls: whose constructor takes the arguments.
         arguments: values, frozen dataclasses, classes, and `functools.partial` of classes.
         skip: arguments that are left out.
+        others: the config of arguments that are not given; those that are neither there have their defaults.
 
     Raises:
         ValueError: an argument cannot be written down, such as a lambda; names it, and says what to do.
@@ -68,17 +78,18 @@ def config_of(cls: type, arguments: Mapping[str, Any], skip: Iterable[str] = ())
         {'width': 16, 'tell_mask': True, 'tell_noise': False}
     """
     config = _write_arguments(cls, arguments, 0, "", skip)
+    config |= {name: value for name, value in others.items() if name not in arguments}
     try:
-        _parsed(cls, config, skip, True)
+        _parser(cls, skip).parse_object({"made": config})
     except (Exception, SystemExit) as error:
-        raise ValueError(f"its arguments cannot be read back: {_one_line(error)}") from error
+        raise ValueError(f"its arguments cannot be read back: {one_line(error)}") from error
     return config
 
 
 def foreign_classes(config: dict[str, Any]) -> list[str]:
     """The class paths in a config that are not of mcvd, each once."""
     paths = {text for where, text in _strings(config, "config") if where.endswith("class_path")}
-    return sorted(path for path in paths if not path.startswith("mcvd."))
+    return sorted(path for path in paths if not _is_within(path, ["mcvd"]))
 
 
 # Reading
@@ -92,14 +103,6 @@ def _parser(cls: type, skip: Iterable[str]) -> ArgumentParser:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(cls, "made", skip=set(skip), fail_untyped=False)
     return parser
-
-
-def _parsed(cls: type, config: dict[str, Any], skip: Iterable[str], trust: Trust) -> Namespace:
-    """The complete config; nothing of it has been called."""
-    parsed = _parser(cls, skip).parse_object({"made": config})
-    # Once more: the parser finds class paths in texts, by short names and behind dotted keys too.
-    _check_classes(parsed.as_dict()["made"], trust)
-    return parsed
 
 
 def _check_classes(config: Any, trust: Trust) -> None:
@@ -156,10 +159,6 @@ def _strings(value: Any, where: str) -> Iterator[tuple[str, Any]]:
             yield from _strings(item, f"{where}[{number}]")
     elif isinstance(value, str):
         yield where, value
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
 
 
 # Writing

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.error_text import first_line
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 MAX_CONFIG_BYTES = 1 << 20
@@ -91,12 +92,10 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     except OSError:
         raise
     except Exception as error:  # torch raises a zoo of types for damaged and for hostile files
+        raise ValueError(f"{path} is not a training checkpoint that can be read safely: {first_line(error)}") from error
+    if isinstance(checkpoint, dict) and "config_error" in checkpoint:
         raise ValueError(
-            f"{path} is not a training checkpoint that can be read safely: {_first_line(error)}"
-        ) from error
-    if isinstance(checkpoint, dict) and "not_kept" in checkpoint:
-        raise ValueError(
-            f"{path} holds weights, but not how their model is made: {checkpoint['not_kept']}. In Python, "
+            f"{path} holds weights, but not how their model is made: {checkpoint['config_error']}. In Python, "
             "MCVD.load_from_checkpoint(path, ...) opens it with the arguments that the model was made with"
         )
     if not isinstance(checkpoint, dict) or not {"config", "state_dict"} <= checkpoint.keys():
@@ -154,10 +153,7 @@ def _download(name: str, revision: str | None) -> Path:
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=[CONFIG, WEIGHTS]))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
-        reason = str(error).strip().splitlines()[0]
         asked = f"{name}@{revision}" if revision else name
-        raise FileNotFoundError(f"no folder {asked} here, and the Hub has none that can be had: {reason}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise FileNotFoundError(
+            f"no folder {asked} here, and the Hub has none that can be had: {first_line(error)}"
+        ) from error

@@ -300,7 +300,7 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
             tasks=tasks,
         )
 
-    def config_now(self) -> dict[str, Any]:
+    def trained_config(self) -> dict[str, Any]:
         """The config, with the frame rate of the training clips."""
         return self.config | {"frame_rate_hz": self.frame_rate_hz}
 
@@ -334,7 +334,7 @@ def _as_dictionary(batch: Any) -> dict[str, Any]:
 
 
 def _collect(stream: Iterable[tuple[int, Tensor]], num_frames: int) -> Tensor:
-    """The blocks of a stream as one video in time order."""
+    """The blocks of `MCVD.stream` as one video in time order, (..., num_frames, C, H, W)."""
     video = torch.empty(0)
     for number, (start, frames) in enumerate(stream):
         if number == 0:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any, ClassVar, Self, Unpack
 
 import torch
@@ -16,10 +18,10 @@ from torch import nn
 from mcvd.models.card import About, model_card
 from mcvd.models.config import Trust, config_of, foreign_classes, model_from_config
 from mcvd.models.facts import ModelFacts
-from mcvd.models.files import check_weights, load_weights, read_model, write_folder
+from mcvd.models.files import check_weights, read_model, write_folder
 
 
-class Pretrained(nn.Module):
+class Pretrained(nn.Module, ABC):
     """The verbs of the Hub for a model, which remembers how it was made; to be named before `LightningModule`.
 
     A model calls `_remember` in its constructor and says what it is in `facts`.
@@ -29,16 +31,18 @@ class Pretrained(nn.Module):
     not_exported: ClassVar[tuple[str, ...]] = ()  # and those that a checkpoint holds, but an exported folder does not
 
     _config: dict[str, Any] | None = None
-    _made_as: tuple[type, dict[str, Any]]
+    _arguments_of: type
+    _arguments: dict[str, Any]
+    _other_arguments: Mapping[str, Any] = MappingProxyType({})  # as a config, for `load_from_checkpoint`
 
+    @abstractmethod
     def facts(self) -> ModelFacts:
         """What this model is and what it can do."""
-        raise NotImplementedError
 
     def _remember(self, cls: type, names: Mapping[str, Any]) -> None:
         """Note the arguments of ``cls``'s constructor, found among its local names."""
-        arguments = [name for name in signature(cls).parameters if name in names]
-        self._made_as = cls, {name: names[name] for name in arguments}
+        self._arguments_of = cls
+        self._arguments = {name: names[name] for name in signature(cls).parameters if name in names}
 
     @property
     def config(self) -> dict[str, Any]:
@@ -48,14 +52,14 @@ class Pretrained(nn.Module):
             ValueError: one of them cannot be written down; the message names it.
         """
         if self._config is None:
-            self._config = config_of(*self._made_as, skip=self.not_in_config)
+            self._config = config_of(self._arguments_of, self._arguments, self.not_in_config, self._other_arguments)
         return self._config
 
     @config.setter
     def config(self, config: dict[str, Any]) -> None:
         self._config = config
 
-    def config_now(self) -> dict[str, Any]:
+    def trained_config(self) -> dict[str, Any]:
         """The config, with what training has taught the model about its data."""
         return self.config
 
@@ -76,7 +80,7 @@ class Pretrained(nn.Module):
             model = cls.from_config(config, trust=trust)
         except ValueError as error:
             raise error if str(source) in str(error) else ValueError(f"{source}: {error}") from error
-        load_weights(model, weights, source)
+        model.load_state_dict(weights)
         return model.eval().requires_grad_(False)
 
     def save_pretrained(self, folder: str | Path, **about: Unpack[About]) -> None:
@@ -131,7 +135,7 @@ class Pretrained(nn.Module):
 
     def _write(self, folder: str | Path, name: str, about: About) -> None:
         try:
-            config = {key: value for key, value in self.config_now().items() if key not in self.not_exported}
+            config = {key: value for key, value in self.trained_config().items() if key not in self.not_exported}
         except ValueError as error:
             raise ValueError(f"this model cannot be saved: {error}") from error
         write_folder(folder, config, self.state_dict(), model_card(self.facts(), name, about))
@@ -140,10 +144,10 @@ class Pretrained(nn.Module):
 
     def on_fit_start(self) -> None:
         """Say before the work, not after it, if the model can be opened only with trust, or not be saved at all."""
-        if self.trainer.is_global_zero and (note := self._keeping()):  # type: ignore[union-attr]
+        if self.trainer.is_global_zero and (note := self._export_warning()):  # type: ignore[union-attr]
             warnings.warn(note, stacklevel=2)
 
-    def _keeping(self) -> str:
+    def _export_warning(self) -> str:
         """What has to be known to keep this model; empty for one that is made of mcvd's classes."""
         try:
             foreign = foreign_classes(self.config)
@@ -165,9 +169,9 @@ class Pretrained(nn.Module):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put the config beside the weights: a checkpoint says how to make its model."""
         try:
-            checkpoint["config"] = self.config_now()
+            checkpoint["config"] = self.trained_config()
         except ValueError as error:
-            checkpoint["not_kept"] = str(error)
+            checkpoint["config_error"] = str(error)
 
     @classmethod
     def load_from_checkpoint(
@@ -182,9 +186,13 @@ class Pretrained(nn.Module):
             **options: strict, or arguments of the constructor, which go before those in the checkpoint. Arguments of
                 training that are not remembered (``not_in_config``) have to be given again.
         """
-        checkpoint = torch.load(checkpoint_path, map_location="meta", weights_only=True)
-        if "config" in checkpoint:
-            with torch.device("meta"):  # for its arguments alone
-                _, arguments = cls.from_config(checkpoint["config"], trust=trust)._made_as
-            options = arguments | options
-        return super().load_from_checkpoint(checkpoint_path, map_location, weights_only=True, **options)  # type: ignore[misc]
+        config = torch.load(checkpoint_path, map_location="meta", weights_only=True).get("config")
+        saved = {}
+        if config is not None:
+            with torch.device("meta"):
+                saved = cls.from_config(config, trust=trust)._arguments
+        model = super().load_from_checkpoint(checkpoint_path, map_location, weights_only=True, **saved | options)  # type: ignore[misc]
+        if config is not None:  # its objects are the parser's, which cannot be written down again
+            model._arguments = {name: value for name, value in options.items() if name in model._arguments}
+            model._other_arguments = config
+        return model

@@ -11,6 +11,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from mcvd.models.files import LAST
 from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.error_text import first_line
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -53,7 +54,7 @@ def _cannot_write(path: Path, error: Exception) -> str:
     left, again = "no checkpoint is there yet", "start again"
     if path.exists():
         left, again = f"the previous checkpoint, {path}, is intact", "resume with --ckpt_path last"
-    reason = (isinstance(error, OSError) and error.strerror) or str(error).strip().split("\n")[0]
+    reason = (isinstance(error, OSError) and error.strerror) or first_line(error)
     free = f"{shutil.disk_usage(path.parent).free / 1e6:.1f} MB are free there" if path.parent.exists() else "no folder"
     return (
         f"cannot write the checkpoint {path}: {reason} ({free}); {left}. Make room, or allow larger files, and {again}"

@@ -44,9 +44,8 @@ class TrainingEstimate:
         Args:
             clips: some of its clips, uint8 (T, C, H, W) each.
         """
-        device, model = self.model.device, self.model
-        frame = (model.channels, *model.size)
-        memory = MemoryEstimate(model.denoiser, model.block, frame, device, model.optimizer, self.autocast)
+        device = self.model.device
+        memory = MemoryEstimate(self.model, device, self.autocast)
         needed, free = memory.at(self.batch_size), free_bytes(device)
         lines = [
             f"training: needs about {size_text(needed)} for batches of {self.batch_size}, {size_text(free)} are free "

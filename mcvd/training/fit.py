@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ from mcvd.models.files import LAST, read_model
 from mcvd.models.mcvd import MCVD
 from mcvd.nets.compiled import Compile
 from mcvd.runtime.device import NO_BF16, has_fast_bf16
+from mcvd.runtime.error_text import one_line
 from mcvd.runtime.fsdp import FSDP2Strategy
 from mcvd.training.checkpoint_io import AtomicCheckpointIO, batch_size_of, last_checkpoint
 from mcvd.training.checkpoints import Checkpoints
@@ -120,7 +120,7 @@ class FitCLI(LightningCLI):
         try:
             self.config = parser.parse_args(args)
         except ArgumentError as error:
-            raise ConfigError(_one_line(error)) from error
+            raise ConfigError(one_line(error)) from error
         if self.config.ckpt_path and self.config.init_from:
             raise ConfigError("--ckpt_path resumes a run, --init_from starts a new one: give one of them")
         strategy = str(self.config.trainer.strategy)
@@ -229,7 +229,7 @@ def run_fit(argv: list[str], log: Log = _LOGGER.info) -> None:
         try:
             cli = FitCLI(argv, log)
         except MisconfigurationException as error:  # such as a device that is not there
-            raise ConfigError(_one_line(error)) from error
+            raise ConfigError(one_line(error)) from error
         cli.model.config = cli.model_config()
         if cli.config.init_from:
             log(_start_from(cli.model, cli.config.init_from))
@@ -298,7 +298,3 @@ def _resumed_checkpoint(ckpt_path: str | None, root: Path) -> Path | None:
 def _default_root(configs: list[Any]) -> str:
     """``runs/NAME``, where NAME is that of the first config file."""
     return f"runs/{Path(str(configs[0])).stem if configs else 'mcvd'}"
-
-
-def _one_line(error: Exception) -> str:
-    return re.sub(r"\s+", " ", str(error)).strip()

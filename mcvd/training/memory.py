@@ -18,7 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from mcvd.diffusion.denoiser import Denoiser
-from mcvd.frames import Condition, FrameBlock
+from mcvd.frames import Condition
+from mcvd.models.mcvd import MCVD
 from mcvd.runtime.device import size_text
 
 TOLERANCE = 0.2  # how far an estimate may be from the measured peak
@@ -34,11 +35,8 @@ class MemoryEstimate:
     not seen; see `TOLERANCE`.
 
     Args:
-        denoiser: of the model; its weights are read for their shapes.
-        block: of the model.
-        frame: channels, height and width.
+        model: its weights are read for their shapes.
         device: where it will train.
-        optimizer: makes the optimiser, from any parameters.
         autocast: the context of the forward pass.
         num_copies: of the weights, beside gradients and the optimiser's: 1 with averages, 1 more with several
             processes, which collect gradients in memory of their own.
@@ -46,11 +44,8 @@ class MemoryEstimate:
             in a step weights and gradients are whole all the same, and once more while they are exchanged.
     """
 
-    denoiser: Denoiser
-    block: FrameBlock
-    frame: tuple[int, int, int]
+    model: MCVD
     device: torch.device
-    optimizer: Callable[[Iterable], Optimizer]
     autocast: Callable[[], AbstractContextManager] = nullcontext
     num_copies: int = 1
     num_shards: int = 1
@@ -61,8 +56,8 @@ class MemoryEstimate:
         Raises:
             RuntimeError: the network does what fake tensors cannot, such as deciding by the value of a tensor.
         """
-        weights = sum(weight.nbytes for weight in self.denoiser.parameters())
-        copies = self.num_copies + _moments(self.optimizer)
+        weights = sum(weight.nbytes for weight in self.model.parameters())
+        copies = self.num_copies + _moments(self.model.optimizer)
         if self.num_shards > 1:
             copies = 1 + (copies + 1) / self.num_shards
         return OVERHEAD + round(copies * weights) + self._peak(batch_size)
@@ -103,7 +98,8 @@ class MemoryEstimate:
 
     def _peak(self, batch_size: int) -> int:
         """Bytes that live at once in a step, weights and gradients among them."""
-        was_training, loss = self.denoiser.training, _Loss(self.denoiser.train())
+        model, denoiser = self.model, self.model.denoiser
+        was_training, loss = denoiser.training, _Loss(denoiser.train())
         with FakeTensorMode(allow_non_fake_inputs=True), _LiveBytes() as live:
             weights = {
                 name: torch.zeros(each.shape, dtype=each.dtype, device=self.device, requires_grad=each.requires_grad)
@@ -112,8 +108,8 @@ class MemoryEstimate:
             # As in Lightning's loop: the gradients of the last step live until the next backward pass.
             for weight in weights.values():
                 weight.grad = torch.zeros_like(weight)
-            video = torch.zeros(batch_size, self.block.num_frames, *self.frame, device=self.device)
-            past, current, future = self.block.split(video)
+            video = torch.zeros(batch_size, model.block.num_frames, model.channels, *model.size, device=self.device)
+            past, current, future = model.block.split(video)
             time = torch.zeros(batch_size, device=self.device)
             arguments = (current, Condition.visible(past, future), time, torch.zeros_like(current))
             with self.autocast():
@@ -121,7 +117,7 @@ class MemoryEstimate:
             for weight in weights.values():
                 weight.grad = None
             mean.backward()
-        self.denoiser.train(was_training)
+        denoiser.train(was_training)
         return live.peak
 
 

@@ -38,11 +38,8 @@ class MemoryCheck(Callback):
         callbacks = trainer.callbacks  # type: ignore[attr-defined]
         num_averages = sum(isinstance(callback, EMA) for callback in callbacks)
         memory = MemoryEstimate(
-            pl_module.denoiser,
-            pl_module.block,
-            (pl_module.channels, *pl_module.size),
+            pl_module,
             device,
-            pl_module.optimizer,
             trainer.precision_plugin.forward_context,
             num_copies=num_averages + (trainer.world_size > 1),
             num_shards=trainer.world_size if isinstance(trainer.strategy, FSDP2Strategy) else 1,

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mcvd.diffusion.tasks import TASKS
 from mcvd.models.mcvd import MCVD
+from mcvd.runtime.atomic import atomic_write
 from mcvd.runtime.fsdp import unsharded
 from mcvd.samplers import DDIM, AbstractSampler
 from mcvd.training.ema import averaged_weights
@@ -103,22 +104,19 @@ def preview(model: MCVD, clips: Tensor, sampler: AbstractSampler) -> dict[str, t
         if task.refusal(model.block, model.masking) is not None:
             continue
         before, after = past if task.gives_past else past[:, :0], future if task.gives_future else future[:, :0]
-        samples = torch.empty_like(current)
-        for start, frames in model.stream(before, current.shape[1], future=after, sampler=sampler, progress=False):
-            samples[:, start : start + frames.shape[1]] = frames
-        target, samples = (torch.cat([before, middle, after], 1) for middle in (current.cpu(), samples))
+        # Between sides of which either may have no frames: each of the tasks.
+        samples = model.interpolate(before, after, current.shape[1], sampler=sampler, progress=False)
+        target, samples = (torch.cat([before, middle, after], 1) for middle in (current, samples))
         context = [*range(before.shape[1]), *range(target.shape[1] - after.shape[1], target.shape[1])]
         shown[task.name] = (target, samples, context)
     return shown
 
 
 def _write(path: Path, target: Tensor, samples: Tensor, context: list[int], frame_rate_hz: float) -> None:
-    path.parent.mkdir(exist_ok=True)
     rows: dict[str, Tensor] = {}
     for number, (true, model) in enumerate(zip(target, samples, strict=True), start=1):
         rows |= {f"truth {number}": true, f"model {number}": model}
-    beside = path.with_name(f".{path.name}.png")
-    contact_sheet(rows, context, min_height=64).save(beside)
-    beside.replace(path.with_name(f"{path.name}.png"))
+    with atomic_write(path.with_name(f"{path.name}.png")) as part:
+        contact_sheet(rows, context, min_height=64).save(part, format="png")
     pairs = torch.cat([target, samples], -1)  # (B, T, C, H, 2W)
     write_video(path.with_name(f"{path.name}.mp4"), pairs.permute(1, 2, 0, 3, 4).flatten(2, 3), frame_rate_hz)

@@ -164,6 +164,19 @@ def test_lightnings_way_to_open_a_checkpoint(tmp_path):
     assert mcvd.MCVD.load_from_checkpoint(path, warmup_steps=7).warmup_steps == 7
 
 
+def test_what_lightning_opened_can_be_saved_with_what_was_changed(tmp_path):
+    path = in_python(tmp_path, dropout=0.1)
+    saved = mcvd.load(path).config
+    assert mcvd.MCVD.load_from_checkpoint(path).config == saved
+    changed = mcvd.MCVD.load_from_checkpoint(path, warmup_steps=7, masking=mcvd.Masking(0.25, 0.5))
+    assert changed.config == saved | {"warmup_steps": 7, "masking": saved["masking"] | {"p_past": 0.25}}
+    changed.save_pretrained(tmp_path / "m")
+    assert mcvd.load(tmp_path / "m").masking == mcvd.Masking(0.25, 0.5)
+    with pytest.raises(ValueError, match="this model cannot be saved: net is a function"):
+        own = mcvd.MCVD.load_from_checkpoint(path, net=lambda *frame: UNet(*frame, **SMALL, dropout=0.1))
+        own.save_pretrained(tmp_path / "own")
+
+
 # Batches of one's own
 
 

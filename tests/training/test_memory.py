@@ -26,7 +26,8 @@ def sgd(parameters):
 
 
 def memory(model, optimizer=adam):
-    return MemoryEstimate(model.denoiser, model.block, (model.channels, *model.size), CPU, optimizer)
+    model.optimizer = optimizer
+    return MemoryEstimate(model, CPU)
 
 
 def test_what_is_foreseen_lies_between_what_backward_keeps_and_twice_that():
@@ -75,7 +76,7 @@ class Known(MemoryEstimate):
 
 
 def test_the_largest_batch_fits_and_twice_as_many_do_not():
-    foreseen = Known(tiny_model().denoiser, None, None, CPU, adam)
+    foreseen = Known(tiny_model(), CPU)
     for free, chosen in ((14_000, 0), (15_000, 32), (24_000, 64), (12_000_000, 65_536)):
         assert foreseen.largest_batch(free) == chosen
         assert chosen == 0 or foreseen.at(chosen) * (1 + TOLERANCE) <= free < foreseen.at(2 * chosen) * (1 + TOLERANCE)

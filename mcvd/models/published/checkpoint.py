@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mcvd.models.files import refuse_compressed
+from mcvd.models.files import is_state_dict, refuse_compressed
 from mcvd.models.mcvd import MCVD
 from mcvd.models.published.config import read_config, translate_config
 from mcvd.models.published.state_dict import BUFFERS, translate
@@ -140,10 +140,6 @@ def _load(path: Path) -> Any:
 
 def _tensors(state: Any) -> dict[str, Tensor]:
     """A state dict without the prefixes that data-parallel training leaves."""
-    if not isinstance(state, dict) or not all(map(_is_plain_tensor, state.values())):
+    if not is_state_dict(state):
         raise ValueError("not a published checkpoint: the model's state must be a dictionary of tensors")
-    return {str(name).removeprefix("module."): tensor for name, tensor in state.items()}
-
-
-def _is_plain_tensor(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.layout is torch.strided
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()}
