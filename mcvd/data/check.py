@@ -20,6 +20,7 @@ from mcvd.data.clips.spec import ClipSpec
 from mcvd.data.datamodule import VideoData
 from mcvd.data.sources.folder import find_videos
 from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.error_text import one_line
 from mcvd.video.contact_sheet import contact_sheet
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.open import open_video
@@ -79,7 +80,7 @@ def probe(path: Path, engine: str = "pyav", frame_rate_hz: float = NOMINAL_RATE_
             is_grey = bool((first.amax(0) - first.amin(0)).max() <= 2)
             return Probe(path, reader.num_frames, reader.frame_rate_hz, reader.size, is_grey)
     except (VideoError, OSError) as error:
-        return Probe(path, fault=" ".join(str(error).split()))
+        return Probe(path, fault=one_line(error))
 
 
 def probe_folder(root: str | Path, engine: str = "pyav", frame_rate_hz: float = NOMINAL_RATE_HZ) -> list[Probe]:
@@ -110,7 +111,7 @@ def check_data(data: VideoData) -> DataReport:
             clips, timing = _read_clips(data)
             lines += timing
     except (ValueError, OSError, ModuleNotFoundError) as error:
-        problem = " ".join(str(error).split())
+        problem = one_line(error)
     lines += [f"warning: {message}" for message in dict.fromkeys(str(warning.message) for warning in caught)]
     return DataReport(tuple(lines), problem, tuple(clips))
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mcvd.metrics.i3d import I3D
 from mcvd.runtime.download import Download, cache_folder, fetch, has_digest
+from mcvd.runtime.error_text import first_line
 
 STYLEGAN_V = Download(
     name="i3d_torchscript.pt",
@@ -146,6 +147,6 @@ def _from_state_dict(path: Path) -> I3D:
     except Exception as fault:
         # What torch says of a pickle that it does not take is advice to load it unsafely.
         is_pickle = isinstance(fault, pickle.UnpicklingError)
-        reason = "it is no file of tensors alone" if is_pickle else str(fault).strip().splitlines()[0]
+        reason = "it is no file of tensors alone" if is_pickle else first_line(fault)
         raise ValueError(f"{path} holds no state dict of I3D as VideoGPT names it: {reason}") from fault
     return net

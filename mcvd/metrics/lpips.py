@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mcvd.metrics.frame_metrics import FrameMetric, in_chunks
 from mcvd.runtime.download import Download, cache_folder, fetch, has_digest
+from mcvd.runtime.error_text import first_line
 
 ALEXNET = Download(
     name="alexnet-owt-7be5be79.pth",
@@ -71,7 +72,7 @@ def lpips_network(path: Path) -> nn.Module:
         names = {name: f"features.{name.split('.', 1)[1]}" for name in network.net.state_dict()}
         network.net.load_state_dict({name: state[published] for name, published in names.items()})
     except (RuntimeError, KeyError, TypeError, AttributeError, pickle.UnpicklingError) as fault:
-        raise ValueError(f"{path} holds no weights of AlexNet: {str(fault).splitlines()[0]}") from fault
+        raise ValueError(f"{path} holds no weights of AlexNet: {first_line(fault)}") from fault
     return network.eval()
 
 

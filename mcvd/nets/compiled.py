@@ -8,6 +8,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from mcvd.runtime.error_text import one_line
+
 Compile = Literal["auto", "always", "never"]
 
 WORTH_CALLS = 10_000  # compiling takes one to four minutes; fewer calls do not win them back
@@ -33,7 +35,7 @@ class CompiledNet:
             torch.compiler.cudagraph_mark_step_begin()
             return self._compiled(noisy, label, condition).clone()  # a CUDA graph's next call overwrites its answer
         except torch._dynamo.exc.TorchDynamoException as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = one_line(error)[:200]
             warnings.warn(f"the network works uncompiled, as compiling it failed: {reason}", stacklevel=2)
             self._compiled = self.net
             return self.net(noisy, label, condition)

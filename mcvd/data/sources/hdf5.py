@@ -15,6 +15,7 @@ from einops import rearrange
 from torch import Tensor
 
 from mcvd.data.videos import AbstractVideos, check_request
+from mcvd.runtime.error_text import one_line
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.timing import NOMINAL_RATE_HZ
 from mcvd.video.transforms import scale_to_cover
@@ -115,8 +116,7 @@ def _chosen(path: Path, file: Any, part: Part, before: int) -> list[tuple[int, i
             places = range(train) if part == "ucf-train" else range(train, train + 10 * every_tenth, 10)
             return [(video, lengths[video]) for video in places]
     except (KeyError, ValueError, TypeError, AttributeError, OSError, RuntimeError) as error:
-        fault = " ".join(str(error).split())
-        raise VideoError(f"{path}: not a shard of the published MCVD code ({fault})") from None
+        raise VideoError(f"{path}: not a shard of the published MCVD code ({one_line(error)})") from None
     return list(lengths.items())
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mcvd.data.videos import AbstractVideos, check_request
 from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.error_text import one_line
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.transforms import scale_to_cover
 
@@ -92,8 +93,7 @@ def check_pack(folder: str | Path, content: bool = True) -> dict[str, Any]:
                 if hashlib.file_digest(file, "sha256").hexdigest() != index["sha256"]:
                     raise ValueError(f"{FRAMES} is not what was written")
     except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
-        fault = " ".join(str(error).split())
-        raise VideoError(f"{folder}: damaged ({fault}); delete this folder and prepare again") from None
+        raise VideoError(f"{folder}: damaged ({one_line(error)}); delete this folder and prepare again") from None
     return index
 
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mcvd.data.videos import AbstractVideos, check_request
+from mcvd.runtime.error_text import one_line
 from mcvd.runtime.timeout import TimeLimit
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.transforms import scale_to_cover
@@ -171,7 +172,7 @@ def _as_video_errors(root: str, about: str = "") -> Iterator[None]:
     except (VideoError, ModuleNotFoundError):
         raise
     except Exception as error:  # the clients have no common base below it
-        fault = " ".join(str(error).split())[:200] or type(error).__name__
+        fault = one_line(error)[:200] or type(error).__name__
         raise VideoError(f"{root}{about}: cannot be read ({fault})") from None
 
 

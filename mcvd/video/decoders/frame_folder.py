@@ -11,6 +11,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from mcvd.runtime.error_text import one_line
 from mcvd.video.decoders.base import FRAME_SUFFIXES, AbstractReader, VideoError, check_frames
 from mcvd.video.timing import NOMINAL_RATE_HZ
 from mcvd.video.transforms import covering_size
@@ -78,7 +79,7 @@ def _load(file: Path) -> Image.Image:
     except PermissionError:
         raise VideoError(f"{file}: permission denied") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        fault = " ".join(str(error).split()).replace(f" '{file}'", "")
+        fault = one_line(error).replace(f" '{file}'", "")
         raise VideoError(f"{file}: cannot be read as a picture ({fault})") from None
     if picture.mode.startswith("I"):
         # 16 bits of grey: keep the upper 8, Pillow's own conversion would clip at 255.
