@@ -14,7 +14,6 @@ from dataclasses import fields, is_dataclass
 from functools import partial
 from importlib import import_module
 from numbers import Integral, Real
-from types import MappingProxyType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from jsonargparse import ArgumentParser
@@ -59,7 +58,7 @@ def model_from_config(
 
 
 def config_of(
-    cls: type, arguments: Mapping[str, Any], skip: Iterable[str] = (), others: Mapping[str, Any] = MappingProxyType({})
+    cls: type, arguments: Mapping[str, Any], skip: Iterable[str] = (), others: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """The config that `model_from_config` makes the same object of: the inverse.
 
@@ -67,7 +66,7 @@ def config_of(
         cls: whose constructor takes the arguments.
         arguments: values, frozen dataclasses, classes, and `functools.partial` of classes.
         skip: arguments that are left out.
-        others: the config of arguments that are not given; those that are neither there have their defaults.
+        others: the config of arguments that are not given, instead of their defaults.
 
     Raises:
         ValueError: an argument cannot be written down, such as a lambda; names it, and says what to do.
@@ -78,7 +77,7 @@ def config_of(
         {'width': 16, 'tell_mask': True, 'tell_noise': False}
     """
     config = _write_arguments(cls, arguments, 0, "", skip)
-    config |= {name: value for name, value in others.items() if name not in arguments}
+    config |= {name: value for name, value in (others or {}).items() if name not in arguments}
     try:
         _parser(cls, skip).parse_object({"made": config})
     except (Exception, SystemExit) as error:

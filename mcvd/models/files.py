@@ -87,8 +87,7 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Config and averaged weights of a training checkpoint (``.ckpt``)."""
     try:
-        refuse_compressed(path)
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = safe_load(path)
     except OSError:
         raise
     except Exception as error:  # torch raises a zoo of types for damaged and for hostile files
@@ -130,12 +129,23 @@ def check_weights(module: nn.Module, weights: dict[str, Tensor], source: str | P
         raise ValueError(f"{source}: {len(wrong)} weights of another shape, such as {wrong[0]}: {shapes}")
 
 
-def refuse_compressed(path: Path) -> None:
-    """Raise ValueError for an archive with compressed members: torch writes none, and they unpack to any size."""
-    if zipfile.is_zipfile(path):
+def safe_load(path: Path, mapped: bool = False) -> Any:
+    """What `torch.save` wrote, if it is tensors, numbers and containers; nothing in it is executed.
+
+    Args:
+        path: the file.
+        mapped: read of an archive only those tensors that are used.
+
+    Raises:
+        ValueError: its members are compressed: they might unpack to any size.
+        Exception: of almost any type, if it is damaged or holds more.
+    """
+    is_archive = zipfile.is_zipfile(path)
+    if is_archive:
         with zipfile.ZipFile(path) as archive:
             if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
                 raise ValueError("its members are compressed, which PyTorch never does")
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and is_archive)
 
 
 def is_state_dict(value: Any) -> bool:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
 from typing import Any, ClassVar, Self, Unpack
 
 import torch
@@ -33,7 +32,7 @@ class Pretrained(nn.Module, ABC):
     _config: dict[str, Any] | None = None
     _arguments_of: type
     _arguments: dict[str, Any]
-    _other_arguments: Mapping[str, Any] = MappingProxyType({})  # as a config, for `load_from_checkpoint`
+    _other_arguments: dict[str, Any] | None = None  # as a config: the parser's objects cannot be written down again
 
     @abstractmethod
     def facts(self) -> ModelFacts:
@@ -192,7 +191,7 @@ class Pretrained(nn.Module, ABC):
             with torch.device("meta"):
                 saved = cls.from_config(config, trust=trust)._arguments
         model = super().load_from_checkpoint(checkpoint_path, map_location, weights_only=True, **saved | options)  # type: ignore[misc]
-        if config is not None:  # its objects are the parser's, which cannot be written down again
+        if config is not None:
             model._arguments = {name: value for name, value in options.items() if name in model._arguments}
             model._other_arguments = config
         return model

@@ -150,7 +150,6 @@ class FitCLI(LightningCLI):
 
     def instantiate_trainer(self, **_: Any) -> Trainer:
         """The trainer, with what every run has."""
-        root = self.root
         resumed = self.checkpoint.parent if self.checkpoint and self.checkpoint.name == LAST else None
         made = self.config_init.trainer
         if made.strategy == "fsdp":
@@ -159,14 +158,14 @@ class FitCLI(LightningCLI):
             GracefulStop(),
             MemoryCheck(self.config.data.batch_size == "auto", self._save_batch_size, self.log),
             CompileCallback(self.config.compile),
-            RunFolder(root, resumed, self._save_config),
+            RunFolder(self.root, resumed, self._save_config),
             _Summary(self.log),
         ]
         if made.enable_progress_bar is not False:
             callbacks.append(StepProgressBar())
         self.trainer_defaults = {"callbacks": callbacks}
         return super().instantiate_trainer(
-            default_root_dir=str(root),
+            default_root_dir=str(self.root),
             logger=[] if made.logger in (None, True, False) else made.logger,  # RunFolder adds ours
             plugins=[*(made.plugins or []), AtomicCheckpointIO()],
         )

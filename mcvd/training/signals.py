@@ -46,8 +46,7 @@ class GracefulStop(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Stop here, if asked to and no gradient is half accumulated."""
-        accumulating = trainer.fit_loop.epoch_loop._should_accumulate()
-        if not accumulating:
+        if not trainer.fit_loop.epoch_loop._should_accumulate():
             self._stop_if_asked(trainer)
 
     def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:

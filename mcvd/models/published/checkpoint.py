@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mcvd.models.files import is_state_dict, refuse_compressed
+from mcvd.models.files import is_state_dict, safe_load
 from mcvd.models.mcvd import MCVD
 from mcvd.models.published.config import read_config, translate_config
 from mcvd.models.published.state_dict import BUFFERS, translate
@@ -126,9 +125,7 @@ def _load(path: Path) -> Any:
     with path.open("rb"):
         pass  # a file that cannot be opened is another error than one that cannot be read
     try:
-        refuse_compressed(path)
-        # Mapped, so that the optimiser's state, twice the size of the model, is never read.
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        return safe_load(path, mapped=True)  # the optimiser's state, twice the size of the model, is never read
     except MemoryError:
         raise
     except Exception as error:  # a damaged pickle raises almost anything
