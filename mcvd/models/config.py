@@ -47,10 +47,10 @@ def model_from_config(
     _check_classes(config, trust)
     parser = _parser(cls, skip)
     try:
-        parsed = parser.parse_object({"made": config})
+        parsed = parser.parse_object({"model": config})
         # Once more: the parser finds class paths in texts, by short names and behind dotted keys too.
-        _check_classes(parsed.as_dict()["made"], trust)
-        return parser.instantiate(parsed).made
+        _check_classes(parsed.as_dict()["model"], trust)
+        return parser.instantiate(parsed).model
     except _NotTrustedError:
         raise
     except (Exception, SystemExit) as error:  # the parser lets its many types of error through
@@ -79,7 +79,7 @@ def config_of(
     config = _write_arguments(cls, arguments, 0, "", skip)
     config |= {name: value for name, value in (others or {}).items() if name not in arguments}
     try:
-        _parser(cls, skip).parse_object({"made": config})
+        _parser(cls, skip).parse_object({"model": config})
     except (Exception, SystemExit) as error:
         raise ValueError(f"its arguments cannot be read back: {one_line(error)}") from error
     return config
@@ -100,7 +100,7 @@ class _NotTrustedError(ValueError):
 
 def _parser(cls: type, skip: Iterable[str]) -> ArgumentParser:
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(cls, "made", skip=set(skip), fail_untyped=False)
+    parser.add_class_arguments(cls, "model", skip=set(skip), fail_untyped=False)
     return parser
 
 
@@ -164,24 +164,24 @@ def _strings(value: Any, where: str) -> Iterator[tuple[str, Any]]:
 
 
 def _write_arguments(
-    made: type, given: Mapping[str, Any], num_supplied: int, where: str, skip: Iterable[str] = ()
+    cls: type, arguments: Mapping[str, Any], num_supplied: int, where: str, skip: Iterable[str] = ()
 ) -> dict[str, Any]:
     """The arguments of a constructor, defaults among them; the first ``num_supplied`` come with the call."""
-    parameters, config = inspect.signature(made.__init__).parameters, {}  # type: ignore[misc]
+    parameters, config = inspect.signature(cls.__init__).parameters, {}  # type: ignore[misc]
     try:
-        kinds = get_type_hints(made.__init__)  # type: ignore[misc]
+        kinds = get_type_hints(cls.__init__)  # type: ignore[misc]
     except (NameError, TypeError):  # annotations of somebody else's class that exist for type checkers alone
         kinds = {}
     for name, parameter in [*parameters.items()][1 + num_supplied :]:
         if name in skip or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         place = f"{where}.{name}" if where else name
-        if name in given:
-            config[name] = _write(given[name], kinds.get(name), place)
+        if name in arguments:
+            config[name] = _write(arguments[name], kinds.get(name), place)
         elif parameter.default is not parameter.empty:
             config[name] = _write(parameter.default, kinds.get(name), place)
-    unknown = given.keys() - parameters.keys()
-    return config | {name: _write(given[name], None, f"{where}.{name}") for name in unknown}  # taken by **kwargs
+    unknown = arguments.keys() - parameters.keys()
+    return config | {name: _write(arguments[name], None, f"{where}.{name}") for name in unknown}  # taken by **kwargs
 
 
 def _write(value: Any, kind: Any, where: str) -> Any:
@@ -198,28 +198,28 @@ def _write(value: Any, kind: Any, where: str) -> Any:
             return [_write(item, of_items, f"{where}[{number}]") for number, item in enumerate(value)]
         case dict():
             return {str(key): _write(item, None, f"{where}.{key}") for key, item in value.items()}
-    num_supplied, given = _num_supplied(kind), {}
+    num_supplied, arguments = _num_supplied(kind), {}
     if is_dataclass(value) and not isinstance(value, type):
-        made: Any = type(value)
-        given = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
-        if made in (kind, *get_args(kind)):
-            return _write_arguments(made, given, 0, where)
+        cls: Any = type(value)
+        arguments = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
+        if cls in (kind, *get_args(kind)):
+            return _write_arguments(cls, arguments, 0, where)
         num_supplied = 0
     elif isinstance(value, partial):
-        made, given = value.func, value.keywords
+        cls, arguments = value.func, value.keywords
         if value.args:
             raise ValueError(f"{where} is a functools.partial with arguments by position: name them")
     else:
-        made = value
-    if not isinstance(made, type):
-        kind_of_value = "function" if inspect.isfunction(made) else type(made).__name__
+        cls = value
+    if not isinstance(cls, type):
+        kind_of_value = "function" if inspect.isfunction(cls) else type(cls).__name__
         raise ValueError(
             f"{where} is a {kind_of_value}, which does not tell how it is made anew: take a class, functools.partial "
             "of a class, or a frozen dataclass"
         )
     if kind in (None, Any):
         raise ValueError(f"{where} takes an object and has no annotation, by which it would be made anew: give it one")
-    return {"class_path": _path_of(made, where), "init_args": _write_arguments(made, given, num_supplied, where)}
+    return {"class_path": _path_of(cls, where), "init_args": _write_arguments(cls, arguments, num_supplied, where)}
 
 
 def _num_supplied(kind: Any) -> int:
@@ -228,15 +228,15 @@ def _num_supplied(kind: Any) -> int:
     return len(arguments[0]) if get_origin(kind) is not None and arguments and isinstance(arguments[0], list) else 0
 
 
-def _path_of(made: type, where: str) -> str:
+def _path_of(cls: type, where: str) -> str:
     """The shortest path from which a class can be imported."""
-    name = made.__qualname__
-    if made.__module__ == "__main__" or not hasattr(sys.modules.get(made.__module__), name):
-        place = "the script or notebook that runs" if made.__module__ == "__main__" else "another function"
+    name = cls.__qualname__
+    if cls.__module__ == "__main__" or not hasattr(sys.modules.get(cls.__module__), name):
+        place = "the script or notebook that runs" if cls.__module__ == "__main__" else "another function"
         raise ValueError(
             f"{where} is {name}, defined in {place}, from where it cannot be imported: define it in a module (a file) "
             "and import it"
         )
-    parts = made.__module__.split(".")
+    parts = cls.__module__.split(".")
     modules = (".".join(parts[:count]) for count in range(1, len(parts) + 1))
-    return next(f"{each}.{name}" for each in modules if getattr(import_module(each), name, None) is made)
+    return next(f"{each}.{name}" for each in modules if getattr(import_module(each), name, None) is cls)

@@ -151,9 +151,9 @@ class FitCLI(LightningCLI):
     def instantiate_trainer(self, **_: Any) -> Trainer:
         """The trainer, with what every run has."""
         resumed = self.checkpoint.parent if self.checkpoint and self.checkpoint.name == LAST else None
-        made = self.config_init.trainer
-        if made.strategy == "fsdp":
-            made.strategy = FSDP2Strategy()
+        options = self.config_init.trainer
+        if options.strategy == "fsdp":
+            options.strategy = FSDP2Strategy()
         callbacks = [
             GracefulStop(),
             MemoryCheck(self.config.data.batch_size == "auto", self._save_batch_size, self.log),
@@ -161,13 +161,13 @@ class FitCLI(LightningCLI):
             RunFolder(self.root, resumed, self._save_config),
             _Summary(self.log),
         ]
-        if made.enable_progress_bar is not False:
+        if options.enable_progress_bar is not False:
             callbacks.append(StepProgressBar())
         self.trainer_defaults = {"callbacks": callbacks}
         return super().instantiate_trainer(
             default_root_dir=str(self.root),
-            logger=[] if made.logger in (None, True, False) else made.logger,  # RunFolder adds ours
-            plugins=[*(made.plugins or []), AtomicCheckpointIO()],
+            logger=[] if options.logger in (None, True, False) else options.logger,  # RunFolder adds ours
+            plugins=[*(options.plugins or []), AtomicCheckpointIO()],
         )
 
     def _save_batch_size(self, batch_size: int) -> None:
@@ -265,19 +265,19 @@ def _how_to_use(model: MCVD, path: Path) -> str:
 
 def _start_from(model: MCVD, source: str) -> str:
     """Copy the weights that fit from a trained model; returns which were taken and which not, in words."""
-    (_, given), wanted = read_model(source), model.state_dict()
-    fitting = {name: value for name, value in given.items() if name in wanted and value.shape == wanted[name].shape}
+    (_, weights), wanted = read_model(source), model.state_dict()
+    fitting = {name: value for name, value in weights.items() if name in wanted and value.shape == wanted[name].shape}
     if not any(value.ndim > 1 for value in fitting.values()):  # a bias alone is no start
         raise ValueError(
-            f"--init_from {source}: none of its {len(given)} weights fits this model; is it of another width?"
+            f"--init_from {source}: none of its {len(weights)} weights fits this model; is it of another width?"
         )
     model.load_state_dict(fitting, strict=False)
     shapes = [
-        f"{name} {tuple(given[name].shape)} there, {tuple(wanted[name].shape)} here"
-        for name in given.keys() & wanted.keys() - fitting.keys()
+        f"{name} {tuple(weights[name].shape)} there, {tuple(wanted[name].shape)} here"
+        for name in weights.keys() & wanted.keys() - fitting.keys()
     ]
-    alone = [f"{name} only there" for name in given.keys() - wanted.keys()]
-    new = [f"{name} only here" for name in wanted.keys() - given.keys()]
+    alone = [f"{name} only there" for name in weights.keys() - wanted.keys()]
+    new = [f"{name} only here" for name in wanted.keys() - weights.keys()]
     left_out = sorted(shapes + alone + new)
     return f"started from {source}: {len(fitting)} of {len(wanted)} weights taken" + (
         f", {len(left_out)} left out:\n  " + "\n  ".join(left_out) if left_out else ""

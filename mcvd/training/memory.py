@@ -124,10 +124,10 @@ class MemoryEstimate:
 def _moments(optimizer: Callable[[Iterable], Optimizer]) -> float:
     """How many numbers an optimiser keeps for each weight: 2 for Adam."""
     weight = nn.Parameter(torch.zeros(32, 32))
-    made = optimizer([weight])
+    trial = optimizer([weight])
     weight.grad = torch.zeros_like(weight)
-    made.step()
-    return sum(each.nbytes for each in made.state[weight].values() if torch.is_tensor(each)) / weight.nbytes
+    trial.step()
+    return sum(each.nbytes for each in trial.state[weight].values() if torch.is_tensor(each)) / weight.nbytes
 
 
 class _Loss(nn.Module):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,9 @@ from mcvd.models.mcvd import MCVD
 from mcvd.models.published.config import read_config, translate_config
 from mcvd.models.published.state_dict import BUFFERS, translate
 from mcvd.nets import UNet
+from mcvd.noise import AbstractNoiseSchedule, Cosine, LinearBeta
+
+_SCHEDULES = {"mcvd.noise.Cosine": Cosine, "mcvd.noise.LinearBeta": LinearBeta}
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,10 @@ def check_schedule(schedule: Mapping[str, Any], state: Mapping[str, Tensor]) -> 
     if "alphas" not in state:
         return
     arguments = schedule["init_args"]
-    num_steps, given = arguments["num_steps"], state["alphas"].double()
-    same = given.shape == (num_steps,)  # before memory is taken: the configuration may claim any number
+    num_steps, alphas = arguments["num_steps"], state["alphas"].double()
+    same = alphas.shape == (num_steps,)  # before memory is taken: the configuration may claim any number
     if same:  # up to what float32 products of a thousand factors lose on their side
-        same = torch.allclose(given, _published_alphas(schedule), rtol=1e-3, atol=1e-6)
+        same = torch.allclose(alphas, _published_alphas(schedule), rtol=1e-3, atol=1e-6)
     if not same:
         raise ValueError(
             f"its noise schedule is not the one of the configuration, {schedule['class_path']} with {dict(arguments)}; "
@@ -91,16 +93,9 @@ def check_schedule(schedule: Mapping[str, Any], state: Mapping[str, Tensor]) -> 
 
 
 def _published_alphas(schedule: Mapping[str, Any]) -> Tensor:
-    """Cumulative alphas as the published code has them, float64 (num_steps,)."""
-    arguments = schedule["init_args"]
-    num_steps = arguments["num_steps"]
-    # The published order: index 0 is the noisiest.
-    if schedule["class_path"] == "mcvd.noise.Cosine":
-        time = torch.linspace(1, 0, num_steps + 1, dtype=torch.float64)
-        squared = torch.cos((time + 0.008) / 1.008 * math.pi / 2) ** 2
-        return squared[:-1] / squared[-1]
-    betas = torch.linspace(arguments["beta_min"], arguments["beta_max"], num_steps, dtype=torch.float64)
-    return torch.cumprod(1 - betas, dim=0).flip(0)
+    """Cumulative alphas in the published order, the noisiest first, float64 (num_steps,)."""
+    ours: AbstractNoiseSchedule = _SCHEDULES[schedule["class_path"]](**schedule["init_args"])
+    return ours(torch.arange(ours.num_steps, 0, -1, dtype=torch.float64) / ours.num_steps).alpha ** 2
 
 
 def _read_state(path: Path, use_ema: bool) -> dict[str, Tensor]:

@@ -114,11 +114,11 @@ def translate(net: UNet, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     table = translations(net)
     state = _with_present_names(table, state)
     wanted = {name for each in table for name in each.published}
-    given = state.keys() - BUFFERS
-    if wanted != given:
+    found = state.keys() - BUFFERS
+    if wanted != found:
         raise ValueError(
             "the weights do not fit the configuration: "
-            f"{_listed('missing', wanted - given)}; {_listed('surplus', given - wanted)}; is this the right config.yml?"
+            f"{_listed('missing', wanted - found)}; {_listed('surplus', found - wanted)}; is this the right config.yml?"
         )
     ours = net.state_dict()
     result = {}
