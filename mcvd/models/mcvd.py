@@ -310,13 +310,13 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
         Raises:
             ValueError: it was started with another block, which these weights cannot make.
         """
-        trained = checkpoint.get("config", {}).get("block")
-        if trained and FrameBlock(**trained) != self.block:
+        config = checkpoint.get("config", {})
+        if "block" in config and (trained := FrameBlock(**config["block"])) != self.block:
             raise ValueError(
-                f"this checkpoint was trained for {FrameBlock(**trained)}, and now model.block is {self.block}: resume "
-                "with the same block, or start a new training from its weights with --init_from"
+                f"this checkpoint was trained for {trained}, and now model.block is {self.block}: resume with the same "
+                "block, or start a new training from its weights with --init_from"
             )
-        self.frame_rate_hz = checkpoint.get("config", {}).get("frame_rate_hz", self.frame_rate_hz)
+        self.frame_rate_hz = config.get("frame_rate_hz", self.frame_rate_hz)
 
 
 def _as_dictionary(batch: Any) -> dict[str, Any]:
