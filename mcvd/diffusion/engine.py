@@ -98,10 +98,10 @@ class GenerationEngine:
     def _keys(self, num_videos: int) -> list[list[tuple[int, int, int]]]:
         """(seed, video, sample) of each video to be generated: what its noise depends on."""
         options = self.options
-        if isinstance(options.seed, int):
-            names = [(options.seed, options.first_video + video) for video in range(num_videos)]
-        else:
+        if isinstance(options.seed, Sequence):
             names = [(seed, 0) for seed in options.seed]
+        else:
+            names = [(options.seed, options.first_video + video) for video in range(num_videos)]
         if len(names) != num_videos:
             raise ValueError(f"seed must be one number or one for each of the {num_videos} videos, got {len(names)}")
         samples = range(options.first_sample, options.first_sample + options.num_samples)

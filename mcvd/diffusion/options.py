@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite
+from numbers import Integral, Real
 from typing import Literal, get_args
 
 from mcvd.diffusion.block_store import BlockStore
@@ -71,10 +73,16 @@ class SamplingOptions:
             if getattr(self, name) not in get_args(kinds):
                 *others, last = map(repr, get_args(kinds))
                 raise ValueError(f"{name} must be {', '.join(others)} or {last}, got {getattr(self, name)!r}")
-        if self.num_samples < 1:
-            raise ValueError(f"num_samples must be at least 1, got {self.num_samples}")
-        if self.batch_size is not None and self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
+        counts = {"num_samples": self.num_samples, "batch_size": 1 if self.batch_size is None else self.batch_size}
+        for name, count in counts.items():
+            if not (isinstance(count, Integral) and count >= 1):
+                raise ValueError(f"{name} must be a whole number of at least 1, got {count!r}")
+        for name, number in {"guidance": self.guidance, "context_noise": self.context_noise}.items():
+            if not (isinstance(number, Real) and isfinite(number)):
+                raise ValueError(f"{name} must be a finite number, got {number!r}")
+        seeds = self.seed if isinstance(self.seed, Sequence) and not isinstance(self.seed, str) else [self.seed]
+        if not all(isinstance(seed, Integral) and seed >= 0 for seed in seeds):
+            raise ValueError(f"seed must be a whole number of at least 0, or one for each video, got {self.seed!r}")
 
     def refusal(
         self,

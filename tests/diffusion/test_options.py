@@ -11,7 +11,9 @@ PAST = pixels(2, 2, 1, 16, 16)
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("precision", "int8"), ("guidance_drops", "all"), ("compile", "yes"), ("num_samples", 0), ("batch_size", 0)],
+    [("precision", "int8"), ("guidance_drops", "all"), ("compile", "yes"), ("num_samples", 0), ("batch_size", 0)]
+    + [("num_samples", "2"), ("batch_size", 1.5), ("seed", None), ("seed", -1), ("seed", "1"), ("seed", [0, 0.5])]
+    + [(name, value) for name in ("guidance", "context_noise") for value in (float("nan"), float("inf"), "1", None)],
 )
 def test_a_value_out_of_range_is_named(name, value):
     with pytest.raises(ValueError, match=name):
