@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mcvd.diffusion.tasks import task_of
+
 
 def copy_last(past: Tensor, num_frames: int) -> Tensor:
     """The last given frame, repeated: nothing moves.
@@ -116,6 +118,22 @@ def generate_baselines(names: Iterable[str], past: Tensor, future: Tensor, num_f
     num_given = max(past.shape[-4], future.shape[-4])
     found = {name: BASELINES[name] for name in names if BASELINES[name].num_given <= num_given}
     return {name: baseline.generate(past, future, num_frames) for name, baseline in found.items()}
+
+
+def simplest_baseline(past: Tensor, future: Tensor, num_frames: int) -> dict[str, Tensor]:
+    """The baseline that needs one frame of each given side, by its title; none where nothing is given.
+
+    Arguments as of `generate_baselines`.
+
+    Examples:
+        >>> frame = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+        >>> list(simplest_baseline(frame, frame, 5)), list(simplest_baseline(frame, frame[:0], 5))
+        (['cross-fade'], ['last frame repeated'])
+    """
+    task = task_of(past.shape[-4], future.shape[-4])
+    # Of two that need no more than that, the later one uses more of what is given: the cross-fade both sides of a gap.
+    names = [name for name in task.baselines if BASELINES[name].num_given == 1][-1:]
+    return {BASELINES[name].title: BASELINES[name].generate(past, future, num_frames) for name in names}
 
 
 def _check(frames: Tensor, least: int, name: str) -> Tensor:

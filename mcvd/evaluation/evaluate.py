@@ -104,7 +104,7 @@ def evaluate(
         baselines = generate_baselines(asked.baselines, past, future, shape[0])
         scores = _score(metrics, baselines, generated, samples, target)
         found.append((number, scores))
-        of_clips = {metric.name: per_clip(metric, scores.per_frame["one_sample"][metric.name]) for metric in metrics}
+        of_clips = {metric.name: per_clip(metric, scores.per_frame["one_sample", metric.name]) for metric in metrics}
         for accumulator in accumulators:
             accumulator.update(SampledBatch(first, past, target, future, samples, of_clips))
     if shape is None:
@@ -134,12 +134,12 @@ class _BatchScores:
     """What stays of a batch.
 
     Args:
-        per_frame: row -> name of the metric -> what `FrameMetric.per_frame` gives, (B, K, T), K of its own for a row.
+        per_frame: by the names of row and metric what `FrameMetric.per_frame` gives, (B, K, T); K is the row's own.
         to_truth: mean squared error of the samples, (B,).
         between_samples: mean squared difference of two samples of a clip, (B,); None for K = 1.
     """
 
-    per_frame: dict[str, dict[str, Tensor]]
+    per_frame: dict[tuple[str, str], Tensor]
     to_truth: Tensor
     between_samples: Tensor | None
 
@@ -156,23 +156,21 @@ def _score(
         if several:
             videos[is_rounded]["mean_of_K"] = mean_of_samples(form)[:, None]
     per_frame = {
-        row: {metric.name: metric.per_frame(videos[metric.rounded][row], target[:, None]) for metric in metrics}
-        for row in next(iter(videos.values()), {})
+        (row, metric.name): metric.per_frame(video, target[:, None])
+        for metric in metrics
+        for row, video in videos[metric.rounded].items()
     }
     to_truth = mean_squared_error(samples, target[:, None]).mean((1, 2))
     return _BatchScores(per_frame, to_truth, squared_distance_of_samples(samples) if several else None)
 
 
 def _rows(parts: list[_BatchScores], metrics: Sequence[FrameMetric], num_samples: int) -> dict[str, Row]:
-    if not metrics:
-        return {}
-    per_frame = {
-        row: {metric.name: torch.cat([part.per_frame[row][metric.name] for part in parts]) for metric in metrics}
-        for row in parts[0].per_frame
-    }
+    per_frame = {key: torch.cat([part.per_frame[key] for part in parts]) for key in parts[0].per_frame}
     if num_samples > 1:
-        samples = per_frame["one_sample"]
-        per_frame["best_of_K"] = {metric.name: best_of_samples(metric, samples[metric.name]) for metric in metrics}
+        per_frame |= {
+            ("best_of_K", metric.name): best_of_samples(metric, per_frame["one_sample", metric.name])
+            for metric in metrics
+        }
     titles = {name: baseline.title for name, baseline in BASELINES.items()} | {
         "one_sample": "model, one sample",
         "mean_of_K": f"model, mean of {num_samples}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,8 +57,7 @@ class FolderDistance:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON holds it: the fields by their names."""
-        lists = {"interval_95": list(self.interval_95), "rates_of_files_hz": list(self.rates_of_files_hz)}
-        return vars(self) | lists | {"sizes": [list(sizes) for sizes in self.sizes]}
+        return json.loads(json.dumps(vars(self)))
 
 
 def compare_folders(

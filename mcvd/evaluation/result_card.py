@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -53,15 +53,13 @@ class Distance:
         """As JSON holds it, without what is not known."""
         if self.value is None:
             return {"name": self.name, "value": None, "reason": self.reason}
-        found = {name: value for name, value in asdict(self).items() if value is not None}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+        return {name: value for name, value in vars(self).items() if value is not None}
 
     @staticmethod
     def from_json(row: Mapping[str, Any]) -> Distance:
         """Of `to_json`."""
-        lists = ("interval_95", "of_single_samples", "cautions")
-        tuples: dict[str, Any] = {name: tuple(row[name]) for name in lists if name in row}
-        return Distance(**{**row, **tuples})
+        found: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+        return Distance(**found)
 
 
 @dataclass(frozen=True)

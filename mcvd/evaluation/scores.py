@@ -41,8 +41,8 @@ class Row:
         """As JSON holds it: for each metric four keys, such as ``psnr``, ``psnr_interval``, ``psnr_per_clip``."""
         found: dict[str, Any] = {"title": self.title, "ranked": self.ranked}
         for name, score in self.scores.items():
-            found |= {name: score.mean, f"{name}_interval": score.interval and list(score.interval)}
-            found |= {f"{name}_per_clip": list(score.per_clip), f"{name}_per_frame": list(score.per_frame)}
+            found |= {name: score.mean, f"{name}_interval": score.interval}
+            found |= {f"{name}_per_clip": score.per_clip, f"{name}_per_frame": score.per_frame}
         return found
 
     @staticmethod
@@ -130,8 +130,6 @@ class Scores:
     def to_json(self) -> dict[str, Any]:
         """As JSON holds it: the fields by their names, and the ``sentence``."""
         found = vars(self) | {
-            "size": list(self.size),
-            "sampling": dict(self.sampling),
             "metrics": {name: asdict(metric) for name, metric in self.metrics.items()},
             "rows": {name: row.to_json() for name, row in self.rows.items()},
             "sentence": self.sentence,

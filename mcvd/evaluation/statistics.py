@@ -28,35 +28,27 @@ def per_clip(metric: FrameMetric, per_frame: Tensor) -> Tensor:
 
 
 def summarize(
-    per_frame: Mapping[str, Mapping[str, Tensor]], metrics: Sequence[FrameMetric]
+    per_frame: Mapping[tuple[str, str], Tensor], metrics: Sequence[FrameMetric]
 ) -> dict[str, dict[str, Score]]:
     """What is reported of each row and metric.
 
     Args:
-        per_frame: row -> name of the metric -> what `FrameMetric.per_frame` gives, (N, K, T); K is the row's own.
+        per_frame: by the names of row and metric what `FrameMetric.per_frame` gives, (N, K, T); K is the row's own.
         metrics: these.
 
     Returns:
         row -> name of the metric -> score.
     """
-    of_clips = {
-        (row, metric.name): per_clip(metric, values[metric.name])
-        for row, values in per_frame.items()
-        for metric in metrics
-    }
-    intervals = dict(zip(of_clips, bootstrap_intervals(torch.stack(list(of_clips.values()), 1)), strict=True))
-    return {
-        row: {
-            metric.name: Score(
-                of_clips[row, metric.name].mean().item(),
-                intervals[row, metric.name],
-                tuple(of_clips[row, metric.name].tolist()),
-                tuple(metric.finish(values[metric.name]).mean((0, 1)).tolist()),
-            )
-            for metric in metrics
-        }
-        for row, values in per_frame.items()
-    }
+    if not per_frame:
+        return {}
+    found: dict[str, dict[str, Score]] = {row: {} for row, _ in per_frame}
+    metric_of = {metric.name: metric for metric in metrics}
+    of_clips = [per_clip(metric_of[name], values) for (_, name), values in per_frame.items()]
+    intervals = bootstrap_intervals(torch.stack(of_clips, 1))
+    for ((row, name), values), clips, interval in zip(per_frame.items(), of_clips, intervals, strict=True):
+        course = metric_of[name].finish(values).mean((0, 1))
+        found[row][name] = Score(clips.mean().item(), interval, tuple(clips.tolist()), tuple(course.tolist()))
+    return found
 
 
 def bootstrap_intervals(values: Tensor) -> list[tuple[float, float] | None]:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mcvd.evaluation.baselines import blend, copy_first, copy_last, extrapolate
+from mcvd.evaluation.baselines import blend, copy_first, copy_last, extrapolate, simplest_baseline
 
 
 def ramp(*values):
@@ -54,3 +54,21 @@ def test_too_few_frames_are_refused(make):
 def test_floats_are_refused():
     with pytest.raises(ValueError, match="uint8"):
         blend(VIDEO, VIDEO.float(), 2)
+
+
+@pytest.mark.parametrize(
+    ("num_past", "num_future", "title", "values"),
+    [
+        (2, 0, "last frame repeated", [20, 20, 20]),
+        (0, 2, "first frame repeated", [60, 60, 60]),
+        (2, 2, "cross-fade", [30, 40, 50]),
+    ],
+)
+def test_the_simplest_baseline_uses_every_side_that_is_given(num_past, num_future, title, values):
+    past, future = ramp(10, 20)[:num_past], ramp(60, 90)[:num_future]
+    ((found, video),) = simplest_baseline(past, future, 3).items()
+    assert found == title and video.flatten().tolist() == values
+
+
+def test_nothing_given_has_no_baseline():
+    assert simplest_baseline(ramp(0)[:0], ramp(0)[:0], 3) == {}

@@ -25,7 +25,7 @@ from mcvd.data.sources.folder import VideoFolder
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
 from mcvd.evaluation.baselines import generate_baselines
 from mcvd.evaluation.batch import SampledBatch
-from mcvd.evaluation.evaluate import Task, evaluate
+from mcvd.evaluation.evaluate import evaluate
 from mcvd.metrics.frames import mean_of_samples, mean_squared_error
 from mcvd.models.load import BOX
 
@@ -81,7 +81,7 @@ class Sharpness:
             self.errors.setdefault(row, []).append(error.numpy())
 
 
-def score(model: mcvd.MCVD, clips: Tensor, task: Task, num_frames: int, num_samples: int, steps: int) -> dict:
+def score(model: mcvd.MCVD, clips: Tensor, task: str, num_frames: int, num_samples: int, steps: int) -> dict:
     """`evaluate`'s scores as JSON holds them, each row with its squared error and its measures of sharpness."""
     simple = {"predict": ("copy_last",), "backward": ("copy_first",), "interpolate": ("copy_last", "blend")}[task]
     found = Sharpness(simple)
