@@ -96,12 +96,9 @@ class SampleDistance:
         self._metric: FrechetVideoDistance | None = None
         if network is not None and about.preprocessing is not None:
             self._metric = FrechetVideoDistance(network, about.preprocessing).to(device)
-        self._num_real = self._num_fake = 0
 
     def update(self, batch: SampledBatch) -> None:
         """Take in a batch of this process."""
-        self._num_real += len(batch)
-        self._num_fake += batch.samples.shape[:2].numel()
         if self._metric is None:
             return
         num_samples = batch.samples.shape[1]
@@ -111,13 +108,14 @@ class SampleDistance:
 
     def compute(self) -> Distance:
         """The distance, or why there is none; the same in all processes."""
-        seen = all_gather((self._about.reason, self._num_real, self._num_fake))
-        reason = next((reason for reason, *_ in seen if reason), None)
-        num_real, num_fake = sum(share[1] for share in seen), sum(share[2] for share in seen)
-        if reason is None and min(num_real, num_fake) < 2:
-            reason = f"needs 2 videos or more, got {num_real} real and {num_fake} generated"
+        reason = next((reason for reason in all_gather(self._about.reason) if reason), None)
         if reason or self._metric is None:
             return replace(self._about, reason=reason)
+        sides = (self._metric.real_features, self._metric.fake_features)
+        seen = all_gather([sum(map(len, features)) for features in sides])
+        num_real, num_fake = (sum(counts) for counts in zip(*seen, strict=True))
+        if min(num_real, num_fake) < 2:
+            return replace(self._about, reason=f"needs 2 videos or more, got {num_real} real and {num_fake} generated")
         with warnings.catch_warnings(record=True) as cautions:
             warnings.simplefilter("always")
             value = self._metric.compute().item()

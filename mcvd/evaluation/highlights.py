@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -38,23 +38,20 @@ class Highlights:
     def update(self, batch: SampledBatch) -> None:
         """Take in a batch of this process."""
         scores = batch.scores[self._metric].tolist() if self._metric in batch.scores else [None] * len(batch)
-        numbered = list(enumerate(scores, batch.first))
-        chosen = dict(_extremes(numbered + [(kept.number, kept.score) for kept in self._kept]))
-        self._kept = [kept for kept in self._kept if kept.number in chosen]
-        real, fake = batch.real(), batch.fake()
-        for place, (number, score) in enumerate(numbered):
-            if number in chosen:  # copies: a view would keep the whole batch
-                self._kept.append(Highlight(number, score, real[place].clone(), fake[place, 0].clone()))
+        videos = zip(scores, batch.real(), batch.fake()[:, 0], strict=True)
+        kept = _extremes([*self._kept, *(Highlight(number, *each) for number, each in enumerate(videos, batch.first))])
+        # Copies: a view would keep the whole batch.
+        self._kept = [replace(each, target=each.target.clone(), sample=each.sample.clone()) for each in kept]
 
     def compute(self) -> list[Highlight]:
         """The clips to show, the best first; the same in all processes."""
-        kept = {highlight.number: highlight for share in all_gather(self._kept) for highlight in share}
-        return [kept[number] for number, _ in _extremes([(each.number, each.score) for each in kept.values()])]
+        return _extremes([highlight for share in all_gather(self._kept) for highlight in share])
 
 
-def _extremes(clips: list[tuple[int, float | None]]) -> list[tuple[int, float | None]]:
-    """The best and the worst of numbered scores, the best first; the first ones where there are no scores."""
-    order = sorted(clips, key=lambda clip: (0.0 if clip[1] is None else -clip[1], clip[0]))
-    if any(score is None for _, score in clips):
-        return order[: NUM_BEST + NUM_WORST]
-    return list(dict.fromkeys([*order[:NUM_BEST], *order[-NUM_WORST:]]))
+def _extremes(clips: list[Highlight]) -> list[Highlight]:
+    """The best and the worst, the best first; the first ones where there are no scores."""
+    order = sorted(clips, key=lambda clip: (0.0 if clip.score is None else -clip.score, clip.number))
+    shown = NUM_BEST + NUM_WORST
+    if len(order) <= shown or order[0].score is None:
+        return order[:shown]
+    return [*order[:NUM_BEST], *order[-NUM_WORST:]]

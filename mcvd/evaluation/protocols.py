@@ -68,9 +68,8 @@ class Protocol:
         """The clips of the protocol in a data module whose ``num_frames`` fit it.
 
         Args:
-            data: its validation videos are the split.
+            data: after `setup`; its validation videos are the split.
         """
-        data.setup("validate")
         found = data.val_clips
         if self.starts == "even":
             return found
@@ -93,38 +92,26 @@ _NO_TRUTH = "distances alone: no frame has a ground truth"
 
 def _published() -> list[Protocol]:
     """The test settings of Voleti et al. 2022 and their code; clips are fixed here, where theirs are not seeded."""
-    kinds = {
-        "smmnist": ("Stochastic Moving MNIST, test", (64, 64)),
-        "kth": ("KTH actions, persons 21-25", (64, 64)),
-        "bair": ("BAIR robot pushing, test", (64, 64)),
-        "cityscapes": ("Cityscapes sequences, test", (128, 128)),
-        "ucf101": ("UCF-101, test of split 3, every 10th video", (64, 64)),
+    # Data in words, side in pixels, and past, generated and future frames of prediction and of interpolation.
+    settings = {
+        "smmnist": ("Stochastic Moving MNIST, test", 64, [(5, 10)], [(5, 5, 5), (5, 10, 5)]),
+        "kth": ("KTH actions, persons 21-25", 64, [(10, 30)], [(5, 5, 5), (10, 10, 5)]),
+        "bair": ("BAIR robot pushing, test", 64, [(1, 15), (2, 14), (2, 28)], [(1, 5, 2), (2, 5, 2)]),
+        "cityscapes": ("Cityscapes sequences, test", 128, [(2, 28)], []),
+        "ucf101": ("UCF-101, test of split 3, every 10th video", 64, [(4, 16)], []),
     }
-    predicted = {
-        "smmnist": [(5, 10)],
-        "kth": [(10, 30)],
-        "bair": [(1, 15), (2, 14), (2, 28)],
-        "cityscapes": [(2, 28)],
-        "ucf101": [(4, 16)],
-    }
-    interpolated = {
-        "smmnist": [(5, 5, 5), (5, 10, 5)],
-        "kth": [(5, 5, 5), (10, 10, 5)],
-        "bair": [(1, 5, 2), (2, 5, 2)],
-    }
-    # As many frames as prediction is given and generates together.
-    generated = {"smmnist": [15], "kth": [40], "bair": [16, 30], "cityscapes": [30], "ucf101": [20]}
     found = []
-    for kind, (data, size) in kinds.items():
+    for kind, (data, side, predicted, interpolated) in settings.items():
+        start, size = f"mcvd-2022/{kind}", (side, side)
         published = partial(Protocol, frame_metrics="mcvd-2022", binary_ssim=kind == "smmnist")
-        for past, num_frames in predicted[kind]:
-            name = f"mcvd-2022/{kind}-{past}-{num_frames}"
-            found.append(published(name, data, "predict", size, past, num_frames))
-        for past, num_frames, future in interpolated.get(kind, []):
-            name = f"mcvd-2022/{kind}-interpolate-{past}-{num_frames}-{future}"
+        for past, num_frames in predicted:
+            found.append(published(f"{start}-{past}-{num_frames}", data, "predict", size, past, num_frames))
+        for past, num_frames, future in interpolated:
+            name = f"{start}-interpolate-{past}-{num_frames}-{future}"
             found.append(published(name, data, "interpolate", size, past, num_frames, future, in_one_block=True))
-        for num_frames in generated[kind]:
-            name = f"mcvd-2022/{kind}-generate-{num_frames}"
+        # As many frames as prediction is given and generates together.
+        for num_frames in dict.fromkeys(map(sum, predicted)):
+            name = f"{start}-generate-{num_frames}"
             found.append(Protocol(name, data, "generate", size, 0, num_frames, aggregation=_NO_TRUTH))
     return found
 

@@ -37,7 +37,7 @@ def format_scores(scores: Scores) -> str:
         for name, metric in scores.metrics.items():
             score = row.scores[name]
             star = "*" if row.ranked and score.mean == scores.best(name) else ""
-            interval = " .. ".join(metric.text(end) for end in score.interval or ())
+            interval = " .. ".join(map(metric.text, score.interval or ()))
             line += f"  {metric.text(score.mean):>{widths[name]}}{star:1} {interval:>16}"
         lines.append(line.rstrip())
     if scores.diversity:
@@ -68,10 +68,9 @@ def add_scores(page: Page, scores: Scores) -> Page:
     columns += [Column(f"{metric.quantity}, 95% interval", None) for metric in metrics.values()]
     rows: list[tuple[str, Sequence[float | str]]] = []
     for row in scores.rows.values():
-        means = [row.scores[name].mean for name in metrics]
-        ends = {name: row.scores[name].interval or () for name in metrics}
-        intervals = [" \N{EN DASH} ".join(map(metrics[name].text, both)) for name, both in ends.items()]
-        rows.append((row.title, [*means, *intervals]))
+        found = [(metric, row.scores[name]) for name, metric in metrics.items()]
+        intervals = [" \N{EN DASH} ".join(map(metric.text, score.interval or ())) for metric, score in found]
+        rows.append((row.title, [*(score.mean for _, score in found), *intervals]))
     not_ranked = [row.title for row in scores.rows.values() if not row.ranked]
     caption = f"{'Means over clips, the best in bold. ' if rows else ''}{scores.sentence}."
     caption += _CHOSEN if not_ranked else ""

@@ -173,9 +173,8 @@ def differences(a: ResultCard, b: ResultCard) -> Differences:
     Model, sampler, steps, guidance, seed and versions may differ (`free_settings`). The rest may not. Of a metric that
     only one of them has a value for, nothing is asked.
     """
-    of_a, of_b = _settings_of_metrics(a), _settings_of_metrics(b)
-    shared = sorted(of_a.keys() & of_b.keys())
-    return _unequal(*(_conditions(card) | _of(found, shared) for card, found in ((a, of_a), (b, of_b))))
+    shared = sorted(_settings_of_metrics(a).keys() & _settings_of_metrics(b).keys())
+    return _unequal(_conditions(a, shared), _conditions(b, shared))
 
 
 def free_settings(a: ResultCard, b: ResultCard) -> Differences:
@@ -183,11 +182,13 @@ def free_settings(a: ResultCard, b: ResultCard) -> Differences:
     return _unequal(_choices(a), _choices(b))
 
 
-def _conditions(card: ResultCard) -> dict[str, Any]:
-    """What must be equal, besides the definitions of the metrics."""
+def _conditions(card: ResultCard, metrics: list[str]) -> dict[str, Any]:
+    """What must be equal; of the metrics only these count."""
     names = ("task", "num_clips", "num_past", "num_frames", "num_future", "size", "num_samples")
     found = {f"protocol.{name}": value for name, value in (card.protocol or {"name": None}).items()}
-    return found | {name: vars(card.scores)[name] for name in names} | {"data_digest": card.data_digest}
+    found |= {name: vars(card.scores)[name] for name in names} | {"data_digest": card.data_digest}
+    of_metrics = _settings_of_metrics(card)
+    return found | {f"{metric}.{name}": value for metric in metrics for name, value in of_metrics[metric].items()}
 
 
 def _choices(card: ResultCard) -> dict[str, Any]:
@@ -205,10 +206,6 @@ def _settings_of_metrics(card: ResultCard) -> dict[str, dict[str, Any]]:
     settings = ("weights_digest", "random_seed", "preprocessing")
     with_value = (distance for distance in card.distances if distance.value is not None)
     return found | {distance.name: {name: vars(distance)[name] for name in settings} for distance in with_value}
-
-
-def _of(settings: Mapping[str, Mapping[str, Any]], metrics: list[str]) -> dict[str, Any]:
-    return {f"{metric}.{name}": value for metric in metrics for name, value in settings[metric].items()}
 
 
 def _unequal(a: dict[str, Any], b: dict[str, Any]) -> Differences:

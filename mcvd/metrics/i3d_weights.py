@@ -61,8 +61,6 @@ def load_i3d(path: str | Path | None = None, *, cache: str | Path | None = None,
         >>> i3d = load_i3d("i3d_torchscript.pt")  # doctest: +SKIP
     """
     path = cached_i3d(cache) if path is None else Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no file of I3D weights at {path}")
     known = identify(path)
     if known is not None and known.name == KINETICS.name:
         raise ValueError(
@@ -94,8 +92,6 @@ def load_kinetics_i3d(path: str | Path) -> nn.Module:
         ValueError: it is another file.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no file of I3D weights at {path}")
     if identify(path) is not KINETICS:
         raise ValueError(f"{path} is not the {KINETICS.what}, {KINETICS.num_bytes:,} bytes, {KINETICS.digest}")
     return _from_state_dict(path).eval().requires_grad_(False)
@@ -109,8 +105,14 @@ def cached_i3d(cache: str | Path | None = None) -> Path:
 
 
 def identify(path: str | Path) -> Download | None:
-    """Which of the known files this is, by its content; None for any other."""
+    """Which of the known files this is, by its content; None for any other.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
     path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file of I3D weights at {path}")
     size = path.stat().st_size
     candidates = [known for known in KNOWN_FILES if known.num_bytes in (None, size)]
     return next((known for known in candidates if has_digest(path, known.digest)), None)
@@ -129,9 +131,8 @@ class _ScriptedI3D(nn.Module):
     def __init__(self, path: Path) -> None:
         super().__init__()
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", FutureWarning
-            )  # torch.jit is deprecated; the archive exists in no other form
+            # torch.jit is deprecated; the archive exists in no other form.
+            warnings.simplefilter("ignore", FutureWarning)
             self.script = torch.jit.load(path, map_location="cpu")
 
     def forward(self, video: Tensor) -> Tensor:

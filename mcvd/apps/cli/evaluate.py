@@ -74,6 +74,13 @@ def run(
     **sampling: Any,
 ) -> None:
     """Score the share of this process, and in the first one write the card of all; or compare two cards."""
+    from mcvd.evaluation.result_card import ResultCard, compare_cards, package_versions
+
+    if compare:
+        return print(compare_cards(*compare))
+    if out is None:
+        raise ValueError("say where the scores go: --out result.json")
+
     from mcvd.apps.cli.setup import choose_sampler, load_for_command
     from mcvd.data.recipe import data_from_recipe
     from mcvd.diffusion.tasks import INTERPOLATE, task_by_name
@@ -84,16 +91,11 @@ def run(
     from mcvd.evaluation.highlights import Highlights
     from mcvd.evaluation.protocols import find_protocol
     from mcvd.evaluation.report import card_page
-    from mcvd.evaluation.result_card import ResultCard, compare_cards, package_versions
     from mcvd.runtime.atomic import atomic_write
     from mcvd.runtime.digests import digest
     from mcvd.runtime.distributed import rank
     from mcvd.video.timing import DEFAULT_FPS
 
-    if compare:
-        return print(compare_cards(*compare))
-    if out is None:
-        raise ValueError("say where the scores go: --out result.json")
     own_metrics = [metric_by_path(path) for path in metric or ()]
     fixed = find_protocol(protocol) if protocol else None
     if fixed and (task or num_frames or num_clips or num_samples):
@@ -110,16 +112,12 @@ def run(
         num_frames, num_clips, num_samples = fixed.num_frames, fixed.num_clips, fixed.num_samples
     num_clips, num_samples = num_clips or 64, num_samples or 10
     num_frames = num_frames or net.block.current
-    of_model: dict[str, Any] = {
-        "size": net.size,
-        "channels": net.channels,
-        "frame_rate_hz": rate or net.frame_rate_hz,
-        "max_val_clips": num_clips,
-    }
+    rate = rate or net.frame_rate_hz
     # Without a protocol all tasks that give frames are scored on the same clips.
     context = (asked if fixed or not asked.has_context else INTERPOLATE).context_length(net.block)
     length = num_frames + sum(context)
-    data = data_from_recipe(config, root, val_root, num_frames=length, **of_model)
+    of_model = {"size": net.size, "channels": net.channels, "frame_rate_hz": rate, "num_frames": length}
+    data = data_from_recipe(config, root, val_root, **of_model, max_val_clips=num_clips)
     data.setup("validate")
     clips = ClipBatches(fixed.clips(data) if fixed else data.val_clips, data.batch_size, data.num_workers)
     metrics, missing = ([], {}) if not asked.has_context else frame_metrics(*net.size, fixed, lpips_weights)
@@ -143,7 +141,7 @@ def run(
     card = ResultCard(
         model="the bundled model" if model is None else model,
         data=val_root or root or config or "",
-        frame_rate_hz=of_model["frame_rate_hz"],
+        frame_rate_hz=rate,
         device=str(net.device),
         protocol=fixed.describe() if fixed else None,
         scores=scores,
@@ -156,7 +154,7 @@ def run(
     )
     with atomic_write(out) as part:
         part.write_text(dumps(card.to_json(), indent=2) + "\n")
-    card_page(card, shown, card.frame_rate_hz or DEFAULT_FPS).write(Path(out).with_suffix(".html"))
+    card_page(card, shown, rate or DEFAULT_FPS).write(Path(out).with_suffix(".html"))
     _print(card, json)
 
 
