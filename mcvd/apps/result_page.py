@@ -5,32 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mcvd.evaluation.baselines import blend, copy_first, copy_last
+from mcvd.evaluation.baselines import simplest_baseline
 from mcvd.metrics.frames import mean_squared_error, psnr_from_mse
 from mcvd.video.page import Page, VideoFigure
 
 TRUTH = "ground truth"
 _MAX_COLUMNS = 24
-
-
-def baseline(past: Tensor, future: Tensor, num_frames: int) -> dict[str, Tensor]:
-    """The frames between past and future without a model, by their title; none where nothing is given.
-
-    Args:
-        past: uint8 (P, C, H, W); P may be 0.
-        future: uint8 (F, C, H, W); F may be 0.
-        num_frames: T.
-
-    Returns:
-        At most one title -> uint8 (T, C, H, W).
-    """
-    if len(past) and len(future):
-        return {"cross-fade": blend(past[None], future[None], num_frames)[0]}
-    if len(past):
-        return {"last frame repeated": copy_last(past[None], num_frames)[0]}
-    if len(future):
-        return {"first frame repeated": copy_first(future[None], num_frames)[0]}
-    return {}
 
 
 def add_result(page: Page, samples: Tensor, past: Tensor, future: Tensor, target: Tensor | None, fps: float) -> None:
@@ -67,4 +47,4 @@ def add_psnr(page: Page, samples: Tensor, past: Tensor, future: Tensor, target: 
 def _rows(samples: Tensor, past: Tensor, future: Tensor, target: Tensor | None) -> dict[str, Tensor]:
     rows = {} if target is None else {TRUTH: target}
     rows |= {f"sample {k + 1}" if len(samples) > 1 else "sample": sample for k, sample in enumerate(samples)}
-    return rows | baseline(past, future, samples.shape[1])
+    return rows | simplest_baseline(past, future, samples.shape[1])

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from mcvd.apps.result_page import TRUTH, baseline
+from mcvd.apps.result_page import TRUTH
 from mcvd.apps.studio.clip import Clip
 from mcvd.apps.studio.selection import Selection
+from mcvd.evaluation.baselines import simplest_baseline
 from mcvd.metrics.frames import psnr_per_frame, ssim_per_frame
 from mcvd.video.page import Page
 from mcvd.video.write import write_video
@@ -56,7 +57,7 @@ class ResultView:
         """Metric -> title -> value for each frame of the ground truth, of the samples and of a baseline."""
         if not len(self._target):
             return {}
-        rows = self._titled_samples() | baseline(self._past, self._future, self.samples.shape[1])
+        rows = self._titled_samples() | simplest_baseline(self._past, self._future, self.samples.shape[1])
         metrics = {"PSNR in dB": psnr_per_frame}
         if min(self._target.shape[-2:]) >= _SSIM_MIN:
             metrics["SSIM"] = ssim_per_frame
