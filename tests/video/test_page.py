@@ -1,49 +1,18 @@
 """A page that shows videos, tables and charts."""
 
-import base64
 import re
-from html.parser import HTMLParser
 from io import BytesIO
 
 import numpy as np
 import pytest
 import torch
+from reference.html_reader import Reader
 
 from mcvd.video.chart import line_chart
 from mcvd.video.page import CONTEXT, GENERATED, TARGET, Column, Page
 
 GREY = torch.full((6, 1, 16, 16), 128, dtype=torch.uint8)
 NOISE = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-VOID = {"meta", "img"}
-
-
-class Reader(HTMLParser):
-    """Collects the elements of a page and checks that each one is closed."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.open, self.elements, self.text = [], [], ""
-        self.feed(html)
-        assert not self.open
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_startendtag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_data(self, data):
-        self.text += data
-
-    def sources(self, tag):
-        """Decoded contents of the data URIs of all elements of a kind."""
-        uris = [attributes["src"] for name, attributes in self.elements if name == tag]
-        return [base64.b64decode(re.fullmatch(r"data:[\w/0-9]+;base64,(.*)", uri).group(1)) for uri in uris]
 
 
 def full_page():
