@@ -272,7 +272,7 @@ def _clip_rate(source_rates_hz: np.ndarray, spec: ClipSpec) -> float | None:
     return median / spec.stride
 
 
-def collect_clips(data: VideoData, num_clips: int | None = None, dataset: ClipDataset | None = None) -> Tensor:
+def collect_clips(data: VideoData, num_clips: int | None = None) -> Tensor:
     """Validation clips of a data module as one tensor, always the same, evenly spread over its videos.
 
     Its ``num_frames`` are those of context and target together, which may be more than a block of the model.
@@ -280,15 +280,13 @@ def collect_clips(data: VideoData, num_clips: int | None = None, dataset: ClipDa
     Args:
         data: set up or not.
         num_clips: how many, at most; None takes all that ``data.max_val_clips`` allows.
-        dataset: other clips, such as those of a protocol; None takes the validation clips.
 
     Returns:
         uint8 (N, T, C, H, W).
     """
     data.setup("validate")
-    dataset = dataset or data.val_clips
-    available = len(dataset)
+    available = len(data.val_clips)
     num_clips = available if num_clips is None else min(num_clips, available)
-    chosen = Subset(dataset, [i * available // num_clips for i in range(num_clips)])
+    chosen = Subset(data.val_clips, [i * available // num_clips for i in range(num_clips)])
     loader = ForkSafeLoader(chosen, batch_size=data.batch_size, num_workers=data.num_workers)
     return torch.cat([batch["video"] for batch in loader])

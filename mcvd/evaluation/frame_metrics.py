@@ -1,8 +1,6 @@
-"""Which metrics of frames an evaluation reports: those that fit the frames and the protocol, and the user's own."""
+"""Which metrics of frames an evaluation reports: those that fit the frames and the protocol."""
 
 from __future__ import annotations
-
-from pkgutil import resolve_name
 
 from mcvd.evaluation.protocols import Protocol
 from mcvd.metrics.frame_metrics import MS_SSIM, PSNR, SSIM, FrameMetric, num_scales
@@ -40,22 +38,3 @@ def frame_metrics(
         except (OSError, ValueError) as error:
             missing["LPIPS"] = str(error)
     return metrics, missing
-
-
-def metric_by_path(path: str) -> FrameMetric:
-    """A metric of the user's own, or one of `mcvd.metrics` that is not reported unasked.
-
-    Args:
-        path: where Python finds it, such as ``my_metrics.FLICKER`` or
-            ``mcvd.metrics.frame_metrics.TORCHMETRICS_SSIM``. The module is imported: its code runs.
-
-    Raises:
-        ValueError: there is none, or it is no `FrameMetric`.
-    """
-    try:
-        metric = resolve_name(path)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"--metric {path}: {error}; expected MODULE.NAME of a FrameMetric") from error
-    if not isinstance(metric, FrameMetric):
-        raise ValueError(f"--metric {path} is a {type(metric).__name__}, expected an mcvd.metrics.FrameMetric")
-    return metric

@@ -15,11 +15,12 @@ from reference.tiny import tiny_config
 
 import mcvd
 from mcvd.apps.cli.main import main
+from mcvd.apps.cli.setup import choose_metric
 from mcvd.evaluation import distances
 from mcvd.evaluation.batch import SampledBatch
 from mcvd.evaluation.distances import distribution_metrics
 from mcvd.evaluation.evaluate import evaluate
-from mcvd.evaluation.frame_metrics import frame_metrics, metric_by_path
+from mcvd.evaluation.frame_metrics import frame_metrics
 from mcvd.evaluation.protocols import PROTOCOLS, find_protocol
 from mcvd.evaluation.result_card import Distance, ResultCard, differences
 from mcvd.evaluation.scores import Scores
@@ -156,9 +157,9 @@ def test_metrics_that_cannot_be_had_are_told_with_the_reason():
 
 @pytest.mark.parametrize("path", ["PSNR", "nowhere.METRIC", "mcvd.metrics.NOTHING", "mcvd.metrics.psnr"])
 def test_a_metric_is_named_by_where_python_finds_it(path):
-    assert metric_by_path("mcvd.metrics.PSNR") is PSNR
+    assert choose_metric("mcvd.metrics.PSNR") is PSNR
     with pytest.raises(ValueError, match=f"--metric {path}"):
-        metric_by_path(path)
+        choose_metric(path)
 
 
 def test_a_digest_changes_with_every_byte_and_shape():

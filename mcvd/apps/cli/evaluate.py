@@ -81,13 +81,13 @@ def run(
     if out is None:
         raise ValueError("say where the scores go: --out result.json")
 
-    from mcvd.apps.cli.setup import choose_sampler, load_for_command
+    from mcvd.apps.cli.setup import choose_metric, choose_sampler, load_for_command
     from mcvd.data.recipe import data_from_recipe
     from mcvd.diffusion.tasks import INTERPOLATE, task_by_name
     from mcvd.evaluation.clips import ClipBatches
     from mcvd.evaluation.distances import distribution_metrics
     from mcvd.evaluation.evaluate import evaluate as score
-    from mcvd.evaluation.frame_metrics import frame_metrics, metric_by_path
+    from mcvd.evaluation.frame_metrics import frame_metrics
     from mcvd.evaluation.highlights import Highlights
     from mcvd.evaluation.protocols import find_protocol
     from mcvd.evaluation.report import card_page
@@ -96,7 +96,7 @@ def run(
     from mcvd.runtime.distributed import rank
     from mcvd.video.timing import DEFAULT_FPS
 
-    own_metrics = [metric_by_path(path) for path in metric or ()]
+    own_metrics = [choose_metric(path) for path in metric or ()]
     fixed = find_protocol(protocol) if protocol else None
     if fixed and (task or num_frames or num_clips or num_samples):
         raise ValueError("--protocol fixes --task, --num-frames, --num-clips and --num-samples: leave them out")

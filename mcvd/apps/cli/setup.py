@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.models.load import BOX, load
@@ -16,6 +16,9 @@ from mcvd.runtime.device import resolve_device
 from mcvd.runtime.distributed import process_group, spawn
 from mcvd.samplers import AbstractSampler
 from mcvd.samplers.select import default_sampler, sampler_by_name
+
+if TYPE_CHECKING:
+    from mcvd.metrics import FrameMetric
 
 
 def log(line: str) -> None:
@@ -75,12 +78,34 @@ def choose_sampler(name: str | None, num_steps: int | None, from_nothing: bool =
     return _own_sampler(name, num_steps) if "." in name else sampler_by_name(name, num_steps)
 
 
-def _own_sampler(path: str, num_steps: int | None) -> AbstractSampler:
-    """A sampler by its class path: whoever types it trusts its module."""
+def import_own(path: str, option: str) -> Any:
+    """What an option of the command line names by its path in Python, such as ``my_metrics.FLICKER``.
+
+    Whoever types it trusts its module, whose code runs.
+
+    Raises:
+        ValueError: there is none; the message names the option.
+    """
     try:
-        kind = resolve_name(path)
+        return resolve_name(path)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"--sampler {path}: {error}; its module must be on the Python path (PYTHONPATH)") from error
+        raise ValueError(
+            f"{option} {path}: {error}; expected MODULE.NAME, of a module on the Python path (PYTHONPATH)"
+        ) from error
+
+
+def choose_metric(path: str) -> FrameMetric:
+    """A metric of the user's own, or one of `mcvd.metrics` that is not reported unasked, by its path."""
+    from mcvd.metrics import FrameMetric
+
+    metric = import_own(path, "--metric")
+    if not isinstance(metric, FrameMetric):
+        raise ValueError(f"--metric {path} is a {type(metric).__name__}, expected an mcvd.metrics.FrameMetric")
+    return metric
+
+
+def _own_sampler(path: str, num_steps: int | None) -> AbstractSampler:
+    kind = import_own(path, "--sampler")
     if not (isinstance(kind, type) and issubclass(kind, AbstractSampler)):
         raise ValueError(f"--sampler {path}: not a subclass of mcvd.samplers.AbstractSampler")
     method: Any = kind()
