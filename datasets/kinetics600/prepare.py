@@ -8,7 +8,7 @@ from tqdm import tqdm
 from mcvd.data.prepare.archive import unpack
 from mcvd.data.prepare.cli import run_prepare
 from mcvd.data.prepare.packs import RECORD
-from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.atomic import write_json
 from mcvd.runtime.disk import check_free_space
 
 SIDES = ("train", "val")
@@ -35,8 +35,7 @@ def prepare(raw, out):
     empty = [folder for folder in archives.values() if not any(folder.rglob("*.mp4"))]
     if empty:
         raise ValueError(f"{empty[0]} holds no .mp4; delete it and fetch its archive again")
-    with atomic_write(record) as part:
-        part.write_text(json.dumps(facts, indent=1) + "\n")
+    write_json(record, facts)
     return f"{out}: {len(archives)} archives are unpacked"
 
 

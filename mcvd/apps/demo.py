@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from mcvd.evaluation.report import add_scores, format_scores
 from mcvd.evaluation.scores import Scores
 from mcvd.models.load import BOX, load
 from mcvd.models.mcvd import MCVD
-from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.atomic import write_json
 from mcvd.samplers import DDIM
 from mcvd.training.checkpoint_io import last_checkpoint
 from mcvd.video.page import Page
@@ -84,8 +83,7 @@ def run_demo(out: Path, train: Path | None = None, video: Path | None = None) ->
         "details": {task: each.to_json() for task, each in scores.items()},
         "seconds": round(time.monotonic() - started, 1),
     }
-    with atomic_write(out / "result.json") as part:
-        part.write_text(json.dumps(result, indent=2) + "\n")
+    write_json(out / "result.json", result)
     page.write(out / "index.html")
     _say(f"done in {result['seconds']:.0f} s; open {out / 'index.html'}")
     return result

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
-from tqdm import tqdm
 
 from mcvd.data.clips.spec import ClipSpec
 from mcvd.data.datamodule import VideoData
 from mcvd.data.sources.folder import find_videos
 from mcvd.runtime.atomic import atomic_write
 from mcvd.runtime.error_text import one_line
+from mcvd.runtime.progress import map_in_threads
 from mcvd.video.contact_sheet import contact_sheet
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.open import open_video
@@ -86,9 +84,7 @@ def probe(path: Path, engine: str = "pyav", frame_rate_hz: float = NOMINAL_RATE_
 def probe_folder(root: str | Path, engine: str = "pyav", frame_rate_hz: float = NOMINAL_RATE_HZ) -> list[Probe]:
     """`probe` every video at or below ``root``, in parallel, with a progress bar on a terminal."""
     paths = list(find_videos(Path(root)))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(lambda path: probe(path, engine, frame_rate_hz), paths)
-        return list(tqdm(found, "Reading videos", len(paths), disable=None))
+    return map_in_threads(lambda path: probe(path, engine, frame_rate_hz), paths, "Reading videos")
 
 
 def check_data(data: VideoData) -> DataReport:

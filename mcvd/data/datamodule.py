@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
-from torch import Tensor, distributed
+from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from mcvd.data.batch_sampler import SAMPLES_SEEN, ResumableBatchSampler, ResumableLoader
@@ -23,6 +23,7 @@ from mcvd.data.sources.cached import CachedVideos
 from mcvd.data.sources.folder import VideoFolder
 from mcvd.data.sources.split import train_val_split
 from mcvd.data.videos import AbstractVideos
+from mcvd.runtime.distributed import rank, world_size
 from mcvd.video.timing import NOMINAL_RATE_HZ
 
 
@@ -191,9 +192,7 @@ class VideoData(LightningDataModule):
     def _rank_and_world_size(self) -> tuple[int, int]:
         if self.trainer is not None:
             return self.trainer.global_rank, self.trainer.world_size
-        if distributed.is_available() and distributed.is_initialized():
-            return distributed.get_rank(), distributed.get_world_size()
-        return 0, 1
+        return rank(), world_size()
 
     def _loader_options(self) -> dict[str, Any]:
         # A DataLoader's workers compute on one thread each; nothing to set for that.

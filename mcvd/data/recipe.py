@@ -8,6 +8,7 @@ from typing import Any
 from jsonargparse import ArgumentError, ArgumentParser
 
 from mcvd.data.datamodule import VideoData
+from mcvd.runtime.error_text import one_line
 from mcvd.runtime.yaml_file import read_yaml
 
 
@@ -48,4 +49,4 @@ def data_from_recipe(
     try:
         return parser.instantiate(parser.parse_object({"data": content | named})).data
     except ArgumentError as error:
-        raise ValueError(f"{recipe or root}: {' '.join(str(error).split())}") from error
+        raise ValueError(f"{recipe or root}: {one_line(error)}") from error

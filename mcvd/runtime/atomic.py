@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -40,6 +42,12 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         else:
             part.unlink(missing_ok=True)
     _flush(path.parent)  # the renaming itself
+
+
+def write_json(path: str | Path, value: Any, indent: int | None = 2) -> None:
+    """Write what JSON can hold, by `atomic_write`; an ``indent`` of None puts all of it on one line."""
+    with atomic_write(path) as part:
+        part.write_text(json.dumps(value, indent=indent) + "\n", encoding="utf-8")
 
 
 def remove_stale_parts(path: str | Path) -> None:

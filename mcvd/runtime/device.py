@@ -1,4 +1,4 @@
-"""What a device computes quickly."""
+"""Devices: which one to compute on, what it computes quickly, and its free memory."""
 
 from __future__ import annotations
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.atomic import write_json
 
 
 class Digests:
@@ -43,7 +45,7 @@ class Digests:
         path = Path(path).resolve()
         files = sorted(path.iterdir()) if path.is_dir() else [path]
         stats = [(file.name, stat.st_size, stat.st_mtime_ns) for file in files for stat in [file.stat()]]
-        state = blake2b(json.dumps(stats).encode(), digest_size=20).hexdigest()
+        state = json_digest(stats)
         known = self._known.get(str(path))
         if isinstance(known, list) and len(known) == 2 and known[0] == state:
             return str(known[1])
@@ -63,11 +65,13 @@ class Digests:
 
     def __exit__(self, *_: object) -> None:
         if self._is_changed:
-            try:
-                with atomic_write(self.memory) as part:
-                    part.write_text(json.dumps(self._known))
-            except OSError:
-                pass  # only a memory: the next start computes them again
+            with suppress(OSError):  # only a memory: the next start computes them again
+                write_json(self.memory, self._known, indent=None)
+
+
+def json_digest(value: Any) -> str:
+    """The digest of a value that JSON can hold; 40 hexadecimal digits."""
+    return blake2b(json.dumps(value).encode(), digest_size=20).hexdigest()
 
 
 def digest(tensors: dict[str, Tensor]) -> str:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +14,7 @@ import torch
 from tqdm import tqdm
 
 from mcvd.runtime.disk import check_free_space
+from mcvd.runtime.lock import file_lock
 
 _TIMEOUT_SECONDS = 60
 _CHUNK_BYTES = 1 << 20
@@ -83,7 +80,7 @@ def fetch(download: Download, folder: str | Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{download.name}.part")
     faults: dict[str, list[str]] = {}
-    with _locked(path.with_name(f"{download.name}.lock")):
+    with file_lock(path.with_name(f"{download.name}.lock")):
         if path.is_file():
             return path
         for address in download.mirrors:
@@ -107,21 +104,6 @@ class _WrongFileError(Exception):
     """What a mirror sent is not the file."""
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Alone with a lock file, which is there as long as it is needed."""
-    while True:
-        with path.open("a") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if os.fstat(lock.fileno()).st_nlink == 0:  # who had it deleted it, and perhaps another has made a new one
-                continue
-            try:
-                yield
-            finally:
-                path.unlink()
-            return
-
-
 def _transfer(address: str, part: Path, have: int, download: Download) -> None:
     """Make ``part``, of which ``have`` bytes are there, the whole file, checked."""
     if download.num_bytes is None or have < download.num_bytes:
@@ -134,8 +116,9 @@ def _transfer(address: str, part: Path, have: int, download: Download) -> None:
                 raise
     size = part.stat().st_size
     if download.num_bytes not in (None, size) or not has_digest(part, download.digest):
+        found = replace(download, num_bytes=size, digest=download.digest and digest_of(part, download.digest)).facts
         part.unlink()  # resumed, wrong bytes would stay wrong
-        raise _WrongFileError(f"what arrived, {size:,} bytes, is not what was published ({download.facts})")
+        raise _WrongFileError(f"what arrived, {found}, is not what was published, {download.facts}")
 
 
 def _save(response: HTTPResponse, part: Path, have: int, download: Download) -> None:
@@ -161,13 +144,16 @@ def _save(response: HTTPResponse, part: Path, have: int, download: Download) -> 
 
 def has_digest(path: Path, digest: str | None) -> bool:
     """Whether the content of a file has this digest, as `Download` writes it; true of None."""
-    if digest is None:
-        return True
-    kind, _, expected = digest.partition(":")
+    return digest is None or digest_of(path, digest).startswith(digest)
+
+
+def digest_of(path: Path, like: str) -> str:
+    """The digest of a file's content, of the kind of another digest, as `Download` writes it: ``"sha256:..."``."""
+    kind = like.partition(":")[0]
     with path.open("rb") as file:
         if kind == "git":
             start = hashlib.sha1(b"blob %d\0" % path.stat().st_size)
             found = hashlib.file_digest(file, lambda: start)
         else:
             found = hashlib.file_digest(file, kind)
-    return found.hexdigest().startswith(expected)
+    return f"{kind}:{found.hexdigest()}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def one_line(error: BaseException) -> str:
+def one_line(error: BaseException | str | None) -> str:
     """All that it says, without line breaks."""
     return " ".join(str(error).split())
 

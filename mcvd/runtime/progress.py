@@ -1,11 +1,17 @@
-"""The progress bar of sampling and scoring: on a terminal and in a notebook, nowhere else."""
+"""Progress bars, which nobody sees but who watches a terminal or a notebook."""
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Any
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from tqdm import tqdm
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _FORMAT = "{percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f}{unit} [{elapsed}, {remaining} left, {rate_noinv_fmt}]"
 
@@ -25,6 +31,12 @@ def progress_bar(total: float | None, unit: str, is_wanted: bool = True) -> tqdm
         watched = {"disable": True}
     layout = None if total is None else _FORMAT
     return tqdm(total=total, unit=f" {unit}", leave=False, bar_format=layout, **watched)
+
+
+def map_in_threads(work: Callable[[Item], Result], items: Sequence[Item], title: str) -> list[Result]:
+    """What ``work`` returns for each item, in their order: one thread per core, and a progress bar on a terminal."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(tqdm(pool.map(work, items), title, len(items), disable=None))
 
 
 def _in_notebook() -> bool:

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from mcvd.runtime.error_text import one_line
+
 MAX_BYTES = 1 << 20  # configurations are a few kilobytes; what is larger was named by mistake
 
 
@@ -42,7 +44,7 @@ def read_yaml(path: str | Path, mapping_tags: Sequence[str] = ()) -> dict[str, A
     except Exception as error:  # damaged scalars, tags and nesting each raise a type of their own
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
-        problem = " ".join(str(getattr(error, "problem", None) or error).split())
+        problem = one_line(getattr(error, "problem", None) or error)
         raise ValueError(f"{path}: {line}cannot be read as YAML ({problem}); correct the file") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path}: must be a mapping of sections, such as data:, but is a {type(content).__name__}")

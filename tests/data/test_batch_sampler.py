@@ -4,7 +4,7 @@ from itertools import chain
 
 import pytest
 
-from mcvd.data.batch_sampler import ResumableBatchSampler
+from mcvd.data.batch_sampler import ResumableBatchSampler, ResumableLoader
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 4])
@@ -25,9 +25,13 @@ def test_passes_join_without_gap_or_repetition_where_the_batch_does_not_divide_t
 def test_resumed_order_continues_with_the_next_sample():
     order = ResumableBatchSampler(12, 3)
     order.samples_seen = 6
-    resumed = ResumableBatchSampler(12, 3)
-    resumed.samples_seen = order.samples_seen
-    assert next(iter(resumed)) == [6, 7, 8]
+    assert next(iter(order)) == [6, 7, 8]
+
+
+def test_loader_tells_where_training_stands_and_begins_its_pass_there():
+    loader = ResumableLoader(range(12), ResumableBatchSampler(12, 3), lambda: 6, num_workers=0)
+    assert loader.state_dict() == {"draws_done": 6}
+    assert next(iter(loader)).tolist() == [6, 7, 8]
 
 
 def test_batches_fetched_ahead_do_not_move_the_order():

@@ -85,6 +85,9 @@ def test_open_readers_stay_few_and_are_not_pickled(tmp_path, monkeypatch):
     copy = pickle.loads(pickle.dumps(videos))
     assert len(copy._readers) == 0
     assert all(torch.equal(copy.read(index, [2], (8, 8)), first[index]) for index in range(4))
+    videos.close()
+    assert len(videos._readers) == 0
+    assert torch.equal(videos.read(0, [2], (8, 8)), first[0]), "reading opens them again"
 
 
 def test_a_file_that_vanished_is_an_error_of_its_own_and_reading_goes_on(tmp_path):

@@ -91,7 +91,7 @@ def run(
     from mcvd.evaluation.highlights import Highlights
     from mcvd.evaluation.protocols import find_protocol
     from mcvd.evaluation.report import card_page
-    from mcvd.runtime.atomic import atomic_write
+    from mcvd.runtime.atomic import write_json
     from mcvd.runtime.digests import digest
     from mcvd.runtime.distributed import rank
     from mcvd.video.timing import DEFAULT_FPS
@@ -152,8 +152,7 @@ def run(
         versions=package_versions(),
         command=shlex.join(["mcvd", *sys.argv[1:]]),
     )
-    with atomic_write(out) as part:
-        part.write_text(dumps(card.to_json(), indent=2) + "\n")
+    write_json(out, card.to_json())
     card_page(card, shown, rate or DEFAULT_FPS).write(Path(out).with_suffix(".html"))
     _print(card, json)
 

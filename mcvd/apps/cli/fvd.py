@@ -46,15 +46,14 @@ def run(
     from json import dumps
 
     from mcvd.evaluation.folders import compare_folders, format_distance
-    from mcvd.runtime.atomic import atomic_write
+    from mcvd.runtime.atomic import write_json
     from mcvd.runtime.device import resolve_device
 
     result = compare_folders(
         real, fake, frame_rate_hz=rate, random_seed=random_i3d, device=resolve_device(device), **choices
     )  # fmt: skip
     if out:
-        with atomic_write(out) as part:
-            part.write_text(dumps(result.to_json(), indent=2) + "\n")
+        write_json(out, result.to_json())
     print(dumps(result.to_json(), indent=2) if json else format_distance(result))
 
 

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from mcvd.runtime.atomic import atomic_write
 from mcvd.runtime.disk import check_free_space
+from mcvd.runtime.error_text import one_line
 
 _CHUNK_BYTES = 1 << 20
 
@@ -42,7 +43,7 @@ def unpack(archive: str | Path, folder: str | Path) -> Path:
             part.mkdir()
             extract(archive, part)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f"{archive}: cannot be unpacked ({' '.join(str(error).split())}); get it again") from None
+        raise ValueError(f"{archive}: cannot be unpacked ({one_line(error)}); get it again") from None
     return folder
 
 

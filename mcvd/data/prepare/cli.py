@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mcvd.data.prepare.packs import Pack, describe, is_prepared, prepare_packs
+from mcvd.runtime.error_text import one_line
 
 
 def run(
@@ -50,7 +51,7 @@ def run_prepare(
     try:
         print(prepare(options.raw, options.out))
     except (ValueError, OSError, RuntimeError, ModuleNotFoundError) as error:
-        print(f"prepare.py: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"prepare.py: {one_line(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("prepare.py: interrupted; run it again to resume", file=sys.stderr)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mcvd.data.sources.memmap import INDEX, MemmapVideos, check_pack, write_pack
-from mcvd.runtime.atomic import atomic_write, remove_stale_parts
+from mcvd.runtime.atomic import remove_stale_parts, write_json
 from mcvd.runtime.disk import check_free_space
 
 RECORD = "prepared.json"
@@ -63,8 +63,7 @@ def prepare_packs(out: str | Path, packs: Sequence[Pack], frame_rate_hz: float) 
     for pack in tqdm(packs, "Verifying", disable=None):
         check_pack(out / pack.name)
     record = {"packs": {pack.name: json.loads((out / pack.name / INDEX).read_text())["sha256"] for pack in packs}}
-    with atomic_write(out / RECORD) as part:
-        part.write_text(json.dumps(record, indent=1) + "\n")
+    write_json(out / RECORD, record)
     return True
 
 

@@ -6,15 +6,10 @@ frames. The operating system's page cache shares it between workers and processe
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from hashlib import blake2b
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any, Literal
@@ -22,12 +17,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from mcvd.data.sources.folder import VideoFolder
 from mcvd.data.videos import VideosWrapper
 from mcvd.runtime.atomic import atomic_write, remove_stale_parts
-from mcvd.runtime.digests import Digests
+from mcvd.runtime.digests import Digests, json_digest
+from mcvd.runtime.lock import file_lock
+from mcvd.runtime.progress import map_in_threads
 from mcvd.runtime.timeout import TimeLimit
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.open import engine_version
@@ -127,7 +123,9 @@ class CachedVideos(VideosWrapper):
         """Decode what is missing in the cache; it may be ended at any moment, and what is finished stays."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with Digests(self.folder / "digests.json") as digests:
-            entries = self._map_all(lambda index: self._entry(digests, index), "Looking into the cache")
+            entries = map_in_threads(
+                lambda index: self._entry(digests, index), range(len(self)), "Looking into the cache"
+            )
         wanted = {entry.name for entry in entries if entry is not None}
         space = _Space(self.folder, wanted, self.max_bytes)
         faults: dict[str, list[int]] = {}
@@ -149,7 +147,9 @@ class CachedVideos(VideosWrapper):
                 return settled
             return True
 
-        settled = self._map_all(lambda index: cache(index, wait=False), f"Caching frames in {self.folder}")
+        settled = map_in_threads(
+            lambda index: cache(index, wait=False), range(len(self)), f"Caching frames in {self.folder}"
+        )
         # Entries that another process was building: wait for them, and build them if that process was ended.
         for index in (index for index, done in enumerate(settled) if not done):
             cache(index, wait=True)
@@ -157,24 +157,20 @@ class CachedVideos(VideosWrapper):
             names = ", ".join(self.name(index) for index in indices[:3]) + (", ..." if len(indices) > 3 else "")
             warnings.warn(f"{len(indices)} of {len(self)} videos are not cached ({fault}): {names}", stacklevel=2)
 
-    def _map_all(self, work: Callable[[int], Any], title: str) -> list[Any]:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return list(tqdm(pool.map(work, range(len(self))), title, len(self), disable=None))
-
     def _entry(self, digests: Digests, index: int) -> Path | None:
         try:
             content = digests.of(self.videos.paths[index])
         except OSError:
             return None
         key = [FORMAT, content, *self.size, self.crop, self._channels, engine_version(self.videos.engine)]
-        return self.folder / f"{blake2b(json.dumps(key).encode(), digest_size=20).hexdigest()}.npy"
+        return self.folder / f"{json_digest(key)}.npy"
 
     def _build(self, index: int, entry: Path, space: _Space, wait: bool) -> bool:
         """Make sure of an entry; False if another process is building it and this one does not ``wait``."""
         num_frames = len(self.times_seconds(index))
         lock = entry.with_suffix(".lock")
         if _open(entry, num_frames) is None or lock.exists():  # a builder that was killed leaves its lock
-            with _lock(lock, wait) as locked:
+            with file_lock(lock, wait) as locked:
                 if not locked:
                     return False
                 if _open(entry, num_frames) is None:  # nobody built it while this process waited
@@ -190,7 +186,7 @@ class CachedVideos(VideosWrapper):
         try:
             with atomic_write(entry) as part, part.open("wb") as file:
                 for start in range(0, num_frames, _FRAMES_AT_ONCE):
-                    frames = range(start, min(start + _FRAMES_AT_ONCE, num_frames))
+                    frames = range(num_frames)[start : start + _FRAMES_AT_ONCE]
                     video = self._fit(limit.call(reader.read, frames, self.size, seconds=seconds))
                     if start == 0:
                         shape = (num_frames, *video.shape[1:])
@@ -243,28 +239,3 @@ def _open(entry: Path, num_frames: int) -> Tensor | None:
     except (OSError, ValueError, EOFError):
         return None
     return torch.from_numpy(pixels) if pixels.dtype == np.uint8 and len(pixels) == num_frames else None
-
-
-@contextmanager
-def _lock(path: Path, wait: bool) -> Iterator[bool]:
-    """Hold a file lock, which the system releases with the process; yields whether it was acquired."""
-    while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                yield False
-                return
-            try:
-                is_current = os.stat(path).st_ino == os.fstat(handle).st_ino
-            except FileNotFoundError:
-                is_current = False
-            if is_current:  # else its last owner removed it between the two lines above
-                try:
-                    yield True
-                finally:
-                    path.unlink(missing_ok=True)
-                return
-        finally:
-            os.close(handle)

@@ -7,14 +7,13 @@ import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
-from tqdm import tqdm
 
 from mcvd.data.videos import AbstractVideos
+from mcvd.runtime.progress import map_in_threads
 from mcvd.runtime.timeout import TimeLimit, may_block
 from mcvd.video.decoders.base import FRAME_SUFFIXES, VIDEO_SUFFIXES, AbstractReader, VideoError
 from mcvd.video.open import open_video
@@ -99,17 +98,14 @@ class VideoFolder(AbstractVideos):
             except (VideoError, OSError) as fault:
                 return str(fault)
 
-        all_times = []
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            found = pool.map(times_or_fault, paths)
-            # disable=None: no bar where the output is not a terminal.
-            for path, result in zip(paths, tqdm(found, "Reading videos", len(paths), disable=None), strict=True):
-                if isinstance(result, str):
-                    self.skipped[path] = result
-                    warnings.warn(f"left out: {result}", stacklevel=3)
-                else:
-                    self.paths.append(path)
-                    all_times.append(result)
+        all_times: list[np.ndarray] = []
+        for path, result in zip(paths, map_in_threads(times_or_fault, paths, "Reading videos"), strict=True):
+            if isinstance(result, str):
+                self.skipped[path] = result
+                warnings.warn(f"left out: {result}", stacklevel=3)
+            else:
+                self.paths.append(path)
+                all_times.append(result)
         return all_times
 
     @property
@@ -151,6 +147,10 @@ class VideoFolder(AbstractVideos):
         """The path of video ``index`` below the root."""
         path = self.paths[index]
         return path.name if path == self.root else path.relative_to(self.root).as_posix()
+
+    def close(self) -> None:
+        """Close the files that this process has open; reading opens them again."""
+        self._readers.close()
 
 
 def find_videos(root: Path) -> Iterator[Path]:
@@ -211,6 +211,9 @@ class _OpenReaders:
     def abandon(self, path: Path) -> None:
         """Drop a reader that is stuck, without closing it, which would be stuck too."""
         self._abandoned.append(self._readers.pop(path, None))
+
+    def close(self) -> None:
+        _close_readers(self._readers, self._process)
 
     def __len__(self) -> int:
         return len(self._readers)

@@ -137,7 +137,7 @@ def _frame(path: Path, file: Any, video: int, number: int) -> np.ndarray:
             raise VideoError(f"{place} is {dtype} {shape}; uint8 (H, W) or (H, W, C) expected")
         pixels = stored[()]
     except (KeyError, OSError, RuntimeError, AttributeError) as error:
-        raise VideoError(f"{place} cannot be read ({' '.join(str(error).split())})") from None
+        raise VideoError(f"{place} cannot be read ({one_line(error)})") from None
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
@@ -149,4 +149,4 @@ def _open(path: Path) -> Any:
     except ModuleNotFoundError:
         raise ModuleNotFoundError("HDF5 shards need the package h5py: python -m pip install 'mcvd[recipes]'") from None
     except OSError as error:
-        raise VideoError(f"{path}: cannot be read as HDF5 ({' '.join(str(error).split())})") from None
+        raise VideoError(f"{path}: cannot be read as HDF5 ({one_line(error)})") from None

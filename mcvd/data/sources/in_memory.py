@@ -70,5 +70,5 @@ class _FullVideos(Dataset):
 
     def __getitem__(self, index: int) -> Tensor:
         count = len(self.videos.times_seconds(index))
-        chunks = [range(start, min(start + _FRAMES_AT_ONCE, count)) for start in range(0, count, _FRAMES_AT_ONCE)]
+        chunks = [range(count)[start : start + _FRAMES_AT_ONCE] for start in range(0, count, _FRAMES_AT_ONCE)]
         return torch.cat([self.videos.read(index, chunk, self.size) for chunk in chunks])

@@ -8,7 +8,6 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,8 @@ from mcvd.data.datamodule import VideoData
 from mcvd.data.loader import ForkSafeLoader
 from mcvd.data.sources.shards import CHECKS, FRAMES, INDEX, OURS, RECORD_BYTES, ShardedVideos, import_litdata
 from mcvd.data.videos import AbstractVideos
-from mcvd.runtime.atomic import atomic_write, remove_stale_parts
+from mcvd.runtime.atomic import atomic_write, remove_stale_parts, write_json
+from mcvd.runtime.digests import json_digest
 from mcvd.runtime.disk import check_free_space
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.timing import NOMINAL_RATE_HZ, frames_at_rate
@@ -183,7 +183,7 @@ def _parts(videos: AbstractVideos, counts: NDArray[np.int64], spec: ShardSpec) -
             continue
         chosen = range(start, stop)
         content = [repr(spec), [[videos.name(index), int(counts[index])] for index in chosen]]
-        plan = blake2b(json.dumps(content).encode(), digest_size=20).hexdigest()
+        plan = json_digest(content)
         yield _Part(f"{start:08}", chosen, plan)
         start, num_bytes = stop, 0
 
@@ -275,5 +275,4 @@ def _write_index(out: Path, parts: list[_Part], spec: ShardSpec) -> None:
         "frames_per_record": spec.frames_per_record,
         "plans": [part.plan for part in parts],
     }
-    with atomic_write(out / INDEX) as beside:
-        beside.write_text(json.dumps(index, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(out / INDEX, index, indent=None)

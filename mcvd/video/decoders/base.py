@@ -1,4 +1,4 @@
-"""What every video reader can do, and how one is opened."""
+"""`AbstractReader`: what every reader of videos can do."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mcvd.runtime.error_text import one_line
 from mcvd.video.decoders.base import AbstractReader, VideoError, check_exists, check_frames
 from mcvd.video.decoders.color import RGBConverter, displayed_size
 from mcvd.video.decoders.frame_index import FrameIndex
@@ -368,5 +369,4 @@ class PyAVReader(AbstractReader):
 
 def _fault(error: Exception) -> str:
     """What went wrong, in one line."""
-    text = error.strerror if isinstance(error, OSError | av.FFmpegError) else str(error)
-    return " ".join(str(text).split())
+    return one_line(error.strerror if isinstance(error, OSError | av.FFmpegError) else error)

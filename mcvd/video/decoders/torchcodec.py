@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from mcvd.runtime.error_text import first_line
 from mcvd.video.decoders.base import check_frames
 from mcvd.video.decoders.checked import TOLERANCE_SECONDS, CheckedReader, scaled_to
 from mcvd.video.transforms import covering_size
@@ -56,9 +57,8 @@ def import_decoders() -> ModuleType:
             if "libtorchcodec" in str(error):
                 raise
     except (ImportError, RuntimeError, OSError, ValueError) as error:
-        fault = (str(error).strip().splitlines() or ["no reason given"])[0]
         raise ImportError(
             'engine="torchcodec" needs the package torchcodec (pip install "mcvd[torchcodec]") and the FFmpeg '
-            f'libraries (apt install ffmpeg); engine="pyav" needs neither ({fault})'
+            f'libraries (apt install ffmpeg); engine="pyav" needs neither ({first_line(error)})'
         ) from error
     return decoders
