@@ -68,17 +68,16 @@ def build_page(studio: Studio) -> gr.Blocks:
 
         buttons = [see.start, see.cancel]
         request = [see.task, see.length, see.num_samples, see.sampler, see.steps, see.guidance, see.seed]
-        see.start.click(answers.begin, None, buttons, queue=False).then(
+        offer = answers.offer, [files, see.which], [see.mp4, see.gif, see.page, see.downloads]
+        see.start.click(answers.begin, None, [*buttons, see.downloads], queue=False).then(
             answers.generate,
             [clip, stretch, *request],
-            [see.status, see.result, files, see.downloads],
+            [see.status, see.result, files],
             concurrency_limit=1,
             show_progress_on=see.status,
-        ).then(answers.end, files, [*buttons, see.which]).then(
-            answers.offer, [files, see.which], [see.mp4, see.gif, see.page]
-        )
+        ).then(answers.end, files, [*buttons, see.which]).then(*offer)
         see.cancel.click(answers.cancel, None, None, queue=False)
-        see.which.change(answers.offer, [files, see.which], [see.mp4, see.gif, see.page])
+        see.which.change(*offer)
         page.load(answers.place, **placing)
         page.unload(answers.leave)
     return page.queue(max_size=_QUEUE_LENGTH)
@@ -146,9 +145,9 @@ class _Answers:
     def show_steps(self, sampler: str) -> Any:
         return gr.Number(visible=sampler == DEFAULT or takes_steps(sampler))
 
-    def begin(self, browser: gr.Request) -> tuple[Any, Any]:
+    def begin(self, browser: gr.Request) -> tuple[Any, Any, Any]:
         self._studio.begin(_visitor(browser))
-        return gr.Button(interactive=False), gr.Button(interactive=True)
+        return gr.Button(interactive=False), gr.Button(interactive=True), gr.Row(visible=False)
 
     def generate(
         self,
@@ -163,7 +162,7 @@ class _Answers:
         seed: int,
         browser: gr.Request,
         progress: gr.Progress = gr.Progress(),
-    ) -> Iterator[tuple[str, str, dict, Any]]:
+    ) -> Iterator[tuple[str, str, dict]]:
         if sampler == DEFAULT:
             method = _or_message(default_sampler, task == GENERATE.name, steps)
         else:
@@ -175,19 +174,20 @@ class _Answers:
 
         job = self._studio.generate(_visitor(browser), clip, range(*stretch), length or 0, request, on_progress)
         while (update := _or_message(next, job, None)) is not None:
-            yield update.status, update.result, update.files or {}, gr.Row(visible=bool(update.files))
+            yield update.status, update.result, update.files or {}
 
     def end(self, files: dict) -> tuple[Any, Any, Any]:
         which = gr.Dropdown(list(files) or [ALL], value=ALL)
         return gr.Button(interactive=True), gr.Button(interactive=False), which
 
     def offer(self, files: dict, which: str) -> tuple:
+        """The buttons with their files, and the row that they stand in: nobody sees one that has no file yet."""
         there = files.get(which, {})
-        endings = ("mp4", "gif", "html")
-        return tuple(
+        buttons = (
             gr.DownloadButton(value=str(there[ending]) if ending in there else None, visible=ending in there)
-            for ending in endings
+            for ending in ("mp4", "gif", "html")
         )
+        return *buttons, gr.Row(visible=bool(files))
 
     def cancel(self, browser: gr.Request) -> None:
         self._studio.cancel(_visitor(browser))

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,13 +36,22 @@ def browser():
 
 @pytest.fixture(scope="module")
 def url():
+    """A studio that takes its time after each job, as on a busy machine: nobody may click what is not there yet."""
+    from mcvd.apps.studio import page as studio_page
     from mcvd.apps.studio.clip import Limits
     from mcvd.apps.studio.page import serve
     from mcvd.apps.studio.service import Studio
 
+    class Slow(studio_page._Answers):
+        def end(self, files):
+            time.sleep(1)
+            return super().end(files)
+
     model = tiny_model(past=2, current=3, future=2, channels=3)
     model.frame_rate_hz = 10.0
-    page, url = serve(Studio(model, "tiny", Limits(megabytes=1, frames=200)), "127.0.0.1", None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(studio_page, "_Answers", Slow)
+        page, url = serve(Studio(model, "tiny", Limits(megabytes=1, frames=200)), "127.0.0.1", None)
     yield url
     page.close(verbose=False)
 
