@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -75,17 +75,18 @@ class BlockSampler:
         # Entered once a block: autocast keeps the weights that it has cast until it ends.
         precision = autocast(options.precision, blank.device)
         with torch.inference_mode(), evaluating(denoiser), precision, denoiser.calling(self.stand_in):
-            denoise = denoiser.bind(
+            bound = denoiser.bind(
                 condition, options.guidance, options.guidance_drops, options.claim_past_visible, self.modulation
             )
 
             def counted(noisy: Tensor, t: Tensor) -> Tensor:
                 self.progress.before_call()
-                return denoise(noisy, t)
+                return bound(noisy, t)
 
             end = denoiser.schedule(torch.ones((), dtype=torch.float64))
             size = (end.alpha**2 + end.sigma**2).sqrt()  # 1, or about sigma(1) where variance explodes
-            return self.sampler(counted, draw(blank) * size, denoiser.schedule, draw)
+            sample = self.sampler(replace(bound, denoise=counted), draw(blank) * size, denoiser.schedule, draw)
+            return bound.to_frames(sample)
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager:

@@ -4,20 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from mcvd.diffusion.parametrization import PARAMETRIZATIONS, AbstractParametrization, Prediction, noisy_std
+from mcvd.diffusion.reference import ContextReference, Residual
 from mcvd.frames import Condition
 from mcvd.nets.compiled import CompiledNet
 from mcvd.nets.cuda_graph import CUDAGraphNet
 from mcvd.nets.modulation import NormModulation
 from mcvd.noise import AbstractNoiseSchedule, label_from_time, noise_from_clean, noisy_from_clean
 from mcvd.samplers.base import Denoise
+from mcvd.samplers.spacing import log_snr, time_from_log_snr
 
 Dropped = Literal["both", "past", "future"]
+
+
+@dataclass(frozen=True)
+class BoundDenoiser:
+    """What `Denoiser.bind` makes: ``denoise(noisy, t) -> clean estimate`` for one condition, all that a sampler sees.
+
+    Args:
+        denoise: the function.
+        residual: what the samples are, if not frames.
+    """
+
+    denoise: Denoise
+    residual: Residual | None
+
+    def __call__(self, noisy: Tensor, t: Tensor) -> Tensor:
+        """The clean estimate of (B * K, N, C, H, W) at times t (B * K,), not clipped."""
+        return self.denoise(noisy, t)
+
+    def bounds(self, batch_size: int) -> tuple[Tensor, Tensor] | None:
+        """Between which values so many samples lie, if not between -1 and 1; see `mcvd.samplers.base.clipped`."""
+        return None if self.residual is None else self.residual.repeat(batch_size // len(self.residual.base)).bounds
+
+    def to_frames(self, sample: Tensor) -> Tensor:
+        """What was sampled, (B * K, N, C, H, W), as frames in the model's range, not clamped."""
+        if self.residual is None:
+            return sample
+        return self.residual.repeat(len(sample) // len(self.residual.base)).to_frames(sample)
 
 
 class Denoiser(nn.Module):
@@ -34,6 +64,10 @@ class Denoiser(nn.Module):
         min_snr: weigh times as if the clean frames were predicted with the signal-to-noise ratio, but at most this,
             as weight (min-SNR, Hang et al. 2023, arXiv 2303.09556, who advise 5); None weighs all outputs equally.
 
+    reference: if given, residuals to what the context tells are diffused, not the frames themselves. The state, the
+            noise and the network's output are then in units of residuals; `loss` takes frames all the same, and
+            `bind` tells how samples become frames.
+
     The state and all conversions keep the dtype of the noisy frames; only the network runs under autocast.
     """
 
@@ -44,6 +78,7 @@ class Denoiser(nn.Module):
         predicts: Prediction = "eps",
         distance: Literal["squared", "absolute"] = "squared",
         min_snr: float | None = None,
+        reference: ContextReference | None = None,
     ):
         super().__init__()
         if predicts not in PARAMETRIZATIONS:
@@ -63,6 +98,7 @@ class Denoiser(nn.Module):
         self.predicts = predicts
         self.distance = distance
         self.min_snr = min_snr
+        self.reference = reference
         self._compiled: dict[str, CompiledNet] = {}
         self._stand_in: CompiledNet | CUDAGraphNet | None = None  # see `calling`
 
@@ -93,8 +129,11 @@ class Denoiser(nn.Module):
             noise: standard normal of clean's shape.
 
         Returns:
-            float (B,), summed over frames, channels and pixels as published (not averaged).
+            float (B,), summed over frames, channels and pixels as published (not averaged); of residuals where they
+            are diffused.
         """
+        if self.reference is not None:
+            clean = self.reference(condition).from_frames(clean)
         at = self.schedule(t).like(clean)
         noisy = noisy_from_clean(clean, noise, at)
         target = self._parametrization.target(clean, noise, noisy, at)
@@ -106,7 +145,7 @@ class Denoiser(nn.Module):
         return each * self._parametrization.min_snr_weight(at, self.min_snr).view(-1)
 
     def predict_noise(self, noisy: Tensor, t: Tensor, condition: Condition) -> Tensor:
-        """The noise that the network sees in noisy frames (B, N, C, H, W) at times t (B,)."""
+        """The noise that the network sees in noisy frames, or residuals, (B, N, C, H, W) at times t (B,)."""
         output = self._run(noisy, t, self._encode(condition, cache=False))
         if self.predicts == "eps":
             return output
@@ -120,13 +159,15 @@ class Denoiser(nn.Module):
         guidance_drops: Dropped = "both",
         claim_past_visible: bool = False,
         modulation: NormModulation | None = None,
-    ) -> Denoise:
+    ) -> BoundDenoiser:
         """Fix the condition; everything that depends on it alone is computed here, once, not in every step.
 
         Args:
             condition: of B samples.
             guidance: 1 uses the condition as it is; other weights w mix in the estimate with the context masked,
-                ``null + w * (conditional - null)``, both computed in one network call (Ho and Salimans 2022).
+                ``null + w * (conditional - null)``, both computed in one network call (Ho and Salimans 2022). Residuals
+                of the masked context have another base and scale: they are asked for at the time that has the same
+                noise in the frames (that of a middle frame, where frames differ).
             guidance_drops: which side of the context is masked for that: what guidance makes the result follow.
             claim_past_visible: only to repeat published numbers: the published samplers tell a network with
                 ``past_embedding`` that its past is visible even where it is masked, unlike the published training.
@@ -134,7 +175,8 @@ class Denoiser(nn.Module):
 
         Returns:
             ``denoise(noisy, t)`` for noisy frames (B * K, N, C, H, W): K samples of each condition, adjacent
-            (``repeat_interleave`` order). The estimate is not clipped.
+            (``repeat_interleave`` order). The estimate is not clipped. ``denoise.to_frames(sample)`` makes frames of
+            what was sampled.
 
         Examples:
             >>> import mcvd
@@ -146,23 +188,54 @@ class Denoiser(nn.Module):
             >>> denoise(torch.randn(3, 2, 1, 16, 16), torch.full((3,), 0.5)).shape
             torch.Size([3, 2, 1, 16, 16])
         """
+        residual = self._residual(condition)
         if guidance == 1:
             encoded = self._encode(condition, True, claim_past_visible, modulation)
-            return lambda noisy, t: self._parametrization.clean(
-                self._run(noisy, t, encoded), noisy, self.schedule(t).like(noisy)
-            )
+
+            def denoise(noisy: Tensor, t: Tensor) -> Tensor:
+                return self._parametrization.clean(self._run(noisy, t, encoded), noisy, self.schedule(t).like(noisy))
+
+            return BoundDenoiser(denoise, residual)
 
         null = condition.null(past=guidance_drops != "future", future=guidance_drops != "past")
+        null_residual = self._residual(null)
+        if residual is not None:
+            modulation = None  # whose times are others
         encoded = self._encode(condition.followed_by(null), True, claim_past_visible, modulation)
 
-        def denoise(noisy: Tensor, t: Tensor) -> Tensor:
-            twice = t[:1].expand(2 * len(t)) if t.stride(0) == 0 else torch.cat([t, t])
-            output = self._run(torch.cat([noisy, noisy]), twice, encoded)
-            at = self.schedule(t).like(noisy)
-            conditional, null = (self._parametrization.clean(half, noisy, at) for half in output.chunk(2))
-            return null + guidance * (conditional - null)
+        def guided(noisy: Tensor, t: Tensor) -> Tensor:
+            null_noisy, null_t = noisy, t
+            if residual is not None and null_residual is not None:
+                null_noisy, null_t = self._in_other_units(noisy, t, residual, null_residual)
+            twice = t[:1].expand(2 * len(t)) if t.stride(0) == 0 and null_t is t else torch.cat([t, null_t])
+            output = self._run(torch.cat([noisy, null_noisy]), twice, encoded)
+            conditional, unconditional = (
+                self._parametrization.clean(half, state, self.schedule(time).like(state))
+                for half, state, time in zip(output.chunk(2), (noisy, null_noisy), (t, null_t), strict=True)
+            )
+            if residual is not None and null_residual is not None:
+                num_samples = len(noisy) // len(residual.base)
+                frames = null_residual.repeat(num_samples).to_frames(unconditional)
+                unconditional = residual.repeat(num_samples).from_frames(frames)
+            return unconditional + guidance * (conditional - unconditional)
 
-        return denoise
+        return BoundDenoiser(guided, residual)
+
+    def _residual(self, condition: Condition) -> Residual | None:
+        """What is diffused under this condition, if not frames."""
+        return None if self.reference is None else self.reference(condition)
+
+    def _in_other_units(self, noisy: Tensor, t: Tensor, own: Residual, other: Residual) -> tuple[Tensor, Tensor]:
+        """Noisy residuals of one kind as those of another kind, and the times at which these have as much noise."""
+        num_samples = len(noisy) // len(own.base)
+        own, other = own.repeat(num_samples), other.repeat(num_samples)
+        wider = (other.scale / own.scale).log().mean(1).flatten().double()
+        cleanest = log_snr(torch.full_like(wider, 1 / self.schedule.num_steps), self.schedule)
+        wanted = torch.minimum(log_snr(t.double(), self.schedule) + 2 * wider, cleanest)
+        there = time_from_log_snr(wanted, self.schedule)
+        before, after = self.schedule(t).like(noisy), self.schedule(there.to(t)).like(noisy)
+        shift = after.alpha / other.scale * (own.base - other.base)
+        return shift + after.sigma / before.sigma * noisy, there.to(t)
 
     def modulation(self, times: Tensor) -> NormModulation | None:
         """What the network's norms are told at these times, computed once for all calls of what `bind` makes of it.

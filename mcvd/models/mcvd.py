@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning import LightningModule
@@ -16,6 +16,7 @@ from mcvd.diffusion.denoiser import Denoiser, Prediction
 from mcvd.diffusion.engine import GenerationEngine
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.options import SamplingOptions
+from mcvd.diffusion.reference import MEASURED_STEPS, ContextReference
 from mcvd.diffusion.tasks import GENERATE, TASKS
 from mcvd.frames import FrameBlock, model_from_pixels
 from mcvd.models.facts import ModelFacts, num_parameters
@@ -42,6 +43,8 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
         schedule: noise over time.
         predicts: what the network's output means: noise (eps), clean frames (x0), velocity (v) or edm; see `Denoiser`.
         min_snr: weigh the loss by the signal-to-noise ratio, at most this; see `Denoiser`.
+        reference: what is diffused: the frames themselves, or ("context") what they add to the nearest frames of the
+            context, at a scale of each clip's own, which is better after much less training; see `ContextReference`.
         masking: how often past and future are hidden in training; it decides which tasks the model can do.
         context_noise: in half of the training the context carries noise of a random level up to this standard
             deviation (range of the frames: [-1, 1]), which the network is told; its conditioning needs ``tell_noise``.
@@ -64,6 +67,7 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
         schedule: AbstractNoiseSchedule = LinearBeta(),
         predicts: Prediction = "eps",
         min_snr: float | None = None,
+        reference: Literal["frames", "context"] = "frames",
         masking: Masking = Masking(),
         context_noise: float = 0.0,
         optimizer: Callable[[Iterable], Optimizer] = lambda parameters: Adam(parameters, lr=2e-4, fused=True),
@@ -85,7 +89,11 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
         self.cooldown_steps = cooldown_steps
         self.frame_rate_hz = frame_rate_hz
         self.seed = seed
-        self.denoiser = Denoiser(net(block, channels), schedule, predicts, min_snr=min_snr)
+        if reference not in ("frames", "context"):
+            raise ValueError(f"reference must be 'frames' or 'context', got {reference!r}")
+        residuals = ContextReference(block) if reference == "context" else None
+        self.denoiser = Denoiser(net(block, channels), schedule, predicts, min_snr=min_snr, reference=residuals)
+        self._measures_reference = False
         self.denoiser.net.check_size(*self.size)  # type: ignore[operator]
         if not 0 <= context_noise < 2:
             raise ValueError(f"context_noise is a standard deviation in the range [-1, 1], got {context_noise}")
@@ -123,9 +131,17 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
             condition = condition.noised(level, of_context[0])
         return self.denoiser.loss(current, condition, t, noise)
 
+    def on_train_start(self) -> None:
+        """A new training measures how far frames lie from what the context tells, unless its weights came with that."""
+        reference = self.denoiser.reference
+        fresh = reference is not None and (self.trainer.global_step > 0 or reference.num_clips == 0)
+        self._measures_reference = bool(fresh)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step of Lightning's training loop; batches as in `loss`."""
         batch = self._numbered(batch)
+        if self._measures_reference and self.trainer.global_step < MEASURED_STEPS:
+            self.denoiser.reference.measure(*self.block.split(model_from_pixels(batch["video"])))  # type: ignore[union-attr]
         # Dropout draws from the global generators: named by the batch, it is the same in a resumed run.
         torch.manual_seed(keyed_seed(self.seed, batch["index"][0]))
         loss = self.loss(batch).mean()

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import distributed, multiprocessing
+from torch import Tensor, distributed, multiprocessing
 
 
 def spawn(work: Callable[..., None], world_size: int, **options: Any) -> None:
@@ -67,6 +67,14 @@ def all_gather(mine: Any) -> list[Any]:
     found: list[Any] = [None] * distributed.get_world_size()
     distributed.all_gather_object(found, mine)
     return found
+
+
+def sum_over_processes(mine: Tensor) -> Tensor:
+    """The sum of a tensor of each process, which all call this; alone, the tensor itself."""
+    if distributed.is_initialized():
+        mine = mine.clone()
+        distributed.all_reduce(mine)
+    return mine
 
 
 def shard_range(count: int) -> range:

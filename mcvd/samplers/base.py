@@ -12,7 +12,11 @@ from mcvd.noise import AbstractNoiseSchedule, Coefficients, noise_from_clean
 from mcvd.samplers.spacing import AbstractSpacing
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
-"""``denoise(noisy, t) -> clean estimate``, (B, ...) and (B,) to (B, ...): all that a sampler ever sees."""
+"""``denoise(noisy, t) -> clean estimate``, (B, ...) and (B,) to (B, ...): all that a sampler ever sees.
+
+It may have a method ``bounds(B)`` that tells between which values (low, high) clean samples lie, two tensors of their
+shape, or None for -1 and 1; see `clipped`.
+"""
 
 Draw = Callable[[Tensor], Tensor]
 """``draw(x)`` returns fresh standard normal noise of x's shape."""
@@ -59,13 +63,13 @@ class AbstractSampler(ABC):
     def clean(self, denoise: Denoise, x: Tensor, t: Tensor) -> Tensor:
         """The clean estimate at a time of shape () or (B,), clipped if this sampler clips."""
         clean = denoise(x, t.expand(x.shape[0]))
-        return clean.clamp(-1, 1) if self.clip else clean
+        return clipped(clean, denoise) if self.clip else clean
 
     def estimate(self, denoise: Denoise, x: Tensor, t: Tensor, at: Coefficients) -> tuple[Tensor, Tensor]:
         """The (clean, noise) estimates at t, of shape (): the noise follows the unclipped clean one, as published."""
         clean = denoise(x, t.expand(x.shape[0]))
         noise = noise_from_clean(x, clean, at)
-        return (clean.clamp(-1, 1) if self.clip else clean), noise
+        return (clipped(clean, denoise) if self.clip else clean), noise
 
 
 class AbstractGridSampler(AbstractSampler):
@@ -130,6 +134,18 @@ class TimeGrid:
     def half_log_snrs(self) -> Tensor:
         """``log(alpha / sigma)`` at all times, float64; infinite at t = 0, finite even where no signal is left."""
         return self.alpha.clamp(min=1e-16).log() - self.sigma.log()
+
+
+def clipped(clean: Tensor, denoise: Denoise) -> Tensor:
+    """A clean estimate within the bounds of what can be clean: [-1, 1], or what the denoiser says."""
+    own = bounds_of(denoise, len(clean))
+    return clean.clamp(-1, 1) if own is None else clean.clamp(*own)
+
+
+def bounds_of(denoise: Denoise, batch_size: int) -> tuple[Tensor, Tensor] | None:
+    """Least and greatest values of clean samples if the denoiser has such of its own; None for -1 and 1."""
+    own = getattr(denoise, "bounds", None)
+    return None if own is None else own(batch_size)
 
 
 def added_sigma(noisier: Coefficients, cleaner: Coefficients) -> Tensor:

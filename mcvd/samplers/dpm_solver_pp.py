@@ -7,7 +7,7 @@ from math import ceil
 
 from torch import Tensor
 
-from mcvd.samplers.base import Denoise
+from mcvd.samplers.base import Denoise, bounds_of
 from mcvd.samplers.multistep import AbstractMultistep
 from mcvd.samplers.spacing import LOG_SNR, AbstractSpacing
 
@@ -50,9 +50,14 @@ def thresholded(denoise: Denoise, quantile: float) -> Denoise:
     """Dynamic thresholding (Imagen, section 2.3): videos that reach beyond [-1, 1] are scaled back as a whole.
 
     Each estimate is clipped at this quantile of its absolute values, and divided by it if it is above 1.
+
+    Raises:
+        ValueError: when called for a model whose samples do not lie in [-1, 1], such as residuals.
     """
 
     def limited(noisy: Tensor, t: Tensor) -> Tensor:
+        if bounds_of(denoise, len(noisy)) is not None:
+            raise ValueError("threshold scales frames in [-1, 1], and this model diffuses something else: leave it out")
         clean = denoise(noisy, t)
         values = clean.flatten(1).abs()
         bound = values.kthvalue(ceil(quantile * values.shape[1]), 1).values.clamp(min=1)

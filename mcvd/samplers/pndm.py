@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mcvd.noise import clean_from_noise, noisy_from_clean
-from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw, TimeGrid
+from mcvd.samplers.base import AbstractGridSampler, Denoise, Draw, TimeGrid, clipped
 from mcvd.samplers.spacing import UNIFORM
 
 # Adams-Bashforth weights of the last noise estimates, the latest first; the longest are those of eq. 12.
@@ -47,6 +47,6 @@ class PNDM(AbstractGridSampler):
             mixture = sum(weighted, torch.zeros_like(x))
             if i > 0:  # the first estimate stands as it is: at alpha = 0 its noise does not tell it
                 clean = clean_from_noise(x, mixture, steps.at(i))
-                clean = clean.clamp(-1, 1) if self.clip else clean
+                clean = clipped(clean, denoise) if self.clip else clean
             x = noisy_from_clean(clean, mixture, steps.at(i + 1))  # eq. 11
         return x

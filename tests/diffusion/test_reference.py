@@ -1,0 +1,238 @@
+"""What the context tells, and diffusing what frames add to it."""
+
+import pytest
+import torch
+from reference.tiny import pixels, tiny_config
+from torch import nn
+
+import mcvd
+from mcvd import samplers
+from mcvd.diffusion.denoiser import Denoiser
+from mcvd.diffusion.reference import FLOOR, ContextReference
+from mcvd.frames import Condition, FrameBlock
+from mcvd.noise import Cosine, LinearBeta
+
+BLOCK = FrameBlock(past=2, current=3, future=2)
+
+
+def clip(batch=4, size=8, seed=0, step=0.1):
+    """Frames that walk at random, float (B, 7, 1, H, W)."""
+    generator = torch.Generator().manual_seed(seed)
+    return (step * torch.randn(batch, 7, 1, size, size, generator=generator)).cumsum(1).clamp(-1, 1)
+
+
+def conditions(past, future):
+    visible = Condition.visible(past, future)
+    return {
+        "past": visible.null(past=False),
+        "future": visible.null(future=False),
+        "both": visible,
+        "nothing": visible.null(),
+    }
+
+
+def test_the_base_is_the_nearest_frame_the_cross_fade_or_nothing():
+    past, current, future = BLOCK.split(clip())
+    base = {name: ContextReference(BLOCK)(each).base for name, each in conditions(past, future).items()}
+    torch.testing.assert_close(base["past"], past[:, -1:].expand_as(current))
+    torch.testing.assert_close(base["future"], future[:, :1].expand_as(current))
+    fades = [(1 - w) * past[:, -1] + w * future[:, 0] for w in (0.25, 0.5, 0.75)]
+    torch.testing.assert_close(base["both"], torch.stack(fades, 1))
+    assert not base["nothing"].any()
+
+
+def test_the_scale_is_twice_the_floor_where_nothing_moves_and_follows_the_motion_seen():
+    still = clip()[:, :1].expand(-1, 7, -1, -1, -1)
+    past, _, future = BLOCK.split(still)
+    reference = ContextReference(BLOCK)
+    for name, each in conditions(past, future).items():
+        expected = 1.0 if name == "nothing" else 2 * FLOOR
+        torch.testing.assert_close(reference(each).scale, torch.full((4, 3, 1, 1, 1), expected))
+    past = torch.stack([torch.zeros(1, 1, 8, 8), torch.full((1, 1, 8, 8), 0.3)], 1)
+    reference.growth.copy_(torch.tensor([[1.0, 2.0, 3.0]] * 3))
+    moving = reference(Condition.visible(past, past).null(past=False)).scale.flatten()
+    torch.testing.assert_close(moving, 2 * (FLOOR**2 + (torch.tensor([1.0, 2.0, 3.0]) * 0.3) ** 2).sqrt())
+
+
+def test_each_sample_has_a_case_of_its_own_and_masked_frames_have_no_influence():
+    past, _, future = BLOCK.split(clip())
+    keep_past = torch.tensor([[True, True], [False, True], [False, False], [False, False]])
+    keep_future = torch.tensor([[False, False], [True, True], [True, False], [False, False]])
+    mixed = Condition(past, future, keep_past, keep_future)
+    reference = ContextReference(BLOCK)
+    each = [
+        reference(Condition(*(side[i : i + 1] for side in (past, future, keep_past, keep_future)))) for i in range(4)
+    ]
+    together = reference(mixed)
+    torch.testing.assert_close(together.base, torch.cat([one.base for one in each]))
+    torch.testing.assert_close(together.scale, torch.cat([one.scale for one in each]))
+    # Of the third sample one future frame is visible: the typical motion stands for what is seen.
+    typical = 2 * (FLOOR**2 + (reference.growth[1] * reference.motion) ** 2).sqrt()
+    torch.testing.assert_close(together.scale[2].flatten(), typical)
+    past = torch.where(keep_past[..., None, None, None], past, torch.nan)
+    torch.testing.assert_close(reference(Condition(past, future, keep_past, keep_future)).base, together.base)
+
+
+def test_noise_of_the_context_is_no_motion_and_widens_the_scale():
+    past, _, future = BLOCK.split(clip(batch=1, size=256)[:, :1].expand(-1, 7, -1, -1, -1))
+    reference = ContextReference(BLOCK)
+    noise = torch.randn(1, 4, 1, 256, 256, generator=torch.Generator().manual_seed(1))
+    noised = Condition.visible(past, future).null(past=False).noised(torch.tensor([0.2]), noise)
+    expected = torch.full((3,), 2 * (FLOOR**2 + 0.2**2) ** 0.5)
+    torch.testing.assert_close(reference(noised).scale.flatten(), expected, rtol=0.05, atol=0)
+
+
+def test_measured_residuals_have_the_size_of_frames_in_every_case():
+    reference = ContextReference(BLOCK)
+    for seed in range(20):
+        reference.measure(*BLOCK.split(clip(16, seed=seed)))
+    assert reference.num_clips == 320
+    torch.testing.assert_close(reference.motion.item(), 0.1, rtol=0.05, atol=0)
+    past, current, future = BLOCK.split(clip(64, seed=99))
+    for name, each in conditions(past, future).items():
+        if name != "nothing":
+            size = reference(each).from_frames(current).square().mean((0, 2, 3, 4)).sqrt()
+            torch.testing.assert_close(size, torch.full((3,), 0.5), rtol=0.1, atol=0)
+
+
+def test_a_block_without_past_or_future_is_measured_too():
+    for block in (FrameBlock(1, 6, 0), FrameBlock(0, 5, 2), FrameBlock(0, 7, 0)):
+        reference = ContextReference(block)
+        reference.measure(*block.split(clip()))
+        assert torch.isfinite(reference.growth).all() and (reference.growth > 0).all()
+
+
+class Zero(nn.Module):
+    """A network that sees nothing: residuals are 0."""
+
+    def encode_condition(self, context, keep, cache, claim_past_visible, noise_level):
+        return None
+
+    def forward(self, noisy, label, encoded):
+        return torch.zeros_like(noisy)
+
+
+@pytest.mark.parametrize("name", ["DDIM", "DDPM", "UniPC", "SASolver", "Heun", "DPMSolverPP", "PNDM"])
+def test_a_network_that_says_nothing_copies_and_cross_fades_exactly(name):
+    past, _, future = BLOCK.split(clip())
+    denoiser = Denoiser(Zero(), LinearBeta(), "x0", reference=ContextReference(BLOCK))
+    sampler = getattr(samplers, name)(num_steps=5)
+    for each in conditions(past, future).values():
+        denoise = denoiser.bind(each)
+        noise = torch.randn(8, 3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+        frames = denoise.to_frames(sampler(denoise, noise, LinearBeta()))
+        torch.testing.assert_close(frames, denoiser.reference(each).base.repeat_interleave(2, 0), rtol=0, atol=5e-5)
+
+
+def test_samplers_clip_residuals_where_frames_are_black_or_white():
+    past, _, future = BLOCK.split(clip())
+    reference = ContextReference(BLOCK)
+
+    class Far(Zero):
+        def forward(self, noisy, label, encoded):
+            return torch.full_like(noisy, 1e4)
+
+    denoise = Denoiser(Far(), LinearBeta(), "x0", reference=reference).bind(Condition.visible(past, future))
+    frames = denoise.to_frames(samplers.DDIM(num_steps=4)(denoise, torch.zeros(4, 3, 1, 8, 8), LinearBeta()))
+    torch.testing.assert_close(frames, torch.ones_like(frames), rtol=0, atol=1e-5)
+    with pytest.raises(ValueError, match="threshold"):
+        samplers.DPMSolverPP(num_steps=4, threshold=0.99)(denoise, torch.zeros(4, 3, 1, 8, 8), LinearBeta())
+
+
+class Posterior(nn.Module):
+    """The right answer where each pixel of a frame is normal, N(mean, std^2), first in one kind of residuals, then in
+    another: as guidance asks for the conditional and the unconditional one in one batch."""
+
+    def __init__(self, schedule, mean, std, residuals):
+        super().__init__()
+        self.schedule, self.mean, self.std, self.residuals = schedule, mean, std, residuals
+
+    def encode_condition(self, context, keep, cache, claim_past_visible, noise_level):
+        return None
+
+    def forward(self, noisy, label, encoded):
+        at = self.schedule(1 - label / self.schedule.num_steps).like(noisy)
+        base, scale = (torch.cat([getattr(each, name) for each in self.residuals]) for name in ("base", "scale"))
+        mean, std = (self.mean - base) / scale, self.std / scale
+        gain = at.alpha * std**2 / (at.alpha**2 * std**2 + at.sigma**2)
+        return mean + gain * (noisy - at.alpha * mean)
+
+
+@pytest.mark.parametrize("t", [1.0, 0.9, 0.4, 0.05])
+def test_guidance_asks_for_the_unconditional_residuals_of_the_same_noisy_frames(t):
+    """If both halves know the same distribution of frames, guidance changes nothing, whatever base and scale are."""
+    past, _, future = (side.double() for side in BLOCK.split(clip()))
+    reference = ContextReference(BLOCK).double()
+    reference.growth.fill_(1.0)  # one scale for all frames: the change of units is exact
+    condition = Condition.visible(past, future).null(past=False)
+    residuals = reference(condition), reference(condition.null())
+    schedule = Cosine()
+    denoise = [
+        Denoiser(Posterior(schedule, 0.3, 0.2, which), schedule, "x0", reference=reference).bind(condition, guidance)
+        for which, guidance in ((residuals[:1], 1.0), (residuals, 3.0))
+    ]
+    noisy = torch.randn(4, 3, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    plain, guided = (each.to_frames(each(noisy, torch.full((4,), t, dtype=torch.float64))) for each in denoise)
+    torch.testing.assert_close(guided, plain, rtol=0, atol=1e-4)
+
+
+def small(**options):
+    torch.manual_seed(0)
+    return mcvd.build(tiny_config() | {"reference": "context"} | options)
+
+
+def test_a_model_with_a_reference_does_all_tasks_is_saved_and_loaded(tmp_path):
+    model = small().eval()
+    model.denoiser.reference.growth.mul_(1.5)
+    model.save_pretrained(tmp_path / "model")
+    loaded = mcvd.load(tmp_path / "model")
+    video = pixels(1, 4, 1, 16, 16)
+    for make in (
+        lambda m: m.predict(video[:, :2], 7, num_samples=2),
+        lambda m: m.predict(video[:, :2], 4, backward=True, guidance=2.0),
+        lambda m: m.interpolate(video[:, :2], video[:, 2:], 8),
+        lambda m: m.generate(4),
+    ):
+        assert torch.equal(make(model), make(loaded))
+    assert loaded.config["reference"] == "context"
+
+
+def test_an_untrained_model_copies_instead_of_making_noise():
+    """Its last layer is zero: what it predicts of the residual is nothing."""
+    past = pixels(1, 1, 1, 16, 16).expand(-1, 2, -1, -1, -1)
+    model = small(predicts="x0", schedule={"class_path": "mcvd.noise.Cosine"}).eval()
+    off = model.predict(past, 6).float() - past[:, -1:].float()
+    assert off.abs().max() <= 1
+
+
+def test_a_training_measures_on_its_first_clips_and_a_resumed_one_goes_on(tmp_path):
+    from lightning import Trainer
+    from torch.utils.data import DataLoader
+
+    walk = (clip(8, size=16) * 127.5 + 127.5).round().to(torch.uint8)
+    quiet = {
+        "default_root_dir": tmp_path,
+        "logger": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "accelerator": "cpu",
+    }
+    model = small(warmup_steps=1)
+    trainer = Trainer(max_steps=3, **quiet)
+    trainer.fit(model, DataLoader(walk, batch_size=4))
+    assert model.denoiser.reference.num_clips == 12
+    trainer.save_checkpoint(tmp_path / "three.ckpt")
+    growth = model.denoiser.reference.growth.clone()
+    resumed = small(warmup_steps=1)
+    Trainer(max_steps=5, **quiet).fit(resumed, DataLoader(walk, batch_size=4), ckpt_path=tmp_path / "three.ckpt")
+    assert resumed.denoiser.reference.num_clips == 20
+    # A new training of given weights keeps their table: it is a part of what their outputs mean.
+    tuned = small(warmup_steps=1)
+    tuned.load_state_dict(model.state_dict())
+    Trainer(max_steps=2, **quiet).fit(tuned, DataLoader(walk, batch_size=4))
+    assert torch.equal(tuned.denoiser.reference.growth, growth)
+
+
+def test_another_word_is_refused():
+    with pytest.raises(ValueError, match="reference"):
+        small(reference="future")
