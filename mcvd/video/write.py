@@ -89,6 +89,8 @@ def _write_mp4(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: f
         stream = container.add_stream(
             "libx264", rate=Fraction(fps).limit_denominator(60060), options={"crf": "18", "x264-params": colours}
         )
+        # Several threads choose by which of them is ahead: the same frames would be other bytes on a busy machine.
+        stream.thread_count = 1
         for number, pixels in enumerate(frames):
             height, width, _ = pixels.shape
             if number == 0:  # colours are stored at half size, so H.264 wants even numbers

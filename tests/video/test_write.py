@@ -1,5 +1,7 @@
 """What is written can be read again; what cannot be written leaves nothing behind."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -57,6 +59,12 @@ def test_colours_are_kept_and_declared(tmp_path):
     with open_video(tmp_path / "colours.mp4") as reader:
         assert reader._first.colorspace == 1  # BT.709
         assert reader._first.format.name == "yuv420p"
+
+
+def test_encoding_does_not_depend_on_what_else_the_machine_does(tmp_path):
+    write_video(tmp_path / "a.mp4", drifting())
+    settings = re.search(rb"x264 - core.* threads=(\d+) lookahead_threads=(\d+)", (tmp_path / "a.mp4").read_bytes())
+    assert settings.groups() == (b"1", b"1"), "x264's choices depend on which of its threads is ahead"
 
 
 def test_an_mp4_can_start_playing_before_it_is_all_there(tmp_path):
