@@ -22,7 +22,7 @@ from mcvd.runtime.progress import map_in_threads
 from mcvd.video.contact_sheet import contact_sheet
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.open import open_video
-from mcvd.video.timing import NOMINAL_RATE_HZ
+from mcvd.video.timing import NOMINAL_RATE_HZ, FrameTimes
 
 NUM_TIMED = 8
 MAX_NAMED = 20
@@ -34,13 +34,14 @@ class Probe:
 
     Args:
         path: the file or folder of frames.
-        num_frames, frame_rate_hz, size: its length, average rate and (height, width).
+        num_frames, duration_seconds, frame_rate_hz, size: its length, average rate and (height, width).
         is_grey: whether its first frame has no colour.
         fault: why it cannot be read; the other fields are then meaningless.
     """
 
     path: Path
     num_frames: int = 0
+    duration_seconds: float = 0.0
     frame_rate_hz: float = 0.0
     size: tuple[int, int] = (0, 0)
     is_grey: bool = False
@@ -76,7 +77,9 @@ def probe(path: Path, engine: str = "pyav", frame_rate_hz: float = NOMINAL_RATE_
         with open_video(path, engine, frame_rate_hz) as reader:
             first = reader.read([0])[0].int()
             is_grey = bool((first.amax(0) - first.amin(0)).max() <= 2)
-            return Probe(path, reader.num_frames, reader.frame_rate_hz, reader.size, is_grey)
+            return Probe(
+                path, reader.num_frames, reader.times.duration_seconds, reader.frame_rate_hz, reader.size, is_grey
+            )
     except (VideoError, OSError) as error:
         return Probe(path, fault=one_line(error))
 
@@ -117,7 +120,7 @@ def describe_probes(probes: list[Probe], spec: ClipSpec) -> list[str]:
     good = [one for one in probes if not one.fault]
     lines = [f"files: {len(good)} readable, {len(probes) - len(good)} not"]
     if good:
-        seconds = np.array([one.num_frames / one.frame_rate_hz for one in good])
+        seconds = np.array([one.duration_seconds for one in good])
         frames = np.array([one.num_frames for one in good])
         grey = sum(one.is_grey for one in good)
         lines += [
@@ -132,7 +135,7 @@ def describe_probes(probes: list[Probe], spec: ClipSpec) -> list[str]:
     short = [
         f"too short for a clip of {spec}: {one.path} ({one.num_frames} frames)"
         for one in good
-        if spec.count_clips(np.arange(one.num_frames) / one.frame_rate_hz) == 0
+        if spec.count_clips(FrameTimes(np.arange(one.num_frames) / one.frame_rate_hz, one.duration_seconds)) == 0
     ]
     return lines + _first(unreadable) + _first(short)
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
+from mcvd.video.timing import FrameTimes
+
 
 class AbstractVideos(ABC):
     """A numbered collection of videos, read a few frames at a time.
@@ -31,6 +33,10 @@ class AbstractVideos(ABC):
     @abstractmethod
     def times_seconds(self, index: int) -> np.ndarray:
         """Display times of the frames of video ``index``: float64 (num_frames,), increasing, the first 0."""
+
+    def frame_times(self, index: int) -> FrameTimes:
+        """`times_seconds` with the end of the last frame; the default shows it as long as the average frame."""
+        return FrameTimes.of(self.times_seconds(index))
 
     @abstractmethod
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
@@ -72,6 +78,10 @@ class VideosWrapper(AbstractVideos):
     def times_seconds(self, index: int) -> np.ndarray:
         """Display times in the wrapped collection."""
         return self.videos.times_seconds(index)
+
+    def frame_times(self, index: int) -> FrameTimes:
+        """Display times in the wrapped collection."""
+        return self.videos.frame_times(index)
 
     def name(self, index: int) -> str:
         """Name in the wrapped collection."""

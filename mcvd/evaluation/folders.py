@@ -22,7 +22,6 @@ from mcvd.metrics.preprocessing import Preprocessing, check_preprocessing
 from mcvd.runtime.progress import progress_bar
 from mcvd.video.open import open_video
 from mcvd.video.read import read_frames
-from mcvd.video.timing import average_rate
 
 
 @dataclass(frozen=True)
@@ -178,7 +177,7 @@ class _Clips:
     def read(self, number: int) -> Tensor:
         """uint8 (T, 3, H, W)."""
         video, start = self._clips[number]
-        frames = self._spec.frames(self._videos.times_seconds(video), start)
+        frames = self._spec.frames(self._videos.frame_times(video), start)
         with open_video(self._videos.paths[video]) as reader:
             clip = read_frames(reader, frames, self._size, channels=3)
         self._sizes.add((clip.shape[-2], clip.shape[-1]))
@@ -195,7 +194,7 @@ class _Clips:
     def mean_rate_hz(self) -> float:
         """Of the files, averaged."""
         videos = {video for video, _ in self._clips}
-        return float(np.mean([average_rate(self._videos.times_seconds(video), None) for video in videos]))
+        return float(np.mean([self._videos.frame_times(video).rate_hz for video in videos]))
 
 
 def _check(sides: list[_Clips]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +17,8 @@ def open_video(
     path: str | Path, engine: str = "pyav", frame_rate_hz: float = NOMINAL_RATE_HZ, timeout_seconds: float = math.inf
 ) -> AbstractReader:
     """Open a video file, or a folder of numbered pictures, for reading any of its frames.
+
+    What could not be taken as the file says it (`AbstractReader.notes`) is told in a warning.
 
     Args:
         path: a file of any format FFmpeg knows, gif among them; or a folder that holds the frames as pictures.
@@ -32,6 +35,14 @@ def open_video(
         >>> with open_video("clip.mp4") as reader:  # doctest: +SKIP
         ...     first_and_last = reader.read([0, reader.num_frames - 1], cover=(128, 128))
     """
+    reader = open_reader(path, engine, frame_rate_hz, timeout_seconds)
+    for note in reader.notes:
+        warnings.warn(f"{path}: {note}", stacklevel=2)
+    return reader
+
+
+def open_reader(path: str | Path, engine: str, frame_rate_hz: float, timeout_seconds: float) -> AbstractReader:
+    """`open_video` without warnings: for whoever has told what the reader notes before."""
     path = Path(path)
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")

@@ -63,7 +63,7 @@ def read_video(
             end = reader.num_frames if num_frames is None else start + num_frames
             numbers = np.arange(start, min(end, reader.num_frames))
         else:
-            numbers = frames_at_rate(reader.times_seconds, frame_rate_hz, start, num_frames)
+            numbers = frames_at_rate(reader.times, frame_rate_hz, start, num_frames)
         if num_frames is not None and len(numbers) < num_frames:
             rate = "" if frame_rate_hz is None else f" at {frame_rate_hz:g} Hz"
             raise VideoError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,24 +16,83 @@ DEFAULT_FPS = 10.0  # at which videos play where nobody knows or asks for a rate
 _TICK_SECONDS = 1e-3
 
 
-def average_rate(times_seconds: np.ndarray, nominal_hz: float | None) -> float:
-    """Frames per second over the whole video; the nominal rate, else `NOMINAL_RATE_HZ`, of a single frame."""
-    duration_seconds = times_seconds[-1] - times_seconds[0]
-    if duration_seconds > 0:
-        return (len(times_seconds) - 1) / float(duration_seconds)
-    return nominal_hz or NOMINAL_RATE_HZ
+@dataclass(frozen=True)
+class FrameTimes:
+    """When the frames of a video are shown: each from its start to the next one's, the last to the end.
+
+    Args:
+        starts: float64 (num_frames,), seconds, rising.
+        end: seconds, when the last frame's display is over; more than the last start.
+
+    Examples:
+        >>> times = FrameTimes(np.array([0.0, 0.1, 0.2]), end=3.2)
+        >>> times.duration_seconds, times.rate_hz
+        (3.2, 0.9375)
+    """
+
+    starts: np.ndarray
+    end: float
+
+    def __post_init__(self) -> None:
+        if len(self.starts) and not self.starts[-1] < self.end < np.inf:
+            raise ValueError(f"the last frame begins at {self.starts[-1]} s and cannot end at {self.end} s")
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @classmethod
+    def of(cls, times: FrameTimes | np.ndarray, nominal_hz: float | None = None) -> FrameTimes:
+        """Times of which only the starts may be known: the last frame is then shown as long as the average one.
+
+        Args:
+            times: with their end, or float64 (num_frames,), the starts in seconds, rising.
+            nominal_hz: the rate of a single frame; None: `NOMINAL_RATE_HZ`.
+        """
+        if isinstance(times, FrameTimes):
+            return times
+        starts = np.asarray(times, dtype=np.float64)
+        if len(starts) > 1:
+            return cls(starts, float(starts[-1] + (starts[-1] - starts[0]) / (len(starts) - 1)))
+        return cls(starts, float(starts.sum()) + 1 / (nominal_hz or NOMINAL_RATE_HZ))
+
+    @property
+    def duration_seconds(self) -> float:
+        """From the first frame's start to the last one's end."""
+        return self.end - float(self.starts[0])
+
+    @property
+    def last_seconds(self) -> float:
+        """How long the last frame is shown."""
+        return self.end - float(self.starts[-1])
+
+    @property
+    def rate_hz(self) -> float:
+        """Frames per second over the whole video.
+
+        A last frame that is shown about as long as the others tells nothing more, and its end may be rounded.
+        """
+        if len(self.starts) > 1:
+            step = float(self.starts[-1] - self.starts[0]) / (len(self.starts) - 1)
+            if abs(self.last_seconds - step) <= step / 4:
+                return 1 / step
+        return len(self.starts) / self.duration_seconds
+
+    def part(self, start: int, stop: int) -> FrameTimes:
+        """Of the frames ``start <= frame < stop``, counted from the first of them."""
+        end = self.end if stop >= len(self.starts) else float(self.starts[stop])
+        return FrameTimes(self.starts[start:stop] - self.starts[start], end - float(self.starts[start]))
 
 
 def frames_at_rate(
-    times_seconds: np.ndarray, frame_rate_hz: float, start: int = 0, num_frames: int | None = None
+    times: FrameTimes | np.ndarray, frame_rate_hz: float, start: int = 0, num_frames: int | None = None
 ) -> np.ndarray:
     """Numbers of the frames on display at regular times, beginning with frame ``start``.
 
-    The k-th is the frame that is shown at ``times_seconds[start] + k / frame_rate_hz``, a tick's rounding of the
-    stored times allowed for. The last frame is shown for an average frame's duration, and there the list ends.
+    The k-th is the frame that is shown ``k / frame_rate_hz`` seconds after frame ``start`` appears, a tick's rounding
+    of the stored times allowed for. The list ends where the display of the last frame does.
 
     Args:
-        times_seconds: float64 (N,), when each frame is shown, rising.
+        times: when the frames are shown; as float64 (N,), their starts in seconds, see `FrameTimes.of`.
         frame_rate_hz: frames per second wanted; a higher rate than the video's repeats frames.
         start: number of the first frame.
         num_frames: how many at most; None: to the end.
@@ -44,19 +104,18 @@ def frames_at_rate(
         >>> frames_at_rate(np.arange(10) / 30, 10.0).tolist()
         [0, 3, 6, 9]
     """
-    times_seconds = np.asarray(times_seconds, dtype=np.float64)
     if not 0 < frame_rate_hz < np.inf:
         raise ValueError(f"frame_rate_hz must be more than 0, got {frame_rate_hz}")
-    if not 0 <= start < len(times_seconds):
-        raise ValueError(f"start must be the number of a frame, 0 to {len(times_seconds) - 1}, got {start}")
-    shown = times_seconds[start:] - times_seconds[start]
-    last_duration = 1 / average_rate(times_seconds, frame_rate_hz)
+    times = FrameTimes.of(times, frame_rate_hz)
+    if not 0 <= start < len(times):
+        raise ValueError(f"start must be the number of a frame, 0 to {len(times) - 1}, got {start}")
+    times = times.part(start, len(times))
     # A quarter of a frame at most, so that the tolerance can never reach over a frame of a very fast video.
-    tolerance = min(_TICK_SECONDS, last_duration / 4)
-    available = max(1, int(np.ceil((shown[-1] + last_duration - tolerance) * frame_rate_hz)))
+    tolerance = min(_TICK_SECONDS, times.last_seconds / 4, 0.25 / times.rate_hz)
+    available = max(1, int(np.ceil((times.end - tolerance) * frame_rate_hz)))
     count = available if num_frames is None else min(num_frames, available)
     wanted = np.arange(count) / frame_rate_hz
-    return start + np.searchsorted(shown, wanted + tolerance, side="right").astype(np.int64) - 1
+    return start + np.searchsorted(times.starts, wanted + tolerance, side="right").astype(np.int64) - 1
 
 
 def frames_around(reader: AbstractReader, at: int, rate: float | None, steps: range) -> list[int]:
@@ -64,8 +123,9 @@ def frames_around(reader: AbstractReader, at: int, rate: float | None, steps: ra
     if rate is None:
         numbers = [at + step for step in steps]
         return [number for number in numbers if 0 <= number < reader.num_frames]
-    times = reader.times_seconds
-    half = 0.5 / reader.frame_rate_hz
+    times, end = reader.times_seconds, reader.times.end
+    half = 0.5 / max(reader.frame_rate_hz, rate)
     wanted = [times[at] + step / rate for step in steps]
-    inside = [time for time in wanted if times[0] - half < time < times[-1] + 2 * half]
-    return [int(np.abs(times - time).argmin()) for time in inside]
+    inside = np.array([time for time in wanted if times[0] - half < time < end])
+    shown = np.searchsorted(times, inside + min(_TICK_SECONDS, half / 2), side="right") - 1
+    return shown.clip(min=0).tolist()

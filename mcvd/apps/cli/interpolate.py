@@ -48,7 +48,7 @@ def run(
         if gap.stop > reader.num_frames:
             raise VideoError(f"--gap {gap.start}:{gap.stop}: {video} has {reader.num_frames} frames")
         rate = None if every_frame else model.frame_rate_hz
-        numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times_seconds, rate)
+        numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times, rate)
         low, high = np.searchsorted(numbers, [gap.start, gap.stop]).tolist()
         if low == high:
             raise VideoError(f"--gap {gap.start}:{gap.stop} holds no frame at {rate:g} Hz; see --every-frame")

@@ -69,7 +69,7 @@ def read_clip(path: str | Path, model: MCVD, limits: Limits) -> Clip:
             if height * width > _MAX_PIXELS:
                 raise VideoError(f"{path.name} has frames of {width}x{height} pixels: too large, scale it down first")
             rate = model.frame_rate_hz
-            all_numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times_seconds, rate)
+            all_numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times, rate)
             numbers = all_numbers[: limits.frames].tolist()
             frames = read_frames(reader, numbers, model.size, model.channels)
     except VideoError as error:

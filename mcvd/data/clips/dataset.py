@@ -29,7 +29,7 @@ def read_clip(videos: AbstractVideos, spec: ClipSpec, clip: ClipRef) -> Tensor:
     Raises:
         VideoError: if the video cannot be read.
     """
-    frames = spec.at_speed(clip.augmentation.speed).frames(videos.times_seconds(clip.video), clip.start)
+    frames = spec.at_speed(clip.augmentation.speed).frames(videos.frame_times(clip.video), clip.start)
     video = videos.read(clip.video, frames, spec.size)
     video = clip.augmentation(fit_frames(video, spec.size, spec.channels, clip.corner))
     return (video.flip(-1) if clip.flip else video).contiguous()

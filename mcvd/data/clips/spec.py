@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from mcvd.data.videos import AbstractVideos
-from mcvd.video.timing import average_rate, frames_at_rate
+from mcvd.video.timing import FrameTimes, frames_at_rate
 
 
 @dataclass(frozen=True)
@@ -60,33 +60,35 @@ class ClipSpec:
         """The same clips played ``speed`` times as fast: the stride multiplied."""
         return self if speed == 1 else replace(self, stride=self.stride * speed)
 
-    def frames(self, times_seconds: np.ndarray, start: int) -> Sequence[int]:
+    def frames(self, times: FrameTimes | np.ndarray, start: int) -> Sequence[int]:
         """Numbers of the ``num_frames`` frames of the clip that begins with frame ``start``."""
         if self.frame_rate_hz is None:
             return range(start, start + self.stride * self.num_frames, self.stride)
-        return frames_at_rate(times_seconds, self.frame_rate_hz / self.stride, start, self.num_frames).tolist()
+        return frames_at_rate(times, self.frame_rate_hz / self.stride, start, self.num_frames).tolist()
 
-    def count_starts(self, times_seconds: np.ndarray) -> int:
+    def count_starts(self, times: FrameTimes | np.ndarray) -> int:
         """How many frames of a video can begin a clip: the frames ``0 <= start < count``."""
-        return self._count(times_seconds)[0]
+        return self._count(times)[0]
 
-    def count_clips(self, times_seconds: np.ndarray) -> int:
+    def count_clips(self, times: FrameTimes | np.ndarray) -> int:
         """How many clips fit into a video side by side."""
-        return self._count(times_seconds)[1]
+        return self._count(times)[1]
 
-    def _count(self, times_seconds: np.ndarray) -> tuple[int, int]:
-        if len(times_seconds) == 0:
+    def _count(self, times: FrameTimes | np.ndarray) -> tuple[int, int]:
+        if len(times) == 0:
             return 0, 0
         if self.frame_rate_hz is None:
-            times, period = np.arange(len(times_seconds)), float(self.stride)
+            times, period = FrameTimes(np.arange(len(times)), len(times)), float(self.stride)
         else:
-            times, period = times_seconds, self.stride / self.frame_rate_hz
+            period = self.stride / self.frame_rate_hz
+            times = FrameTimes.of(times, 1 / period)
         reach = (self.num_frames - 1) * period
-        frame = 1 / average_rate(times, 1 / period)
-        # The last wanted time may lie on the last frame's display. Half of that is left out: stored times are rounded
-        # (to milliseconds in some formats), and a start more or less matters less than a last frame that is not there.
-        num_starts = int(np.searchsorted(times, times[-1] + frame / 2 - reach, side="right"))
-        num_clips = int((times[-1] + frame) / (reach + frame) + 1e-6)
+        frame = min(1 / times.rate_hz, times.last_seconds)
+        # The last wanted time may lie on the last frame's display. Half of a frame is left out: stored times are
+        # rounded (to milliseconds in some formats), and a start more or less matters less than a last frame that is
+        # not there.
+        num_starts = int(np.searchsorted(times.starts, times.end - frame / 2 - reach, side="right"))
+        num_clips = int(times.duration_seconds / (reach + frame) + 1e-6)
         return num_starts, min(num_starts, max(1, num_clips))
 
 
@@ -122,12 +124,12 @@ def find_clips(videos: AbstractVideos, spec: ClipSpec) -> ClipIndex:
     columns, too_short = [], []
     longest, longest_seconds, longest_frames = "", -1.0, 0
     for index in range(len(videos)):
-        times = videos.times_seconds(index)
+        times = videos.frame_times(index)
         starts, clips = spec.count_starts(times), spec.count_clips(times)
         if clips == 0:
             too_short.append(videos.name(index))
-            if len(times) and times[-1] > longest_seconds:
-                longest, longest_seconds, longest_frames = videos.name(index), times[-1], len(times)
+            if len(times) and times.starts[-1] > longest_seconds:
+                longest, longest_seconds, longest_frames = videos.name(index), times.starts[-1], len(times)
             continue
         edges = np.arange(clips + 1) * starts // clips
         even = np.arange(clips) * (starts - 1) // max(1, clips - 1)

@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from mcvd.data.videos import AbstractVideos, check_request
+from mcvd.video.timing import FrameTimes
 
 
 class ConcatVideos(AbstractVideos):
@@ -57,6 +58,11 @@ class ConcatVideos(AbstractVideos):
         """Display times of the frames, float64 (num_frames,)."""
         videos, number = self._find(index)
         return videos.times_seconds(number)
+
+    def frame_times(self, index: int) -> FrameTimes:
+        """Display times of the frames with their end."""
+        videos, number = self._find(index)
+        return videos.frame_times(number)
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
         """Some frames of one video, uint8 (T, C, H, W), as its collection reads them."""

@@ -16,8 +16,8 @@ from mcvd.data.videos import AbstractVideos
 from mcvd.runtime.progress import map_in_threads
 from mcvd.runtime.timeout import TimeLimit, may_block
 from mcvd.video.decoders.base import FRAME_SUFFIXES, VIDEO_SUFFIXES, AbstractReader, VideoError
-from mcvd.video.open import open_video
-from mcvd.video.timing import NOMINAL_RATE_HZ
+from mcvd.video.open import open_reader
+from mcvd.video.timing import NOMINAL_RATE_HZ, FrameTimes
 
 MAX_OPEN_READERS = 8
 # A clip takes milliseconds to seconds; a long 4K file with a single key frame may take most of a minute.
@@ -76,21 +76,22 @@ class VideoFolder(AbstractVideos):
                 f"({', '.join(sorted(FRAME_SUFFIXES))})"
             )
         # One array for all videos: forked workers share it, where a list of arrays would be copied bit by bit.
-        self._times = np.concatenate(times)
-        self._ends = np.cumsum([len(own) for own in times])
+        self._times = np.concatenate([own.starts for own in times])
+        self._stops = np.cumsum([len(own) for own in times])
+        self._ends = np.array([own.end for own in times])
 
     def open(self, path: Path) -> AbstractReader:
         """A reader of one of the videos; the caller closes it."""
-        return open_video(path, self.engine, self.frame_rate_hz, self.timeout_seconds)
+        return open_reader(path, self.engine, self.frame_rate_hz, self.timeout_seconds)
 
-    def _probe(self, paths: list[Path]) -> list[np.ndarray]:
+    def _probe(self, paths: list[Path]) -> list[FrameTimes]:
         """Times of the frames of all videos that can be opened; fills ``paths`` and ``skipped``."""
 
-        def times(path: Path) -> np.ndarray:
+        def times(path: Path) -> tuple[FrameTimes, tuple[str, ...]]:
             with self.open(path) as reader:
-                return reader.times_seconds
+                return reader.times, reader.notes
 
-        def times_or_fault(path: Path) -> np.ndarray | str:
+        def times_or_fault(path: Path) -> tuple[FrameTimes, tuple[str, ...]] | str:
             try:
                 return TimeLimit().call(times, path, seconds=self.timeout_seconds)
             except TimeoutError as fault:
@@ -98,14 +99,16 @@ class VideoFolder(AbstractVideos):
             except (VideoError, OSError) as fault:
                 return str(fault)
 
-        all_times: list[np.ndarray] = []
+        all_times: list[FrameTimes] = []
         for path, result in zip(paths, map_in_threads(times_or_fault, paths, "Reading videos"), strict=True):
             if isinstance(result, str):
                 self.skipped[path] = result
                 warnings.warn(f"left out: {result}", stacklevel=3)
             else:
                 self.paths.append(path)
-                all_times.append(result)
+                all_times.append(result[0])
+                for note in result[1]:
+                    warnings.warn(f"{path}: {note}", stacklevel=3)
         return all_times
 
     @property
@@ -118,7 +121,11 @@ class VideoFolder(AbstractVideos):
 
     def times_seconds(self, index: int) -> np.ndarray:
         """Display times of the frames of video ``index``: float64 (num_frames,), increasing, the first 0."""
-        return self._times[self._ends[index - 1] if index else 0 : self._ends[index]]
+        return self._times[self._stops[index - 1] if index else 0 : self._stops[index]]
+
+    def frame_times(self, index: int) -> FrameTimes:
+        """Display times of the frames of video ``index``, the first 0, and the end of the last."""
+        return FrameTimes(self.times_seconds(index), float(self._ends[index]))
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
         """Some frames of one video, uint8 (T, 3, H, W), at the size that just covers ``cover``, aspect ratio kept."""

@@ -26,7 +26,7 @@ from mcvd.runtime.atomic import atomic_write, remove_stale_parts, write_json
 from mcvd.runtime.digests import json_digest
 from mcvd.runtime.disk import check_free_space
 from mcvd.video.decoders.base import VideoError
-from mcvd.video.timing import NOMINAL_RATE_HZ, frames_at_rate
+from mcvd.video.timing import NOMINAL_RATE_HZ, FrameTimes, frames_at_rate
 from mcvd.video.transforms import fit_frames
 
 PART_BYTES = 1 << 30  # the work that an interruption loses
@@ -60,11 +60,11 @@ class ShardSpec:
         """Frames of a full record."""
         return max(1, RECORD_BYTES // self.frame_bytes)
 
-    def frames(self, times_seconds: NDArray[np.float64]) -> NDArray[np.int64]:
+    def frames(self, times: FrameTimes) -> NDArray[np.int64]:
         """Numbers of the frames of a video that are stored."""
         if self.by_time:
-            return frames_at_rate(times_seconds, self.frame_rate_hz)
-        return np.arange(len(times_seconds))
+            return frames_at_rate(times, self.frame_rate_hz)
+        return np.arange(len(times))
 
 
 def write_shards(videos: AbstractVideos, out: str | Path, spec: ShardSpec, num_workers: int | None = None) -> bool:
@@ -87,7 +87,7 @@ def write_shards(videos: AbstractVideos, out: str | Path, spec: ShardSpec, num_w
         ValueError: if ``out`` holds shards of other videos or another spec, or no video can be read.
     """
     out = Path(out)
-    counts = np.array([len(spec.frames(videos.times_seconds(index))) for index in range(len(videos))], np.int64)
+    counts = np.array([len(spec.frames(videos.frame_times(index))) for index in range(len(videos))], np.int64)
     parts = list(_parts(videos, counts, spec))
     if (out / INDEX).exists():
         index = json.loads((out / INDEX).read_text(encoding="utf-8"))
@@ -202,7 +202,7 @@ class _Records(Dataset):
 
     def __getitem__(self, record: int) -> Tensor | str:
         index, first = int(self.video[record]), int(self.number[record]) * self.spec.frames_per_record
-        frames = self.spec.frames(self.videos.times_seconds(index))[first : first + self.spec.frames_per_record]
+        frames = self.spec.frames(self.videos.frame_times(index))[first : first + self.spec.frames_per_record]
         try:
             video = self.videos.read(index, frames.tolist(), self.spec.size)
         except (VideoError, OSError) as fault:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mcvd.data.clips.spec import ClipSpec, find_clips
 from mcvd.data.videos import AbstractVideos, VideosWrapper
+from mcvd.video.timing import FrameTimes
 
 EVERY = 10
 
@@ -30,9 +31,12 @@ class VideoSubset(VideosWrapper):
 
     def times_seconds(self, index: int) -> np.ndarray:
         """Display times of the frames of excerpt ``index``: float64 (num_frames,), the first 0."""
+        return self.frame_times(index).starts
+
+    def frame_times(self, index: int) -> FrameTimes:
+        """Display times of the frames of excerpt ``index``, the first 0, and their end."""
         video, start, stop = self.excerpts[index]
-        times = self.videos.times_seconds(video)[start:stop]
-        return times - times[0]
+        return self.videos.frame_times(video).part(start, stop)
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
         """Some frames of one excerpt, uint8 (T, C, H, W), just covering ``cover``."""
@@ -63,7 +67,7 @@ def train_val_split(videos: AbstractVideos, spec: ClipSpec) -> tuple[VideoSubset
         train = [excerpt for excerpt in excerpts if excerpt not in set(val)]
         return VideoSubset(videos, train), VideoSubset(videos, val)
     index, _, stop = excerpts[0]
-    times = videos.times_seconds(index)
+    times = videos.frame_times(index)
     if spec.count_clips(times) < 2:
         raise ValueError(
             f"the only video, {videos.name(index)}, has room for only one clip of {spec}, so nothing can be held out "

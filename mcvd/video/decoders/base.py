@@ -10,6 +10,8 @@ from types import TracebackType
 import numpy as np
 from torch import Tensor
 
+from mcvd.video.timing import FrameTimes
+
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".gif", ".wmv", ".flv", ".ogv"})
 VIDEO_SUFFIXES |= {".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp", ".3g2"}
 FRAME_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
@@ -26,22 +28,29 @@ class AbstractReader(ABC):
 
     Attributes:
         path: the file or folder.
-        times_seconds: float64 (num_frames,), when each frame is shown, rising, the first at 0.
+        times: when each frame is shown, the first at 0 seconds, and when the last one ends.
         frame_rate_hz: the average rate, frames per second.
         size: (height, width) as displayed: upright and with square pixels.
+        notes: what the file says that could not be taken as it stands, a sentence each.
         checks_time: whether `read` ends by itself, with a TimeoutError, after the ``timeout_seconds`` of `open_video`.
     """
 
     checks_time = False
     path: Path
-    times_seconds: np.ndarray
+    times: FrameTimes
     frame_rate_hz: float
     size: tuple[int, int]
+    notes: tuple[str, ...] = ()
 
     @property
     def num_frames(self) -> int:
         """How many frames the video holds; damage inside the file shows only on reading."""
-        return len(self.times_seconds)
+        return len(self.times)
+
+    @property
+    def times_seconds(self) -> np.ndarray:
+        """When each frame is shown, float64 (num_frames,), rising, the first at 0."""
+        return self.times.starts
 
     @abstractmethod
     def read(self, frames: Sequence[int], cover: tuple[int, int] | None = None) -> Tensor:

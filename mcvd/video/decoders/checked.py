@@ -39,15 +39,16 @@ class CheckedReader(AbstractReader):
         self.path = Path(path)
         self._reader: Any = None
         with closing(PyAVReader(self.path)) as judge:
-            self.times_seconds = judge.times_seconds
+            self.times = judge.times
+            self.notes = judge.notes
             self.frame_rate_hz = judge.frame_rate_hz
             self.size = judge.size
             self._start_seconds = judge.start_seconds
             compared = sorted({0, self.num_frames - 1}) if self.compares_last else [0]
             expected = judge.read(compared, self.compared_size)
-            is_plain = judge.is_plain()
-        if not is_plain:
-            raise self._disagreement("may return wrong frames of it (open groups of pictures, or times out of order)")
+            doubt = judge.doubt()
+        if doubt:
+            raise self._disagreement(f"may return wrong frames of it ({doubt})")
         with self._faults_as_video_errors():
             self._reader = self._open()
             num_frames = len(self._reader)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mcvd.runtime.error_text import one_line
 from mcvd.video.decoders.base import FRAME_SUFFIXES, AbstractReader, VideoError, check_frames
-from mcvd.video.timing import NOMINAL_RATE_HZ
+from mcvd.video.timing import NOMINAL_RATE_HZ, FrameTimes
 from mcvd.video.transforms import covering_size
 
 
@@ -39,7 +39,7 @@ class FrameFolderReader(AbstractReader):
         if not self._files:
             raise VideoError(f"{self.path}: the folder holds no pictures ({', '.join(sorted(FRAME_SUFFIXES))})")
         self.frame_rate_hz = float(frame_rate_hz)
-        self.times_seconds = np.arange(len(self._files)) / self.frame_rate_hz
+        self.times = FrameTimes(np.arange(len(self._files)) / self.frame_rate_hz, len(self._files) / self.frame_rate_hz)
         first = _load(self._files[0])
         self.size = (first.height, first.width)
 

@@ -6,19 +6,21 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from time import monotonic
 
 import av
 import numpy as np
 import torch
+from av.format import Flags
 from torch import Tensor
 
 from mcvd.runtime.error_text import one_line
 from mcvd.video.decoders.base import AbstractReader, VideoError, check_exists, check_frames
 from mcvd.video.decoders.color import RGBConverter, displayed_size
-from mcvd.video.decoders.frame_index import FrameIndex
-from mcvd.video.timing import average_rate
+from mcvd.video.decoders.frame_index import Entry, FrameIndex, Packet
+from mcvd.video.timing import NOMINAL_RATE_HZ, FrameTimes
 from mcvd.video.transforms import covering_size
 
 # Two threads decode large frames in two thirds of the time, and cost small ones up to half as much again; more help
@@ -75,11 +77,11 @@ class PyAVReader(AbstractReader):
         try:
             self._index = self._scan()
             self._first = self._decode_first()
-            if self._index.labels is None:
+            if not self._index.labels:
                 self._index_by_decoding()
-            nominal_hz = self._stream.average_rate or self._stream.base_rate
-            self.times_seconds = self._times(float(nominal_hz or 25))
-            self.frame_rate_hz = average_rate(self.times_seconds, float(nominal_hz) if nominal_hz else None)
+            self.times = self._frame_times()
+            self.frame_rate_hz = self.times.rate_hz
+            self.notes = tuple(self._notes())
             self.size = displayed_size(self._first, self._pixel_aspect())
         except BaseException:
             self.close()
@@ -115,26 +117,17 @@ class PyAVReader(AbstractReader):
     @property
     def start_seconds(self) -> float:
         """The presentation time that the file itself gives its first frame; 0 where it gives none."""
-        labels = self._index.labels
-        return 0.0 if labels is None else min(labels) * float(self._stream.time_base)
+        known = [label for label in self._index.labels if label is not None]
+        return min(known, default=0) * float(self._stream.time_base)
 
-    def is_plain(self) -> bool:
-        """Whether other engines can be trusted with it: times in order, no open group of pictures, seeks arrive."""
-        labels, packets = self._index.labels, self._index.packets
-        if labels is None:
-            return False
-        earliest_after = np.inf
-        keys: set[int | None] = {labels[key] for key in self._index.keys}
-        for label in sorted(
-            (label for label in packets if label is not None), key=lambda label: packets[label][0], reverse=True
-        ):
-            if label in keys and earliest_after < label:
-                return False  # pictures that come after a key frame and are shown before it
-            earliest_after = min(earliest_after, label)
-        starts = self._index.keys
-        for place in np.unique(np.linspace(min(1, len(starts) - 1), len(starts) - 1, 5).astype(int)):
-            self._frame(starts[place])  # a key frame that is none (intra refresh) shows when sought
-        return self._seeks and not self._index_is_decoded
+    def doubt(self) -> str:
+        """Why other engines, which do not check what a seek brings, may return wrong frames; empty: they do not."""
+        if self._index.doubt:
+            return self._index.doubt
+        entries = self._index.entries
+        for place in np.unique(np.linspace(min(1, len(entries) - 1), len(entries) - 1, 5).astype(int)):
+            self._frame(entries[place].frame)  # a key frame that is none (intra refresh) shows when sought
+        return "" if self._seeks and not self._index_is_decoded else "its key frames or times are not what they seem"
 
     def close(self) -> None:
         """Give the file back."""
@@ -178,13 +171,13 @@ class PyAVReader(AbstractReader):
 
     def _scan(self) -> FrameIndex:
         """List the packets of the video stream, up to the first damage."""
-        packets, shown, fault = [], [], None
+        packets, fault = [], None
         try:
             for packet in self._container.demux(self._stream):
                 if packet.size:
-                    packets.append((packet.pts, packet.size, packet.is_keyframe))
+                    facts = packet.pts, packet.dts, packet.duration or 0, packet.size, packet.is_keyframe
                     # Frames cut off by an edit list are decoded but never shown.
-                    shown.append(not packet.is_discard)
+                    packets.append(Packet(*facts, is_shown=not packet.is_discard))
         except (av.FFmpegError, OSError) as error:
             fault = _fault(error)
         if not packets:
@@ -192,29 +185,22 @@ class PyAVReader(AbstractReader):
             raise VideoError(f"{self.path}: holds no frame{promised}" + (f" ({fault})" if fault else ""))
         if len(packets) == 1 and self._container.streams.audio and self._stream.name in _PICTURE_CODECS:
             raise VideoError(f"{self.path}: holds no video, only audio and a cover picture")
-        # Nothing can be decoded before the first key frame (a recording that was cut).
-        first = next((place for place, packet in enumerate(packets) if packet[2]), 0)
-        labels = [pts for (pts, _, _), visible in zip(packets[first:], shown[first:], strict=True) if visible]
-        if not labels:
+        may_jump = bool(self._container.format.flags & Flags.ts_discont.value)
+        index = FrameIndex.of(packets, float(self._stream.time_base), may_jump)
+        if not index.num_frames:
             raise VideoError(f"{self.path}: none of its {len(packets)} frames is to be shown, it is damaged")
-        if None in labels or len(set(labels)) < len(labels):
-            return FrameIndex(None, len(labels), (0,), {})
-        places = {pts: (place, size) for place, (pts, size, _) in enumerate(packets)}
-        keys = [pts for (pts, _, is_key), visible in zip(packets, shown, strict=True) if is_key and visible]
-        return FrameIndex.of(sorted(labels), keys, places)
+        return index
 
     def _decode_first(self) -> av.VideoFrame:
         """Decode the first frame that can be shown, and drop from the index those before it that cannot."""
         try:
-            for packet in self._packets_from(0):
+            for packet in self._packets_from(self._index.entries[0]):
                 for frame in packet.decode():
                     if frame.is_corrupt:
                         raise VideoError(f"{self.path}: {self._damage('its first frame is damaged', 0)}")
                     number = self._index.number.get(frame.pts, 0)
-                    labels = self._index.labels
-                    if number and labels is not None:
-                        keys = [labels[key] for key in self._index.keys]
-                        self._index = FrameIndex.of(labels[number:], keys, self._index.packets)
+                    if number:
+                        self._index = self._index.without_first(number)
                     return frame
             fault = "the decoder returns nothing"
         except (av.FFmpegError, OSError) as error:
@@ -228,11 +214,21 @@ class PyAVReader(AbstractReader):
             raise VideoError(f"{self.path}: its pixels are said to be {aspect} times as wide as high, it is damaged")
         return aspect
 
-    def _times(self, rate_hz: float) -> np.ndarray:
-        if self._index.labels is None:
-            return np.arange(self._index.num_frames) / rate_hz
-        ticks = np.sort(np.array(self._index.labels, dtype=np.int64))
-        return (ticks - ticks[0]) * float(self._stream.time_base)
+    def _frame_times(self) -> FrameTimes:
+        nominal_hz = float(self._stream.average_rate or self._stream.base_rate or NOMINAL_RATE_HZ)
+        index, tick_seconds = self._index, float(self._stream.time_base)
+        if index.ticks is None:
+            return FrameTimes.of(np.arange(index.num_frames) / nominal_hz, nominal_hz)
+        starts = (index.ticks - index.ticks[0]) * tick_seconds
+        if index.last_ticks:
+            return FrameTimes(starts, float(starts[-1] + index.last_ticks * tick_seconds))
+        return FrameTimes.of(starts, nominal_hz)
+
+    def _notes(self) -> Iterator[str]:
+        """What had to be mended."""
+        for frame, jump in self._index.jumps:
+            seconds = jump * float(self._stream.time_base)
+            yield f"its clock jumps by {seconds:.5g} s before frame {frame}: taken as shown without a pause"
 
     # Decoding
 
@@ -241,43 +237,43 @@ class PyAVReader(AbstractReader):
         if number == 0:
             return self._first
         try:
-            for key in (self._index.key_before(number), 0):
+            for entry in (self._index.entry_before(number), self._index.entries[0]):
                 try:
-                    return self._decode(number, key)
+                    return self._decode(number, entry)
                 except _OutOfStepError:
                     self._run, self._seeks = None, False
             if not self._index_is_decoded:
                 self._index_by_decoding()
             check_frames(self.path, [number], self._index.num_frames)
-            return self._decode(number, 0)
+            return self._decode(number, self._index.entries[0])
         except (av.FFmpegError, OSError, _OutOfStepError) as error:
             self._run = None
             damage = self._damage(_fault(error), self._count_readable())
             raise VideoError(f"{self.path}: frame {number} cannot be decoded: {damage}") from None
 
-    def _decode(self, number: int, key: int) -> av.VideoFrame:
-        """Frame ``number``, decoding on from where the reader is, or else from the key frame ``key``."""
+    def _decode(self, number: int, entry: Entry) -> av.VideoFrame:
+        """Frame ``number``, decoding on from where the reader is, or else from ``entry``."""
         self._wanted = number
-        if self._run is None or number < self._next or key > self._next + _WORTH_SEEKING_FRAMES:
-            self._run = self._run_from(key)
+        if self._run is None or number < self._next or entry.frame > self._next + _WORTH_SEEKING_FRAMES:
+            self._run = self._run_from(entry)
         for reached, frame in self._run:
             self._next = reached + 1
             if reached == number:
                 return frame
         raise _OutOfStepError
 
-    def _run_from(self, key: int) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Frames from ``_wanted`` on with their numbers, each since ``key`` checked to be the index's next."""
-        expected, labels = key, self._index.labels
-        for packet in self._packets_from(key):
+    def _run_from(self, entry: Entry) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Frames from ``_wanted`` on with their numbers, each since ``entry`` checked to be the index's next."""
+        expected, labels = entry.frame, self._index.labels
+        for packet in self._packets_from(entry):
             if monotonic() > self._deadline:
                 raise _TooLongError
             for frame in packet.decode():
-                if labels is not None and (expected >= len(labels) or frame.pts != labels[expected]):
-                    if expected == key and self._index.number.get(frame.pts, -1) < key:
+                if labels and (expected >= len(labels) or frame.pts != labels[expected]):
+                    if expected == entry.frame and self._index.number.get(frame.pts, -1) < entry.frame:
                         continue  # Leading pictures of an open group of pictures: they need the group before.
                     raise _OutOfStepError
-                if expected == key > 0 and not frame.key_frame:
+                if expected == entry.frame > 0 and entry.is_shown and not frame.key_frame:
                     raise _OutOfStepError
                 if frame.is_corrupt:
                     raise av.InvalidDataError(0, "the decoder marks the frame as damaged")
@@ -285,25 +281,20 @@ class PyAVReader(AbstractReader):
                     yield expected, frame
                 expected += 1
 
-    def _packets_from(self, key: int) -> Iterator[av.Packet]:
-        """Packets to decode, beginning exactly with that of the key frame ``key``."""
-        label = None if self._index.labels is None else self._index.labels[key]
-        if label not in self._index.packets:  # a damaged file's first frame may have a time of its own
-            self._reopen()
-            yield from self._container.demux(self._stream)
-            return
-        begin, _ = self._index.packets[label]
-        try:
-            self._container.seek(label, stream=self._stream)
-            packets = self._container.demux(self._stream)
-            packet = self._skip_to(packets, begin)
-        except (av.FFmpegError, OSError):
-            packet = None
+    def _packets_from(self, entry: Entry) -> Iterator[av.Packet]:
+        """Packets to decode, beginning exactly with that of ``entry``."""
+        begin = self._index.packets[entry.place]
+        packets, packet = iter(()), None
+        if begin.pts is not None:
+            with suppress(av.FFmpegError, OSError):
+                self._container.seek(begin.pts, stream=self._stream)
+                packets = self._container.demux(self._stream)
+                packet = self._skip_to(packets, entry.place)
         if packet is None:
-            # The container cannot seek there (MPEG-TS often cannot): list the packets from the start again.
+            # The container cannot seek there (MPEG-TS often cannot): count the packets from the start again.
             self._reopen()
             packets = self._container.demux(self._stream)
-            packet = self._skip_to(packets, begin)
+            packet = next(islice((packet for packet in packets if packet.size), entry.place, None), None)
             if packet is None:
                 raise _OutOfStepError
         yield packet
@@ -312,10 +303,10 @@ class PyAVReader(AbstractReader):
     def _skip_to(self, packets: Iterator[av.Packet], begin: int) -> av.Packet | None:
         """The packet at place ``begin`` of the file; None if the stream is already past it."""
         for packet in packets:
-            place, size = self._index.packets.get(packet.pts, (-1, 0))
-            if place == begin and packet.size == size:
+            place = self._index.places.get((packet.pts, packet.size, not packet.is_discard), -1)
+            if place == begin:
                 return packet
-            if place >= begin or not packet.size:
+            if place > begin or not packet.size:
                 return None
         return None
 
@@ -330,7 +321,7 @@ class PyAVReader(AbstractReader):
         self._run = None
         labels, fault = [], None
         try:
-            for packet in self._packets_from(0):
+            for packet in self._packets_from(self._index.entries[0]):
                 if monotonic() > self._deadline:
                     raise _TooLongError
                 labels += [frame.pts for frame in packet.decode()]
@@ -338,23 +329,17 @@ class PyAVReader(AbstractReader):
             fault = _fault(error)
         self._index_is_decoded = True
         labels = labels[labels.index(self._first.pts) :]
-        promised = self._index.labels or ()
-        if fault and promised:
+        if fault:
             # What comes after the damage keeps the place that its time gives it.
             decoded = set(labels)
-            labels += [label for label in promised if label not in decoded]
-        if None in labels or len(set(labels)) < len(labels):
-            self._index = FrameIndex(None, len(labels), (0,), {})
-        else:
-            keys = [promised[key] for key in self._index.keys] if promised else []
-            whole = [label for label in labels if label is not None]
-            self._index = FrameIndex.of(whole, keys, self._index.packets)
+            labels += [label for label in self._index.labels if label not in decoded]
+        self._index = self._index.in_order_of(labels)
 
     def _count_readable(self) -> int:
         """How many frames from the first on can be decoded."""
         count = self._wanted = 0
         with suppress(av.FFmpegError, OSError, _OutOfStepError):
-            for number, _ in self._run_from(0):
+            for number, _ in self._run_from(self._index.entries[0]):
                 count = number + 1
         return count
 
