@@ -45,7 +45,7 @@ def test_the_last_frame_is_shown_as_long_as_the_file_says(tmp_path):
     videos, spec = VideoFolder(tmp_path), ClipSpec(num_frames=10, size=(8, 8), frame_rate_hz=10)
     assert videos.frame_times(0).end == pytest.approx(3.2)
     assert spec.frames(videos.frame_times(0), 1) == [1] + 9 * [2]
-    assert spec.count_clips(videos.frame_times(0)) == 3
+    assert spec.count_starts(videos.frame_times(0)) == 3
     assert VideoSubset(videos, [(0, 1, 3)]).frame_times(0).end == pytest.approx(3.1)
     assert VideoSubset(videos, [(0, 0, 2)]).frame_times(0).end == pytest.approx(0.2)
     probes = [probe(tmp_path / "a.gif"), probe(tmp_path / "one.gif")]
