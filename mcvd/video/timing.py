@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from mcvd.video.decoders.base import AbstractReader
 
 NOMINAL_RATE_HZ = 25.0  # of what does not tell its frame rate, as in FFmpeg: folders of frames, videos of one frame
 DEFAULT_FPS = 10.0  # at which videos play where nobody knows or asks for a rate
@@ -118,14 +114,13 @@ def frames_at_rate(
     return start + np.searchsorted(times.starts, wanted + tolerance, side="right").astype(np.int64) - 1
 
 
-def frames_around(reader: AbstractReader, at: int, rate: float | None, steps: range) -> list[int]:
+def frames_around(times: FrameTimes, at: int, rate: float | None, steps: range) -> list[int]:
     """Numbers of the frames shown ``step / rate`` seconds from frame ``at``, without those outside of the video."""
     if rate is None:
         numbers = [at + step for step in steps]
-        return [number for number in numbers if 0 <= number < reader.num_frames]
-    times, end = reader.times_seconds, reader.times.end
-    half = 0.5 / max(reader.frame_rate_hz, rate)
-    wanted = [times[at] + step / rate for step in steps]
-    inside = np.array([time for time in wanted if times[0] - half < time < end])
-    shown = np.searchsorted(times, inside + min(_TICK_SECONDS, half / 2), side="right") - 1
+        return [number for number in numbers if 0 <= number < len(times)]
+    half = 0.5 / max(times.rate_hz, rate)
+    wanted = [times.starts[at] + step / rate for step in steps]
+    inside = np.array([time for time in wanted if times.starts[0] - half < time < times.end])
+    shown = np.searchsorted(times.starts, inside + min(_TICK_SECONDS, half / 2), side="right") - 1
     return shown.clip(min=0).tolist()

@@ -38,7 +38,7 @@ def test_the_last_frame_is_shown_as_long_as_the_file_says(tmp_path):
     pictures[0].save(tmp_path / "one.gif", save_all=True, duration=[700])
     with open_video(tmp_path / "a.gif") as reader:
         assert reader.times.end == pytest.approx(3.2) and reader.frame_rate_hz == pytest.approx(3 / 3.2)
-        assert frames_around(reader, 1, 10, range(-2, 4)) == [0, 1, 2, 2, 2]
+        assert frames_around(reader.times, 1, 10, range(-2, 4)) == [0, 1, 2, 2, 2]
     assert len(read_video(tmp_path / "a.gif", frame_rate_hz=10)) == 32
     assert len(read_video(tmp_path / "one.gif", frame_rate_hz=10)) == 7
 

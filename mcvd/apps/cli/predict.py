@@ -65,12 +65,12 @@ def run(
             near, far = range(model.block.future), range(-num_frames, 0)
         else:
             near, far = range(1 - model.block.past, 1), range(1, num_frames + 1)
-        seen = frames_around(reader, at, rate, near)
+        seen = frames_around(reader.times, at, rate, near)
         if not seen:
             side = "future" if backward else "past"
             raise ValueError(f"this model has no {side} slot ({model.block}): train one with block.{side} > 0")
         context = read_frames(reader, seen, model.size, model.channels)
-        known = frames_around(reader, at, rate, far) if gallery else []
+        known = frames_around(reader.times, at, rate, far) if gallery else []
         target = read_frames(reader, known, model.size, model.channels) if len(known) == num_frames else None
     past, future = (context[:0], context) if backward else (context, context[:0])
     page = Gallery("What came before" if backward else "What comes next", model, chosen, target) if gallery else None
