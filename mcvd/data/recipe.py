@@ -8,14 +8,34 @@ from typing import Any
 from jsonargparse import ArgumentError, ArgumentParser
 
 from mcvd.data.datamodule import VideoData
+from mcvd.data.videos import AbstractVideos
 from mcvd.runtime.error_text import one_line
+from mcvd.runtime.named_classes import NotTrustedError, Slots, Trust, check_classes
 from mcvd.runtime.yaml_file import read_yaml
+
+SLOTS: Slots = {
+    AbstractVideos: (
+        "mcvd.data.CachedVideos",
+        "mcvd.data.ConcatVideos",
+        "mcvd.data.DrivingScenes",
+        "mcvd.data.Hdf5Videos",
+        "mcvd.data.InMemoryVideos",
+        "mcvd.data.MemmapVideos",
+        "mcvd.data.MovingStrokes",
+        "mcvd.data.ShardedVideos",
+        "mcvd.data.StochasticMovingMNIST",
+        "mcvd.data.VideoFolder",
+        "mcvd.data.VideoSubset",
+    )
+}
+"""The collections that a recipe may name; see `mcvd.runtime.named_classes.Slots`."""
 
 
 def data_from_recipe(
     recipe: str | Path | None = None,
     root: str | Path | None = None,
     val_root: str | Path | None = None,
+    trust: Trust = False,
     **arguments: Any,
 ) -> VideoData:
     """The data of a ``data.yaml``, or of folders of videos, with the length and size of clips that a model needs.
@@ -24,10 +44,11 @@ def data_from_recipe(
         recipe: a YAML file with a section ``data:``, the arguments of `VideoData`; None: only folders are named.
         root: a folder of videos that was trained on; a part of it is held out for validation.
         val_root: a folder of videos of which nothing was trained on: all of it is for validation.
+        trust: names of modules, beside mcvd, whose collections the recipe may name: their code runs; see `mcvd.load`.
         arguments: other arguments of `VideoData`, which go before those of the recipe; None for what is not known.
 
     Raises:
-        ValueError: if nothing is named, or the recipe is not one; says where.
+        ValueError: if nothing is named, the recipe is not one, or it names classes that are not trusted; says where.
         FileNotFoundError: if the recipe, or a folder that it names, is not there.
 
     Examples:
@@ -47,6 +68,9 @@ def data_from_recipe(
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(VideoData, "data")
     try:
-        return parser.instantiate(parser.parse_object({"data": content | named})).data
+        checked = check_classes(VideoData, content | named, SLOTS, trust, "data")
+        return parser.instantiate(parser.parse_object({"data": checked})).data
+    except NotTrustedError as error:
+        raise ValueError(f"{recipe or root}: {error}") from None
     except ArgumentError as error:
         raise ValueError(f"{recipe or root}: {one_line(error)}") from error

@@ -1,31 +1,35 @@
 """How a model is made, written down: constructor arguments <-> a config of class paths, as config.json holds it.
 
-A config may come from anybody. Before anything of it is imported or called, every class that it names must be one of
-mcvd, or in a module that the user trusts.
+A config may come from anybody. Before anything of it is imported or called, every class that it names must be on the
+list of its slot (`SLOTS`), or in a module that the user trusts.
 """
 
 from __future__ import annotations
 
 import inspect
-import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
-from importlib import import_module
 from numbers import Integral, Real
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from jsonargparse import ArgumentParser
+from torch import nn
 
+from mcvd.nets import AbstractConditioning
+from mcvd.noise import AbstractNoiseSchedule
 from mcvd.runtime.error_text import one_line
+from mcvd.runtime.named_classes import NotTrustedError, Slots, Trust, check_classes, is_within, paths_of
 
-Trust = bool | Sequence[str]
-"""Whose classes a config may name beside mcvd's: those of the named modules and what lies below them, or all (True)."""
-
-_WORD = re.compile(r"[\w-]+")
-_PATH = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
-_ONLY_OURS = "only classes of mcvd are made from a model's config"
+SLOTS: Slots = {
+    nn.Module: ("mcvd.nets.UNet",),
+    AbstractConditioning: ("mcvd.nets.Concat", "mcvd.nets.SPATIN"),
+    AbstractNoiseSchedule: tuple(
+        f"mcvd.noise.{name}" for name in ("LinearBeta", "Cosine", "Geometric", "ZeroTerminalSNR")
+    ),
+}
+"""The classes that a model's config may name, by what an argument is annotated with; a dataclass is its own slot."""
 
 Model = TypeVar("Model")
 
@@ -42,16 +46,16 @@ def model_from_config(
         trust: see `Trust`.
 
     Raises:
-        ValueError: a class is neither of mcvd nor trusted, or a key or a value does not fit.
+        ValueError: a class is neither on the list of its slot (`SLOTS`) nor trusted, or a key or a value does not fit.
     """
-    _check_classes(config, trust)
+    config = check_classes(cls, config, SLOTS, trust)
     parser = _parser(cls, skip)
     try:
         parsed = parser.parse_object({"model": config})
-        # Once more: the parser finds class paths in texts, by short names and behind dotted keys too.
-        _check_classes(parsed.as_dict()["model"], trust)
+        # Once more: for what tells no type the parser finds class paths in texts and by short names too.
+        check_classes(cls, parsed.as_dict()["model"], SLOTS, trust)
         return parser.instantiate(parsed).model
-    except _NotTrustedError:
+    except NotTrustedError:
         raise
     except (Exception, SystemExit) as error:  # the parser lets its many types of error through
         raise ValueError(f"this config does not make a model: {one_line(error)}") from error
@@ -87,15 +91,10 @@ def config_of(
 
 def foreign_classes(config: dict[str, Any]) -> list[str]:
     """The class paths in a config that are not of mcvd, each once."""
-    paths = {text for where, text in _strings(config, "config") if where.endswith("class_path")}
-    return sorted(path for path in paths if not _is_within(path, ["mcvd"]))
+    return sorted({path for path in _class_paths(config) if not is_within(path, ["mcvd"])})
 
 
 # Reading
-
-
-class _NotTrustedError(ValueError):
-    """A config names what may not be made from it."""
 
 
 def _parser(cls: type, skip: Iterable[str]) -> ArgumentParser:
@@ -104,60 +103,15 @@ def _parser(cls: type, skip: Iterable[str]) -> ArgumentParser:
     return parser
 
 
-def _check_classes(config: Any, trust: Trust) -> None:
-    """Refuse a config that names what may not be made.
-
-    Without trust no text but single words and paths of our classes is let through: the parser looks for class paths in
-    any text.
-    """
-    if trust is True:
-        return
-    trusted = [trust] if isinstance(trust, str) else list(trust or ())
-    for where, text in _strings(config, "config"):
-        is_class = where.endswith("class_path")
-        if not is_class and (trusted or (isinstance(text, str) and _WORD.fullmatch(text))):
-            continue
-        if not isinstance(text, str) or not _PATH.fullmatch(text):
-            raise _NotTrustedError(f"{where} is {text!r}: {_ONLY_OURS}")
-        if not _is_within(text, ["mcvd", *trusted]):
-            module = text.rpartition(".")[0]
-            raise _NotTrustedError(
-                f"{where} names the class {text!r}: {_ONLY_OURS}. If you trust whoever made this model, whose code "
-                f"then runs: trust=[{module!r}] in Python, --trust {module} on the command line"
-            )
-        found = _found(text, where)
-        if not isinstance(found, type) or not _is_within(found.__module__, ["mcvd", *trusted]):
-            raise _NotTrustedError(f"{where} names {text!r}, which is not a class that is defined there: {_ONLY_OURS}")
-
-
-def _is_within(path: str, modules: Iterable[str]) -> bool:
-    return any(f"{path}.".startswith(f"{module}.") for module in modules)
-
-
-def _found(path: str, where: str) -> Any:
-    """What stands at a path; None if there is nothing."""
-    module, _, name = path.rpartition(".")
-    try:
-        return getattr(import_module(module), name, None)
-    except ImportError as error:
-        raise _NotTrustedError(
-            f"{where} names the class {path!r}, which cannot be imported here: {error} ({_ONLY_OURS} and of trusted "
-            "modules, which have to be on PYTHONPATH)"
-        ) from error
-
-
-def _strings(value: Any, where: str) -> Iterator[tuple[str, Any]]:
-    """All texts in a config, and what stands for a class path, each with its place."""
+def _class_paths(value: Any) -> Iterator[str]:
+    """All class paths in a config."""
     if isinstance(value, Mapping):
-        for key, item in value.items():
-            if key == "class_path" and not isinstance(item, str):
-                yield f"{where}.{key}", item
-            yield from _strings(item, f"{where}.{key}")
-    elif isinstance(value, list | tuple):
-        for number, item in enumerate(value):
-            yield from _strings(item, f"{where}[{number}]")
-    elif isinstance(value, str):
-        yield where, value
+        if isinstance(value.get("class_path"), str):
+            yield value["class_path"]
+        value = [*value.values()]
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _class_paths(item)
 
 
 # Writing
@@ -237,6 +191,4 @@ def _path_of(cls: type, where: str) -> str:
             f"{where} is {name}, defined in {place}, from where it cannot be imported: define it in a module (a file) "
             "and import it"
         )
-    parts = cls.__module__.split(".")
-    modules = (".".join(parts[:count]) for count in range(1, len(parts) + 1))
-    return next(f"{each}.{name}" for each in modules if getattr(import_module(each), name, None) is cls)
+    return next(paths_of(cls))

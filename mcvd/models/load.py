@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mcvd.models.config import Trust
 from mcvd.models.mcvd import MCVD
+from mcvd.runtime.named_classes import Trust
 
 BOX = Path(__file__).parents[1] / "box"  # a small trained model that comes with the package; its README.md tells of it
 

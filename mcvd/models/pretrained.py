@@ -15,9 +15,10 @@ import torch
 from torch import nn
 
 from mcvd.models.card import About, model_card
-from mcvd.models.config import Trust, config_of, foreign_classes, model_from_config
+from mcvd.models.config import config_of, foreign_classes, model_from_config
 from mcvd.models.facts import ModelFacts
 from mcvd.models.files import check_weights, read_model, write_folder
+from mcvd.runtime.named_classes import Trust
 
 
 class Pretrained(nn.Module, ABC):

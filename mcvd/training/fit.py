@@ -27,6 +27,7 @@ from mcvd.runtime.fsdp import FSDP2Strategy
 from mcvd.training.checkpoint_io import AtomicCheckpointIO, batch_size_of, last_checkpoint
 from mcvd.training.checkpoints import Checkpoints
 from mcvd.training.compile import CompileCallback
+from mcvd.training.config_files import check_config_files
 from mcvd.training.ema import EMA
 from mcvd.training.memory_check import MemoryCheck
 from mcvd.training.preview import Preview
@@ -38,6 +39,8 @@ Log = Callable[[str], object]
 """Takes a line that the user should see."""
 
 _LOGGER = logging.getLogger(__name__)
+
+CALLBACKS: dict[str, type[Callback]] = {"ema": EMA, "checkpoints": Checkpoints, "preview": Preview}
 
 TRAINER_DEFAULTS: dict[str, Any] = {
     "accelerator": "auto",
@@ -109,7 +112,7 @@ class FitCLI(LightningCLI):
             default="auto",
             help="compile the network (torch.compile): auto (for long trainings on a GPU), always or never",
         )
-        for callback, section in ((EMA, "ema"), (Checkpoints, "checkpoints"), (Preview, "preview")):
+        for section, callback in CALLBACKS.items():
             parser.add_lightning_class_args(callback, section)
         parser.link_arguments("model.block", "data.num_frames", lambda block: block.past + block.current + block.future)
         for name in ("size", "channels", "seed"):
@@ -118,6 +121,7 @@ class FitCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse; a mistake is one line."""
         try:
+            check_config_files(args, CALLBACKS)
             self.config = parser.parse_args(args)
         except ArgumentError as error:
             raise ConfigError(one_line(error)) from error

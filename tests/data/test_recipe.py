@@ -1,8 +1,10 @@
 """From a data.yaml, or from folders, to the data of a model."""
 
+import os
 from pathlib import Path
 
 import pytest
+import yaml
 from reference.grey_videos import write_video
 
 from mcvd.data import DrivingScenes
@@ -42,3 +44,36 @@ def test_what_is_no_recipe_is_named_in_one_line(tmp_path, content, fault):
 def test_nothing_named_is_refused():
     with pytest.raises(ValueError, match="name the videos"):
         data_from_recipe()
+
+
+def held(path):
+    return {"train": {"class_path": "mcvd.data.InMemoryVideos", "init_args": {"videos": {"class_path": path}}}}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"train": "mcvd.runtime.atomic.os.getcwd"},
+        {"val": {"class_path": "os.getcwd"}},
+        held("mcvd.runtime.atomic.os.getcwd"),
+        held("mcvd.nets.UNet"),
+        {"augment": "os.getcwd"},
+    ],
+    ids=str,
+)
+def test_a_recipe_of_somebody_else_makes_collections_of_mcvd_alone(data, tmp_path, monkeypatch):
+    file = tmp_path / "data.yaml"
+    file.write_text(yaml.safe_dump({"data": data}))
+    called = []
+    monkeypatch.setattr(os, "getcwd", lambda: called.append(1) or "/")
+    with pytest.raises(ValueError, match=r"data\.yaml: data\..*only classes of mcvd"):
+        data_from_recipe(file)
+    assert not called
+
+
+def test_a_collection_of_ones_own_is_made_with_trust(tmp_path):
+    file = tmp_path / "data.yaml"
+    file.write_text(yaml.safe_dump({"data": {"train": {"class_path": "reference.own_videos.Squares"}}}))
+    with pytest.raises(ValueError, match=r"--trust reference\.own_videos"):
+        data_from_recipe(file)
+    assert len(data_from_recipe(file, trust=["reference.own_videos"]).train_videos) == 3

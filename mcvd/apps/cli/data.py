@@ -38,6 +38,7 @@ def _add_arguments(command: ArgumentParser) -> None:
         action.add_argument("--root", metavar="FOLDER", help="the folder of videos that a data.yaml leaves open")
         action.add_argument("--size", type=positive, metavar="S", help="height and width of the frames (default: 64)")
         action.add_argument("--rate", type=float, metavar="HZ", help="read by time at this rate (default: every frame)")
+        options.add_trust(action)
     check.add_argument("--num-frames", type=positive, metavar="T", help="frames of a clip (default: 7)")
     check.add_argument("--batch-size", type=positive, metavar="B", help="clips in a batch (default: 8)")
     text = "also tell memory and time of this training (a YAML of mcvd fit); clips are as its model needs them"
@@ -58,6 +59,7 @@ def run(
     config: str | None = None,
     batch_size: int | None = None,
     device: str | None = None,
+    trust: list[str] | None = None,
     **choices: Any,
 ) -> None:
     """Open the data and do one of the actions."""
@@ -79,7 +81,7 @@ def run(
         facts |= {"num_frames": model.block.num_frames, "size": model.size, "channels": model.channels}
         facts["batch_size"] = planned.batch_size
     try:
-        found = data_from_recipe(path if is_recipe else None, root if is_recipe else path, **facts)
+        found = data_from_recipe(path if is_recipe else None, root if is_recipe else path, trust=trust or (), **facts)
     except FileNotFoundError as error:
         raise VideoError(f"training cannot start: {error}") from None
     if action == "pack":

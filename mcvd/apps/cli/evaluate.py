@@ -117,7 +117,7 @@ def run(
     context = (asked if fixed or not asked.has_context else INTERPOLATE).context_length(net.block)
     length = num_frames + sum(context)
     of_model = {"size": net.size, "channels": net.channels, "frame_rate_hz": rate, "num_frames": length}
-    data = data_from_recipe(config, root, val_root, **of_model, max_val_clips=num_clips)
+    data = data_from_recipe(config, root, val_root, trust or (), **of_model, max_val_clips=num_clips)
     data.setup("validate")
     clips = ClipBatches(fixed.clips(data) if fixed else data.val_clips, data.batch_size, data.num_workers)
     metrics, missing = ([], {}) if not asked.has_context else frame_metrics(*net.size, fixed, lpips_weights)

@@ -38,8 +38,8 @@ def positive(text: str) -> int:
 
 
 def add_trust(command: ArgumentParser) -> None:
-    """``--trust``, for commands that open a model."""
-    text = "import the model's own classes from these modules: their code runs with all your rights (comma-separated)"
+    """``--trust``, for commands that open a model or a recipe."""
+    text = "import classes that a file names from these modules: their code runs with all your rights (comma-separated)"
     command.add_argument("--trust", action="extend", type=lambda text: text.split(","), metavar="MODULE", help=text)
 
 

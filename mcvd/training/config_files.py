@@ -1,0 +1,46 @@
+"""What the config files of ``mcvd fit`` may name: classes that fit their place, and no function."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lightning import Trainer
+
+from mcvd.data.datamodule import VideoData
+from mcvd.data.recipe import SLOTS as DATA_SLOTS
+from mcvd.models.config import SLOTS as MODEL_SLOTS
+from mcvd.models.mcvd import MCVD
+from mcvd.runtime.named_classes import check_classes
+from mcvd.runtime.yaml_file import read_yaml
+
+
+def check_config_files(argv: Sequence[str], callbacks: Mapping[str, type]) -> None:
+    """Look through every file that ``--config`` names, before any class in it is imported or called.
+
+    Who trains names classes of any module, as on the command line. But a ``data.yaml`` or a ``config.yaml`` may come
+    from somebody else: each path in it must be that of a class which fits the argument that takes it.
+
+    Args:
+        argv: the words after ``mcvd fit``.
+        callbacks: the class of each section beside ``model``, ``data`` and ``trainer``.
+
+    Raises:
+        ValueError: one names something else; says where.
+    """
+    parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("-c", "--config", action="append", default=[])
+    sections = {"model": MCVD, "data": VideoData, "trainer": Trainer, **callbacks}
+    slots = {**MODEL_SLOTS, **DATA_SLOTS}
+    for path in parser.parse_known_args(list(argv))[0].config:
+        if not Path(path).is_file():  # the parser of all options says so
+            continue
+        for name, content in read_yaml(path).items():
+            try:
+                if not str(name).isidentifier():
+                    raise ValueError(f"the key {name!r} is not the name of a section")
+                if name in sections and content is not None:
+                    check_classes(sections[name], content, slots, trust=True, where=name)
+            except ValueError as error:
+                raise ValueError(f"{path}: {error}") from None
