@@ -47,7 +47,7 @@ class BlockStore:
     def _write(self, part: int, number: int, frames: Tensor) -> None:
         content = BytesIO()  # written to a file, NumPy would not say why it cannot
         np.save(content, frames.contiguous().numpy(), allow_pickle=False)
-        with atomic_write(self._path(part, number)) as beside:
+        with atomic_write(self._path(part, number), sweep=False) as beside:
             beside.write_bytes(content.getvalue())
 
     def _path(self, part: int, number: int) -> Path:

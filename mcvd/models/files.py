@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import zipfile
@@ -50,21 +51,30 @@ def read_model(source: str | Path, revision: str | None = None) -> tuple[dict[st
 def write_folder(folder: str | Path, config: dict[str, Any], weights: dict[str, Tensor], card: str) -> None:
     """Write config.json, model.safetensors and README.md into a new folder: it is there whole or not at all.
 
+    A folder that holds just the same is left as it is.
+
     Raises:
         FileExistsError: the folder holds something already.
     """
     folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} is not empty: choose another folder, nothing was written")
-    with atomic_write(folder) as part:
-        part.mkdir()
-        (part / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
-        (part / CARD).write_text(card, encoding="utf-8")
-        try:
-            save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, part / WEIGHTS)
-        except SafetensorError as error:
-            raise OSError(f"cannot write the weights of {folder}: {error}; nothing is left of it") from error
-        shutil.copymode(part / CONFIG, part / WEIGHTS)  # safetensors keeps others from reading what it writes
+    refusal = FileExistsError(f"{folder} is not empty: choose another folder, nothing was written")
+    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if (folder.exists() and not folder.is_dir()) or (found and found != {CONFIG, WEIGHTS, CARD}):
+        raise refusal
+    try:
+        with atomic_write(folder) as part:
+            part.mkdir()
+            (part / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+            (part / CARD).write_text(card, encoding="utf-8")
+            try:
+                save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, part / WEIGHTS)
+            except SafetensorError as error:
+                raise OSError(f"cannot write the weights of {folder}: {error}; nothing is left of it") from error
+            shutil.copymode(part / CONFIG, part / WEIGHTS)  # safetensors keeps others from reading what it writes
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # what it holds is another model
+            raise refusal from None
+        raise
 
 
 def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

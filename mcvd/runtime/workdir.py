@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
-import os
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.atomic import atomic_write, remove_stale_parts, write_json
+from mcvd.runtime.lock import file_lock
 
-SETTINGS = "settings.json"
+SETTINGS, LOCK = "settings.json", "lock"
 
 
 def workdir_of(out: str | Path) -> Path:
@@ -41,39 +39,71 @@ def resumable_workdir(
     """
     folder = workdir_of(out)
     folder.mkdir(exist_ok=True)
-    lock = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"another process is writing {out}: wait for it, or choose another name") from None
-        try:
-            _take_up(folder, out, json.dumps(settings, indent=2, sort_keys=True), log)
-            yield folder
-        except OSError as error:
-            reason = error.strerror or str(error)
-            left = _leave(folder)
-            raise OSError(f"cannot write {out}: {reason}; {left or 'nothing is left of it'}") from error
-        except BaseException:
-            if left := _leave(folder):
-                log(f"{out} is not finished: {left}")
-            raise
-        shutil.rmtree(folder)
+        with file_lock(folder / LOCK, wait=False) as is_mine:
+            if not is_mine:
+                raise ValueError(f"another process is writing {out}: wait for it, or choose another name")
+            try:
+                _take_up(folder, out, json.dumps(settings, indent=2, sort_keys=True), log)
+                yield folder
+            except OSError as error:
+                reason = error.strerror or str(error)
+                left = _leave(folder)
+                raise OSError(f"cannot write {out}: {reason}; {left or 'nothing is left of it'}") from error
+            except BaseException:
+                if left := _leave(folder):
+                    log(f"{out} is not finished: {left}")
+                raise
+            _empty(folder)
     finally:
-        os.close(lock)
+        with suppress(OSError):  # there is work in it, or another process has begun
+            folder.rmdir()
+
+
+def mark_complete(out: str | Path, settings: dict[str, Any], part: Path) -> None:
+    """Note, before the folder ``part`` becomes ``out``, what made it: killed after that, the same command knows it."""
+    write_json(_mark_of(out), _mark(settings, part))
+
+
+def is_marked(out: str | Path) -> bool:
+    """Whether a command was killed between `mark_complete` and `unmark`."""
+    return _mark_of(out).exists()
+
+
+def is_complete(out: str | Path, settings: dict[str, Any]) -> bool:
+    """Whether ``out`` is what a killed command of the same settings made."""
+    try:
+        return json.loads(_mark_of(out).read_text(encoding="utf-8")) == _mark(settings, Path(out))
+    except (OSError, ValueError):
+        return False
+
+
+def unmark(out: str | Path) -> None:
+    """Forget `mark_complete`, as the last thing."""
+    _mark_of(out).unlink(missing_ok=True)
+
+
+def _mark_of(out: str | Path) -> Path:
+    return Path(out).with_name(f".{Path(out).name}.done")
+
+
+def _mark(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Settings, and the size of each file, as JSON gives them back."""
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+    return json.loads(json.dumps({"settings": settings, "files": sizes}))
 
 
 def _take_up(folder: Path, out: str | Path, settings: str, log: Callable[[str], None]) -> None:
     """Keep the work of the same settings, delete that of others."""
     try:
-        is_same = (folder / SETTINGS).read_text(encoding="utf-8") == settings
-    except (OSError, UnicodeDecodeError):
-        is_same = False
-    if not is_same:
-        if _num_blocks(folder):
+        found = (folder / SETTINGS).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):  # a process was killed while it began, or while it removed the folder
+        found = None
+    remove_stale_parts(folder)
+    if found != settings:
+        if found and _num_blocks(folder):
             log(f"{out} was begun with other settings: starting over")
-        for path in folder.iterdir():
-            path.unlink()
+        _empty(folder)
         with atomic_write(folder / SETTINGS) as part:
             part.write_text(settings, encoding="utf-8")
     elif number := _num_blocks(folder):
@@ -84,8 +114,15 @@ def _leave(folder: Path) -> str:
     """After an error: what the user has of it; of nothing, nothing is left."""
     if number := _num_blocks(folder):
         return f"{_blocks(number)} kept, the same command resumes from there"
-    shutil.rmtree(folder)
+    _empty(folder)
     return ""
+
+
+def _empty(folder: Path) -> None:
+    """Delete all but the lock, the settings last: a process that is killed here leaves them to the next."""
+    paths = [path for path in folder.iterdir() if path.name != LOCK]
+    for path in sorted(paths, key=lambda path: path.name == SETTINGS):
+        path.unlink()
 
 
 def _num_blocks(folder: Path) -> int:

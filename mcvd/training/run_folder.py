@@ -9,6 +9,7 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 
+from mcvd.runtime.atomic import remove_stale_parts
 from mcvd.training.csv_logger import ResumableCSVLogger
 
 
@@ -36,8 +37,7 @@ class RunFolder(Callback):
             chosen = new_folder(self.root)
         folder: Path = trainer.strategy.broadcast(chosen)  # type: ignore[assignment]  # the first process knows it
         if trainer.is_global_zero:
-            for part in folder.glob(".*.part"):  # of a process that was killed while it wrote
-                part.unlink()
+            remove_stale_parts(folder)
         trainer.loggers = [ResumableCSVLogger(folder), *_tensorboard(folder), *trainer.loggers]
         if trainer.is_global_zero:
             self.save_config(unused_path(folder, "config", ".yaml"))

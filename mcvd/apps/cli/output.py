@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from mcvd.apps.cli.render import Rendered
 from mcvd.apps.result_page import add_psnr, add_result
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.models.mcvd import MCVD
-from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.atomic import atomic_write, remove_stale_parts
+from mcvd.runtime.workdir import is_complete, is_marked, mark_complete, unmark
 from mcvd.video.frame_store import FrameStore
 from mcvd.video.page import Page
 from mcvd.video.timing import DEFAULT_FPS
@@ -34,10 +36,18 @@ def check_output(out: str, video: str | None = None) -> None:
         raise ValueError(f"--out {out} is the input itself: choose another name")
     if path.suffix.lower() not in ("", ".mp4", ".gif", ".png"):
         raise ValueError(f"--out {out}: the ending must be .mp4, .gif or .png, or none for a folder")
-    if not path.suffix and path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise FileExistsError(f"--out {out} is not empty: choose another folder, nothing was written")
+    if not path.suffix and not _is_free(path) and not is_marked(path):
+        raise _not_empty(out)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"--out {out}: there is no folder {path.parent}")
+
+
+def _is_free(folder: Path) -> bool:
+    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+
+
+def _not_empty(out: str) -> FileExistsError:
+    return FileExistsError(f"--out {out} is not empty: choose another folder, nothing was written")
 
 
 class Gallery(NamedTuple):
@@ -69,7 +79,7 @@ class Gallery(NamedTuple):
 
 def write_output(
     out: str,
-    stores: Sequence[FrameStore],
+    rendered: Rendered,
     past: Tensor,
     future: Tensor,
     fps: float | None,
@@ -80,16 +90,26 @@ def write_output(
 
     Args:
         out: a file, which gets the samples side by side, or a folder, which gets a file for each.
-        stores: the samples, one store after the other; none, and nothing is written.
+        rendered: the samples; without any, nothing is written.
         past: uint8 (P, C, H, W), given before them; P may be 0.
         future: uint8 (F, C, H, W), given after them; F may be 0.
         fps: of the videos; None is `DEFAULT_FPS`.
         gallery: for a page beside the file, or in the folder.
         only_new: leave the given frames out.
     """
+    stores = rendered.stores
     if not stores:  # the first of several processes writes for all
         return
     path, fps = Path(out), fps or DEFAULT_FPS
+    asked = rendered.settings | {"fps": fps, "only_new": only_new, "gallery": bool(gallery)}
+    if is_marked(path):
+        remove_stale_parts(path.parent)
+        if is_complete(path, asked):
+            print(f"{out}: complete, the command was ended after it was written", file=sys.stderr)
+            return
+        unmark(path)
+        if not _is_free(path):
+            raise _not_empty(out)
     before, after = (past[:0], future[:0]) if only_new else (past, future)
     num_frames = len(before) + stores[0].shape[1] + len(after)
 
@@ -112,6 +132,7 @@ def write_output(
                 write_chunks(part / f"sample-{number}.mp4", video, num_frames, fps)
             if page:
                 page.write(part / "index.html")
+            mark_complete(path, asked, part)
     print(f"{out}: {len(videos)} x {num_frames} frames at {fps:g} Hz", file=sys.stderr)
     if page:
         place = path.with_suffix(".html") if path.suffix else path / "index.html"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,14 +18,27 @@ from mcvd.diffusion.options import SamplingOptions
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.digests import digest
 from mcvd.runtime.distributed import all_gather, rank, world_size
-from mcvd.runtime.workdir import resumable_workdir, workdir_of
+from mcvd.runtime.workdir import resumable_workdir, unmark, workdir_of
 from mcvd.video.frame_store import FrameStore
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The videos of a command, before they are written.
+
+    Args:
+        stores: in the first process the shares of all, in the order of the videos; in the others nothing.
+        settings: all that they depend on, as JSON can hold it.
+    """
+
+    stores: list[FrameStore]
+    settings: dict[str, Any]
 
 
 @contextmanager
 def render(
     out: str, model: MCVD, past: Tensor, future: Tensor, num_frames: int, options: SamplingOptions, own: range
-) -> Iterator[list[FrameStore]]:
+) -> Iterator[Rendered]:
     """The videos between past and future, for as long as the ``with`` lasts.
 
     Each process samples its own into a work folder beside ``out``; the first is told where all of them are, so that no
@@ -40,7 +54,7 @@ def render(
         own: numbers of the videos that are its share.
 
     Yields:
-        In the first process the shares in the order of the videos, in the others nothing.
+        The videos; when the ``with`` ends well they are written.
     """
     part = out if world_size() == 1 else f"{Path(out)}.{rank() + 1}-of-{world_size()}"  # out may end in a slash
     settings = {
@@ -60,5 +74,8 @@ def render(
         for start, frames in stream if own else ():
             videos.write(start, frames.flatten(0, -5))
         stores = all_gather(videos)  # their paths and shapes: the frames stay on disk
-        yield stores if rank() == 0 else []
+        yield Rendered(stores if rank() == 0 else [], settings)
         all_gather(None)  # until the first has read them, nobody deletes anything
+    all_gather(None)  # until all have deleted theirs, the result can be told from somebody else's
+    if rank() == 0:
+        unmark(out)

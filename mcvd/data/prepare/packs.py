@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mcvd.data.sources.memmap import INDEX, MemmapVideos, check_pack, write_pack
-from mcvd.runtime.atomic import remove_stale_parts, write_json
+from mcvd.runtime.atomic import write_json
 from mcvd.runtime.disk import check_free_space
 
 RECORD = "prepared.json"
@@ -56,8 +56,6 @@ def prepare_packs(out: str | Path, packs: Sequence[Pack], frame_rate_hz: float) 
     missing = [pack for pack in packs if not (out / pack.name / INDEX).exists()]
     check_free_space(out, sum(pack.num_bytes for pack in missing))
     out.mkdir(parents=True, exist_ok=True)
-    for pack in missing:
-        remove_stale_parts(out / pack.name)
     for pack in tqdm(missing, f"Preparing {out}", disable=None):
         write_pack(out / pack.name, pack.videos(), frame_rate_hz)
     for pack in tqdm(packs, "Verifying", disable=None):

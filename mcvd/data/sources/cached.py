@@ -122,6 +122,7 @@ class CachedVideos(VideosWrapper):
     def prepare(self) -> None:
         """Decode what is missing in the cache; it may be ended at any moment, and what is finished stays."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        remove_stale_parts(self.folder)
         with Digests(self.folder / "digests.json") as digests:
             entries = map_in_threads(
                 lambda index: self._entry(digests, index), range(len(self)), "Looking into the cache"
@@ -174,7 +175,6 @@ class CachedVideos(VideosWrapper):
                 if not locked:
                     return False
                 if _open(entry, num_frames) is None:  # nobody built it while this process waited
-                    remove_stale_parts(entry)
                     self._write(index, entry, space)
         os.utime(entry)  # most recently used: deleted last
         return True
@@ -184,7 +184,7 @@ class CachedVideos(VideosWrapper):
         limit, seconds = TimeLimit(), self.videos.timeout_seconds
         reader = limit.call(self.videos.open, path, seconds=seconds)
         try:
-            with atomic_write(entry) as part, part.open("wb") as file:
+            with atomic_write(entry, sweep=False) as part, part.open("wb") as file:
                 for start in range(0, num_frames, _FRAMES_AT_ONCE):
                     frames = range(num_frames)[start : start + _FRAMES_AT_ONCE]
                     video = self._fit(limit.call(reader.read, frames, self.size, seconds=seconds))

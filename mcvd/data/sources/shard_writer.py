@@ -22,7 +22,7 @@ from mcvd.data.datamodule import VideoData
 from mcvd.data.loader import ForkSafeLoader
 from mcvd.data.sources.shards import CHECKS, FRAMES, INDEX, OURS, RECORD_BYTES, ShardedVideos, import_litdata
 from mcvd.data.videos import AbstractVideos
-from mcvd.runtime.atomic import atomic_write, remove_stale_parts, write_json
+from mcvd.runtime.atomic import atomic_write, write_json
 from mcvd.runtime.digests import json_digest
 from mcvd.runtime.disk import check_free_space
 from mcvd.video.decoders.base import VideoError
@@ -222,7 +222,6 @@ def _write_part(
 
     litdata = import_litdata()
     names, lengths, number = [], [], 0
-    remove_stale_parts(folder)
     with atomic_write(folder) as beside:
         beside.mkdir()
         writer = BinaryWriter(
