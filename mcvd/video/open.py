@@ -7,7 +7,7 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 
-from mcvd.video.decoders.base import AbstractReader, check_exists
+from mcvd.video.decoders.base import AbstractReader, check_exists, library_faults
 from mcvd.video.timing import NOMINAL_RATE_HZ
 
 ENGINES = ("pyav", "decord", "torchcodec")
@@ -47,6 +47,11 @@ def open_reader(path: str | Path, engine: str, frame_rate_hz: float, timeout_sec
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
     check_exists(path)
+    with library_faults(path):
+        return _reader_of(path, engine, frame_rate_hz, timeout_seconds)
+
+
+def _reader_of(path: Path, engine: str, frame_rate_hz: float, timeout_seconds: float) -> AbstractReader:
     if path.is_dir():
         from mcvd.video.decoders.frame_folder import FrameFolderReader
 

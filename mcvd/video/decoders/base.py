@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 from torch import Tensor
 
+from mcvd.runtime.error_text import one_line
 from mcvd.video.timing import FrameTimes
+from mcvd.video.transforms import covering_size
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".gif", ".wmv", ".flv", ".ogv"})
 VIDEO_SUFFIXES |= {".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp", ".3g2"}
@@ -52,7 +55,6 @@ class AbstractReader(ABC):
         """When each frame is shown, float64 (num_frames,), rising, the first at 0."""
         return self.times.starts
 
-    @abstractmethod
     def read(self, frames: Sequence[int], cover: tuple[int, int] | None = None) -> Tensor:
         """Exactly these frames, uint8 (T, 3, H, W), RGB, in memory perhaps with the channels last.
 
@@ -62,8 +64,16 @@ class AbstractReader(ABC):
                 None: as displayed.
 
         Raises:
-            VideoError: if a frame is not there or cannot be decoded.
+            VideoError: if a frame is not there or cannot be decoded, whatever exception the library raises of it.
         """
+        check_frames(self.path, frames, self.num_frames)
+        size = covering_size(self.size, cover)
+        with library_faults(self.path):
+            return self._read([int(frame) for frame in frames], size)
+
+    @abstractmethod
+    def _read(self, frames: Sequence[int], size: tuple[int, int]) -> Tensor:
+        """As `read`, of frames that are there, scaled to ``size`` (height, width)."""
 
     @abstractmethod
     def close(self) -> None:
@@ -76,6 +86,21 @@ class AbstractReader(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@contextmanager
+def library_faults(path: Path) -> Iterator[None]:
+    """Turn whatever a library raises of one video into one `VideoError` that names it.
+
+    Only what the video is not to blame for passes: it is gone, the time is over, or a package is not installed.
+    """
+    try:
+        yield
+    except (VideoError, FileNotFoundError, TimeoutError, ImportError):
+        raise
+    except Exception as error:
+        fault = one_line(error) or type(error).__name__
+        raise VideoError(f"{path}: cannot be read ({fault})") from error
 
 
 def check_exists(path: Path) -> None:

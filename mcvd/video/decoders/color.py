@@ -10,6 +10,7 @@ from typing import Any
 import av
 import numpy as np
 from av.sidedata.sidedata import SideDataContainer
+from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
 _BT709 = 1
@@ -46,6 +47,19 @@ class Orientation:
 
 
 UNTURNED = Orientation()
+
+
+def _unknown_side_data(value: object) -> SideDataType:
+    """A member for what FFmpeg can tell of a frame and PyAV has no name for yet, such as EXIF.
+
+    Without it a frame that carries one has no side data at all, but an exception.
+    """
+    member: Any = object.__new__(SideDataType)
+    member._name_, member._value_ = f"UNKNOWN_{value}", value
+    return member
+
+
+SideDataType._missing_ = _unknown_side_data  # type: ignore[method-assign, assignment]
 
 
 def upright(frame: av.VideoFrame) -> Orientation:

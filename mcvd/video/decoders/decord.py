@@ -14,9 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mcvd.video.decoders.base import check_frames
 from mcvd.video.decoders.checked import TOLERANCE_SECONDS, CheckedReader, scaled_to
-from mcvd.video.transforms import covering_size
 
 _stderr_lock = threading.Lock()
 
@@ -59,10 +57,7 @@ class DecordReader(CheckedReader):
         if np.abs(starts - starts[0] - self.times_seconds).max() > TOLERANCE_SECONDS:
             raise self._disagreement("sees other frame times than FFmpeg")
 
-    def read(self, frames: Sequence[int], cover: tuple[int, int] | None = None) -> Tensor:
-        """Exactly these frames, uint8 (T, 3, H, W); see `AbstractReader.read`."""
-        check_frames(self.path, frames, self.num_frames)
-        size = covering_size(self.size, cover)
+    def _read(self, frames: Sequence[int], size: tuple[int, int]) -> Tensor:
         with self._faults_as_video_errors():
             # As numpy whatever bridge the process has set: decord's bridge is a global.
             pixels = self._reader.get_batch(list(frames))

@@ -12,9 +12,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from mcvd.runtime.error_text import one_line
-from mcvd.video.decoders.base import FRAME_SUFFIXES, AbstractReader, VideoError, check_frames
+from mcvd.video.decoders.base import FRAME_SUFFIXES, AbstractReader, VideoError
 from mcvd.video.timing import NOMINAL_RATE_HZ, FrameTimes
-from mcvd.video.transforms import covering_size
 
 
 class FrameFolderReader(AbstractReader):
@@ -43,10 +42,8 @@ class FrameFolderReader(AbstractReader):
         first = _load(self._files[0])
         self.size = (first.height, first.width)
 
-    def read(self, frames: Sequence[int], cover: tuple[int, int] | None = None) -> Tensor:
-        """Exactly these frames, uint8 (T, 3, H, W); see `AbstractReader.read`."""
-        check_frames(self.path, frames, self.num_frames)
-        height, width = covering_size(self.size, cover)
+    def _read(self, frames: Sequence[int], size: tuple[int, int]) -> Tensor:
+        height, width = size
         video = torch.empty(len(frames), 3, height, width, dtype=torch.uint8)
         for place, number in enumerate(frames):
             picture = _load(self._files[number])

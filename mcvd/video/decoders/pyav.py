@@ -21,7 +21,6 @@ from mcvd.video.decoders.base import AbstractReader, VideoError, check_exists, c
 from mcvd.video.decoders.color import RGBConverter, displayed_size
 from mcvd.video.decoders.frame_index import Entry, FrameIndex, Packet
 from mcvd.video.timing import NOMINAL_RATE_HZ, FrameTimes
-from mcvd.video.transforms import covering_size
 
 # Two threads decode large frames in two thirds of the time, and cost small ones up to half as much again; more help
 # one reader little and cost many readers much.
@@ -87,13 +86,11 @@ class PyAVReader(AbstractReader):
             self.close()
             raise
 
-    def read(self, frames: Sequence[int], cover: tuple[int, int] | None = None) -> Tensor:
-        """Exactly these frames, uint8 (T, 3, H, W); see `AbstractReader.read`."""
-        check_frames(self.path, frames, self.num_frames)
-        height, width = covering_size(self.size, cover)
+    def _read(self, frames: Sequence[int], size: tuple[int, int]) -> Tensor:
+        height, width = size
         places: dict[int, list[int]] = {}
         for place, number in enumerate(frames):
-            places.setdefault(int(number), []).append(place)
+            places.setdefault(number, []).append(place)
         # Channels last, as they are decoded: whoever cuts a window out of it copies less.
         video = np.empty((len(frames), height, width, 3), np.uint8)
         self._deadline = monotonic() + self._timeout_seconds

@@ -10,9 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from mcvd.runtime.error_text import first_line
-from mcvd.video.decoders.base import check_frames
 from mcvd.video.decoders.checked import TOLERANCE_SECONDS, CheckedReader, scaled_to
-from mcvd.video.transforms import covering_size
 
 
 class TorchCodecReader(CheckedReader):
@@ -34,12 +32,9 @@ class TorchCodecReader(CheckedReader):
     def _open(self) -> Any:
         return import_decoders().VideoDecoder(str(self.path), seek_mode="exact", num_ffmpeg_threads=1)
 
-    def read(self, frames: Sequence[int], cover: tuple[int, int] | None = None) -> Tensor:
-        """Exactly these frames, uint8 (T, 3, H, W); see `AbstractReader.read`."""
-        check_frames(self.path, frames, self.num_frames)
-        size = covering_size(self.size, cover)
+    def _read(self, frames: Sequence[int], size: tuple[int, int]) -> Tensor:
         with self._faults_as_video_errors():
-            batch = self._reader.get_frames_at([int(frame) for frame in frames])
+            batch = self._reader.get_frames_at(list(frames))
         shown = batch.pts_seconds.numpy() - self._start_seconds
         if np.abs(shown - self.times_seconds[list(frames)]).max() > TOLERANCE_SECONDS:
             raise self._disagreement("returns other frames than those asked for")
