@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mcvd.data.sources.split import VideoSubset, train_val_split
     from mcvd.data.synthetic.driving.scenes import DrivingScenes
     from mcvd.data.synthetic.moving_mnist import StochasticMovingMNIST
+    from mcvd.data.synthetic.moving_stills import MovingStills
     from mcvd.data.synthetic.moving_strokes import MovingStrokes
     from mcvd.data.videos import AbstractVideos, VideosWrapper, check_request
 
@@ -35,6 +36,7 @@ __getattr__, __dir__ = lazy_exports(
         "Hdf5Videos": "mcvd.data.sources.hdf5",
         "InMemoryVideos": "mcvd.data.sources.in_memory",
         "MemmapVideos": "mcvd.data.sources.memmap",
+        "MovingStills": "mcvd.data.synthetic.moving_stills",
         "MovingStrokes": "mcvd.data.synthetic.moving_strokes",
         "ShardedVideos": "mcvd.data.sources.shards",
         "StochasticMovingMNIST": "mcvd.data.synthetic.moving_mnist",

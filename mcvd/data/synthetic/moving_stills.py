@@ -1,0 +1,169 @@
+"""`MovingStills`: a camera that pans, zooms, turns and shakes over photographs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from einops import rearrange
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
+
+from mcvd.data.synthetic.drawn import DrawnVideos
+from mcvd.runtime.error_text import one_line
+from mcvd.video.decoders.base import VideoError
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+LONGEST = 1024  # pixels of a photograph's longer side that are kept
+SUPERSAMPLING = 2  # along each axis
+
+
+@dataclass(frozen=True)
+class CameraMove:
+    """Where a camera looks in each frame, in units of its own field of view at the first frame.
+
+    Args:
+        centre: float64 (T, 2), how far right and down of where it began.
+        zoom: float64 (T,), the field of view relative to the first, above 0.
+        angle: float64 (T,), radians, clockwise.
+    """
+
+    centre: NDArray[np.float64]
+    zoom: NDArray[np.float64]
+    angle: NDArray[np.float64]
+
+    @classmethod
+    def drawn(
+        cls, generator: np.random.Generator, num_frames: int, frame_rate_hz: float, inward: NDArray[np.float64]
+    ) -> CameraMove:
+        """A random move; a longer one begins with the shorter one.
+
+        Args:
+            generator: of all random numbers.
+            num_frames: T.
+            frame_rate_hz: frames per second.
+            inward: (2,), 1 or -1: whether there is more room right or left, down or up, where it pans to.
+
+        Speeds are spread evenly over their orders of magnitude: a pan of 2% to 100% of the view a second, a zoom of
+        1% to 40%, a turn of 0.2 to 20 degrees, each absent in some moves; one in ten stands on a tripod.
+        """
+        seconds = np.arange(num_frames) / frame_rate_hz
+        on_tripod = generator.random() < 0.1
+
+        def speed(low: float, high: float, likely: float) -> float:
+            magnitude = np.exp(generator.uniform(np.log(low), np.log(high)))
+            there = generator.random() < likely and not on_tripod
+            return float(magnitude) if there else 0.0
+
+        pan, zoom, turn = speed(0.02, 1.0, 0.8), speed(0.01, 0.4, 0.5), np.radians(speed(0.2, 20, 0.3))
+        shake = speed(0.001, 0.02, 0.5)
+        zoom, turn = (each * generator.choice((-1, 1)) for each in (zoom, turn))
+        towards, tilt, faster = generator.uniform((0, -0.1, -0.2), (np.pi / 2, 0.1, 0.2))
+        way = seconds + faster * seconds**2 / 2
+        tremble = np.cumsum(shake * generator.normal(size=(num_frames, 2)), 0)  # last: longer ones begin alike
+        centre = pan * way[:, None] * inward * np.array([np.cos(towards), np.sin(towards)]) + tremble
+        return cls(centre, np.exp(zoom * way), tilt + turn * way)
+
+
+class MovingStills(DrawnVideos):
+    """Photographs seen by a moving camera: pans, zooms, turns and hand shake, of all speeds; some stand still.
+
+    What moves in them is the camera alone, which much of real film is about, at the price of a folder of pictures.
+    Where the camera leaves a photograph it sees its mirror image.
+
+    Args:
+        root: a folder of pictures (jpg, png, webp, bmp), all levels of it.
+        num_videos: number of videos, each over a picture taken at random.
+        num_frames: frames of each video; a longer video begins with the shorter one.
+        frame_rate_hz: frames per second.
+        seed: which collection, 0 or more.
+
+    Raises (on first use):
+        FileNotFoundError: if there is no picture.
+        VideoError: if a picture cannot be read.
+    """
+
+    title = "still"
+
+    def __init__(
+        self,
+        root: str | Path,
+        num_videos: int = 1000,
+        num_frames: int = 20,
+        frame_rate_hz: float = 10.0,
+        seed: int = 0,
+    ):
+        super().__init__(num_videos, num_frames, frame_rate_hz, seed)
+        self.root = Path(root)
+
+    @property
+    def channels(self) -> int:
+        """3: red, green, blue."""
+        return 3
+
+    @cached_property
+    def _files(self) -> list[Path]:
+        files = sorted(path for path in self.root.rglob("*") if path.suffix.lower() in ENDINGS)
+        if not files:
+            raise FileNotFoundError(f"{self.root}: no picture there ({', '.join(ENDINGS)})")
+        return files
+
+    @cached_property
+    def _opened(self) -> dict[Path, Tensor]:
+        return {}
+
+    def _picture(self, file: Path) -> Tensor:
+        """float32 (1, 3, H, W) in [0, 1], kept in memory once read."""
+        if file not in self._opened:
+            try:
+                with Image.open(file) as stored:
+                    picture = ImageOps.exif_transpose(stored).convert("RGB")
+            except Exception as error:  # the decoders' own
+                raise VideoError(f"{file}: cannot be read as a picture ({one_line(error)})") from error
+            picture.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+            self._opened[file] = rearrange(torch.from_numpy(np.asarray(picture) / np.float32(255)), "h w c -> 1 c h w")
+        return self._opened[file]
+
+    def _draw(self, generator: np.random.Generator, frames: NDArray[np.int64], cover: tuple[int, int]) -> Tensor:
+        picture = self._picture(self._files[generator.integers(len(self._files))])
+        height, width = picture.shape[2:]
+        # The first view: of the shape of the frames, a third to all of what fits, anywhere in the picture.
+        view = np.array([cover[1], cover[0]]) / max(cover[0] / height, cover[1] / width) * generator.uniform(0.35, 1)
+        start = generator.uniform(view / 2, np.array([width, height]) - view / 2)
+        inward = np.where(start < np.array([width, height]) / 2, 1.0, -1.0)
+        move = CameraMove.drawn(generator, self.num_frames, self.frame_rate_hz, inward)
+        views = [
+            _view(picture, view * move.zoom[frame], start + move.centre[frame] * view, move.angle[frame], cover)
+            for frame in frames
+        ]
+        return (torch.cat(views) * 255 + 0.5).clamp(0, 255).to(torch.uint8)
+
+
+def _view(
+    picture: Tensor, view: NDArray[np.float64], centre: NDArray[np.float64], angle: float, cover: tuple[int, int]
+) -> Tensor:
+    """What a camera sees: float32 (1, 3, H, W) of ``cover = (H, W)``.
+
+    Args:
+        picture: float32 (1, 3, h, w).
+        view: width and height that it sees, in pixels of the picture.
+        centre: right and down, in pixels of the picture.
+        angle: radians, clockwise.
+    """
+    size = np.array([picture.shape[3], picture.shape[2]])
+    # Reduced until a sample steps at most over two pixels: averages of four then see all of them.
+    reduction = max(1, int(min(view / cover[::-1]) / SUPERSAMPLING))
+    picture = avg_pool2d(picture, reduction) if reduction > 1 else picture
+    cos, sin = np.cos(angle), np.sin(angle)
+    half = view / size  # grids run from -1 to 1 over the picture
+    turned = np.array([[cos * half[0], -sin * view[1] / size[0]], [sin * view[0] / size[1], cos * half[1]]])
+    theta = torch.from_numpy(np.column_stack([turned, 2 * centre / size - 1])).float()[None]
+    fine = [1, 3, *(SUPERSAMPLING * side for side in cover)]
+    grid = affine_grid(theta, fine, align_corners=False)
+    seen = grid_sample(picture, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    return avg_pool2d(seen, SUPERSAMPLING)
