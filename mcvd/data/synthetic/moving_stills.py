@@ -106,11 +106,16 @@ class MovingStills(DrawnVideos):
         """3: red, green, blue."""
         return 3
 
+    def __len__(self) -> int:
+        return self.num_videos if self._files else 0  # a folder without pictures is told before the first clip
+
     @cached_property
     def _files(self) -> list[Path]:
         files = sorted(path for path in self.root.rglob("*") if path.suffix.lower() in ENDINGS)
         if not files:
-            raise FileNotFoundError(f"{self.root}: no picture there ({', '.join(ENDINGS)})")
+            raise FileNotFoundError(
+                f"no picture in {self.root} ({', '.join(ENDINGS)}): name a folder (--data.train.init_args.root)"
+            )
         return files
 
     @cached_property
