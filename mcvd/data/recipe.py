@@ -21,6 +21,7 @@ SLOTS: Slots = {
         "mcvd.data.Hdf5Videos",
         "mcvd.data.InMemoryVideos",
         "mcvd.data.MemmapVideos",
+        "mcvd.data.MovingStills",
         "mcvd.data.MovingStrokes",
         "mcvd.data.ShardedVideos",
         "mcvd.data.StochasticMovingMNIST",
