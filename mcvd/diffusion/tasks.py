@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.plan import plan
 from mcvd.frames import FrameBlock
+from mcvd.runtime.suggest import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def task_by_name(name: str) -> Task:
         ValueError: there is none; the message lists the names.
     """
     if name not in TASKS:
-        raise ValueError(f"task must be one of {', '.join(TASKS)}, got {name!r}")
+        raise ValueError(f"task must be one of {', '.join(TASKS)}, got {name!r}{did_you_mean(name, TASKS)}")
     return TASKS[name]
 
 

@@ -10,6 +10,7 @@ from mcvd.data.clips.dataset import ClipDataset
 from mcvd.data.clips.sampling import SeededClips
 from mcvd.data.datamodule import VideoData
 from mcvd.metrics.preprocessing import Preprocessing
+from mcvd.runtime.suggest import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ def find_protocol(name: str) -> Protocol:
         ValueError: there is none of this name; the message lists them.
     """
     if name not in PROTOCOLS:
-        raise ValueError(f"--protocol {name}: there is none of this name; there are {', '.join(PROTOCOLS)}")
+        guess = did_you_mean(name, PROTOCOLS) or f"; there are {', '.join(PROTOCOLS)}"
+        raise ValueError(f"--protocol {name}: there is none of this name{guess}")
     return PROTOCOLS[name]
 
 

@@ -52,8 +52,23 @@ def _free_in_container() -> int:
 
 
 def resolve_device(name: str | None) -> torch.device:
-    """The device of a name; without one, the GPU where there is one."""
+    """The device of a name; without one, the GPU where there is one.
+
+    Raises:
+        ValueError: there is no such kind of device, or this machine has none.
+    """
     try:
-        return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
     except RuntimeError:
-        raise ValueError(f"--device {name}: there is no such kind of device") from None
+        raise ValueError(f"--device {name}: there is no such kind of device; there are {_there_are()}") from None
+    if device.type in ("cuda", "mps"):
+        count = torch.cuda.device_count() if device.type == "cuda" else int(torch.backends.mps.is_available())
+        if (device.index or 0) >= count:
+            raise ValueError(f"--device {name}: this machine has no such device; there are {_there_are()}")
+    return device
+
+
+def _there_are() -> str:
+    """The devices of this machine, in words."""
+    gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    return ", ".join(["cpu", *gpus, *(["mps"] if torch.backends.mps.is_available() else [])])

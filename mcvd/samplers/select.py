@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from difflib import get_close_matches
 from inspect import isabstract
 
 from mcvd import samplers
@@ -24,6 +25,8 @@ def takes_steps(name: str) -> bool:
 def sampler_by_name(name: str, num_steps: int | None = None) -> AbstractSampler:
     """The sampler of `mcvd.samplers` whose class has this name, with its own default if there is no ``num_steps``.
 
+    Upper and lower case, ``-`` and ``_`` do not count.
+
     Raises:
         ValueError: there is none of this name, or it chooses its steps itself.
 
@@ -31,8 +34,12 @@ def sampler_by_name(name: str, num_steps: int | None = None) -> AbstractSampler:
         >>> sampler_by_name("DDPM", 5).num_steps
         5
     """
-    if name not in sampler_names():
-        raise ValueError(f"there is no sampler {name}; there are {', '.join(sampler_names())}")
+    known = {each.lower(): each for each in sampler_names()}
+    if (plain := name.replace("-", "").replace("_", "").lower()) not in known:
+        near = [_ELSEWHERE[plain]] if plain in _ELSEWHERE else [known[each] for each in get_close_matches(plain, known)]
+        guess = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known.values())}"
+        raise ValueError(f"there is no sampler {name}; {guess}")
+    name = known[plain]
     kind = getattr(samplers, name)
     if num_steps is None:
         return kind()
@@ -40,6 +47,23 @@ def sampler_by_name(name: str, num_steps: int | None = None) -> AbstractSampler:
         raise ValueError(f"{name} chooses its steps itself: leave their number (--steps) out")
     return kind(num_steps=num_steps)
 
+
+# What other programs call it, in lower case without - and _.
+_ELSEWHERE = {
+    "dpm++": "DPMSolverPP",
+    "dpmpp": "DPMSolverPP",
+    "dpmpp2m": "DPMSolverPP",
+    "dpmsolver": "DPMSolverPP",
+    "dpmsolver++": "DPMSolverPP",
+    "dpmppsde": "SDEDPMSolverPP",
+    "fpndm": "PNDM",
+    "plms": "PNDM",
+    "edm": "Heun",
+    "euler": "DDIM",
+    "langevin": "AnnealedLangevin",
+    "pc": "PredictorCorrector",
+    "ancestral": "DDPM",
+}
 
 # Chosen by measurement: docs/choosing-a-sampler.md
 _GIVEN_FRAMES = SASolver(num_steps=20)

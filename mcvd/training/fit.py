@@ -28,6 +28,7 @@ from mcvd.training.checkpoint_io import AtomicCheckpointIO, batch_size_of, last_
 from mcvd.training.checkpoints import Checkpoints
 from mcvd.training.compile import CompileCallback
 from mcvd.training.config_files import check_config_files
+from mcvd.training.configs import explain, with_configs
 from mcvd.training.ema import EMA
 from mcvd.training.memory_check import MemoryCheck
 from mcvd.training.preview import Preview
@@ -120,11 +121,14 @@ class FitCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse; a mistake is one line."""
+        words, told = with_configs([*args])
         try:
-            check_config_files(args, CALLBACKS)
-            self.config = parser.parse_args(args)
+            check_config_files(words, CALLBACKS)
+            self.config = parser.parse_args(words)
         except ArgumentError as error:
-            raise ConfigError(one_line(error)) from error
+            raise ConfigError(explain(error, parser._option_string_actions)) from error
+        if told:
+            self.log(told)
         if self.config.ckpt_path and self.config.init_from:
             raise ConfigError("--ckpt_path resumes a run, --init_from starts a new one: give one of them")
         strategy = str(self.config.trainer.strategy)
@@ -147,6 +151,10 @@ class FitCLI(LightningCLI):
         if config.trainer.precision == "bf16-mixed" and on_cpu and not has_fast_bf16(torch.device("cpu")):
             config.trainer.precision = "32-true"
             self.log(f"{NO_BF16}: training in float32")
+        for option in ("root", "val_root"):
+            folder = config.data.get(option)
+            if folder is not None and not Path(folder).exists():
+                raise FileNotFoundError(f"--data.{option} {folder}: no such folder of videos")
         self.root = Path(config.trainer.default_root_dir or _default_root(config.get("config") or []))
         self.checkpoint = _resumed_checkpoint(config.ckpt_path, self.root)
         if self.checkpoint and config.data.batch_size == "auto":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcvd.apps.cli import options
+from mcvd.apps.cli.checks import check_inputs, check_new_file, check_new_folder
 from mcvd.apps.cli.options import Command, positive
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def _add_arguments(command: ArgumentParser) -> None:
         action.add_argument("path", metavar="PATH|data.yaml", help="a folder of videos, a video, or a data.yaml")
         action.add_argument("--root", metavar="FOLDER", help="the folder of videos that a data.yaml leaves open")
         action.add_argument("--size", type=positive, metavar="S", help="height and width of the frames (default: 64)")
-        action.add_argument("--rate", type=float, metavar="HZ", help="read by time at this rate (default: every frame)")
+        action.add_argument("--rate", type=options.rate, metavar="HZ", help="read by time at this rate (default: every frame)")
         options.add_trust(action)
     check.add_argument("--num-frames", type=positive, metavar="T", help="frames of a clip (default: 7)")
     check.add_argument("--batch-size", type=positive, metavar="B", help="clips in a batch (default: 8)")
@@ -66,8 +67,15 @@ def run(
     from mcvd.data.recipe import data_from_recipe
     from mcvd.video.decoders.base import VideoError
 
-    if not Path(path).exists():
-        raise FileNotFoundError(f"{path}: no such file or folder")
+    check_inputs(PATH=path, root=root)
+    if preview := choices.get("preview"):
+        check_new_file(preview, ".png", "--preview")
+    if out := choices.get("out"):
+        _check_pack(out, root or path)
+    if config:
+        from mcvd.training.configs import find_config
+
+        config = str(find_config(config))
     is_recipe = Path(path).suffix.lower() in (".yaml", ".yml")
     facts: dict[str, Any] = {"frame_rate_hz": rate, "batch_size": batch_size}
     facts |= {name: choices.pop(name, None) for name in ("num_frames", "size", "channels")}
@@ -110,6 +118,15 @@ def _check(found: VideoData, planned: TrainingEstimate | None, preview: str | No
         raise VideoError(f"training cannot start: {report.problem}")
     if not json:
         print("training can start")
+
+
+def _check_pack(out: str, source: str) -> None:
+    """Refuse to pack into the folder of the videos, or into one that holds something else."""
+    folder, videos = Path(out).resolve(), Path(source).resolve()
+    if folder == videos or folder in videos.parents:
+        raise ValueError(f"--out {out} holds the videos themselves: name a new folder")
+    if folder.exists() and not (folder / "train").is_dir():  # of an earlier run of the same command
+        check_new_folder(out)
 
 
 def _pack(found: VideoData, out: str, num_workers: int | None = None) -> None:

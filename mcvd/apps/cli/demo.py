@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from pathlib import Path
 
+from mcvd.apps.cli.checks import check_inputs, check_new_folder
 from mcvd.apps.cli.options import Command
 
 EXAMPLES = """examples:
@@ -22,6 +23,9 @@ def _add_arguments(command: ArgumentParser) -> None:
 
 def run(out: str | None = None, train: bool = False, video: str | None = None) -> None:
     """Run `mcvd.apps.demo`."""
+    check_inputs(video=video)
+    if out:
+        check_new_folder(out)
     from mcvd.apps.demo import CONFIG, run_demo
     from mcvd.training.run_folder import unused_path
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcvd.apps.cli import options
+from mcvd.apps.cli.checks import check_inputs, check_new_file
 from mcvd.apps.cli.options import Command, positive
 
 if TYPE_CHECKING:
@@ -37,13 +38,13 @@ def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--lpips-weights", metavar="FILE", help="AlexNet weights for LPIPS (default: as --weights)")
     text = "also this metric, such as my_metrics.FLICKER: a FrameMetric of a module on the Python path; may be repeated"
     command.add_argument("--metric", action="append", metavar="MODULE.NAME", help=text)
-    command.add_argument("--random-i3d", type=int, metavar="SEED", help="add the distance of a random network: not FVD")
+    command.add_argument("--random-i3d", type=options.whole, metavar="SEED", help="add the distance of a random network: not FVD")
     text = "only say if two cards may be compared"
     command.add_argument("--compare", nargs=2, metavar=("A.json", "B.json"), help=text)
     command.add_argument("--task", metavar="TASK", help="predict (default), backward, interpolate or generate")
     command.add_argument("--num-frames", type=positive, help="new frames (default: one block)")
     command.add_argument("--num-clips", type=positive, help="how many clips, evenly spread (default: 64)")
-    command.add_argument("--rate", type=float, metavar="HZ", help="read by time at this rate (default: the model's)")
+    command.add_argument("--rate", type=options.rate, metavar="HZ", help="read by time at this rate (default: the model's)")
     command.add_argument("--json", action="store_true", help="print the card, for scripts")
     options.add_processes(command, "batches")
     options.add_sampling(command)
@@ -80,9 +81,14 @@ def run(
         return print(compare_cards(*compare))
     if out is None:
         raise ValueError("say where the scores go: --out result.json")
+    check_new_file(out, ".json")
+    check_inputs(config=config, root=root, val_root=val_root, weights=weights, lpips_weights=lpips_weights)
+    if not (config or root or val_root):
+        raise ValueError("name the videos: --config data.yaml, --root FOLDER or --val-root FOLDER")
 
     from mcvd.apps.cli.setup import choose_metric, choose_sampler, load_for_command
     from mcvd.data.recipe import data_from_recipe
+    from mcvd.diffusion.options import SamplingOptions
     from mcvd.diffusion.tasks import INTERPOLATE, task_by_name
     from mcvd.evaluation.clips import ClipBatches
     from mcvd.evaluation.distances import distribution_metrics
@@ -105,8 +111,10 @@ def run(
             f"--protocol {protocol} scores a test split, {fixed.data}, and --root {root} means what was held out of a "
             "folder that was trained on: name the folder of the split with --val-root"
         )
-    net = load_for_command(model, device, trust)
     asked = task_by_name(fixed.task if fixed else task or "predict")
+    method = choose_sampler(sampler, steps, from_nothing=not asked.has_context)
+    SamplingOptions(num_samples=num_samples or 1, sampler=method, **sampling)  # refuses what is out of range
+    net = load_for_command(model, device, trust)
     if fixed:
         _check_protocol(fixed, net)
         num_frames, num_clips, num_samples = fixed.num_frames, fixed.num_clips, fixed.num_samples
@@ -132,7 +140,7 @@ def run(
         metrics=[*metrics, *own_metrics],
         accumulators=[*distances, highlights],
         progress=rank() == 0,
-        sampler=choose_sampler(sampler, steps, from_nothing=not asked.has_context),
+        sampler=method,
         **sampling,
     )
     measured, shown = tuple(distance.compute() for distance in distances), highlights.compute()

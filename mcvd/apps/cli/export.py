@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from mcvd.apps.cli import options
+from mcvd.apps.cli.checks import check_inputs, check_new_folder
 from mcvd.apps.cli.options import Command
 
 EXAMPLES = """examples:
-  mcvd export runs/small/run-1/last.ckpt --out drive
+  mcvd export runs/small/run-1 --out drive
   mcvd export runs/small/run-1/last.ckpt --out drive --license mit --data "our own drives" --scores result.json"""
 
 
 def _add_arguments(command: ArgumentParser) -> None:
-    command.add_argument("checkpoint", metavar="CHECKPOINT.ckpt")
+    command.add_argument("checkpoint", metavar="CHECKPOINT.ckpt|RUN", help="a checkpoint, or the folder of a run: its last one")
     command.add_argument("--out", required=True, metavar="DIR", help="folder for the model")
     command.add_argument("--data", metavar="TEXT", help="for the model card: what it was trained on")
     command.add_argument("--license", metavar="ID", help="for the model card: licence of the weights, such as mit")
@@ -28,8 +29,11 @@ def run(checkpoint: str, out: str, trust: list[str] | None = None, **about: Any)
     """Write the folder."""
     from mcvd.apps.cli.setup import load_for_command
 
-    if not Path(checkpoint).is_file():
-        raise FileNotFoundError(f"no checkpoint at {checkpoint}")
+    if not Path(checkpoint).exists():
+        raise FileNotFoundError(f"no checkpoint at {checkpoint}: expected a .ckpt file or the folder of a training run")
+    check_new_folder(out)
+    for path in about.get("scores") or ():
+        check_inputs(scores=path)
     model = load_for_command(checkpoint, "cpu", trust)
     model.save_pretrained(out, **about)
     print(f"{checkpoint} is now the model {out}: {model.facts().summary}")

@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from mcvd.apps.cli import options
+from mcvd.apps.cli.checks import check_inputs, check_new_file
 from mcvd.apps.cli.options import Command, positive
 
 EXAMPLES = """examples:
@@ -19,12 +20,12 @@ def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("fake", metavar="FAKE_DIR")
     command.add_argument("--num-frames", type=positive, metavar="T", help="length of the clips compared (default: 16)")
     command.add_argument("--size", type=positive, help="scale and crop frames to this square first")
-    command.add_argument("--rate", type=float, metavar="HZ", help="read by time at this rate (default: every frame)")
+    command.add_argument("--rate", type=options.rate, metavar="HZ", help="read by time at this rate (default: every frame)")
     command.add_argument("--every-clip", action="store_true", help="all clips of each video, not the first alone")
     command.add_argument("--preprocessing", help="mcvd (default): shorter side and centre; stylegan-v: squashed")
     command.add_argument("--weights", metavar="FILE", help="I3D weights (default: downloaded once into the cache)")
     command.add_argument("--trust-weights", action="store_true", help="use weights of unknown checksum; not FVD then")
-    command.add_argument("--random-i3d", type=int, metavar="SEED", help="a random network instead: not FVD")
+    command.add_argument("--random-i3d", type=options.whole, metavar="SEED", help="a random network instead: not FVD")
     text = "the I3D of the original Kinetics release in FILE instead: not FVD"
     command.add_argument("--kinetics-i3d", metavar="FILE", help=text)
     command.add_argument("--device", help=options.DEVICE)
@@ -45,6 +46,9 @@ def run(
     """Print the distance."""
     from json import dumps
 
+    check_inputs(REAL=real, FAKE=fake, weights=choices.get("weights"), kinetics_i3d=choices.get("kinetics_i3d"))
+    if out:
+        check_new_file(out, ".json")
     from mcvd.evaluation.folders import compare_folders, format_distance
     from mcvd.runtime.atomic import write_json
     from mcvd.runtime.device import resolve_device

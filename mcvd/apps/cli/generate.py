@@ -33,13 +33,15 @@ def run(
     """Generate the videos that are this process's share; the first one writes OUT."""
     import torch
 
-    from mcvd.apps.cli.output import Gallery, check_output, write_output
+    from mcvd.apps.cli.checks import check_videos_out
+    from mcvd.apps.cli.output import Gallery, write_output
     from mcvd.apps.cli.render import render
-    from mcvd.apps.cli.setup import load_for_sampling
+    from mcvd.apps.cli.setup import ModelChoice
     from mcvd.runtime.distributed import shard_range
 
-    model, chosen = load_for_sampling(from_nothing=True, **asked)
-    check_output(out)
+    check_videos_out(out)
+    choice = ModelChoice.of(from_nothing=True, **asked)
+    model, chosen = choice.load(), choice.options
     own = shard_range(num_samples)
     chosen = replace(chosen, first_video=own.start)
     nothing = torch.empty(0, model.channels, *model.size, dtype=torch.uint8)

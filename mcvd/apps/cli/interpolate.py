@@ -34,19 +34,24 @@ def run(
     """Write the whole video with its gap generated anew."""
     import numpy as np
 
-    from mcvd.apps.cli.output import Gallery, check_output, write_output
+    from mcvd.apps.cli.checks import check_inputs, check_videos_out
+    from mcvd.apps.cli.output import Gallery, write_output
     from mcvd.apps.cli.render import render
-    from mcvd.apps.cli.setup import load_for_sampling
+    from mcvd.apps.cli.setup import ModelChoice
     from mcvd.video.decoders.base import VideoError
     from mcvd.video.open import open_video
     from mcvd.video.read import read_frames
     from mcvd.video.timing import frames_at_rate
 
-    model, chosen = load_for_sampling(**asked)
-    check_output(out, video)
+    check_inputs(VIDEO=video)
+    check_videos_out(out, video)
+    choice = ModelChoice.of(**asked)
     with open_video(video) as reader:
         if gap.stop > reader.num_frames:
             raise VideoError(f"--gap {gap.start}:{gap.stop}: {video} has {reader.num_frames} frames")
+        if gap.start == 0 or gap.stop == reader.num_frames:
+            raise VideoError(f"--gap {gap.start}:{gap.stop} has nothing on one side: use mcvd predict")
+        model, chosen = choice.load(), choice.options
         rate = None if every_frame else model.frame_rate_hz
         numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times, rate)
         low, high = np.searchsorted(numbers, [gap.start, gap.stop]).tolist()

@@ -10,10 +10,12 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
+from mcvd import __version__
 from mcvd.apps.cli.options import Command
+from mcvd.apps.cli.parser import Parser, UsageError
 
 DESCRIPTION = "Masked conditional video diffusion: predict, interpolate and generate video with one model."
-_SHARED = {"main", "options", "output", "render", "setup"}  # every other module of this folder is a command
+_SHARED = {"checks", "main", "options", "output", "parser", "render", "setup"}  # every other module of this folder is a command
 _FIRST = ("fit", "predict", "interpolate", "generate", "evaluate")  # in the help; the others follow by name
 _LESS = "use smaller batches: --data.batch_size for training, --batch-size for sampling"
 _RESUME = "a training resumes from its last checkpoint by the same command and --ckpt_path last"
@@ -53,7 +55,11 @@ def commands() -> dict[str, Command]:
 
 def _run(argv: list[str]) -> None:
     known = commands()
-    if argv and argv[0] in known and known[argv[0]].add_arguments is None:
+    if not argv:
+        raise UsageError(f"name a command: {', '.join(known)} (mcvd --help says what they do; try mcvd demo)")
+    if argv[0] == "help":
+        argv = [*argv[1:2], "--help"]
+    if argv[0] in known and known[argv[0]].add_arguments is None:
         return known[argv[0]].run(argv[1:])
     options = {key: value for key, value in vars(_parser(known).parse_args(argv)).items() if value is not None}
     command = known[options.pop("command")]
@@ -67,9 +73,8 @@ def _run(argv: list[str]) -> None:
 def _parser(known: dict[str, Command]) -> argparse.ArgumentParser:
     import shtab
 
-    parser = argparse.ArgumentParser(
-        prog="mcvd", description=DESCRIPTION, epilog="With --debug, an error shows its traceback."
-    )
+    parser = Parser(prog="mcvd", description=DESCRIPTION, epilog="With --debug, an error shows its traceback.")
+    parser.add_argument("--version", action="version", version=f"mcvd {__version__}")
     text = "print a script that completes commands and options: mcvd --print-completion bash"
     shtab.add_argument_to(parser, "--print-completion", help=text)
     parsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -99,6 +104,8 @@ def _message(error: Exception) -> str:
     if any(word in text for word in _A_PROCESS_DIED):
         first = text.splitlines()[0]
         return f"another process of this work has ended, its own last line says why ({first}); {_RESUME}"
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{os.fspath(error.filename)}: {error.strerror[:1].lower()}{error.strerror[1:]}"  # no [Errno 2]
     if isinstance(error, (ValueError, OSError, FloatingPointError)) and text:
         return text
     return f"{type(error).__name__}: {text} (--debug shows where)"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 
 MODEL = "exported folder, .ckpt, run folder, or user/name on the Hugging Face Hub (default: the bundled model)"
+MAX_PORT = 65535
 DEVICE = "cpu, cuda, ... (default: the best there is)"
 
 
@@ -30,10 +32,49 @@ class Command:
 
 
 def positive(text: str) -> int:
-    """A number of at least 1."""
-    value = int(text)
-    if value < 1:
-        raise ArgumentTypeError(f"must be at least 1, got {value}")
+    """A whole number of at least 1."""
+    return _whole(text, 1)
+
+
+def whole(text: str) -> int:
+    """A whole number of at least 0."""
+    return _whole(text, 0)
+
+
+def port(text: str) -> int:
+    """The number of a port to listen on."""
+    value = positive(text)
+    if value > MAX_PORT:
+        raise ArgumentTypeError(f"must be 1 to {MAX_PORT}, got {value}")
+    return value
+
+
+def rate(text: str) -> float:
+    """Frames per second: a finite number above 0."""
+    value = number(text)
+    if value <= 0:
+        raise ArgumentTypeError(f"must be more than 0 frames per second, got {text}")
+    return value
+
+
+def number(text: str) -> float:
+    """A finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise ArgumentTypeError(f"must be a number, got {text!r}") from None
+    if not isfinite(value):
+        raise ArgumentTypeError(f"must be a finite number, got {text}")
+    return value
+
+
+def _whole(text: str, least: int) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        raise ArgumentTypeError(f"must be a whole number of at least {least}, got {text!r}") from None
+    if value < least:
+        raise ArgumentTypeError(f"must be at least {least}, got {value}")
     return value
 
 
@@ -56,7 +97,7 @@ def add_output(command: ArgumentParser) -> None:
     command.add_argument("--out", required=True, metavar="OUT", help=text)
     text = "also write a page that shows the result: OUT's name with .html, or OUT/index.html"
     command.add_argument("--gallery", action="store_true", help=text)
-    command.add_argument("--fps", type=float, help="play OUT at this rate (default: the model's)")
+    command.add_argument("--fps", type=rate, help="play OUT at this rate (default: the model's)")
 
 
 def add_every_frame(command: ArgumentParser) -> None:
@@ -77,13 +118,13 @@ def add_sampling(command: ArgumentParser) -> None:
     command.add_argument("--sampler", metavar="NAME", help=text)
     command.add_argument("--steps", type=positive, metavar="S", help="network calls for each block")
     command.add_argument(
-        "--guidance", type=float, metavar="W", help="1 (default): as trained; more follows the context"
+        "--guidance", type=number, metavar="W", help="1 (default): as trained; more follows the context"
     )
     command.add_argument("--guidance-drops", choices=["both", "past", "future"], help="the context that W strengthens")
-    command.add_argument("--context-noise", type=float, metavar="L", help="steadies long videos, if trained for it")
+    command.add_argument("--context-noise", type=number, metavar="L", help="steadies long videos, if trained for it")
     command.add_argument("--overlap", type=positive, metavar="N", help="known frames that a block sees on each side")
     command.add_argument("--precision", choices=["float32", "bf16", "fp16"], help="of the network (default: float32)")
     text = "the network, on a GPU with CUDA graphs (default: auto, for long work on a GPU)"
     command.add_argument("--compile", choices=["auto", "always", "never"], help=text)
-    command.add_argument("--seed", type=int, metavar="S", help="same seed, same video (default: 0)")
+    command.add_argument("--seed", type=whole, metavar="S", help="same seed, same video (default: 0)")
     command.add_argument("--batch-size", type=positive, metavar="B", help="videos sampled at once, to bound memory")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mcvd.apps.cli.checks import check_new_folder
 from mcvd.apps.cli.render import Rendered
 from mcvd.apps.result_page import add_psnr, add_result
 from mcvd.diffusion.options import SamplingOptions
@@ -21,33 +21,6 @@ from mcvd.video.frame_store import FrameStore
 from mcvd.video.page import Page
 from mcvd.video.timing import DEFAULT_FPS
 from mcvd.video.write import write_chunks
-
-
-def check_output(out: str, video: str | None = None) -> None:
-    """Refuse, before any work, an output that cannot be written or would replace its own input.
-
-    Raises:
-        ValueError: it is the input, or its ending is none of ours.
-        FileExistsError: a folder that holds something already.
-        FileNotFoundError: there is no folder to write it to.
-    """
-    path = Path(out)
-    if video is not None and path.exists() and os.path.samefile(path, video):
-        raise ValueError(f"--out {out} is the input itself: choose another name")
-    if path.suffix.lower() not in ("", ".mp4", ".gif", ".png"):
-        raise ValueError(f"--out {out}: the ending must be .mp4, .gif or .png, or none for a folder")
-    if not path.suffix and not _is_free(path) and not is_marked(path):
-        raise _not_empty(out)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"--out {out}: there is no folder {path.parent}")
-
-
-def _is_free(folder: Path) -> bool:
-    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
-
-
-def _not_empty(out: str) -> FileExistsError:
-    return FileExistsError(f"--out {out} is not empty: choose another folder, nothing was written")
 
 
 class Gallery(NamedTuple):
@@ -108,8 +81,7 @@ def write_output(
             print(f"{out}: complete, the command was ended after it was written", file=sys.stderr)
             return
         unmark(path)
-        if not _is_free(path):
-            raise _not_empty(out)
+        check_new_folder(out)
     before, after = (past[:0], future[:0]) if only_new else (past, future)
     num_frames = len(before) + stores[0].shape[1] + len(after)
 

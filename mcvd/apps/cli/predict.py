@@ -21,7 +21,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--num-frames", type=positive, required=True, help="how many frames to predict")
     command.add_argument("--backward", action="store_true", help="predict the frames that came before")
     text = "continue from this frame of VIDEO, not from its last (--backward: its first)"
-    command.add_argument("--at", type=int, metavar="FRAME", help=text)
+    command.add_argument("--at", type=options.whole, metavar="FRAME", help=text)
     command.add_argument("--only-new", action="store_true", help="leave the given frames out of OUT")
     options.add_model(command)
     options.add_output(command)
@@ -44,22 +44,25 @@ def run(
     **asked: Any,
 ) -> None:
     """Predict the samples that are this process's share; the first one writes OUT."""
-    from mcvd.apps.cli.output import Gallery, check_output, write_output
+    from mcvd.apps.cli.checks import check_inputs, check_videos_out
+    from mcvd.apps.cli.output import Gallery, write_output
     from mcvd.apps.cli.render import render
-    from mcvd.apps.cli.setup import load_for_sampling
+    from mcvd.apps.cli.setup import ModelChoice
     from mcvd.runtime.distributed import shard_range
     from mcvd.video.decoders.base import VideoError
     from mcvd.video.open import open_video
     from mcvd.video.read import read_frames
     from mcvd.video.timing import frames_around
 
-    model, chosen = load_for_sampling(**asked)
-    check_output(out, video)
+    check_inputs(VIDEO=video)
+    check_videos_out(out, video)
+    choice = ModelChoice.of(**asked)
     with open_video(video) as reader:
         if at is None:
             at = 0 if backward else reader.num_frames - 1
         if not 0 <= at < reader.num_frames:
             raise VideoError(f"--at {at}: {video} has frames 0 to {reader.num_frames - 1}")
+        model, chosen = choice.load(), choice.options
         rate = None if every_frame else model.frame_rate_hz
         if backward:
             near, far = range(model.block.future), range(-num_frames, 0)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.models.load import BOX, load
@@ -26,7 +28,9 @@ def log(line: str) -> None:
     print(f"mcvd: {line}", file=sys.stderr)
 
 
-def load_for_command(model: str | Path | None, device: str | None = None, trust: Sequence[str] | None = None) -> MCVD:
+def load_for_command(
+    model: str | Path | None, device: str | torch.device | None = None, trust: Sequence[str] | None = None
+) -> MCVD:
     """Open a model on its device.
 
     Args:
@@ -34,24 +38,52 @@ def load_for_command(model: str | Path | None, device: str | None = None, trust:
         device: None is the best there is.
         trust: modules from which the model's own classes are imported.
     """
+    on = device if isinstance(device, torch.device) else resolve_device(device)
     if model is None:
         log("no model was named: using the small bundled one")
-    on = resolve_device(device)
     return load(BOX if model is None else model, trust=trust or ()).to(on)
 
 
-def load_for_sampling(
-    model: str | None = None,
-    trust: Sequence[str] | None = None,
-    device: str | None = None,
-    sampler: str | None = None,
-    steps: int | None = None,
-    from_nothing: bool = False,
-    **sampling: Any,
-) -> tuple[MCVD, SamplingOptions]:
-    """The model, and how to sample from it: what `options.add_model` and `options.add_sampling` have read."""
-    chosen = SamplingOptions(sampler=choose_sampler(sampler, steps, from_nothing), **sampling)
-    return load_for_command(model, device, trust), chosen
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which model, and how to sample from it: what `options.add_model` and `options.add_sampling` have read.
+
+    Everything is checked that can be without the model, which `load` opens.
+
+    Args:
+        model: as `load_for_command` takes it.
+        device: of the model.
+        trust: modules of the model's own classes.
+        options: of sampling.
+    """
+
+    model: str | None
+    device: torch.device
+    trust: Sequence[str]
+    options: SamplingOptions
+
+    @classmethod
+    def of(
+        cls,
+        model: str | None = None,
+        trust: Sequence[str] | None = None,
+        device: str | None = None,
+        sampler: str | None = None,
+        steps: int | None = None,
+        from_nothing: bool = False,
+        **sampling: Any,
+    ) -> ModelChoice:
+        """Read the options.
+
+        Raises:
+            ValueError: there is no such sampler or device, or a value is out of range.
+        """
+        method = choose_sampler(sampler, steps, from_nothing)
+        return cls(model, resolve_device(device), trust or (), SamplingOptions(sampler=method, **sampling))
+
+    def load(self) -> MCVD:
+        """Open the model on its device."""
+        return load_for_command(self.model, self.device, self.trust)
 
 
 def share_out(work: Callable[..., None], processes: int = 1, **options: Any) -> None:

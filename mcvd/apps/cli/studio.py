@@ -17,7 +17,7 @@ EXAMPLES = """examples:
 def _add_arguments(command: ArgumentParser) -> None:
     options.add_model(command)
     command.add_argument("--host", help="address to listen on (default: 127.0.0.1, nobody from outside)")
-    command.add_argument("--port", type=positive, help="default: the first free one from 7860")
+    command.add_argument("--port", type=options.port, help="default: the first free one from 7860")
     command.add_argument("--max-megabytes", type=positive, metavar="N", help="largest upload (default: 200)")
     text = "longest video, given or generated, at the model's rate (default: 600)"
     command.add_argument("--max-frames", type=positive, metavar="N", help=text)

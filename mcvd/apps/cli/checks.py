@@ -1,0 +1,69 @@
+"""What a command refuses before it opens a model: paths that are not there, outputs that cannot be written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def check_inputs(**paths: str | None) -> None:
+    """Check that everything exists which an option names; None is what was not given.
+
+    Args:
+        paths: by the option's name with ``_`` for ``-``, or by that of the argument in capitals.
+
+    Raises:
+        FileNotFoundError: the first that does not exist; the message names the option.
+    """
+    for name, path in paths.items():
+        if path is not None and not Path(path).exists():
+            option = "" if name.isupper() else f"--{name.replace('_', '-')} "
+            raise FileNotFoundError(f"{option}{path}: no such file or folder")
+
+
+def check_new_folder(out: str) -> None:
+    """Refuse an output folder that holds something already.
+
+    Raises:
+        FileExistsError: it is a file, or not empty.
+    """
+    path = Path(out)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(f"--out {out} is not empty: choose another folder, nothing was written")
+
+
+def check_new_file(out: str, suffix: str, option: str = "--out") -> None:
+    """Refuse an output file of another ending, or in the place of a folder.
+
+    Raises:
+        ValueError: of another ending.
+        IsADirectoryError: there is a folder of this name.
+    """
+    if Path(out).suffix.lower() != suffix:
+        raise ValueError(f"{option} {out}: the ending must be {suffix}")
+    if Path(out).is_dir():
+        raise IsADirectoryError(f"{option} {out} is a folder: name a file in it")
+
+
+def check_videos_out(out: str, video: str | None = None) -> None:
+    """Refuse an output of videos that cannot be written or would replace its own input.
+
+    Raises:
+        ValueError: it is the input, or its ending is none of ours.
+        FileExistsError: a folder that holds something already.
+        FileNotFoundError: there is no folder to write it to.
+    """
+    from mcvd.runtime.workdir import is_marked
+
+    path = Path(out)
+    if video is not None and path.exists() and os.path.samefile(path, video):
+        raise ValueError(f"--out {out} is the input itself: choose another name")
+    if path.suffix.lower() not in ("", ".mp4", ".gif", ".png"):
+        raise ValueError(f"--out {out}: the ending must be .mp4, .gif or .png, or none for a folder")
+    if not path.suffix:
+        if not is_marked(path):  # by the same command, ended after it was written
+            check_new_folder(out)
+    elif path.is_dir():
+        raise IsADirectoryError(f"--out {out} is a folder: name a file in it")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"--out {out}: there is no folder {path.parent}")

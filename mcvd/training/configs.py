@@ -1,0 +1,131 @@
+"""The configs that come with the package, by name, and what is wrong with an option or a config, in one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+
+from mcvd.runtime.error_text import one_line
+from mcvd.runtime.suggest import did_you_mean
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+DEFAULT_CONFIG = "small"
+
+# What other programs call it, in the form that `did_you_mean` compares.
+_ELSEWHERE = {
+    "lr": "--model.optimizer.init_args.lr",
+    "learning_rate": "--model.optimizer.init_args.lr",
+    "optimizer.lr": "--model.optimizer.init_args.lr",
+    "epochs": "--trainer.max_epochs",
+    "steps": "--trainer.max_steps",
+    "max_train_steps": "--trainer.max_steps",
+    "gpus": "--trainer.devices",
+    "out": "--trainer.default_root_dir",
+    "output_dir": "--trainer.default_root_dir",
+    "resume": "--ckpt_path last",
+    "resume_from_checkpoint": "--ckpt_path last",
+    "data": "--data.root",
+    "train_data_dir": "--data.root",
+    "model": "--init_from",
+    "pretrained": "--init_from",
+    "device": "--trainer.accelerator",
+    "resolution": "--model.size",
+}
+_KINDS = re.compile(r"Expected an? (typing\.Literal\[[^\]]*\]|<class '[\w.]+'>)")
+_GOT = re.compile(r"(?:Got|Given) value: (.*)$")
+
+
+def config_names() -> list[str]:
+    """Names of the configs that come with the package, such as ``small`` and ``published/kth``."""
+    return sorted(path.relative_to(CONFIGS).with_suffix("").as_posix() for path in CONFIGS.rglob("*.yaml"))
+
+
+def find_config(name: str) -> Path:
+    """The file of a config: a path, or the name of one that comes with the package.
+
+    Raises:
+        FileNotFoundError: there is neither; the message says which there are.
+
+    Examples:
+        >>> find_config("small").name
+        'small.yaml'
+    """
+    if Path(name).is_file():
+        return Path(name)
+    known, plain = config_names(), name.removesuffix(".yaml").removeprefix("configs/")
+    if plain in known:
+        return CONFIGS / f"{plain}.yaml"
+    few = ", ".join([*(each for each in known if "/" not in each), "published/..."])
+    raise FileNotFoundError(
+        f"--config {name}: no such file, and no config of mcvd has this name"
+        + (did_you_mean(plain, known) or f"; there are {few}")
+    )
+
+
+def with_configs(words: list[str]) -> tuple[list[str], str | None]:
+    """The words of ``mcvd fit`` with paths for the names of configs, and the default config where none is named.
+
+    Returns:
+        The words, and what the user should know.
+
+    Raises:
+        ValueError: nothing says what to train on what.
+        FileNotFoundError: a config is not there.
+    """
+    found, named = [], False
+    for place, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if option in ("--config", "-c") and equals:
+            word, named = f"--config={find_config(value)}", True
+        elif place and words[place - 1] in ("--config", "-c"):
+            word, named = str(find_config(word)), True
+        found.append(word)
+    options = [word.partition("=")[0] for word in words]
+    asks = any(option in ("-h", "--help", "-c", "--config") or option.startswith("--print_") for option in options)
+    if named or asks or any(option == "--model" or option.startswith("--model.block") for option in options):
+        return found, None
+    if not any(option.startswith("--data") for option in options):
+        raise ValueError(
+            f"name a config and a folder of videos: mcvd fit --config {DEFAULT_CONFIG} --data.root FOLDER (configs "
+            f"of mcvd: {', '.join(name for name in config_names() if '/' not in name)}, published/...)"
+        )
+    told = f"no config was named: training {DEFAULT_CONFIG} (--config {DEFAULT_CONFIG}), a small model of all tasks"
+    return [f"--config={find_config(DEFAULT_CONFIG)}", *found], told
+
+
+def explain(error: Exception, known: Iterable[str]) -> str:
+    """What a parser's error says, in one line for people.
+
+    Args:
+        error: of jsonargparse.
+        known: the options that there are.
+    """
+    text = one_line(error)
+    if unknown := re.search(r"[Uu]nrecognized arguments: (\S+)", text):
+        option = unknown[1].partition("=")[0]
+        return f"there is no option {option}{_near(option, [*known])}"
+    key = re.search(r'Parser key "([^"]+)": ', text)
+    if missing := re.search(r"module '([\w.]+)' has no attribute '(\w+)'", text):
+        module, name = missing.groups()
+        guess = did_you_mean(name, [each for each in dir(import_module(module)) if each[0] != "_"])
+        return f"{key[1] + ': ' if key else ''}there is no {module}.{name}{guess}"
+    got, kinds = _GOT.search(text), _KINDS.findall(text)
+    if key and got and kinds:
+        return f"{key[1]}: expected {' or '.join(dict.fromkeys(map(_kind, kinds)))}, got {got[1]}"
+    return text
+
+
+def _near(option: str, known: list[str]) -> str:
+    name = option.lstrip("-")
+    if same := [each for each in known if each.endswith(f".{name}")]:
+        return f"; did you mean {same[0]}?"
+    return did_you_mean(option, known, _ELSEWHERE)
+
+
+def _kind(text: str) -> str:
+    if text.startswith("typing.Literal["):
+        return text.removeprefix("typing.Literal[").removesuffix("]")
+    name = text.split("'")[1].rpartition(".")[2]
+    return {"NoneType": "null", "int": "a whole number", "float": "a number", "str": "text"}.get(name, name)
