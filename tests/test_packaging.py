@@ -15,9 +15,14 @@ def test_only_mcvd_is_shipped():
 def test_the_files_that_mcvd_reads_are_shipped():
     code = "\n".join(path.read_text() for path in (ROOT / "mcvd").rglob("*.py"))
     files = [path.relative_to(ROOT / "mcvd") for path in (ROOT / "mcvd").rglob("*") if path.is_file()]
-    beside = {path.as_posix() for path in files if path.suffix not in (".py", ".pyc") and path.parts[0] != "box"}
-    assert beside | {"box/*"} == set(SETUPTOOLS["package-data"]["mcvd"])
+    beside = {
+        path.as_posix()
+        for path in files
+        if path.suffix not in (".py", ".pyc") and path.parts[0] not in ("box", "configs")
+    }
+    assert beside | {"box/*", "configs/**/*.yaml"} == set(SETUPTOOLS["package-data"]["mcvd"])
     assert '"demo.yaml"' in code
+    assert (ROOT / "mcvd" / "configs").resolve() == ROOT / "configs"  # a link here, files in the wheel
 
 
 def test_every_room_of_mcvd_is_a_package():

@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
+# What moves the cursor, begins a line or an escape sequence, or turns the direction of the text.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    r"""Text for a terminal: names of files may hold anything; control characters are shown escaped, in one line.
+
+    Examples:
+        >>> print(printable("a\x1b[1m\nb"))
+        a\x1b[1m\nb
+    """
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
 
 def one_line(error: BaseException | str | None) -> str:
     """All that it says, without line breaks."""

@@ -74,17 +74,18 @@ def with_configs(words: list[str]) -> tuple[list[str], str | None]:
         ValueError: nothing says what to train on what.
         FileNotFoundError: a config is not there.
     """
-    found, named = [], False
+    found = []
     for place, word in enumerate(words):
         option, equals, value = word.partition("=")
         if option in ("--config", "-c") and equals:
-            word, named = f"--config={find_config(value)}", True
+            found.append(f"--config={find_config(value)}")
         elif place and words[place - 1] in ("--config", "-c"):
-            word, named = str(find_config(word)), True
-        found.append(word)
+            found.append(str(find_config(word)))
+        else:
+            found.append(word)
     options = [word.partition("=")[0] for word in words]
     asks = any(option in ("-h", "--help", "-c", "--config") or option.startswith("--print_") for option in options)
-    if named or asks or any(option == "--model" or option.startswith("--model.block") for option in options):
+    if asks or any(option == "--model" or option.startswith("--model.block") for option in options):
         return found, None
     if not any(option.startswith("--data") for option in options):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Mistakes of configuration: found before any work, told in one line that says what to change, with exit status 2."""
+"""Mistakes at the command line: found before any work, told in one line that says what to change."""
 
 import pytest
 import torch
@@ -9,6 +9,99 @@ from reference.tiny_fit import TINY
 from mcvd import write_video
 from mcvd.apps.cli.main import main
 
+# What was typed -> what has to be said. No model is there in any of them, so that none is opened before the answer.
+PREDICT = "predict VIDEO --num-frames 3 --out o.mp4 --model nowhere"
+TYPED = {
+    "": ["name a command", "mcvd demo"],
+    "pridict VIDEO": ["no command pridict", "did you mean predict?"],
+    "train --data.root videos": ["did you mean fit?"],
+    "sample": ["did you mean generate?"],
+    "gui": ["did you mean studio?"],
+    "nonsense": ["no command nonsense", "fit, predict, interpolate"],
+    "data": ["ACTION"],
+    "data chek videos": ["no command data chek", "did you mean check?"],
+    "predict": ["VIDEO, --num-frames, --out"],
+    "predict --num-frames 3 --out o.mp4": ["required: VIDEO"],
+    "predict VIDEO --num-frames 3": ["required: --out", "predict --help"],
+    "predict VIDEO VIDEO --num-frames 3 --out o.mp4": ["nothing was expected after", "predict --help"],
+    f"{PREDICT} --num-inference-steps 4": ["no option --num-inference-steps", "did you mean --steps?"],
+    f"{PREDICT} --num_inference_steps 4": ["did you mean --steps?"],
+    f"{PREDICT} --guidance-scale 4": ["did you mean --guidance?"],
+    f"{PREDICT} --scheduler DDIM": ["did you mean --sampler?"],
+    f"{PREDICT} --output o.mp4": ["did you mean --out?"],
+    f"{PREDICT} -o o.mp4": ["no option -o", "did you mean --out?"],
+    f"{PREDICT} --batchsize 4": ["did you mean --batch-size?"],
+    f"{PREDICT} --zebra 4": ["no option --zebra", "predict --help"],
+    "predict VIDEO --frames 3 --out o.mp4": ["did you mean --num-frames?"],
+    "predict VIDEO --num-frames three --out o.mp4": ["--num-frames", "whole number", "three"],
+    "predict VIDEO --num-frames 0 --out o.mp4": ["--num-frames", "at least 1", "got 0"],
+    f"{PREDICT} --seed 1.5": ["--seed", "whole number", "1.5"],
+    f"{PREDICT} --seed -1": ["--seed", "at least 0", "-1"],
+    f"{PREDICT} --fps 0": ["--fps", "more than 0"],
+    f"{PREDICT} --fps nan": ["--fps", "finite"],
+    f"{PREDICT} --guidance inf": ["--guidance", "finite"],
+    f"{PREDICT} --guidance strong": ["--guidance", "number", "strong"],
+    f"{PREDICT} --guidance-drops all": ["--guidance-drops", "both", "past", "future"],
+    f"{PREDICT} --precision fp32": ["--precision", "float32"],
+    f"{PREDICT} --steps": ["--steps", "expected one argument"],
+    f"{PREDICT} --sampler DDMP": ["no sampler DDMP", "did you mean DDPM"],
+    f"{PREDICT} --sampler dpm++": ["did you mean DPMSolverPP?"],
+    f"{PREDICT} --sampler Zebra": ["no sampler Zebra", "DDIM, DDPM"],
+    f"{PREDICT} --sampler adaptivesde --steps 3": ["AdaptiveSDE chooses its steps itself"],
+    f"{PREDICT} --device abacus": ["--device abacus", "there are cpu"],
+    f"{PREDICT} --device cuda:99": ["--device cuda:99", "this machine has no such device"],
+    f"{PREDICT} --at 30": ["--at 30", "frames 0 to 29"],
+    f"{PREDICT} --at -1": ["--at", "at least 0"],
+    "predict absent.mp4 --num-frames 3 --out o.mp4 --model nowhere": ["absent.mp4", "no such file"],
+    "predict text.mp4 --num-frames 3 --out o.mp4 --model nowhere": ["text.mp4", "cannot be opened"],
+    "predict VIDEO --num-frames 3 --out o.webm --model nowhere": ["--out o.webm", ".mp4"],
+    "predict VIDEO --num-frames 3 --out none/o.mp4 --model nowhere": ["no folder none"],
+    "predict VIDEO --num-frames 3 --out videos --model nowhere": ["--out videos", "not empty"],
+    "predict VIDEO --num-frames 3 --out VIDEO --model nowhere": ["input itself"],
+    PREDICT: ["no model at nowhere", "user/name"],
+    "interpolate VIDEO --gap 9:5 --out o.mp4 --model nowhere": ["--gap", "START < END"],
+    "interpolate VIDEO --gap 5 --out o.mp4 --model nowhere": ["--gap", "START:END"],
+    "interpolate VIDEO --gap 0:5 --out o.mp4 --model nowhere": ["nothing on one side", "mcvd predict"],
+    "interpolate VIDEO --gap 20:40 --out o.mp4 --model nowhere": ["--gap 20:40", "30 frames"],
+    "generate VIDEO --num-frames 3 --out o.mp4": ["nothing was expected after", "generate --help"],
+    "evaluate --root videos --model nowhere": ["--out result.json"],
+    "evaluate --out r.json --model nowhere": ["--root", "--config"],
+    "evaluate --root none --out r.json --model nowhere": ["--root none", "no such file or folder"],
+    "evaluate --root videos --out r.csv --model nowhere": ["--out r.csv", ".json"],
+    "evaluate --root videos --out r.json --model nowhere --task foretell": ["predict, backward, interpolate"],
+    "evaluate --root videos --out r.json --model nowhere --protocol mcvd-2022/kth": ["did you mean mcvd-2022/kth-10"],
+    "evaluate --root videos --out r.json --model nowhere --metric lpips": ["--metric lpips", "MODULE.NAME"],
+    "evaluate --root videos --out r.json --model nowhere --weights w.pt": ["--weights w.pt", "no such file"],
+    "evaluate --compare a.json b.json": ["a.json", "no such file"],
+    "fvd videos none": ["none", "no such file or folder"],
+    "fvd videos videos --weights w.pt": ["--weights w.pt", "no such file"],
+    "convert none.pt --config c.yml --out m": ["none.pt", "no such file"],
+    "convert text.mp4 --config c.yml --out m": ["--config c.yml", "no such file"],
+    "export none.ckpt --out m": ["no checkpoint at none.ckpt", "training run"],
+    "export text.mp4 --out videos": ["--out videos", "not empty"],
+    "export text.mp4 --out m --scores r.json": ["--scores r.json", "no such file"],
+    "data check none": ["none", "no such file or folder"],
+    "data check videos --config smal": ["--config smal", "did you mean small?"],
+    "data check videos --preview p.jpg": ["--preview p.jpg", ".png"],
+    "data pack videos --out videos": ["--out videos", "name a new folder"],
+    "demo --video none.mp4": ["--video none.mp4", "no such file"],
+    "demo --out videos": ["--out videos", "not empty"],
+    "studio --port 99999": ["--port", "1 to 65535"],
+    "studio --model nowhere": ["no model at nowhere"],
+    "fit": ["--config small --data.root FOLDER"],
+    "fit --config smal --data.root videos": ["--config smal", "did you mean small?"],
+    "fit --config none.yaml --data.root videos": ["--config none.yaml", "small"],
+    "fit --data.root none": ["--data.root none"],
+    "fit --config small --data.rot videos": ["no option --data.rot", "did you mean --data.root?"],
+    "fit --config small --data.root videos --max_steps 3": ["did you mean --trainer.max_steps?"],
+    "fit --config small --data.root videos --lr 1": ["did you mean --model.optimizer.init_args.lr?"],
+    "fit --config small --data.root videos --resume last": ["did you mean --ckpt_path last?"],
+    "fit --config small --data.root videos --model.net mcvd.nets.Unet": ["did you mean UNet?"],
+    "fit --config small --data.root videos --model.predicts noise": ["model.predicts", "'eps'", "got noise"],
+    "fit --config small --data.root videos --trainer.precision fp8": ["trainer.precision", "bf16-mixed", "got fp8"],
+    "fit --config small --data.root videos --ckpt_path none.ckpt": ["--ckpt_path none.ckpt", "'last'"],
+    "fit --config small --data.root videos --ckpt_path last": ["--ckpt_path last", "nothing to resume"],
+}
 NET = "--model.net.init_args"
 TRAINING = {
     "a block longer than the clips": (["--model.block.current=50"], ["52 frames", "12 frames"]),
@@ -34,6 +127,36 @@ MAKING = {
 def said(capsys):
     (line,) = capsys.readouterr().err.strip().splitlines()
     return line
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with a video, a file that is none, and no model."""
+    folder = tmp_path_factory.mktemp("typed")
+    (folder / "videos").mkdir()
+    write_video(folder / "videos" / "a.mp4", pixels(30, 3, 16, 16), fps=20)
+    (folder / "text.mp4").write_text("no video")
+    return folder
+
+
+@pytest.mark.parametrize("typed", TYPED)
+def test_what_was_typed_wrong_is_told_in_one_line_before_a_model_is_opened(typed, place, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    before = sorted(place.rglob("*"))
+    words = ["videos/a.mp4" if word == "VIDEO" else word for word in typed.split()]
+    assert main(words) in (1, 2)
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert line.startswith("mcvd: ") and all(word in line for word in TYPED[typed]), line
+    assert "Errno" not in line and "Error" not in line and "\n" not in line
+    assert sorted(place.rglob("*")) == before
+
+
+def test_control_characters_of_a_name_do_not_reach_the_terminal(tmp_path, capsys):
+    name = tmp_path / "bad\nmcvd: trained 5 steps\x1b[1m.mp4"
+    name.write_text("no video")
+    assert main(["predict", str(name), "--num-frames", "3", "--out", str(tmp_path / "o.mp4")]) == 1
+    line = said(capsys)
+    assert "\x1b" not in line and r"bad\nmcvd: trained 5 steps\x1b[1m.mp4" in line
 
 
 @pytest.mark.parametrize("mistake", TRAINING)

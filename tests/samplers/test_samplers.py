@@ -2,6 +2,7 @@
 
 import math
 import pkgutil
+import re
 from dataclasses import replace
 from importlib import import_module
 
@@ -39,7 +40,7 @@ from mcvd.samplers import (
     SDEDPMSolverPP,
     UniPC,
 )
-from mcvd.samplers.select import sampler_names
+from mcvd.samplers.select import sampler_by_name, sampler_names
 from mcvd.samplers.spacing import Karras, LogSNR, Uniform
 
 SCHEDULE = LinearBeta()
@@ -242,3 +243,14 @@ def test_many_steps_reach_the_distribution(sampler, schedule):
     truth = quantiles(2000)
     distance, _ = error(sampler, schedule, truth)
     assert distance < (0.01 if sampler in DETERMINISTIC else 0.025)
+
+
+@pytest.mark.parametrize("name", sampler_names())
+def test_upper_and_lower_case_of_a_name_do_not_count(name):
+    assert sampler_by_name(name.lower()) == sampler_by_name(name.upper()) == sampler_by_name(name)
+
+
+@pytest.mark.parametrize(("name", "meant"), [("DDMP", "DDPM"), ("uni_pcc", "UniPC"), ("DPM++", "DPMSolverPP")])
+def test_a_name_that_is_near_is_offered(name, meant):
+    with pytest.raises(ValueError, match=f"no sampler {re.escape(name)}; did you mean .*{meant}"):
+        sampler_by_name(name)

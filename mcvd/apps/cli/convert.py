@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 
 from mcvd.apps.cli.checks import check_inputs, check_new_folder
 from mcvd.apps.cli.options import Command
+from mcvd.apps.cli.say import say, say_json
 
 EXAMPLES = """example:
   mcvd convert checkpoint_700000.pt --config config.yml --out smmnist"""
@@ -16,9 +17,10 @@ def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--config", required=True, help="the config.yml that it was trained with")
     command.add_argument("--out", required=True, metavar="DIR", help="folder for the model")
     command.add_argument("--raw", action="store_true", help="take the raw weights, not the averaged (EMA) ones")
+    command.add_argument("--json", action="store_true", help="print what the model is, for scripts")
 
 
-def run(checkpoint: str, config: str, out: str, raw: bool = False) -> None:
+def run(checkpoint: str, config: str, out: str, raw: bool = False, json: bool = False) -> None:
     """Write the model."""
     check_inputs(CHECKPOINT=checkpoint, config=config)
     check_new_folder(out)
@@ -30,7 +32,9 @@ def run(checkpoint: str, config: str, out: str, raw: bool = False) -> None:
     model = build(published.config)
     load_weights(model.denoiser.net, published.state, checkpoint)
     model.save_pretrained(out)
-    print(f"{checkpoint} is now the model {out}: {model.facts().summary}")
+    if json:
+        return say_json({"out": out} | model.facts().to_json())
+    say(f"{checkpoint} is now the model {out}: {model.facts().summary}")
 
 
 COMMAND = Command("convert a checkpoint of the published MCVD code to a model of mcvd", run, _add_arguments, EXAMPLES)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mcvd.apps.cli import options
 from mcvd.apps.cli.checks import check_inputs, check_new_file, check_new_folder
 from mcvd.apps.cli.options import Command, positive
+from mcvd.apps.cli.say import note, say
 
 if TYPE_CHECKING:
     from mcvd.data.datamodule import VideoData
@@ -38,7 +39,7 @@ def _add_arguments(command: ArgumentParser) -> None:
         action.add_argument("path", metavar="PATH|data.yaml", help="a folder of videos, a video, or a data.yaml")
         action.add_argument("--root", metavar="FOLDER", help="the folder of videos that a data.yaml leaves open")
         action.add_argument("--size", type=positive, metavar="S", help="height and width of the frames (default: 64)")
-        action.add_argument("--rate", type=options.rate, metavar="HZ", help="read by time at this rate (default: every frame)")
+        action.add_argument("--rate", type=options.rate, metavar="HZ", help=options.EVERY_FRAME)
         options.add_trust(action)
     check.add_argument("--num-frames", type=positive, metavar="T", help="frames of a clip (default: 7)")
     check.add_argument("--batch-size", type=positive, metavar="B", help="clips in a batch (default: 8)")
@@ -99,8 +100,6 @@ def run(
 
 
 def _check(found: VideoData, planned: TrainingEstimate | None, preview: str | None = None, json: bool = False) -> None:
-    import sys
-
     from mcvd.data.check import check_data, write_preview
     from mcvd.video.decoders.base import VideoError
 
@@ -110,14 +109,14 @@ def _check(found: VideoData, planned: TrainingEstimate | None, preview: str | No
     if json:
         print(report.to_json())
     else:
-        print("\n".join(report.lines))
+        say(*report.lines)
     if preview and report.clips:
         write_preview(preview, report.clips)
-        print(f"preview: {preview}", file=sys.stderr)
+        note(f"preview: {preview}")
     if report.problem:
         raise VideoError(f"training cannot start: {report.problem}")
     if not json:
-        print("training can start")
+        say("training can start")
 
 
 def _check_pack(out: str, source: str) -> None:
@@ -132,7 +131,7 @@ def _check_pack(out: str, source: str) -> None:
 def _pack(found: VideoData, out: str, num_workers: int | None = None) -> None:
     from mcvd.data.sources.shard_writer import pack_data
 
-    print(pack_data(found, out, num_workers))
+    say(pack_data(found, out, num_workers))
 
 
 COMMAND = Command("look at data before training on them, or pack them into shards", run, _add_arguments)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 from argparse import ArgumentParser
-from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcvd.apps.cli import options
 from mcvd.apps.cli.checks import check_inputs, check_new_file
 from mcvd.apps.cli.options import Command, positive
+from mcvd.apps.cli.say import note, say, say_json
 
 if TYPE_CHECKING:
     from mcvd.evaluation.protocols import Protocol
@@ -38,13 +38,15 @@ def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--lpips-weights", metavar="FILE", help="AlexNet weights for LPIPS (default: as --weights)")
     text = "also this metric, such as my_metrics.FLICKER: a FrameMetric of a module on the Python path; may be repeated"
     command.add_argument("--metric", action="append", metavar="MODULE.NAME", help=text)
-    command.add_argument("--random-i3d", type=options.whole, metavar="SEED", help="add the distance of a random network: not FVD")
+    text = "add the distance of a random network: not FVD"
+    command.add_argument("--random-i3d", type=options.whole, metavar="SEED", help=text)
     text = "only say if two cards may be compared"
     command.add_argument("--compare", nargs=2, metavar=("A.json", "B.json"), help=text)
     command.add_argument("--task", metavar="TASK", help="predict (default), backward, interpolate or generate")
     command.add_argument("--num-frames", type=positive, help="new frames (default: one block)")
     command.add_argument("--num-clips", type=positive, help="how many clips, evenly spread (default: 64)")
-    command.add_argument("--rate", type=options.rate, metavar="HZ", help="read by time at this rate (default: the model's)")
+    text = "read by time at this rate (default: the model's)"
+    command.add_argument("--rate", type=options.rate, metavar="HZ", help=text)
     command.add_argument("--json", action="store_true", help="print the card, for scripts")
     options.add_processes(command, "batches")
     options.add_sampling(command)
@@ -78,17 +80,12 @@ def run(
     from mcvd.evaluation.result_card import ResultCard, compare_cards, package_versions
 
     if compare:
-        return print(compare_cards(*compare))
-    if out is None:
-        raise ValueError("say where the scores go: --out result.json")
-    check_new_file(out, ".json")
-    check_inputs(config=config, root=root, val_root=val_root, weights=weights, lpips_weights=lpips_weights)
-    if not (config or root or val_root):
-        raise ValueError("name the videos: --config data.yaml, --root FOLDER or --val-root FOLDER")
+        lines = compare_cards(*compare).splitlines()
+        return say_json({"comparable": True, "summary": lines}) if json else say(*lines)
+    out = _checked(out, config=config, root=root, val_root=val_root, weights=weights, lpips_weights=lpips_weights)
 
-    from mcvd.apps.cli.setup import choose_metric, choose_sampler, load_for_command
+    from mcvd.apps.cli.setup import ModelChoice, choose_metric
     from mcvd.data.recipe import data_from_recipe
-    from mcvd.diffusion.options import SamplingOptions
     from mcvd.diffusion.tasks import INTERPOLATE, task_by_name
     from mcvd.evaluation.clips import ClipBatches
     from mcvd.evaluation.distances import distribution_metrics
@@ -112,14 +109,13 @@ def run(
             "folder that was trained on: name the folder of the split with --val-root"
         )
     asked = task_by_name(fixed.task if fixed else task or "predict")
-    method = choose_sampler(sampler, steps, from_nothing=not asked.has_context)
-    SamplingOptions(num_samples=num_samples or 1, sampler=method, **sampling)  # refuses what is out of range
-    net = load_for_command(model, device, trust)
+    sampling |= {"num_samples": num_samples or 10}
+    choice = ModelChoice.of(model, trust, device, sampler, steps, not asked.has_context, **sampling)
+    net = choice.load()
     if fixed:
         _check_protocol(fixed, net)
-        num_frames, num_clips, num_samples = fixed.num_frames, fixed.num_clips, fixed.num_samples
-    num_clips, num_samples = num_clips or 64, num_samples or 10
-    num_frames = num_frames or net.block.current
+        num_frames, num_clips, sampling["num_samples"] = fixed.num_frames, fixed.num_clips, fixed.num_samples
+    num_clips, num_frames = num_clips or 64, num_frames or net.block.current
     rate = rate or net.frame_rate_hz
     # Without a protocol all tasks that give frames are scored on the same clips.
     context = (asked if fixed or not asked.has_context else INTERPOLATE).context_length(net.block)
@@ -136,11 +132,10 @@ def run(
         clips,
         asked.name,
         num_frames=num_frames,
-        num_samples=num_samples,
         metrics=[*metrics, *own_metrics],
         accumulators=[*distances, highlights],
         progress=rank() == 0,
-        sampler=method,
+        sampler=choice.options.sampler,
         **sampling,
     )
     measured, shown = tuple(distance.compute() for distance in distances), highlights.compute()
@@ -165,14 +160,25 @@ def run(
     _print(card, json)
 
 
+def _checked(out: str | None, **paths: str | None) -> str:
+    """Where the scores go, after a look at all paths."""
+    if out is None:
+        raise ValueError("say where the scores go: --out result.json")
+    check_new_file(out, ".json")
+    check_inputs(**paths)
+    if not any(paths[name] for name in ("config", "root", "val_root")):
+        raise ValueError("name the videos: --config data.yaml, --root FOLDER or --val-root FOLDER")
+    return out
+
+
 def _print(card: ResultCard, json: bool) -> None:
     from mcvd.evaluation.report import format_card
 
     if json:
-        return print(dumps(card.to_json(), indent=2))
-    print(format_card(card))
+        return say_json(card.to_json())
+    say(*format_card(card).splitlines())
     for caution in dict.fromkeys(caution for distance in card.distances for caution in distance.cautions):
-        print(f"mcvd: {caution}", file=sys.stderr)
+        note(f"mcvd: {caution}")
 
 
 def _check_protocol(protocol: Protocol, model: MCVD) -> None:

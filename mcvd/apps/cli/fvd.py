@@ -8,6 +8,7 @@ from typing import Any
 from mcvd.apps.cli import options
 from mcvd.apps.cli.checks import check_inputs, check_new_file
 from mcvd.apps.cli.options import Command, positive
+from mcvd.apps.cli.say import say, say_json
 
 EXAMPLES = """examples:
   mcvd fvd test_videos made_videos --size 128
@@ -20,7 +21,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("fake", metavar="FAKE_DIR")
     command.add_argument("--num-frames", type=positive, metavar="T", help="length of the clips compared (default: 16)")
     command.add_argument("--size", type=positive, help="scale and crop frames to this square first")
-    command.add_argument("--rate", type=options.rate, metavar="HZ", help="read by time at this rate (default: every frame)")
+    command.add_argument("--rate", type=options.rate, metavar="HZ", help=options.EVERY_FRAME)
     command.add_argument("--every-clip", action="store_true", help="all clips of each video, not the first alone")
     command.add_argument("--preprocessing", help="mcvd (default): shorter side and centre; stylegan-v: squashed")
     command.add_argument("--weights", metavar="FILE", help="I3D weights (default: downloaded once into the cache)")
@@ -44,8 +45,6 @@ def run(
     **choices: Any,
 ) -> None:
     """Print the distance."""
-    from json import dumps
-
     check_inputs(REAL=real, FAKE=fake, weights=choices.get("weights"), kinetics_i3d=choices.get("kinetics_i3d"))
     if out:
         check_new_file(out, ".json")
@@ -58,7 +57,9 @@ def run(
     )  # fmt: skip
     if out:
         write_json(out, result.to_json())
-    print(dumps(result.to_json(), indent=2) if json else format_distance(result))
+    if json:
+        return say_json(result.to_json())
+    say(*format_distance(result).splitlines())
 
 
 COMMAND = Command("measure the Frechet video distance between two folders of videos", run, _add_arguments, EXAMPLES)

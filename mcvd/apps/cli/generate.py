@@ -28,6 +28,7 @@ def run(
     num_samples: int = 1,
     fps: float | None = None,
     gallery: bool = False,
+    json: bool = False,
     **asked: Any,
 ) -> None:
     """Generate the videos that are this process's share; the first one writes OUT."""
@@ -48,7 +49,7 @@ def run(
     given = nothing.expand(len(own), -1, -1, -1, -1)
     page = Gallery("Generated from nothing", model, chosen) if gallery else None
     with render(out, model, given, given, num_frames, chosen, own) as videos:
-        write_output(out, videos, nothing, nothing, fps or model.frame_rate_hz, page)
+        write_output(out, videos, nothing, nothing, fps or model.frame_rate_hz, page, json=json)
 
 
 COMMAND = Command("generate videos from nothing", run, _add_arguments, EXAMPLES, shared=True)

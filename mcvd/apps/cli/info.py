@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 
 from mcvd.apps.cli import options
 from mcvd.apps.cli.options import Command
+from mcvd.apps.cli.say import say, say_json
 
 EXAMPLES = """examples:
   mcvd info
@@ -22,7 +23,6 @@ def _add_arguments(command: ArgumentParser) -> None:
 def run(model: str | None = None, json: bool = False, trust: list[str] | None = None) -> None:
     """Print the facts."""
     from dataclasses import replace
-    from json import dumps
 
     from mcvd.apps.cli.setup import load_for_command
     from mcvd.models.card import training_data
@@ -30,7 +30,9 @@ def run(model: str | None = None, json: bool = False, trust: list[str] | None = 
     from mcvd.models.load import BOX
 
     facts = replace(load_for_command(model, "cpu", trust).facts(), trained_on=training_data(model or BOX))
-    print(dumps(facts.to_json(), indent=2) if json else format_facts(facts))
+    if json:
+        return say_json(facts.to_json())
+    say(*format_facts(facts).splitlines())
 
 
 COMMAND = Command("tell what a model is and what it can do", run, _add_arguments, EXAMPLES)

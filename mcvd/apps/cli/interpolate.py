@@ -29,6 +29,7 @@ def run(
     every_frame: bool = False,
     fps: float | None = None,
     gallery: bool = False,
+    json: bool = False,
     **asked: Any,
 ) -> None:
     """Write the whole video with its gap generated anew."""
@@ -64,7 +65,7 @@ def run(
     page = Gallery("A gap filled", model, chosen, target) if gallery else None
     own = range(chosen.num_samples)
     with render(out, model, past[None], future[None], high - low, chosen, own) as samples:
-        write_output(out, samples, past, future, fps or model.frame_rate_hz, page)
+        write_output(out, samples, past, future, fps or model.frame_rate_hz, page, json=json)
 
 
 def _gap(text: str) -> range:

@@ -13,9 +13,20 @@ from importlib import import_module
 from mcvd import __version__
 from mcvd.apps.cli.options import Command
 from mcvd.apps.cli.parser import Parser, UsageError
+from mcvd.apps.cli.say import note
+from mcvd.runtime.error_text import one_line
 
 DESCRIPTION = "Masked conditional video diffusion: predict, interpolate and generate video with one model."
-_SHARED = {"checks", "main", "options", "output", "parser", "render", "setup"}  # every other module of this folder is a command
+_SHARED = {
+    "checks",
+    "main",
+    "options",
+    "output",
+    "parser",
+    "render",
+    "say",
+    "setup",
+}  # every other module of this folder is a command
 _FIRST = ("fit", "predict", "interpolate", "generate", "evaluate")  # in the help; the others follow by name
 _LESS = "use smaller batches: --data.batch_size for training, --batch-size for sampling"
 _RESUME = "a training resumes from its last checkpoint by the same command and --ckpt_path last"
@@ -36,12 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             warnings.showwarning = _show_warning  # type: ignore[assignment]
             _run(argv)
     except KeyboardInterrupt:
-        print("mcvd: interrupted", file=sys.stderr)
+        note("mcvd: interrupted")
         return 130
     except Exception as error:
         if debug:
             raise
-        print(f"mcvd: {_message(error)}", file=sys.stderr)
+        note(f"mcvd: {_message(error)}")
         return _status(error)
     return 0
 
@@ -94,7 +105,7 @@ def _parser(known: dict[str, Command]) -> argparse.ArgumentParser:
 
 def _show_warning(message: Warning | str, *_: object) -> None:
     """A warning is one line, without the place in the code."""
-    print(f"mcvd: {message}", file=sys.stderr)
+    note(f"mcvd: {message}")
 
 
 def _message(error: Exception) -> str:
@@ -108,7 +119,7 @@ def _message(error: Exception) -> str:
         return f"{os.fspath(error.filename)}: {error.strerror[:1].lower()}{error.strerror[1:]}"  # no [Errno 2]
     if isinstance(error, (ValueError, OSError, FloatingPointError)) and text:
         return text
-    return f"{type(error).__name__}: {text} (--debug shows where)"
+    return f"{type(error).__name__}: {one_line(text)} (--debug shows where)"
 
 
 def _status(error: Exception) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 MODEL = "exported folder, .ckpt, run folder, or user/name on the Hugging Face Hub (default: the bundled model)"
+EVERY_FRAME = "read by time at this rate (default: every frame)"
 MAX_PORT = 65535
 DEVICE = "cpu, cuda, ... (default: the best there is)"
 
@@ -97,6 +98,7 @@ def add_output(command: ArgumentParser) -> None:
     command.add_argument("--out", required=True, metavar="OUT", help=text)
     text = "also write a page that shows the result: OUT's name with .html, or OUT/index.html"
     command.add_argument("--gallery", action="store_true", help=text)
+    command.add_argument("--json", action="store_true", help="print what was written, for scripts")
     command.add_argument("--fps", type=rate, help="play OUT at this rate (default: the model's)")
 
 

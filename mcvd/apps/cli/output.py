@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from mcvd.apps.cli.checks import check_new_folder
 from mcvd.apps.cli.render import Rendered
+from mcvd.apps.cli.say import note, say_json
 from mcvd.apps.result_page import add_psnr, add_result
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.models.mcvd import MCVD
@@ -58,6 +58,7 @@ def write_output(
     fps: float | None,
     gallery: Gallery | None,
     only_new: bool = False,
+    json: bool = False,
 ) -> None:
     """Write what a command sampled, with the given frames around it, and say so on the standard error.
 
@@ -69,21 +70,26 @@ def write_output(
         fps: of the videos; None is `DEFAULT_FPS`.
         gallery: for a page beside the file, or in the folder.
         only_new: leave the given frames out.
+        json: also print on the standard output what was written.
     """
     stores = rendered.stores
     if not stores:  # the first of several processes writes for all
         return
     path, fps = Path(out), fps or DEFAULT_FPS
+    before, after = (past[:0], future[:0]) if only_new else (past, future)
+    num_frames, num_videos = len(before) + stores[0].shape[1] + len(after), sum(store.shape[0] for store in stores)
+    result: dict[str, Any] = {"out": out, "num_videos": num_videos, "num_frames": num_frames, "fps": fps}
+    place = path.with_suffix(".html") if path.suffix else path / "index.html"
+    if gallery:
+        result["page"] = str(place)
     asked = rendered.settings | {"fps": fps, "only_new": only_new, "gallery": bool(gallery)}
     if is_marked(path):
         remove_stale_parts(path.parent)
         if is_complete(path, asked):
-            print(f"{out}: complete, the command was ended after it was written", file=sys.stderr)
-            return
+            note(f"{out}: complete, the command was ended after it was written")
+            return say_json(result) if json else None
         unmark(path)
         check_new_folder(out)
-    before, after = (past[:0], future[:0]) if only_new else (past, future)
-    num_frames = len(before) + stores[0].shape[1] + len(after)
 
     def chunks(store: FrameStore, number: int) -> Iterator[Tensor]:
         yield from (chunk for chunk in (before, *store.chunks(number), after) if len(chunk))
@@ -105,7 +111,8 @@ def write_output(
             if page:
                 page.write(part / "index.html")
             mark_complete(path, asked, part)
-    print(f"{out}: {len(videos)} x {num_frames} frames at {fps:g} Hz", file=sys.stderr)
+    note(f"{out}: {num_videos} x {num_frames} frames at {fps:g} Hz")
     if page:
-        place = path.with_suffix(".html") if path.suffix else path / "index.html"
-        print(f"{page.write(place) if path.suffix else place}: the same as a page", file=sys.stderr)
+        note(f"{page.write(place) if path.suffix else place}: the same as a page")
+    if json:
+        say_json(result)

@@ -40,6 +40,7 @@ def run(
     every_frame: bool = False,
     fps: float | None = None,
     gallery: bool = False,
+    json: bool = False,
     num_samples: int = 1,
     **asked: Any,
 ) -> None:
@@ -80,7 +81,7 @@ def run(
     own = shard_range(num_samples)
     chosen = replace(chosen, num_samples=max(1, len(own)), first_sample=own.start)
     with render(out, model, past[None], future[None], num_frames, chosen, own) as samples:
-        write_output(out, samples, past, future, fps or model.frame_rate_hz, page, only_new)
+        write_output(out, samples, past, future, fps or model.frame_rate_hz, page, only_new, json)
 
 
 HELP = "predict the frames that follow a video, or with --backward those before it"

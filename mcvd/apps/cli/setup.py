@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from mcvd.apps.cli.say import note
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.models.load import BOX, load
 from mcvd.models.mcvd import MCVD
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def log(line: str) -> None:
     """Say something about the work on the standard error."""
-    print(f"mcvd: {line}", file=sys.stderr)
+    note(f"mcvd: {line}")
 
 
 def load_for_command(
