@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-MAX_FRAMES = 1 << 16  # of a block: sizes made of it are whole numbers of 64 bits, whatever a file claims
+# What a file claims is believed up to here: sizes made of it are whole numbers of 64 bits, times are finite.
+MAX_FRAMES = 1 << 16  # of a block
+MAX_SIDE = 1 << 14  # of a frame, in pixels
+MIN_RATE_HZ, MAX_RATE_HZ = 1e-6, 1e5
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,22 @@ class Condition:
 
     def __repr__(self) -> str:
         return f"Condition(past={tuple(self.past.shape)}, future={tuple(self.future.shape)})"
+
+
+def check_format(size: tuple[int, int], frame_rate_hz: float | None) -> None:
+    """Refuse frames of no possible size or rate.
+
+    Args:
+        size: height and width in pixels.
+        frame_rate_hz: None where it is not known.
+
+    Raises:
+        ValueError: names what is out of range.
+    """
+    if not all(1 <= side <= MAX_SIDE for side in size):
+        raise ValueError(f"size must be (height, width), each from 1 to {MAX_SIDE} pixels, got {tuple(size)}")
+    if frame_rate_hz is not None and not MIN_RATE_HZ <= frame_rate_hz <= MAX_RATE_HZ:
+        raise ValueError(f"frame_rate_hz must be from {MIN_RATE_HZ:g} to {MAX_RATE_HZ:g}, got {frame_rate_hz}")
 
 
 def model_from_pixels(video: Tensor) -> Tensor:

@@ -15,7 +15,9 @@ from math import log, pi
 import torch
 from torch import Tensor
 
-MAX_STEPS = 1_000_000  # of a schedule, which may come from a file that is not trusted: it is a table in memory
+# A schedule may come from a file that is not trusted: it is a table in memory, and its noise is squared.
+MAX_STEPS = 1_000_000
+MAX_SIGMA = 1e6
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,8 @@ class Cosine(AbstractNoiseSchedule):
     offset: float = 0.008
 
     def __post_init__(self) -> None:
-        if not 2 <= self.num_steps <= MAX_STEPS or self.offset < 0:
-            raise ValueError(f"needs num_steps 2 to {MAX_STEPS} and offset >= 0, got {self}")
+        if not 2 <= self.num_steps <= MAX_STEPS or not 0 <= self.offset <= 1:
+            raise ValueError(f"needs num_steps 2 to {MAX_STEPS} and offset 0 to 1, got {self}")
 
     def __call__(self, t: Tensor) -> Coefficients:
         """See `AbstractNoiseSchedule`."""
@@ -151,8 +153,10 @@ class Geometric(AbstractNoiseSchedule):
     preserves_variance: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        if not 2 <= self.num_steps <= MAX_STEPS or not 0 < self.sigma_min < self.sigma_max:
-            raise ValueError(f"needs num_steps 2 to {MAX_STEPS} and 0 < sigma_min < sigma_max, got {self}")
+        if not 2 <= self.num_steps <= MAX_STEPS or not 0 < self.sigma_min < self.sigma_max <= MAX_SIGMA:
+            raise ValueError(
+                f"needs num_steps 2 to {MAX_STEPS} and 0 < sigma_min < sigma_max <= {MAX_SIGMA:g}, got {self}"
+            )
 
     def __call__(self, t: Tensor) -> Coefficients:
         """See `AbstractNoiseSchedule`."""

@@ -16,6 +16,7 @@ from mcvd.frames import Condition, FrameBlock
 from mcvd.nets.compiled import CompiledNet
 from mcvd.nets.cuda_graph import CUDAGraphNet
 from mcvd.nets.modulation import NormModulation
+from mcvd.runtime.numbers import NumbersError
 from mcvd.runtime.rng import KeyedNoise
 from mcvd.samplers import AbstractSampler
 
@@ -52,16 +53,32 @@ class BlockSampler:
 
         Returns:
             float32 (len(keys), N, C, H, W) in the model's range, not clamped.
+
+        Raises:
+            NumbersError: the model generated what is not finite.
         """
         store = self.options.block_store
         blank = condition.past.new_empty(len(keys), self.block.current, *condition.past.shape[2:])
         frames = store.load(part, number, blank.shape) if store else None
         if frames is None:
             frames = self._sample(blank, keys, condition, number, sees_generated)
+            self._check(frames, number)
             if store:
                 store.save(part, number, frames)
         self.progress.finish_block()
         return frames.to(blank.device)
+
+    def _check(self, frames: Tensor, number: int) -> None:
+        if not frames.isfinite().all():
+            hint = (
+                "take float32 or bf16"
+                if self.options.precision == "fp16"
+                else "its weights or the sampler are at fault"
+            )
+            raise NumbersError(
+                f"block {number}: the model generated numbers that are not finite (NaN or infinite), no video is made "
+                f"of them: {hint}"
+            )
 
     def _sample(
         self, blank: Tensor, keys: Sequence[tuple[int, ...]], condition: Condition, number: int, sees_generated: bool

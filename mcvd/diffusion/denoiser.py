@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 import torch
@@ -91,7 +92,7 @@ class Denoiser(nn.Module):
             raise ValueError(
                 "at t = 1 this schedule leaves no signal, so noise says nothing there: use 'v', 'x0' or 'edm'"
             )
-        if min_snr is not None and (min_snr <= 0 or distance != "squared"):
+        if min_snr is not None and (not 0 < min_snr < inf or distance != "squared"):
             raise ValueError(f"min_snr weighs squared distances and must be above 0, got {min_snr} for {distance!r}")
         self.net = net
         self.schedule = schedule

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from numbers import Integral, Real
 from typing import Literal, get_args
 
@@ -14,8 +13,10 @@ from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.tasks import task_of
 from mcvd.frames import FrameBlock
 from mcvd.nets.compiled import Compile
+from mcvd.runtime.numbers import NumbersError
 from mcvd.samplers import AbstractSampler
 
+MAX_GUIDANCE = 100  # beyond, every pixel is black or white
 Precision = Literal["float32", "bf16", "fp16"]
 
 
@@ -26,7 +27,7 @@ class SamplingOptions:
     Args:
         num_samples: K different videos for each given one.
         sampler: of `mcvd.samplers`; None is that of `mcvd.samplers.select.default_sampler`.
-        guidance: 1 is the model as trained; above 1 follows the context more strongly (see `Denoiser.bind`).
+        guidance: 1 is the model as trained; above 1, to 100, follows the context more strongly (see `Denoiser.bind`).
         guidance_drops: "both", "past" or "future": the side that guidance makes the result follow.
         context_noise: standard deviation of noise added to the context of every block that sees generated frames, in
             the model's range [-1, 1]; steadies long videos of models trained with ``MCVD.context_noise``.
@@ -48,6 +49,7 @@ class SamplingOptions:
 
     Raises:
         ValueError: a value is out of range.
+        NumbersError: guidance or context_noise is not finite, or so large that no video could come of it.
     """
 
     num_samples: int = 1
@@ -78,8 +80,8 @@ class SamplingOptions:
             if not (isinstance(count, Integral) and count >= 1):
                 raise ValueError(f"{name} must be a whole number of at least 1, got {count!r}")
         for name, number in {"guidance": self.guidance, "context_noise": self.context_noise}.items():
-            if not (isinstance(number, Real) and isfinite(number)):
-                raise ValueError(f"{name} must be a finite number, got {number!r}")
+            if not (isinstance(number, Real) and abs(number) <= MAX_GUIDANCE):
+                raise NumbersError(f"{name} must be a number from {-MAX_GUIDANCE} to {MAX_GUIDANCE}, got {number!r}")
         seeds = self.seed if isinstance(self.seed, Sequence) and not isinstance(self.seed, str) else [self.seed]
         if not all(isinstance(seed, Integral) and seed >= 0 for seed in seeds):
             raise ValueError(f"seed must be a whole number of at least 0, or one for each video, got {self.seed!r}")

@@ -21,6 +21,7 @@ from mcvd.metrics.frame_metrics import PSNR, SSIM, FrameMetric
 from mcvd.metrics.frames import mean_of_samples, mean_squared_error, squared_distance_of_samples
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.distributed import all_gather, rank, world_size
+from mcvd.runtime.numbers import check_finite
 from mcvd.runtime.progress import progress_bar
 from mcvd.samplers import AbstractSampler
 from mcvd.samplers.select import default_sampler
@@ -67,6 +68,7 @@ def evaluate(
 
     Raises:
         ValueError: the clips are too short or not videos, or the model cannot do the task.
+        NumbersError: the model generated, or a metric gave, what is not finite.
 
     Example::
 
@@ -160,6 +162,7 @@ def _score(
         for metric in metrics
         for row, video in videos[metric.rounded].items()
     }
+    check_finite({f"{metric} of {row}": value for (row, metric), value in per_frame.items()}, "scores")
     to_truth = mean_squared_error(samples, target[:, None]).mean((1, 2))
     return _BatchScores(per_frame, to_truth, squared_distance_of_samples(samples) if several else None)
 

@@ -6,24 +6,64 @@ import errno
 import json
 import shutil
 import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mcvd.runtime.atomic import atomic_write
 from mcvd.runtime.error_text import first_line
+from mcvd.runtime.numbers import NumbersError, check_finite
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 MAX_CONFIG_BYTES = 1 << 20
 LAST = "last.ckpt"  # in the folder of a training run
 
+_FLOATS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
-def read_model(source: str | Path, revision: str | None = None) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Config and weights of a model, wherever it is: an exported folder, a checkpoint, a run's folder, the Hub.
+
+class WeightInfo(NamedTuple):
+    """What a file says of a weight before it is read: its dtype (as text where it is none of ours) and its shape."""
+
+    dtype: torch.dtype | str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model in a file: nothing of its weights has been read yet.
+
+    Args:
+        source: the file or folder, as messages name it.
+        config: how it is made.
+        header: what the file says of each weight.
+        read: reads all weights.
+    """
+
+    source: str | Path
+    config: dict[str, Any]
+    header: Mapping[str, WeightInfo]
+    read: Callable[[], dict[str, Tensor]]
+
+    def weights(self) -> dict[str, Tensor]:
+        """All weights, on the CPU.
+
+        Raises:
+            NumbersError: some are not finite.
+            ValueError: the file is damaged.
+        """
+        weights = self.read()
+        check_finite(weights, f"{self.source}: weights")
+        return weights
+
+
+def read_model(source: str | Path, revision: str | None = None) -> StoredModel:
+    """A model, wherever it is: an exported folder, a checkpoint, a run's folder, the Hub.
 
     Args:
         source: a path, or ``user/name`` or ``user/name@revision`` on the Hugging Face Hub.
@@ -77,8 +117,8 @@ def write_folder(folder: str | Path, config: dict[str, Any], weights: dict[str, 
         raise
 
 
-def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Config and weights of an exported folder."""
+def read_folder(folder: Path) -> StoredModel:
+    """The model of an exported folder."""
     missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
     if missing:
         raise FileNotFoundError(f"{folder} is not an exported model: {' and '.join(missing)} missing")
@@ -86,18 +126,30 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         if (folder / CONFIG).stat().st_size > MAX_CONFIG_BYTES:
             raise ValueError(f"{folder / CONFIG} has more than {MAX_CONFIG_BYTES} bytes: it is no configuration")
         config = json.loads((folder / CONFIG).read_text())
-        weights = load_file(folder / WEIGHTS)
+        with safe_open(folder / WEIGHTS, "pt") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  # no dictionary
+            header = {
+                name: WeightInfo(_FLOATS.get(each.get_dtype(), each.get_dtype()), tuple(each.get_shape()))
+                for name, each in slices.items()
+            }
     except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, RecursionError) as error:
-        raise ValueError(f"{folder} is damaged: {error}") from error
+        raise ValueError(f"{folder} is damaged: {first_line(error)}") from error
     if not isinstance(config, dict):
         raise ValueError(f"{folder / CONFIG} must hold a dictionary, got {type(config).__name__}")
-    return config, weights
+
+    def read() -> dict[str, Tensor]:
+        try:
+            return load_file(folder / WEIGHTS)
+        except SafetensorError as error:
+            raise ValueError(f"{folder} is damaged: {first_line(error)}") from error
+
+    return StoredModel(folder, config, header, read)
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Config and averaged weights of a training checkpoint (``.ckpt``)."""
+def read_checkpoint(path: Path) -> StoredModel:
+    """The model of a training checkpoint (``.ckpt``), with its averaged weights."""
     try:
-        checkpoint = safe_load(path)
+        checkpoint = safe_load(path, mapped=True)  # of the optimiser's state nothing is read
     except OSError:
         raise
     except Exception as error:  # torch raises a zoo of types for damaged and for hostile files
@@ -114,29 +166,49 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     config, weights = checkpoint["config"], checkpoint["state_dict"]
     if not isinstance(config, dict) or not is_state_dict(weights):
         raise ValueError(f"{path} is damaged: config and state_dict (of tensors) must be dictionaries")
-    return config, weights
+    return StoredModel(path, config, header_of(weights), lambda: weights)
+
+
+def header_of(weights: Mapping[str, Tensor]) -> dict[str, WeightInfo]:
+    """What the header of a file would say of these weights."""
+    return {name: WeightInfo(value.dtype, tuple(value.shape)) for name, value in weights.items()}
 
 
 def load_weights(module: nn.Module, weights: dict[str, Tensor], source: str | Path) -> None:
-    """Copy weights into a module that they fit exactly; see `check_weights`."""
-    check_weights(module, weights, source)
+    """Copy weights into a module that they fit exactly; see `check_header` and `check_finite`."""
+    check_header(module, header_of(weights), source)
+    check_finite(weights, f"{source}: weights")
     module.load_state_dict(weights)
 
 
-def check_weights(module: nn.Module, weights: dict[str, Tensor], source: str | Path) -> None:
-    """Compare names and shapes; the module may be on the meta device.
+def check_header(module: nn.Module, header: Mapping[str, WeightInfo], source: str | Path) -> None:
+    """Compare names, shapes and dtypes with those of a module, which may be on the meta device.
 
     Raises:
-        ValueError: one is missing, left over or of another shape; the message names ``source`` and the weight.
+        ValueError: a weight is missing, left over or of another shape; the message names ``source`` and the weight.
+        NumbersError: one is not floating point, and has to be.
     """
     expected = module.state_dict()
-    for kind, names in (("missing", expected.keys() - weights.keys()), ("surplus", weights.keys() - expected.keys())):
+    for kind, names in (("missing", expected.keys() - header.keys()), ("surplus", header.keys() - expected.keys())):
         if names:
             raise ValueError(f"{source}: {len(names)} {kind} weights, such as {sorted(names)[0]}")
-    wrong = [name for name, value in expected.items() if value.shape != weights[name].shape]
+    wrong = [name for name, value in expected.items() if tuple(value.shape) != header[name].shape]
     if wrong:
-        shapes = f"{tuple(weights[wrong[0]].shape)}, the config asks for {tuple(expected[wrong[0]].shape)}"
+        shapes = f"{header[wrong[0]].shape}, the config asks for {tuple(expected[wrong[0]].shape)}"
         raise ValueError(f"{source}: {len(wrong)} weights of another shape, such as {wrong[0]}: {shapes}")
+    floats = (*_FLOATS.values(),)
+    wrong = [name for name, value in expected.items() if value.dtype in floats and header[name].dtype not in floats]
+    if wrong:
+        dtype = str(header[wrong[0]].dtype).removeprefix("torch.")
+        raise NumbersError(
+            f"{source}: {len(wrong)} weights that are not floating point (of 16, 32 or 64 bits), such as {wrong[0]}: "
+            f"{dtype}"
+        )
+    wrong = [
+        name for name, value in expected.items() if value.dtype not in floats and header[name].dtype != value.dtype
+    ]
+    if wrong:
+        raise ValueError(f"{source}: {wrong[0]} must be {expected[wrong[0]].dtype}, got {header[wrong[0]].dtype}")
 
 
 def safe_load(path: Path, mapped: bool = False) -> Any:

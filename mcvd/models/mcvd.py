@@ -18,7 +18,7 @@ from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.diffusion.reference import MEASURED_STEPS, ContextReference
 from mcvd.diffusion.tasks import GENERATE, TASKS
-from mcvd.frames import FrameBlock, model_from_pixels
+from mcvd.frames import FrameBlock, check_format, model_from_pixels
 from mcvd.models.facts import ModelFacts, num_parameters
 from mcvd.models.pretrained import Pretrained
 from mcvd.nets import UNet
@@ -89,6 +89,10 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
         self.cooldown_steps = cooldown_steps
         self.frame_rate_hz = frame_rate_hz
         self.seed = seed
+        check_format(self.size, frame_rate_hz)
+        for name in ("warmup_steps", "cooldown_steps", "seed"):
+            if not 0 <= getattr(self, name) < 1 << 63:
+                raise ValueError(f"{name} must be 0 or more, and have 63 bits at most, got {getattr(self, name)}")
         if reference not in ("frames", "context"):
             raise ValueError(f"reference must be 'frames' or 'context', got {reference!r}")
         residuals = ContextReference(block) if reference == "context" else None

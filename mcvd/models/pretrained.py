@@ -17,7 +17,7 @@ from torch import nn
 from mcvd.models.card import About, model_card
 from mcvd.models.config import config_of, foreign_classes, model_from_config
 from mcvd.models.facts import ModelFacts
-from mcvd.models.files import check_weights, read_model, write_folder
+from mcvd.models.files import check_header, read_model, write_folder
 from mcvd.runtime.named_classes import Trust
 
 
@@ -73,14 +73,14 @@ class Pretrained(nn.Module, ABC):
     @classmethod
     def from_pretrained(cls, source: str | Path, *, revision: str | None = None, trust: Trust = False) -> Self:
         """Open a model that was saved, here or on the Hugging Face Hub; see `mcvd.load`."""
-        config, weights = read_model(source, revision)
+        stored = read_model(source, revision)
         try:
             with torch.device("meta"):  # shapes without memory: a config that asks for more than there is is refused
-                check_weights(cls.from_config(config, trust=trust), weights, source)
-            model = cls.from_config(config, trust=trust)
+                check_header(cls.from_config(stored.config, trust=trust), stored.header, source)
+            model = cls.from_config(stored.config, trust=trust)
         except ValueError as error:
             raise error if str(source) in str(error) else ValueError(f"{source}: {error}") from error
-        model.load_state_dict(weights)
+        model.load_state_dict(stored.weights())
         return model.eval().requires_grad_(False)
 
     def save_pretrained(self, folder: str | Path, **about: Unpack[About]) -> None:

@@ -277,7 +277,7 @@ def _how_to_use(model: MCVD, path: Path) -> str:
 
 def _start_from(model: MCVD, source: str) -> str:
     """Copy the weights that fit from a trained model; returns which were taken and which not, in words."""
-    (_, weights), wanted = read_model(source), model.state_dict()
+    weights, wanted = read_model(source).weights(), model.state_dict()
     fitting = {name: value for name, value in weights.items() if name in wanted and value.shape == wanted[name].shape}
     if not any(value.ndim > 1 for value in fitting.values()):  # a bias alone is no start
         raise ValueError(

@@ -77,3 +77,25 @@ def test_a_collection_of_ones_own_is_made_with_trust(tmp_path):
     with pytest.raises(ValueError, match=r"--trust reference\.own_videos"):
         data_from_recipe(file)
     assert len(data_from_recipe(file, trust=["reference.own_videos"]).train_videos) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("size", [1 << 40, 16]), ("size", 1 << 20), ("size", -1), ("num_frames", 1 << 40),
+        ("frame_rate_hz", float("nan")), ("frame_rate_hz", 1e300), ("stride", 1 << 40), ("channels", 1 << 40),
+    ],
+)  # fmt: skip
+def test_sizes_rates_and_counts_of_a_recipe_are_bounded(name, value, tmp_path):
+    file = tmp_path / "data.yaml"
+    file.write_text(yaml.safe_dump({"data": {"root": "videos", name: value}}))
+    with pytest.raises(ValueError, match=name):
+        data_from_recipe(file)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"num_videos": 1 << 40}, {"num_frames": 1 << 40}, {"frame_rate_hz": float("nan")}, {"seed": 1 << 70}]
+)
+def test_and_so_are_those_of_a_collection(arguments):
+    with pytest.raises(ValueError, match=next(iter(arguments))):
+        DrivingScenes(**arguments)

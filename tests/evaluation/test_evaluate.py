@@ -20,6 +20,7 @@ from mcvd.frames import FrameBlock
 from mcvd.metrics.frame_metrics import PSNR, FrameMetric
 from mcvd.metrics.frames import MAX_PSNR_DB, mean_squared_error, psnr, ssim
 from mcvd.metrics.published import PUBLISHED_PSNR
+from mcvd.runtime.numbers import NumbersError
 from mcvd.samplers import DDIM
 
 
@@ -220,3 +221,9 @@ def test_validation_clips_are_collected_in_order_and_evenly_spread():
     assert torch.equal(collect_clips(data, 2), found[:2])
     assert torch.equal(collect_clips(data, 1), found[:1])
     assert torch.equal(collect_clips(data, 99), found)
+
+
+def test_a_metric_that_is_not_finite_gives_no_score():
+    unsure = FrameMetric("unsure", "unsure", 2, lambda video, target: mean_squared_error(video, target) * math.nan)
+    with pytest.raises(NumbersError, match=r"scores: .* not finite.*unsure of copy_last"):
+        evaluate(Oracle(), CLIPS, num_samples=1, metrics=[unsure])

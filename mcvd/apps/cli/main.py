@@ -123,6 +123,7 @@ def _message(error: Exception) -> str:
 
 
 def _status(error: Exception) -> int:
+    from mcvd.runtime.numbers import NumbersError
     from mcvd.video.decoders.base import VideoError
 
-    return 2 if isinstance(error, ValueError) and not isinstance(error, VideoError) else 1
+    return 2 if isinstance(error, ValueError) and not isinstance(error, VideoError | NumbersError) else 1

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+MAX_SPEED = 1 << 10
+
 
 @dataclass(frozen=True)
 class AppliedAugmentation:
@@ -84,8 +86,8 @@ class Augmentation:
         for name, limit in limits.items():
             if not 0 <= (value := getattr(self, name)) <= limit:
                 raise ValueError(f"{name} must be 0 to {limit:g}, got {value}")
-        if self.max_speed < 1:
-            raise ValueError(f"max_speed must be 1 or more, got {self.max_speed}")
+        if not 1 <= self.max_speed <= MAX_SPEED:
+            raise ValueError(f"max_speed must be 1 to {MAX_SPEED}, got {self.max_speed}")
 
     def draw(self, random: np.random.Generator) -> AppliedAugmentation:
         """What is done to one clip; every call takes as many random numbers, whatever is switched on."""

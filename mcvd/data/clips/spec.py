@@ -12,6 +12,11 @@ import numpy as np
 from mcvd.data.videos import AbstractVideos
 from mcvd.video.timing import FrameTimes, frames_at_rate
 
+# What a recipe claims is believed up to here.
+MAX_COUNT = 1 << 16
+MAX_SIDE = 1 << 14
+MAX_RATE_HZ = 1e5
+
 
 @dataclass(frozen=True)
 class ClipSpec:
@@ -44,10 +49,14 @@ class ClipSpec:
         for name, value in {"num_frames": self.num_frames, "stride": self.stride, "channels": self.channels}.items():
             if value < 1:
                 raise ValueError(f"{name} must be 1 or more, got {value}")
+            if value > MAX_COUNT:
+                raise ValueError(f"{name} must be at most {MAX_COUNT}, got {value}")
         if len(self.size) != 2 or min(self.size) < 1:
             raise ValueError(f"size must be (height, width), both 1 or more pixels, got {self.size}")
-        if self.frame_rate_hz is not None and not 0 < self.frame_rate_hz < np.inf:
-            raise ValueError(f"frame_rate_hz must be more than 0, got {self.frame_rate_hz}")
+        if max(self.size) > MAX_SIDE:
+            raise ValueError(f"size must be (height, width), each at most {MAX_SIDE} pixels, got {self.size}")
+        if self.frame_rate_hz is not None and not 0 < self.frame_rate_hz <= MAX_RATE_HZ:
+            raise ValueError(f"frame_rate_hz must be more than 0 and at most {MAX_RATE_HZ:g}, got {self.frame_rate_hz}")
         if self.crop not in ("centre", "random"):
             raise ValueError(f'crop must be "centre" or "random", got {self.crop!r}')
 

@@ -13,6 +13,8 @@ from torch.nn.functional import interpolate
 
 from mcvd.data.videos import AbstractVideos, check_request
 
+MAX_COUNT = 1 << 24  # what a recipe claims is believed up to here: the frames of all videos are counted in memory
+
 
 class DrawnVideos(AbstractVideos):
     """Base of collections of equally long videos, each drawn from (seed, number of the video) alone.
@@ -29,10 +31,15 @@ class DrawnVideos(AbstractVideos):
     title: str
 
     def __init__(self, num_videos: int, num_frames: int, frame_rate_hz: float, seed: int) -> None:
-        if num_videos < 1 or num_frames < 1 or frame_rate_hz <= 0 or seed < 0:
+        if num_videos < 1 or num_frames < 1 or not frame_rate_hz > 0 or seed < 0:
             raise ValueError(
                 f"{type(self).__name__} needs num_videos >= 1, num_frames >= 1, frame_rate_hz > 0 and seed >= 0, "
                 f"got {num_videos}, {num_frames}, {frame_rate_hz} and {seed}"
+            )
+        if max(num_videos, num_frames, frame_rate_hz) > MAX_COUNT or seed >= 1 << 63:
+            raise ValueError(
+                f"{type(self).__name__} takes at most {MAX_COUNT} for num_videos, num_frames and frame_rate_hz and 63 "
+                f"bits for the seed, got {num_videos}, {num_frames}, {frame_rate_hz} and {seed}"
             )
         self.num_videos, self.num_frames = num_videos, num_frames
         self.frame_rate_hz, self.seed = frame_rate_hz, seed

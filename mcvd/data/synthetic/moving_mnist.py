@@ -61,6 +61,9 @@ def find_digits(root: str | Path, train: bool) -> Path:
     )
 
 
+MAX_DIGITS = 1 << 10
+
+
 class StochasticMovingMNIST(DrawnVideos):
     """Grey videos of MNIST digits with the exact motion of Stochastic Moving MNIST (`moving_strokes.bounce`).
 
@@ -95,8 +98,8 @@ class StochasticMovingMNIST(DrawnVideos):
         frame_rate_hz: float = 10.0,
     ) -> None:
         super().__init__(num_videos, num_frames, frame_rate_hz, seed)
-        if num_digits < 1:
-            raise ValueError(f"num_digits must be 1 or more, got {num_digits}")
+        if not 1 <= num_digits <= MAX_DIGITS:
+            raise ValueError(f"num_digits must be 1 to {MAX_DIGITS}, got {num_digits}")
         self.num_digits, self.root, self.train, self.pool = num_digits, root, train, pool
 
     @cached_property

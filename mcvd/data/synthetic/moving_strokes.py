@@ -122,6 +122,9 @@ def draw_letter(which: int, generator: np.random.Generator) -> NDArray[np.float3
     return (half_pen + 0.5 - np.sqrt(apart.min(-1))).clip(0, 1).astype(np.float32)
 
 
+MAX_SHAPES, MAX_CANVAS = 1 << 10, 1 << 12
+
+
 class MovingStrokes(DrawnVideos):
     """Grey videos of letters that move over a black square and bounce at random. Nothing to download.
 
@@ -156,8 +159,10 @@ class MovingStrokes(DrawnVideos):
         frame_rate_hz: float = 10.0,
     ):
         super().__init__(num_videos, num_frames, frame_rate_hz, seed)
-        if num_shapes < 1:
-            raise ValueError(f"num_shapes must be 1 or more, got {num_shapes}")
+        if not 1 <= num_shapes <= MAX_SHAPES:
+            raise ValueError(f"num_shapes must be 1 to {MAX_SHAPES}, got {num_shapes}")
+        if canvas > MAX_CANVAS:
+            raise ValueError(f"canvas must be at most {MAX_CANVAS} pixels, got {canvas}")
         if canvas <= SHAPE_SIZE:
             raise ValueError(f"letters of {SHAPE_SIZE} pixels need a canvas of {SHAPE_SIZE + 1} or more, got {canvas}")
         self.num_shapes, self.canvas = num_shapes, canvas
