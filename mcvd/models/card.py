@@ -68,8 +68,8 @@ def model_card(facts: ModelFacts, name: str, about: About) -> str:
         "",
         "## Network and diffusion",
         "",
-        f"{facts.net} with {facts.conditioning}; predicts {facts.predicts}; {facts.schedule}; "
-        f"context noise up to {facts.context_noise:g}.",
+        f"{facts.net} with {facts.conditioning}; diffuses {facts.diffused}, predicts {facts.predicts}; "
+        f"{facts.schedule}; context noise up to {facts.context_noise:g}.",
         "",
         "## Training data",
         "",

@@ -24,6 +24,7 @@ class ModelFacts:
         conditioning: how the context enters the network.
         schedule: noise over time.
         predicts: what the network's output means.
+        reference: what is diffused: frames, or what they add to what the context tells.
         context_noise: the highest level of noise on the context that it knows.
         guidance: whether it can be guided.
         tasks: for each task None, or why it cannot do it.
@@ -39,6 +40,7 @@ class ModelFacts:
     conditioning: str
     schedule: str
     predicts: str
+    reference: str
     context_noise: float
     guidance: bool
     tasks: dict[str, str | None]
@@ -47,6 +49,11 @@ class ModelFacts:
     def to_json(self) -> dict[str, Any]:
         """As a dictionary of what JSON can hold."""
         return asdict(self) | {"size": list(self.size)}
+
+    @property
+    def diffused(self) -> str:
+        """What noise is added to."""
+        return "residuals to the context" if self.reference == "context" else "frames"
 
     @property
     def summary(self) -> str:
@@ -66,7 +73,7 @@ def format_facts(facts: ModelFacts) -> str:
         f"frames      {height}x{width}, {'colour' if facts.channels == 3 else 'grey'}{rate}",
         f"block       {block.past} past | {block.current} current | {block.future} future",
         f"network     {facts.net}, {facts.parameters / 1e6:.1f} M parameters, {facts.conditioning}",
-        f"diffusion   predicts {facts.predicts}, {facts.schedule}",
+        f"diffusion   {facts.diffused}, predicts {facts.predicts}, {facts.schedule}",
         f"guidance    {'yes' if facts.guidance else 'no: it was never trained with all context hidden'}",
         f"noise       context noise up to {facts.context_noise:g}",
     ]

@@ -315,6 +315,7 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
             conditioning=repr(net.conditioning),
             schedule=repr(self.denoiser.schedule),
             predicts=self.denoiser.predicts,
+            reference="frames" if self.denoiser.reference is None else "context",
             context_noise=self.context_noise,
             guidance=tasks[GENERATE.name] is None and block.num_context > 0,
             tasks=tasks,
