@@ -31,18 +31,27 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def last_checkpoint(root: str | Path) -> Path:
-    """The newest ``last.ckpt`` of the runs in a folder.
+    """``last.ckpt`` of the run with the highest number below a folder, or of the run that the folder itself is.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, or the folders' names do not tell which is the last.
     """
-    found = [*Path(root).glob(LAST), *Path(root).glob(f"*/{LAST}")]
-    if not found:
-        raise ValueError(
-            f"--ckpt_path last: no checkpoint below {root}, nothing to resume; "
-            "name the folder of the run with --trainer.default_root_dir, or leave --ckpt_path out to start a new run"
-        )
-    return max(found, key=lambda path: path.stat().st_mtime_ns)
+    root = Path(root)
+    if (root / LAST).is_file():
+        return root / LAST
+    found = sorted(root.glob(f"*/{LAST}"))
+    numbered = {int(number): path for path in found if (number := path.parent.name.removeprefix("run-")).isdecimal()}
+    if numbered:
+        return numbered[max(numbered)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(path.parent.name for path in found)
+        raise ValueError(f"--ckpt_path last: which of the runs in {root}: {names}? Name its {LAST} instead of 'last'")
+    raise ValueError(
+        f"--ckpt_path last: no checkpoint below {root}, nothing to resume; "
+        "name the folder of the run with --trainer.default_root_dir, or leave --ckpt_path out to start a new run"
+    )
 
 
 def batch_size_of(checkpoint: Path) -> int:
@@ -52,8 +61,9 @@ def batch_size_of(checkpoint: Path) -> int:
 
 def _cannot_write(path: Path, error: Exception) -> str:
     left, again = "no checkpoint is there yet", "start again"
-    if path.exists():
-        left, again = f"the previous checkpoint, {path}, is intact", "resume with --ckpt_path last"
+    last = path.with_name(LAST)
+    if last.exists():
+        left, again = f"the previous checkpoint, {last}, is intact", "resume with --ckpt_path last"
     reason = (isinstance(error, OSError) and error.strerror) or first_line(error)
     free = f"{shutil.disk_usage(path.parent).free / 1e6:.1f} MB are free there" if path.parent.exists() else "no folder"
     return (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch.nn.utils import get_total_norm
 
 from mcvd.models.files import LAST
+from mcvd.runtime.atomic import atomic_link
 from mcvd.runtime.fsdp import full_tensor
 from mcvd.training.csv_logger import write_training_row
 from mcvd.training.nonfinite import NonFiniteSkipper, NotFiniteError
@@ -116,12 +116,15 @@ class Checkpoints(Checkpoint):
 
     def _save(self, trainer: Trainer) -> None:
         step = trainer.global_step
-        trainer.save_checkpoint(self.path)
-        self._saved_step = step
-        if self.keep_every_n_steps and step % self.keep_every_n_steps == 0 and trainer.is_global_zero:
+        if self.keep_every_n_steps and step % self.keep_every_n_steps == 0:
+            # First the one that is kept: killed between the two, the run resumes from before and keeps it anew.
             kept = self.folder / f"step-{step:06d}.ckpt"
-            kept.unlink(missing_ok=True)
-            os.link(self.path, kept)
+            trainer.save_checkpoint(kept)
+            if trainer.is_global_zero:
+                atomic_link(kept, self.path)
+        else:
+            trainer.save_checkpoint(self.path)
+        self._saved_step = step
 
     def _check_finite(self, trainer: Trainer, pl_module: LightningModule) -> None:
         total, longest = self._skipped.total, self._skipped.longest

@@ -70,7 +70,8 @@ class ResumableCSVLogger(Logger):
         if not self.path.exists():
             return []
         with self.path.open(newline="") as file:
-            return list(csv.DictReader(file))
+            lines = file.readlines()
+        return list(csv.DictReader(line for line in lines if line.endswith("\n")))  # a line cut short tells nothing
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
         with atomic_write(self.path) as part, part.open("w", newline="") as file:

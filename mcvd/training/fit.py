@@ -250,8 +250,9 @@ def run_fit(argv: list[str], log: Log = _LOGGER.info) -> None:
 def _fit(cli: FitCLI) -> None:
     trainer = cli.trainer
     checkpoints = next(each for each in trainer.callbacks if isinstance(each, Checkpoints))  # type: ignore[attr-defined]
+    run_folder = next(each for each in trainer.callbacks if isinstance(each, RunFolder))  # type: ignore[attr-defined]
     try:
-        with shared_with_workers():
+        with run_folder.claimed(trainer.is_global_zero), shared_with_workers():
             trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=cli.checkpoint, weights_only=True)
     except TrainingInterrupted as stopped:
         if trainer.is_global_zero:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import Callback, LightningModule, Trainer
+from lightning import Callback, Trainer
 from torch import Tensor
 
 from mcvd.diffusion.tasks import TASKS
@@ -44,13 +44,15 @@ class Preview(Callback):
         self.every_n_steps = every_n_steps
         self.num_videos = num_videos
         self.sampler = sampler
-        self._step = 0
+        self._step: int | None = None  # of the last preview
         self._folder = Path()
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """A resumed run has the preview of its first step already."""
+    def on_train_start(self, trainer: Trainer, pl_module: MCVD) -> None:  # type: ignore[override]
+        """A resumed run has the preview of its first step already, unless it was killed before."""
         self._folder = Path(trainer.log_dir or self._folder) / "previews"
-        self._step = trainer.global_step
+        step = trainer.global_step
+        is_there = step == 0 or trainer.strategy.broadcast(all(path.exists() for path in self._paths(step, pl_module)))
+        self._step = step if is_there else None
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: MCVD, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
         """Show the model as the last step left it; its checkpoint, if it was due, is written by now."""
@@ -61,6 +63,16 @@ class Preview(Callback):
         """Show the finished model."""
         if self.every_n_steps:
             self._show(trainer, pl_module)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: MCVD) -> None:  # type: ignore[override]
+        """A training that was killed after its last step has no step left, but may lack its preview."""
+        if self.every_n_steps and self._step is None:
+            self.on_train_start(trainer, pl_module)
+            self._show(trainer, pl_module)
+
+    def _paths(self, step: int, model: MCVD) -> list[Path]:
+        tasks = [task.name for task in TASKS.values() if task.refusal(model.block, model.masking) is None]
+        return [self._folder / f"step-{step:06d}-{task}{suffix}" for task in tasks for suffix in (".png", ".mp4")]
 
     def _show(self, trainer: Trainer, pl_module: MCVD) -> None:
         if trainer.global_step == self._step:

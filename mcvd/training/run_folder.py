@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 
 from mcvd.runtime.atomic import remove_stale_parts
+from mcvd.runtime.lock import file_lock
 from mcvd.training.csv_logger import ResumableCSVLogger
+
+LOCK = ".training.lock"  # in a run's folder, while it is trained
 
 
 class RunFolder(Callback):
@@ -29,18 +33,56 @@ class RunFolder(Callback):
         self.root = Path(root)
         self.resumed = resumed
         self.save_config = save_config
+        self._locks = ExitStack()
+
+    @contextmanager
+    def claimed(self, is_global_zero: bool) -> Iterator[None]:
+        """While the run is trained, its folder is this training's alone.
+
+        Raises:
+            ValueError: the run that is to be resumed is being trained.
+        """
+        with self._locks:
+            if self.resumed is not None and is_global_zero:
+                self._claim(self.resumed)
+            yield
+
+    def _claim(self, folder: Path) -> None:
+        if not self._locks.enter_context(file_lock(folder / LOCK, wait=False)):
+            raise ValueError(
+                f"another training is writing into {folder}: wait until it ends, or leave --ckpt_path out to start a "
+                "new run"
+            )
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """The first process chooses the folder and broadcasts it."""
         chosen = self.resumed
         if chosen is None and trainer.is_global_zero:
+            _tidy(self.root)
             chosen = new_folder(self.root)
+            self._claim(chosen)
         folder: Path = trainer.strategy.broadcast(chosen)  # type: ignore[assignment]  # the first process knows it
         if trainer.is_global_zero:
-            remove_stale_parts(folder)
+            _sweep(folder)
         trainer.loggers = [ResumableCSVLogger(folder), *_tensorboard(folder), *trainer.loggers]
         if trainer.is_global_zero:
             self.save_config(unused_path(folder, "config", ".yaml"))
+
+
+def _tidy(root: Path) -> None:
+    """Remove what killed trainings left half written in their folders."""
+    for folder in root.glob("run-*/"):
+        if (folder / LOCK).exists():
+            with file_lock(folder / LOCK, wait=False) as is_free:
+                if not is_free:
+                    continue
+        _sweep(folder)
+
+
+def _sweep(run: Path) -> None:
+    for folder in (run, run / "previews"):
+        if folder.is_dir():
+            remove_stale_parts(folder)
 
 
 def new_folder(root: Path) -> Path:
