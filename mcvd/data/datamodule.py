@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from mcvd.data.sources.folder import VideoFolder
 from mcvd.data.sources.split import train_val_split
 from mcvd.data.videos import AbstractVideos
 from mcvd.runtime.distributed import rank, world_size
+from mcvd.runtime.rng import check_seed
 from mcvd.video.timing import NOMINAL_RATE_HZ
 
 
@@ -100,9 +102,10 @@ class VideoData(LightningDataModule):
         height_width = (size, size) if isinstance(size, int) else (size[0], size[1])
         self.spec = ClipSpec(num_frames, height_width, channels, frame_rate_hz, stride, crop, flip)
         batch_size = 8 if batch_size == "auto" else batch_size
-        for name, value, least in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0), ("seed", seed, 0)):
+        for name, value, least in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0)):
             if value < least:
                 raise ValueError(f"{name} must be {least} or more, got {value}")
+        check_seed(seed)
         if root is not None and train is not None:
             raise ValueError("give root or train, not both: each names the training videos")
         if val_root is not None and val is not None:
@@ -120,6 +123,7 @@ class VideoData(LightningDataModule):
         self.cache = cache
         self.cache_max_bytes = cache_max_bytes
         self.frame_rate_hz: float | None = None
+        self._known: dict[str, dict[str, Any]] | None = None
         self._clips: tuple[ClipDataset, ClipDataset] | None = None  # of training and validation
         self._start = {SAMPLES_SEEN: 0, "batches_done": 0}
 
@@ -226,17 +230,40 @@ class VideoData(LightningDataModule):
             return self._start["batches_done"]
         return self.trainer.fit_loop.epoch_loop.batch_progress.total.processed  # type: ignore[attr-defined]
 
-    def state_dict(self) -> dict[str, int]:
-        """How far training has come, in clips and batches, and the batch size; Lightning stores it in checkpoints."""
+    def state_dict(self) -> dict[str, Any]:
+        """How far training has come, in clips and batches, the batch size, and on what; Lightning stores it."""
         return {
             SAMPLES_SEEN: self.count_samples(),
             "batches_done": self._count_batches(),
             "batch_size": self.batch_size,
+            "data": self._fingerprints(),
         }
 
-    def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Continue after the clips that were trained on when ``state_dict`` was taken."""
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue after the clips that were trained on when ``state_dict`` was taken; warns if the data changed."""
         self._start = {name: state_dict[name] for name in (SAMPLES_SEEN, "batches_done")}
+        for side, before in state_dict.get("data", {}).items():
+            now = self._fingerprints().get(side, before)
+            if now != before:
+                counts = [
+                    f"{before[key]} -> {now[key]} {key}" for key in ("videos", "clips") if now[key] != before[key]
+                ]
+                what = ", ".join(counts) or "other videos, or other options of their clips"
+                warnings.warn(f"the {side} data changed since this run was last trained: {what}", stacklevel=2)
+
+    def _fingerprints(self) -> dict[str, dict[str, Any]]:
+        """What the clips of training and validation are, in numbers that change when they do."""
+        if self._known is None and self._clips is not None:
+            self._known = dict(zip(("training", "validation"), map(_fingerprint, self._clips), strict=True))
+        return self._known or {}
+
+
+def _fingerprint(clips: ClipDataset) -> dict[str, Any]:
+    videos, found = clips.videos, blake2b(repr(clips.spec).encode(), digest_size=20)
+    for index in range(len(videos)):
+        found.update(f"{videos.name(index)}\n{videos.num_bytes(index)}\n".encode(errors="surrogateescape"))
+        found.update(videos.times_seconds(index).tobytes())
+    return {"videos": len(videos), "clips": len(clips), "digest": found.hexdigest()}
 
 
 def _frame_rates(videos: AbstractVideos, used: np.ndarray) -> np.ndarray:

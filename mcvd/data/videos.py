@@ -56,6 +56,10 @@ class AbstractVideos(ABC):
     def name(self, index: int) -> str:
         """The name of video ``index`` in messages: a file name, ``"driving 17"``."""
 
+    def num_bytes(self, index: int) -> int:
+        """Size of the file of video ``index``, by which a change of it is seen; the default has none, 0."""
+        return 0
+
 
 class VideosWrapper(AbstractVideos):
     """Base of collections that read another collection in their own way.
@@ -86,6 +90,10 @@ class VideosWrapper(AbstractVideos):
     def name(self, index: int) -> str:
         """Name in the wrapped collection."""
         return self.videos.name(index)
+
+    def num_bytes(self, index: int) -> int:
+        """Size in the wrapped collection."""
+        return self.videos.num_bytes(index)
 
 
 def check_request(index: int, frames: Sequence[int], num_videos: int, num_frames: int) -> None:

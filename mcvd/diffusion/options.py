@@ -83,7 +83,7 @@ class SamplingOptions:
             if not (isinstance(number, Real) and abs(number) <= MAX_GUIDANCE):
                 raise NumbersError(f"{name} must be a number from {-MAX_GUIDANCE} to {MAX_GUIDANCE}, got {number!r}")
         seeds = self.seed if isinstance(self.seed, Sequence) and not isinstance(self.seed, str) else [self.seed]
-        if not all(isinstance(seed, Integral) and seed >= 0 for seed in seeds):
+        if not all(isinstance(seed, Integral) and not isinstance(seed, bool) and seed >= 0 for seed in seeds):
             raise ValueError(f"seed must be a whole number of at least 0, or one for each video, got {self.seed!r}")
 
     def refusal(

@@ -23,6 +23,7 @@ from mcvd.models.mcvd import MCVD
 from mcvd.runtime.distributed import all_gather, rank, world_size
 from mcvd.runtime.numbers import check_finite
 from mcvd.runtime.progress import progress_bar
+from mcvd.runtime.rng import check_seed
 from mcvd.samplers import AbstractSampler
 from mcvd.samplers.select import default_sampler
 
@@ -88,6 +89,7 @@ def evaluate(
     options |= sampling
     if not all(metric.rounded for metric in metrics):
         options["rounded"] = False
+    check_seed(seed)
     seeds = random.Random(seed)
     found: list[tuple[int, _BatchScores]] = []
     shape: tuple[int, ...] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from numbers import Integral
 from typing import Any, Literal
 
 import torch
@@ -24,7 +25,7 @@ from mcvd.models.pretrained import Pretrained
 from mcvd.nets import UNet
 from mcvd.noise import AbstractNoiseSchedule, LinearBeta
 from mcvd.runtime.fsdp import full_tensor, shard, unshard
-from mcvd.runtime.rng import TrainingNoise, keyed_seed
+from mcvd.runtime.rng import TrainingNoise, check_seed, keyed_seed
 
 Batch = Tensor | Mapping[str, Any]
 """Clips to train on: uint8 (B, T, C, H, W), or a dictionary with them as ``video`` and, if known, ``index``."""
@@ -77,6 +78,7 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
         seed: int = 0,
     ):
         super().__init__()
+        check_seed(seed)
         self._remember(MCVD, locals())
         self._num_batches = 0  # that came without numbers and without a trainer
         self.block = block
@@ -217,6 +219,8 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
         the undisturbed one would have drawn, and every process something else.
         """
         batch = _as_dictionary(batch)
+        if not len(batch["video"]):
+            raise ValueError("an empty batch: nothing can be learned from it")
         if "index" in batch:
             return batch
         trainer, place = self._trainer, (0, 1)
@@ -259,6 +263,8 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
 
     def generate(self, num_frames: int, *, num_samples: int = 1, **options: Any) -> Tensor:
         """Videos from nothing, uint8 (num_samples, num_frames, C, H, W); options as in `predict`."""
+        if num_samples < 1:
+            raise ValueError(f"num_samples must be at least 1, got {num_samples}")
         nothing = torch.empty(num_samples, 0, self.channels, *self.size, dtype=torch.uint8)
         return _collect(self.stream(nothing, num_frames, **options), num_frames)
 
@@ -279,6 +285,10 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
         past, future = (
             self._checked(side if side is not None else context[..., :0, :, :, :]) for side in (past, future)
         )
+        if not (isinstance(num_frames, Integral) and len(past)):
+            raise ValueError(
+                f"expected videos and a whole number of new frames, got {len(past)} videos, {num_frames!r}"
+            )
         if len(past) != len(future):
             raise ValueError(f"past and future must hold equally many videos, got {len(past)} and {len(future)}")
         sampling = SamplingOptions(**options)

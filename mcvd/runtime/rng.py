@@ -7,11 +7,22 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+
+
+def check_seed(seed: object, name: str = "seed") -> None:
+    """Check that a seed is a whole number of at least 0.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
+        raise ValueError(f"{name} must be a whole number of at least 0, got {seed!r}")
 
 
 def keyed_generator(seed: int | Sequence[int], *key: int) -> np.random.Generator:

@@ -33,6 +33,7 @@ from mcvd.training.ema import EMA
 from mcvd.training.memory_check import MemoryCheck
 from mcvd.training.preview import Preview
 from mcvd.training.progress_bar import StepProgressBar
+from mcvd.training.resumed_options import ResumedOptions
 from mcvd.training.run_folder import RunFolder
 from mcvd.training.signals import GracefulStop, TrainingInterrupted
 
@@ -63,6 +64,9 @@ _REMARKS = (
     r".*have overridden `transfer_batch_to_device`.*",
     r".*isinstance\(treespec, LeafSpec\).*",
 )
+
+
+PRECISIONS = ("32-true", "32", 32, "bf16-mixed", "bf16", "16-mixed", "16", 16, None)  # Lightning has more
 
 
 class ConfigError(ValueError):
@@ -131,6 +135,16 @@ class FitCLI(LightningCLI):
             self.log(told)
         if self.config.ckpt_path and self.config.init_from:
             raise ConfigError("--ckpt_path resumes a run, --init_from starts a new one: give one of them")
+        if self.config.trainer.overfit_batches:
+            raise ConfigError(
+                "--trainer.overfit_batches: every step draws new clips and new noise, so there is no batch to repeat; "
+                "to see whether a model can learn a few clips, train it on a folder of one or two short videos"
+            )
+        if self.config.trainer.precision not in PRECISIONS:
+            raise ConfigError(
+                f"--trainer.precision {self.config.trainer.precision}: weights, their averages and the noise are "
+                "float32; take bf16-mixed or 16-mixed, which compute the network in 16 bits, or 32-true"
+            )
         strategy = str(self.config.trainer.strategy)
         if strategy != "fsdp" and any(
             name in strategy.lower() for name in ("fsdp", "deepspeed", "model_parallel", "modelparallel")
@@ -172,6 +186,7 @@ class FitCLI(LightningCLI):
             CompileCallback(self.config.compile),
             RunFolder(self.root, resumed, self._save_config),
             _Summary(self.log),
+            ResumedOptions(self.log),
         ]
         if options.enable_progress_bar is not False:
             callbacks.append(StepProgressBar())

@@ -68,10 +68,11 @@ def render(
     }
     store = BlockStore(workdir_of(part), model.block)
     options = replace(options, progress=rank() == 0, block_store=store)
-    stream = model.stream(past, num_frames, future=future, **vars(options))  # refuses what the model cannot do
+    # Refuses, before anything is written, what the model cannot do.
+    stream = model.stream(past, num_frames, future=future, **vars(options)) if own else iter(())
     with resumable_workdir(part, settings, log) as folder:
         videos = FrameStore(folder / "frames", (len(own), num_frames, model.channels, *model.size))
-        for start, frames in stream if own else ():
+        for start, frames in stream:
             videos.write(start, frames.flatten(0, -5))
         stores = all_gather(videos)  # their paths and shapes: the frames stay on disk
         yield Rendered(stores if rank() == 0 else [], settings)

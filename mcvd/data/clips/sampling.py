@@ -10,7 +10,7 @@ import numpy as np
 
 from mcvd.data.clips.augment import NO_AUGMENTATION, NOT_AUGMENTED, AppliedAugmentation, Augmentation
 from mcvd.data.clips.spec import ClipIndex, ClipSpec
-from mcvd.runtime.rng import keyed_generator
+from mcvd.runtime.rng import check_seed, keyed_generator
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ class RandomClips:
     augmentation: Augmentation = NO_AUGMENTATION
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"seed must be 0 or more, got {self.seed}")
+        check_seed(self.seed)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -134,6 +133,9 @@ class SeededClips:
     index: ClipIndex
     num_clips: int
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
 
     def __len__(self) -> int:
         return self.num_clips

@@ -74,6 +74,11 @@ class ConcatVideos(AbstractVideos):
         videos, number = self._find(index)
         return videos.name(number)
 
+    def num_bytes(self, index: int) -> int:
+        """Size in its collection."""
+        videos, number = self._find(index)
+        return videos.num_bytes(number)
+
     def _find(self, index: int) -> tuple[AbstractVideos, int]:
         """The collection of a video, and its number there."""
         check_request(index, (), len(self), num_frames=0)

@@ -155,6 +155,14 @@ class VideoFolder(AbstractVideos):
         path = self.paths[index]
         return path.name if path == self.root else path.relative_to(self.root).as_posix()
 
+    def num_bytes(self, index: int) -> int:
+        """Size of the file, or of all files of a folder of frames; 0 if it has vanished."""
+        path = self.paths[index]
+        try:
+            return sum(each.stat().st_size for each in (path.iterdir() if path.is_dir() else [path]))
+        except OSError:
+            return 0
+
     def close(self) -> None:
         """Close the files that this process has open; reading opens them again."""
         self._readers.close()

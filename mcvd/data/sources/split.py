@@ -47,6 +47,10 @@ class VideoSubset(VideosWrapper):
         """The name of the video."""
         return self.videos.name(self.excerpts[index][0])
 
+    def num_bytes(self, index: int) -> int:
+        """Size of the whole video."""
+        return self.videos.num_bytes(self.excerpts[index][0])
+
 
 def train_val_split(videos: AbstractVideos, spec: ClipSpec) -> tuple[VideoSubset, VideoSubset]:
     """Split a collection into training and validation videos without overlap.

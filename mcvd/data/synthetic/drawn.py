@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from mcvd.data.videos import AbstractVideos, check_request
+from mcvd.runtime.rng import check_seed
 
 MAX_COUNT = 1 << 24  # what a recipe claims is believed up to here: the frames of all videos are counted in memory
 
@@ -31,10 +32,11 @@ class DrawnVideos(AbstractVideos):
     title: str
 
     def __init__(self, num_videos: int, num_frames: int, frame_rate_hz: float, seed: int) -> None:
-        if num_videos < 1 or num_frames < 1 or not frame_rate_hz > 0 or seed < 0:
+        check_seed(seed)
+        if num_videos < 1 or num_frames < 1 or not frame_rate_hz > 0:
             raise ValueError(
-                f"{type(self).__name__} needs num_videos >= 1, num_frames >= 1, frame_rate_hz > 0 and seed >= 0, "
-                f"got {num_videos}, {num_frames}, {frame_rate_hz} and {seed}"
+                f"{type(self).__name__} needs num_videos >= 1, num_frames >= 1 and frame_rate_hz > 0, "
+                f"got {num_videos}, {num_frames} and {frame_rate_hz}"
             )
         if max(num_videos, num_frames, frame_rate_hz) > MAX_COUNT or seed >= 1 << 63:
             raise ValueError(

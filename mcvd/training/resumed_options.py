@@ -1,0 +1,112 @@
+"""The options of a resumed run: those of today hold, and what differs from before is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+# How it is computed, not what: a resumed run keeps it with the optimiser's state.
+_MEANS = {"foreach", "fused", "capturable", "differentiable"}
+_UNSTATED = {"frame_rate_hz"}  # learned from the data
+_NAMES = {"initial_lr": "learning rate"}
+_MAX_TOLD = 12
+
+
+class ResumedOptions(Callback):
+    """Lets the optimiser's options, the learning rate and its schedule of a resumed run be those it is given today.
+
+    Lightning takes them from the checkpoint, without a word.
+
+    Args:
+        log: called with one line that says what differs from the checkpoint.
+    """
+
+    def __init__(self, log: Callable[[str], object]):
+        self._tell = log  # `log` is taken by Lightning
+        self._before: dict[str, Any] | None = None  # the model's options when the checkpoint was written
+        self._asked: list[list[dict[str, Any]]] = []  # of each optimiser, its groups
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Remember what the model was trained with."""
+        self._before = checkpoint.get("config") or {}
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remember what is asked for, before the optimiser's state is restored."""
+        self._asked = [
+            [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+            for optimizer in trainer.optimizers
+        ]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Set them again.
+
+        Raises:
+            ValueError: the run was trained with another kind of optimiser.
+        """
+        if self._before is None:
+            return
+        changes = _differences(self._before, getattr(pl_module, "config", {}), "model.")
+        for optimizer, asked in zip(trainer.optimizers, self._asked, strict=True):
+            changes |= _set_options(optimizer, asked)
+        for each in trainer.lr_scheduler_configs:
+            if isinstance(each.scheduler, LambdaLR):
+                changes |= _set_rate(each.scheduler)
+        self._before = None
+        if changes and trainer.is_global_zero:
+            told = [f"{name} {_text(old)} -> {_text(new)}" for name, (old, new) in changes.items()]
+            more = f" and {len(told) - _MAX_TOLD} more" if len(told) > _MAX_TOLD else ""
+            self._tell(
+                f"resumed with other options, which hold from step {trainer.global_step} on: "
+                f"{', '.join(told[:_MAX_TOLD])}{more}"
+            )
+
+
+def _set_options(optimizer: Optimizer, asked: list[dict[str, Any]]) -> dict[str, tuple[Any, Any]]:
+    changes: dict[str, tuple[Any, Any]] = {}
+    for group, wanted in zip(optimizer.param_groups, asked, strict=True):
+        other = (group.keys() ^ wanted.keys()) - _MEANS - {"params", "initial_lr"}
+        if other:
+            raise ValueError(
+                f"this run was trained by another kind of optimiser than {type(optimizer).__name__} (they differ in "
+                f"{', '.join(sorted(other))}): resume with that, or start a new run from its weights with --init_from"
+            )
+        for name in wanted.keys() - _MEANS - {"lr"}:
+            before = group.get(name)
+            if before != wanted[name]:
+                changes[_NAMES.get(name, name)] = (before, wanted[name])
+                group[name] = wanted[name]
+    return changes
+
+
+def _set_rate(scheduler: LambdaLR) -> dict[str, tuple[Any, Any]]:
+    """The learning rate of the next step, by the schedule of today."""
+    groups = scheduler.optimizer.param_groups
+    before = [group["lr"] for group in groups]
+    scheduler.base_lrs = [group["initial_lr"] for group in groups]
+    rates = [
+        base * share(scheduler.last_epoch) for base, share in zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
+    ]
+    for group, rate in zip(groups, rates, strict=True):
+        group["lr"] = rate
+    scheduler._last_lr = rates
+    return {"learning rate of the next step": (before[0], rates[0])} if before != rates else {}
+
+
+def _differences(before: Any, now: Any, name: str) -> dict[str, tuple[Any, Any]]:
+    """What differs between two configs, by the name of the option."""
+    before, now = (json.loads(json.dumps(value, default=str)) for value in (before, now))
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return {} if before == now else {name.rstrip("."): (before, now)}
+    found: dict[str, tuple[Any, Any]] = {}
+    for key in before.keys() & now.keys() - _UNSTATED:
+        found |= _differences(before[key], now[key], f"{name}{key}.")
+    return dict(sorted(found.items()))
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
