@@ -1,4 +1,4 @@
-"""A run folder that is resumed: by one training at a time, with the options and on the data of today, which are told."""
+"""A resumed run: trained by one training at a time, with the options and on the data of today, which are told."""
 
 import os
 import shutil
@@ -98,7 +98,7 @@ def test_the_last_run_is_that_of_the_highest_number_whatever_the_clock_says(tmp_
         shutil.rmtree(tmp_path / f"run-{number}")
     assert last_checkpoint(tmp_path) == tmp_path / "kept" / LAST
     shutil.copytree(tmp_path / "kept", tmp_path / "also")
-    with pytest.raises(ValueError, match="which of the runs in .*: also, kept"):
+    with pytest.raises(ValueError, match=r"which of the runs in .*: also, kept"):
         last_checkpoint(tmp_path)
 
 
