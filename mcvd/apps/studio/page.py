@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from mcvd.apps.studio import film_strip
 from mcvd.apps.studio.clip import Clip, no_clip, read_clip, synthetic_clip
 from mcvd.apps.studio.controls import DEFAULT, Controls
+from mcvd.apps.studio.guard import Guard, is_this_machine
 from mcvd.apps.studio.job import GenerationRequest
 from mcvd.apps.studio.result_view import ALL
 from mcvd.apps.studio.selection import first_marked
@@ -22,7 +25,6 @@ Result = TypeVar("Result")
 
 _CSS = Path(__file__).with_suffix(".css").read_text()
 _QUEUE_LENGTH = 16
-_LIFETIME_SECONDS = 3600  # after that, uploads and results of visitors are deleted
 _SESSIONS = 32  # whose videos are remembered at once
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]  # none is fetched
 _FIXED_FONTS = ["ui-monospace", "Menlo", "Consolas", "monospace"]
@@ -31,11 +33,12 @@ _FIXED_FONTS = ["ui-monospace", "Menlo", "Consolas", "monospace"]
 def build_page(studio: Studio) -> gr.Blocks:
     """The page; `serve` opens it to visitors. The model works for one of them at a time, the others queue."""
     answers = _Answers(studio)
-    forgotten = (_LIFETIME_SECONDS // 2, _LIFETIME_SECONDS)
-    with gr.Blocks(title="mcvd studio", analytics_enabled=False, delete_cache=forgotten) as page:
-        clip = gr.State(no_clip(studio.model), time_to_live=_LIFETIME_SECONDS)
+    lifetime = studio.storage.lifetime_seconds
+    studio.storage.lend_to_gradio()
+    with gr.Blocks(title="mcvd studio", analytics_enabled=False) as page:
+        clip = gr.State(no_clip(studio.model), time_to_live=lifetime)
         stretch = gr.State((0, 0))
-        files = gr.State({}, time_to_live=_LIFETIME_SECONDS)
+        files = gr.State({}, time_to_live=lifetime)
         next_scene = gr.State(0)
         see = Controls.lay_out(studio)
 
@@ -83,25 +86,38 @@ def build_page(studio: Studio) -> gr.Blocks:
     return page.queue(max_size=_QUEUE_LENGTH)
 
 
-def serve(studio: Studio, host: str, port: int | None) -> tuple[gr.Blocks, str]:
+def serve(
+    studio: Studio, host: str, port: int | None, password: str | None = None, names: Sequence[str] = ()
+) -> tuple[gr.Blocks, str]:
     """Open the page to visitors, in threads of its own.
 
     Args:
         studio: whose page.
         host: address to listen on; 127.0.0.1 lets nobody in from outside of this machine.
         port: None takes the first free one from 7860.
+        password: that visitors are asked for; needed for a host that lets others in.
+        names: other names under which the page is reached, such as that of a server in front.
 
     Returns:
         The page, which can be waited for (``block_thread()``) and closed, and its address.
 
     Raises:
         OSError: the port is taken.
+        ValueError: others could come in without a password.
     """
+    if password is None and not is_this_machine(host):
+        raise ValueError(f"who listens on {host} lets others in: a password is needed")
+    known = {"localhost", "127.0.0.1", "::1", host, *names}
+    if not is_this_machine(host):
+        known |= {socket.gethostname(), socket.getfqdn()}
+    max_bytes = studio.limits.megabytes * 1_000_000
+    guard = Middleware(Guard, studio.storage, known, password, max_bytes)
     page = build_page(studio)
     _, url, _ = page.launch(
         server_name=host,
         server_port=port,
-        max_file_size=studio.limits.megabytes * 1_000_000,
+        max_file_size=max_bytes,
+        app_kwargs={"middleware": [guard]},
         state_session_capacity=_SESSIONS,
         share=False,
         quiet=True,
