@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mcvd.apps.cli.say import say
 from mcvd.apps.result_page import add_result
 from mcvd.data.datamodule import VideoData, collect_clips
 from mcvd.data.sources.folder import VideoFolder
@@ -69,14 +70,16 @@ def run_demo(out: Path, train: Path | None = None, video: Path | None = None) ->
         clips = _clips(model, video)
 
     origin = str(video or "synthetic streets that it was not trained on")
-    _say(f"scoring the model on {len(clips)} clips of {origin}")
+    say(f"scoring the model on {len(clips)} clips of {origin}")
     scores = {
         task: evaluate(
             model, clips, task, num_frames=num_frames, num_samples=NUM_SAMPLES, sampler=SAMPLER, progress=True
         )
         for task, num_frames in _lengths(model).items()
     }
-    _say("\n\n".join(map(format_scores, scores.values())) + "\n\nsampling the videos of the page")
+    for each in scores.values():
+        say(*format_scores(each).splitlines(), "")
+    say("sampling the videos of the page")
     page = _page(model, clips[:NUM_SHOWN], scores, out, origin)
     result = {
         "scores": {task: _summary(each) for task, each in scores.items()},
@@ -85,7 +88,7 @@ def run_demo(out: Path, train: Path | None = None, video: Path | None = None) ->
     }
     write_json(out / "result.json", result)
     page.write(out / "index.html")
-    _say(f"done in {result['seconds']:.0f} s; open {out / 'index.html'}")
+    say(f"done in {result['seconds']:.0f} s; open {out / 'index.html'}")
     return result
 
 
@@ -108,8 +111,8 @@ def _clips(model: MCVD, video: Path | None) -> Tensor:
 def _train(config: Path, out: Path) -> MCVD:
     from mcvd.training.fit import run_fit
 
-    _say("training a small model on synthetic streets")
-    run_fit(["--config", str(config), "--trainer.default_root_dir", str(out / "training")], _say)
+    say("training a small model on synthetic streets")
+    run_fit(["--config", str(config), "--trainer.default_root_dir", str(out / "training")], say)
     model = load(last_checkpoint(out / "training"))
     model.save_pretrained(out / "model")
     return model
@@ -159,7 +162,3 @@ def _page(model: MCVD, clips: Tensor, scores: dict[str, Scores], out: Path, orig
     page.strip([("every 10th frame", video[::10], range(1))])
     write_video(out / "long-0.mp4", video, fps)
     return page
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from mcvd.evaluation.scores import Scores
 from mcvd.metrics.preprocessing import Preprocessing
+from mcvd.models.result_json import ResultJson, checked_result, read_result
 
 # What computes and what reads videos and pictures.
 _PACKAGES = ("mcvd", "torch", "torchmetrics", "numpy", "av", "pillow")
@@ -108,16 +108,7 @@ class ResultCard:
         Raises:
             ValueError: it is no result card; says what is missing or wrong.
         """
-        try:
-            found = {
-                **card,
-                "scores": Scores.from_json(card["scores"]),
-                "distances": tuple(Distance.from_json(row) for row in card["distances"]),
-            }
-            return ResultCard(**found)
-        except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
-            reason = f"{type(error).__name__} {error}"
-            raise ValueError(f"no result card: {reason}; write one with mcvd evaluate --out") from error
+        return _card(checked_result(card))
 
 
 def package_versions() -> dict[str, str]:
@@ -132,14 +123,21 @@ def read_card(path: str | Path) -> ResultCard:
         FileNotFoundError: there is no such file.
         ValueError: it holds none.
     """
-    try:
-        content = json.loads(Path(path).read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    try:
-        return ResultCard.from_json(content)
-    except ValueError as error:
-        raise ValueError(f"{path} is {error}") from error
+    return _card(read_result(path), f"{path} is ")
+
+
+def _card(found: ResultJson, what: str = "") -> ResultCard:
+    missing = [field.name for field in fields(ResultCard) if field.name not in found]
+    if missing:
+        raise ValueError(
+            f"{what}no whole result card: it lacks {', '.join(missing)}; write one with mcvd evaluate --out"
+        )
+    values: dict[str, Any] = {
+        **found,
+        "scores": Scores.from_json(found["scores"]),
+        "distances": tuple(Distance.from_json(row) for row in found["distances"]),
+    }
+    return ResultCard(**values)
 
 
 def compare_cards(first: str | Path, second: str | Path) -> str:

@@ -10,6 +10,8 @@ from typing import Any, TypedDict
 from mcvd.diffusion.tasks import PREDICT, TASKS
 from mcvd.models.facts import ModelFacts
 from mcvd.models.files import CARD
+from mcvd.models.result_json import checked_result, read_result
+from mcvd.runtime.markdown import as_code, escaped
 
 
 class About(TypedDict, total=False):
@@ -47,7 +49,7 @@ def model_card(facts: ModelFacts, name: str, about: About) -> str:
         "---",
         data.to_yaml().strip(),
         "---",
-        f"# {name}",
+        f"# {escaped(name)}",
         "",
         f"A masked conditional video diffusion model of {facts.parameters / 1e6:.1f} M parameters for "
         f"{'colour' if facts.channels == 3 else 'grey'} video of {width}x{height} pixels{rate}. "
@@ -56,7 +58,7 @@ def model_card(facts: ModelFacts, name: str, about: About) -> str:
         "",
         "```python",
         "import mcvd",
-        f'model = mcvd.load("{name}")',
+        f"model = mcvd.load({json.dumps(name, ensure_ascii=False)})",
         *_use(facts),
         "```",
         "",
@@ -108,28 +110,21 @@ def _use(facts: ModelFacts) -> list[str]:
 
 def _scores(source: dict[str, Any] | str | Path) -> list[str]:
     """A card of `mcvd evaluate` as a table, every row of it, with the command that repeats it."""
-    try:
-        card = source if isinstance(source, dict) else json.loads(Path(source).read_text())
-        scores, protocol = card["scores"], card["protocol"]
-        lines = [
-            f"{scores['task']}: {scores['sentence']}; data: {card['data']}"
-            + (f"; protocol {protocol['name']}" if protocol else "")
-            + ".",
-            "",
-        ]
-        if scores["metrics"]:
-            heads = " | ".join(f"{metric['title']} | 95% interval" for metric in scores["metrics"].values())
-            lines += [f"| | {heads} |", "|---" * (1 + 2 * len(scores["metrics"])) + "|"]
-        for row in scores["rows"].values():
-            cells = [_value(row, key, metric["digits"]) for key, metric in scores["metrics"].items()]
-            lines.append(f"| {row['title']} | {' | '.join(cells)} |")
-        for row in card["distances"]:
-            if row["value"] is not None:
-                lines += ["", f"{row['name']}: {row['value']:.1f}"]
-        return [*lines, "", f"`{card['command']}`"]
-    except (KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        where = "a dictionary" if isinstance(source, dict) else source
-        raise ValueError(f"{where} is no result of `mcvd evaluate`: {type(error).__name__} {error}") from error
+    # A dictionary is held to what a file could hold: tuples are lists there.
+    card = checked_result(json.loads(json.dumps(source))) if isinstance(source, dict) else read_result(source)
+    scores, protocol = card["scores"], card["protocol"]
+    sentence = f"{scores['task']}: {escaped(scores.get('sentence', ''))}; data: {escaped(card['data'])}"
+    lines = [f"{sentence}; protocol {escaped(str(protocol.get('name')))}." if protocol else f"{sentence}.", ""]
+    if scores["metrics"]:
+        heads = " | ".join(f"{escaped(metric['title'])} | 95% interval" for metric in scores["metrics"].values())
+        lines += [f"| | {heads} |", "|---" * (1 + 2 * len(scores["metrics"])) + "|"]
+    for row in scores["rows"].values():
+        cells = [_value(row, key, metric["digits"]) for key, metric in scores["metrics"].items()]
+        lines.append(f"| {escaped(row['title'])} | {' | '.join(cells)} |")
+    for distance in card["distances"]:
+        if distance["value"] is not None:
+            lines += ["", f"{escaped(distance['name'])}: {distance['value']:.1f}"]
+    return [*lines, "", as_code(card["command"])]
 
 
 def _value(row: dict[str, Any], metric: str, digits: int) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-# What moves the cursor, begins a line or an escape sequence, or turns the direction of the text.
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+# What moves the cursor, begins a line or an escape sequence, turns the direction of the text, or stands for bytes of a
+# name that are no UTF-8.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def printable(text: str) -> str:

@@ -308,7 +308,7 @@ def _start_from(model: MCVD, source: str) -> str:
     new = [f"{name} only here" for name in wanted.keys() - weights.keys()]
     left_out = sorted(shapes + alone + new)
     return f"started from {source}: {len(fitting)} of {len(wanted)} weights taken" + (
-        f", {len(left_out)} left out:\n  " + "\n  ".join(left_out) if left_out else ""
+        f", {len(left_out)} left out: {'; '.join(left_out)}" if left_out else ""
     )
 
 

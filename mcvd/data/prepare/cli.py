@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mcvd.data.prepare.packs import Pack, describe, is_prepared, prepare_packs
-from mcvd.runtime.error_text import one_line
+from mcvd.runtime.error_text import one_line, printable
 
 
 def run(
@@ -49,9 +49,9 @@ def run_prepare(
     parser.add_argument("--out", type=Path, default=Path("data") / name, help="prepared data (default: %(default)s)")
     options = parser.parse_args(argv)
     try:
-        print(prepare(options.raw, options.out))
+        print("\n".join(map(printable, prepare(options.raw, options.out).splitlines())))
     except (ValueError, OSError, RuntimeError, ModuleNotFoundError) as error:
-        print(f"prepare.py: {one_line(error)}", file=sys.stderr)
+        print(f"prepare.py: {printable(one_line(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("prepare.py: interrupted; run it again to resume", file=sys.stderr)

@@ -1,0 +1,194 @@
+"""The file of `mcvd evaluate`: its schema, and the one reader of it, which believes nothing that it did not check.
+
+A result card may come from anybody. What compares cards, shows them on a page or puts them into the README of a model
+reads them here; `mcvd.evaluation.result_card` makes values of what is found.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
+
+from annotated_types import Ge, Le, Len, MaxLen
+from typing_extensions import TypedDict  # that of typing cannot be checked before Python 3.12
+
+from mcvd.diffusion.tasks import TASKS
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+MAX_BYTES = 64 << 20
+MAX_TEXT = 100_000
+
+Text = Annotated[str, MaxLen(MAX_TEXT)]
+Count = Annotated[int, Ge(0), Le(1 << 40)]
+Several = Annotated[int, Ge(1), Le(1 << 40)]
+Interval = Annotated[list[float], Len(2, 2)]
+
+
+class MetricJson(TypedDict):
+    """What a reader of a metric has to know; see `mcvd.metrics.MetricInfo`."""
+
+    title: Text
+    digits: Annotated[int, Ge(0), Le(17)]
+    higher_is_better: bool
+    definition: Text
+
+
+class DiversityJson(TypedDict):
+    """See `mcvd.evaluation.scores.Diversity`."""
+
+    between_samples: float
+    to_truth: float
+
+
+class ScoresJson(TypedDict):
+    """See `mcvd.evaluation.scores.Scores`; ``rows`` hold four keys for each metric, such as ``psnr_interval``."""
+
+    task: Text
+    sentence: NotRequired[Text]
+    num_clips: Several
+    num_past: Count
+    num_frames: Several
+    num_future: Count
+    size: Annotated[list[Several], Len(2, 2)]
+    num_samples: Several
+    sampler: Text
+    num_calls: Count
+    guidance: float
+    sampling: dict[str, Any]
+    seed: int
+    metrics: dict[Text, MetricJson]
+    rows: dict[Text, dict[str, Any]]
+    diversity: NotRequired[DiversityJson]
+
+
+class DistanceJson(TypedDict):
+    """See `mcvd.evaluation.result_card.Distance`."""
+
+    name: Text
+    value: float | None
+    reason: NotRequired[Text | None]
+    weights: NotRequired[Text]
+    weights_digest: NotRequired[Text]
+    random_seed: NotRequired[int]
+    preprocessing: NotRequired[Literal["mcvd", "stylegan-v"]]
+    interval_95: NotRequired[Interval]
+    mean_of_single_samples: NotRequired[float]
+    of_single_samples: NotRequired[list[float]]
+    kernel_distance: NotRequired[float]
+    num_real: NotRequired[Count]
+    num_fake: NotRequired[Count]
+    cautions: NotRequired[list[Text]]
+
+
+class ResultJson(TypedDict):
+    """See `mcvd.evaluation.result_card.ResultCard`. What is not required here, a comparison requires."""
+
+    scores: ScoresJson
+    protocol: dict[Text, Any] | None
+    data: Text
+    command: Text
+    distances: list[DistanceJson]
+    model: NotRequired[Text]
+    frame_rate_hz: NotRequired[float | None]
+    device: NotRequired[Text]
+    missing: NotRequired[dict[Text, Text]]
+    model_digest: NotRequired[Text]
+    data_digest: NotRequired[Text]
+    versions: NotRequired[dict[Text, Text]]
+
+
+class RowJson(TypedDict):
+    """What every row has beside its metrics."""
+
+    title: Text
+    ranked: bool
+
+
+class _ScoreJson(TypedDict):
+    mean: float
+    interval: Interval | None
+    per_clip: list[float]
+    per_frame: list[float]
+
+
+for _each in (MetricJson, DiversityJson, ScoresJson, DistanceJson, ResultJson, RowJson, _ScoreJson):
+    # Of pydantic: no other keys, no text for a number, neither NaN nor infinity.
+    _each.__pydantic_config__ = {"extra": "forbid", "strict": True, "allow_inf_nan": False}  # type: ignore[union-attr]
+
+
+def read_result(path: str | Path) -> ResultJson:
+    """The result card of a file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it holds none; says where it is wrong.
+    """
+    with Path(path).open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"{path} has more than {MAX_BYTES} bytes: it is no result card")
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:  # also of text that is no UTF-8, and of numbers without end
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    try:
+        return checked_result(found)
+    except ValueError as error:
+        raise ValueError(f"{path} is {error}") from error
+
+
+def checked_result(found: Any) -> ResultJson:
+    """What JSON holds, if it is a result card.
+
+    Raises:
+        ValueError: it is not; says where it is wrong.
+    """
+    card: ResultJson = _checked(ResultJson, found, "")
+    scores = card["scores"]
+    if scores["task"] not in TASKS:
+        raise _no_card(f"scores.task is {scores['task']!r}, expected {', '.join(TASKS)}")
+    if card["protocol"] is not None and not isinstance(card["protocol"].get("name"), str | None):
+        raise _no_card("protocol.name must be a text")
+    for name, row in scores["rows"].items():
+        _check_row(row, f"scores.rows.{name}", scores)
+    return card
+
+
+def _check_row(row: Mapping[str, Any], where: str, scores: ScoresJson) -> None:
+    keys = {f"{metric}{end}" for metric in scores["metrics"] for end in ("", "_interval", "_per_clip", "_per_frame")}
+    _checked(RowJson, {key: value for key, value in row.items() if key not in keys}, where)
+    for metric in scores["metrics"]:
+        found = {"mean": row.get(metric)}
+        found |= {end: row.get(f"{metric}_{end}") for end in ("interval", "per_clip", "per_frame")}
+        score = _checked(_ScoreJson, found, f"{where}.{metric}")
+        lengths = {"per_clip": scores["num_clips"], "per_frame": scores["num_frames"]}
+        for end, length in lengths.items():
+            if len(score[end]) != length:
+                raise _no_card(f"{where}.{metric}_{end} has {len(score[end])} numbers, expected {length}")
+
+
+def _checked(schema: type, found: Any, where: str) -> Any:
+    from pydantic import ValidationError
+
+    try:
+        return _adapter(schema).validate_python(found)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in (*([where] if where else []), *first["loc"]))
+        raise _no_card(f"{place or 'all of it'}: {first['msg']}") from None
+
+
+@lru_cache(maxsize=16)
+def _adapter(schema: type) -> TypeAdapter:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(schema)
+
+
+def _no_card(reason: str) -> ValueError:
+    return ValueError(f"no result of `mcvd evaluate`: {reason[:500]}; write one with mcvd evaluate --out")
