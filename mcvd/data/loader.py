@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -70,7 +71,7 @@ def _freeze_objects() -> None:
 def _trim_heap() -> None:
     # Memory that the parent has freed, such as the activations of the last step, and will write to again would stay
     # here as it was at the fork: the C library keeps it for later use, and this call returns it to the system.
-    with suppress(OSError, AttributeError):  # other C libraries than glibc do not have it
+    with suppress(OSError, AttributeError, TypeError):  # other C libraries than glibc do not have it
         ctypes.CDLL(None).malloc_trim(0)
 
 
@@ -85,5 +86,7 @@ def ignore_signals() -> None:
 
 
 def _exit_soon(number: int, frame: Any) -> None:
+    if not hasattr(signal, "alarm"):  # Windows, which sends no such signal by itself
+        os._exit(1)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(GRACE_SECONDS)

@@ -23,7 +23,6 @@ from mcvd.nets.modulation import NormModulation
 from mcvd.runtime.device import NO_BF16, has_fast_bf16
 from mcvd.runtime.progress import progress_bar
 from mcvd.samplers import AbstractSampler
-from mcvd.samplers.select import default_sampler
 
 MAX_CACHE_BYTES = 8 << 30
 
@@ -49,7 +48,7 @@ class GenerationEngine:
             warnings.warn(NO_BF16, stacklevel=2)
         finish, dtype = (pixels_from_model, torch.uint8) if options.rounded else (unit_from_model, torch.float32)
         num_videos, num_samples = len(past), options.num_samples
-        sampler = options.sampler or default_sampler(from_nothing=not past.shape[1] + future.shape[1])
+        sampler = options.sampler_for(from_nothing=not past.shape[1] + future.shape[1])
         keys = self._keys(num_videos)
         parts = list(self._parts(num_videos, past.shape[-2:]))
         num_blocks = len(parts) * sum(

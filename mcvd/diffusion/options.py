@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Integral, Real
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from mcvd.diffusion.block_store import BlockStore
 from mcvd.diffusion.denoiser import Dropped
@@ -14,9 +14,32 @@ from mcvd.diffusion.tasks import task_of
 from mcvd.frames import FrameBlock
 from mcvd.nets.compiled import Compile
 from mcvd.runtime.numbers import NumbersError
+from mcvd.runtime.suggest import did_you_mean
 from mcvd.samplers import AbstractSampler
+from mcvd.samplers.select import default_sampler, sampler_by_name, with_steps
 
 MAX_GUIDANCE = 100  # beyond, every pixel is black or white
+# What other programs call it, in the form that `did_you_mean` compares.
+_ELSEWHERE = {
+    "num_inference_steps": "steps",
+    "num_steps": "steps",
+    "guidance_scale": "guidance",
+    "cfg_scale": "guidance",
+    "generator": "seed, a number: the same gives the same video on every machine",
+    "manual_seed": "seed",
+    "scheduler": "sampler",
+    "num_videos_per_prompt": "num_samples",
+    "num_images_per_prompt": "num_samples",
+    "output_type": ".numpy() of the result, which is a uint8 tensor",
+    "return_dict": "the result itself, which is a uint8 tensor",
+    "callback": "on_progress",
+    "callback_on_step_end": "on_progress",
+    "dtype": "precision",
+    "torch_dtype": "precision",
+    "num_inference_frames": "num_frames",
+    "video_length": "num_frames",
+}
+
 Precision = Literal["float32", "bf16", "fp16"]
 
 
@@ -27,6 +50,7 @@ class SamplingOptions:
     Args:
         num_samples: K different videos for each given one.
         sampler: of `mcvd.samplers`; None is that of `mcvd.samplers.select.default_sampler`.
+        steps: network calls for each block, instead of the sampler's own number.
         guidance: 1 is the model as trained; above 1, to 100, follows the context more strongly (see `Denoiser.bind`).
         guidance_drops: "both", "past" or "future": the side that guidance makes the result follow.
         context_noise: standard deviation of noise added to the context of every block that sees generated frames, in
@@ -54,6 +78,7 @@ class SamplingOptions:
 
     num_samples: int = 1
     sampler: AbstractSampler | None = None
+    steps: int | None = None
     guidance: float = 1.0
     guidance_drops: Dropped = "both"
     context_noise: float = 0.0
@@ -75,8 +100,14 @@ class SamplingOptions:
             if getattr(self, name) not in get_args(kinds):
                 *others, last = map(repr, get_args(kinds))
                 raise ValueError(f"{name} must be {', '.join(others)} or {last}, got {getattr(self, name)!r}")
-        counts = {"num_samples": self.num_samples, "batch_size": 1 if self.batch_size is None else self.batch_size}
+        if isinstance(self.sampler, str | type):
+            name = self.sampler if isinstance(self.sampler, str) else self.sampler.__name__
+            example = type(sampler_by_name(name)).__name__ if isinstance(self.sampler, str) else name
+            raise ValueError(f"sampler must be one, such as mcvd.samplers.{example}(), got {self.sampler!r}")
+        counts = {"num_samples": self.num_samples, "batch_size": self.batch_size, "steps": self.steps}
         for name, count in counts.items():
+            if count is None and name != "num_samples":
+                continue
             if not (isinstance(count, Integral) and count >= 1):
                 raise ValueError(f"{name} must be a whole number of at least 1, got {count!r}")
         for name, number in {"guidance": self.guidance, "context_noise": self.context_noise}.items():
@@ -85,6 +116,35 @@ class SamplingOptions:
         seeds = self.seed if isinstance(self.seed, Sequence) and not isinstance(self.seed, str) else [self.seed]
         if not all(isinstance(seed, Integral) and not isinstance(seed, bool) and seed >= 0 for seed in seeds):
             raise ValueError(f"seed must be a whole number of at least 0, or one for each video, got {self.seed!r}")
+
+        if self.sampler is not None:
+            self.sampler_for(from_nothing=False)
+
+    @classmethod
+    def of(cls, **options: Any) -> SamplingOptions:
+        """The options by name.
+
+        Raises:
+            TypeError: there is none of a name; says which was meant, if that can be guessed.
+            ValueError: a value is out of range.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in options:
+            if name not in known:
+                raise TypeError(
+                    f"there is no option {name}{did_you_mean(name, known, _ELSEWHERE)} (see mcvd.diffusion.options)"
+                )
+        return cls(**options)
+
+    def sampler_for(self, from_nothing: bool) -> AbstractSampler:
+        """The sampler with its number of steps, or the default one of the task.
+
+        Raises:
+            ValueError: it chooses its steps itself.
+        """
+        if self.sampler is None:
+            return default_sampler(from_nothing, self.steps)
+        return self.sampler if self.steps is None else with_steps(self.sampler, self.steps)
 
     def refusal(
         self,

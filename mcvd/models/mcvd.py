@@ -24,11 +24,14 @@ from mcvd.models.facts import ModelFacts, num_parameters
 from mcvd.models.pretrained import Pretrained
 from mcvd.nets import UNet
 from mcvd.noise import AbstractNoiseSchedule, LinearBeta
+from mcvd.runtime.arrays import Video, as_tensor
 from mcvd.runtime.fsdp import full_tensor, shard, unshard
 from mcvd.runtime.rng import TrainingNoise, check_seed, keyed_seed
 
 Batch = Tensor | Mapping[str, Any]
 """Clips to train on: uint8 (B, T, C, H, W), or a dictionary with them as ``video`` and, if known, ``index``."""
+
+_TO_CHANNELS_FIRST = {4: "permute(0, 3, 1, 2)", 5: "permute(0, 1, 4, 2, 3)"}  # by the number of axes
 
 MAX_BATCH = 1 << 20  # so many clips of a batch have numbers of their own
 
@@ -236,15 +239,15 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
 
     # The four tasks
 
-    def predict(self, past: Tensor, num_frames: int, *, backward: bool = False, **options: Any) -> Tensor:
+    def predict(self, past: Video, num_frames: int, *, backward: bool = False, **options: Any) -> Tensor:
         """The frames that follow the given ones, or with ``backward`` those that came before.
 
         Args:
-            past: uint8 (B, T, C, H, W) or (T, C, H, W), oldest first; the last ``block.past`` frames count (for
-                ``backward``: the frames that come after, of which the first ``block.future`` count).
+            past: uint8 (B, T, C, H, W) or (T, C, H, W), tensor or numpy array, oldest first; the last ``block.past``
+                frames count (for ``backward``: the frames that come after, of which the first ``block.future`` count).
             num_frames: how many to generate, any number.
             backward: generate what came before.
-            **options: num_samples, sampler, guidance, seed, batch_size and more; see `SamplingOptions`.
+            **options: num_samples, sampler, steps, guidance, seed, batch_size and more; see `SamplingOptions`.
 
         Returns:
             uint8 (B, num_frames, C, H, W) on the CPU in time order, or (B, K, num_frames, C, H, W) for K > 1 samples;
@@ -257,7 +260,7 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
         before, after = (None, past) if backward else (past, None)
         return _collect(self.stream(before, num_frames, future=after, **options), num_frames)
 
-    def interpolate(self, past: Tensor, future: Tensor, num_frames: int, **options: Any) -> Tensor:
+    def interpolate(self, past: Video, future: Video, num_frames: int, **options: Any) -> Tensor:
         """The frames of a gap of any length between past and future; arguments and result as in `predict`."""
         return _collect(self.stream(past, num_frames, future=future, **options), num_frames)
 
@@ -269,7 +272,7 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
         return _collect(self.stream(nothing, num_frames, **options), num_frames)
 
     def stream(
-        self, past: Tensor | None, num_frames: int, *, future: Tensor | None = None, **options: Any
+        self, past: Video | None, num_frames: int, *, future: Video | None = None, **options: Any
     ) -> Iterator[tuple[int, Tensor]]:
         """The same videos block by block as they are generated, for any length in the memory of a few blocks.
 
@@ -279,6 +282,7 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
             (start, frames): the place of the first of them among the ``num_frames`` generated, and uint8
             (B, n, C, H, W), or (B, K, n, C, H, W) for K > 1. Ascending forward, descending backward.
         """
+        past, future = (None if side is None else as_tensor(side) for side in (past, future))
         context = past if past is not None else future
         if context is None:
             raise ValueError("nothing was given: stream needs past or future frames (generate needs none)")
@@ -291,7 +295,7 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
             )
         if len(past) != len(future):
             raise ValueError(f"past and future must hold equally many videos, got {len(past)} and {len(future)}")
-        sampling = SamplingOptions(**options)
+        sampling = SamplingOptions.of(**options)
         length = past.shape[1], future.shape[1], num_frames
         reason = sampling.refusal(self.block, self.masking, self.context_noise, *length)
         if reason is not None:
@@ -300,14 +304,18 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
 
     def _checked(self, video: Tensor) -> Tensor:
         """A user's frames as uint8 (B, T, C, H, W), checked against what the model works on."""
-        video = video if video.ndim == 5 else video[None]
-        expected = (self.channels, *self.size)
-        if video.ndim != 5 or tuple(video.shape[2:]) != expected or video.dtype != torch.uint8:
+        expected, shape = (self.channels, *self.size), tuple(video.shape)
+        if len(shape) not in (4, 5) or shape[-3:] != expected or video.dtype != torch.uint8:
+            fit = "mcvd.read_video(path, size=...) makes them fit"
+            if len(shape) in (4, 5) and shape[-3:] == (*self.size, self.channels):
+                fit = f"channels come before height and width: video.{_TO_CHANNELS_FIRST[len(shape)]}"
+            elif shape[-3:] == expected and video.is_floating_point():
+                fit = "(255 * video).round() as uint8, if they are in [0, 1]"
             raise ValueError(
                 f"this model takes uint8 frames (T, C, H, W) or (B, T, C, H, W) with C, H, W = {expected}, "
-                f"got {video.dtype} {tuple(video.shape)}; mcvd.read_video(path, size=...) makes them fit"
+                f"got {video.dtype} {shape}; {fit}"
             )
-        return video
+        return video if len(shape) == 5 else video[None]
 
     # Keeping
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+import psutil
 import torch
 
 NO_BF16 = "this CPU has no arithmetic for bf16 and would imitate it, many times slower than float32"
@@ -30,15 +30,7 @@ def free_bytes(device: torch.device) -> int:
     """Memory of a device that is free now; on a CPU what the machine and its container leave."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    return min(_free_in_machine(), _free_in_container())
-
-
-def _free_in_machine() -> int:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable"))
-    except OSError:  # not Linux: all there is
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min(psutil.virtual_memory().available, _free_in_container())
 
 
 def _free_in_container() -> int:

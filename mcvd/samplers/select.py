@@ -40,12 +40,20 @@ def sampler_by_name(name: str, num_steps: int | None = None) -> AbstractSampler:
         guess = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known.values())}"
         raise ValueError(f"there is no sampler {name}; {guess}")
     name = known[plain]
-    kind = getattr(samplers, name)
-    if num_steps is None:
-        return kind()
-    if not takes_steps(name):
-        raise ValueError(f"{name} chooses its steps itself: leave their number (--steps) out")
-    return kind(num_steps=num_steps)
+    sampler = getattr(samplers, name)()
+    return sampler if num_steps is None else with_steps(sampler, num_steps)
+
+
+def with_steps(sampler: AbstractSampler, num_steps: int) -> AbstractSampler:
+    """The sampler with another number of steps.
+
+    Raises:
+        ValueError: it chooses its steps itself.
+    """
+    if "num_steps" not in {field.name for field in fields(sampler)}:  # type: ignore[arg-type]
+        name = type(sampler).__name__
+        raise ValueError(f"{name} chooses its steps itself: leave their number (steps) out")
+    return replace(sampler, num_steps=num_steps)  # type: ignore[type-var]
 
 
 # What other programs call it, in lower case without - and _.

@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mcvd.runtime.arrays import Video, as_tensor
 from mcvd.runtime.atomic import atomic_write
 from mcvd.video.contact_sheet import contact_sheet
 from mcvd.video.timing import DEFAULT_FPS
 from mcvd.video.transforms import check_video
 
 
-def write_video(path: str | Path, video: Tensor, fps: float = DEFAULT_FPS) -> None:
+def write_video(path: str | Path, video: Video, fps: float = DEFAULT_FPS) -> None:
     """Write a video in the form that the ending of its name asks for.
 
     The file appears under its name only when it is complete; one of that name is replaced, a folder with something
@@ -25,7 +26,7 @@ def write_video(path: str | Path, video: Tensor, fps: float = DEFAULT_FPS) -> No
     Args:
         path: ``.mp4`` (H.264 that every browser plays; an odd size gets its last row or column twice), ``.gif``,
             ``.png`` (all frames side by side), or no ending: a new folder of numbered png files.
-        video: uint8 (T, C, H, W), 0 to 255, C being 1 (grey) or 3 (RGB).
+        video: uint8 (T, C, H, W), 0 to 255, C being 1 (grey) or 3 (RGB); a tensor or a numpy array.
         fps: frames per second at which it plays; a gif rounds to hundredths of a second and at most 50.
 
     Raises:
@@ -34,6 +35,7 @@ def write_video(path: str | Path, video: Tensor, fps: float = DEFAULT_FPS) -> No
     Examples:
         >>> write_video("grey.gif", torch.zeros(8, 1, 64, 64, dtype=torch.uint8), fps=5)  # doctest: +SKIP
     """
+    video = as_tensor(video)
     check_video(video)
     write_chunks(path, [video], len(video), fps)
 

@@ -81,7 +81,8 @@ def test_an_mp4_can_start_playing_before_it_is_all_there(tmp_path):
         (torch.zeros(1, 2, 3, 8, 8, dtype=torch.uint8), "one by one"),
         (torch.zeros(0, 3, 8, 8, dtype=torch.uint8), "at least one frame"),
         (torch.zeros(2, 2, 8, 8, dtype=torch.uint8), "C 1 or 3"),
-        (np.zeros((2, 3, 8, 8), np.uint8), "torch tensor"),
+        (np.zeros((2, 8, 8, 3), np.uint8), r"looks like \(T, H, W, C\)"),
+        ([np.zeros((3, 8, 8), np.uint8)], "a tensor or a numpy array, got list"),
     ],
 )
 def test_what_is_no_video_is_refused(tmp_path, video, fault):

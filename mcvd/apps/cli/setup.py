@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from mcvd.models.mcvd import MCVD
 from mcvd.runtime.device import resolve_device
 from mcvd.runtime.distributed import process_group, spawn
 from mcvd.samplers import AbstractSampler
-from mcvd.samplers.select import default_sampler, sampler_by_name
+from mcvd.samplers.select import default_sampler, sampler_by_name, with_steps
 
 if TYPE_CHECKING:
     from mcvd.metrics import FrameMetric
@@ -141,8 +141,4 @@ def _own_sampler(path: str, num_steps: int | None) -> AbstractSampler:
     if not (isinstance(kind, type) and issubclass(kind, AbstractSampler)):
         raise ValueError(f"--sampler {path}: not a subclass of mcvd.samplers.AbstractSampler")
     method: Any = kind()
-    if num_steps is None:
-        return method
-    if "num_steps" not in {field.name for field in fields(method)}:
-        raise ValueError(f"{path} chooses its steps itself: leave their number (--steps) out")
-    return replace(method, num_steps=num_steps)
+    return method if num_steps is None else with_steps(method, num_steps)

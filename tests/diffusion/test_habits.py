@@ -1,0 +1,91 @@
+"""What people type by habit, in Python: it works, or one line says what is meant."""
+
+import numpy as np
+import pytest
+import torch
+from reference.tiny import pixels, tiny_model
+
+import mcvd
+from mcvd.diffusion.options import SamplingOptions
+from mcvd.samplers import DDIM, AdaptiveSDE, UniPC
+from mcvd.samplers.select import default_sampler
+
+PAST = pixels(1, 2, 3, 16, 16)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model(past=2, current=3, future=2, channels=3)
+
+
+def test_steps_are_those_of_the_sampler(model):
+    for sampler in (None, DDIM()):
+        few = default_sampler(num_steps=2) if sampler is None else DDIM(num_steps=2)
+        assert torch.equal(model.predict(PAST, 3, sampler=sampler, steps=2), model.predict(PAST, 3, sampler=few))
+    assert torch.equal(model.generate(3, steps=2), model.generate(3, sampler=UniPC(num_steps=2)))
+
+
+@pytest.mark.parametrize("kind", ["a batch", "one video", "backward in memory"])
+def test_arrays_are_frames(kind, model):
+    array = {"a batch": PAST, "one video": PAST[0], "backward in memory": PAST}[kind].numpy()
+    array = np.flip(array, 1) if kind == "backward in memory" else array
+    tensor = torch.tensor(np.ascontiguousarray(array))
+    assert torch.equal(model.predict(array, 3, steps=1), model.predict(tensor, 3, steps=1))
+    read_only = PAST.numpy().copy()
+    read_only.flags.writeable = False
+    assert torch.equal(model.interpolate(read_only, PAST, 3, steps=1), model.interpolate(PAST, PAST, 3, steps=1))
+
+
+def test_arrays_are_written(tmp_path):
+    mcvd.write_video(tmp_path / "a", PAST[0].numpy())
+    assert torch.equal(mcvd.read_video(tmp_path / "a"), PAST[0])
+
+
+MISTAKES = {
+    "num_inference_steps": ({"num_inference_steps": 4}, TypeError, "no option num_inference_steps; did you mean steps"),
+    "guidance_scale": ({"guidance_scale": 4}, TypeError, "did you mean guidance"),
+    "generator": ({"generator": torch.Generator()}, TypeError, "did you mean seed, a number"),
+    "output_type": ({"output_type": "np"}, TypeError, r"\.numpy\(\) of the result"),
+    "num_sample": ({"num_sample": 2}, TypeError, "did you mean num_samples"),
+    "zebra": ({"zebra": 2}, TypeError, "no option zebra"),
+    "a name": ({"sampler": "ddim"}, ValueError, r"mcvd\.samplers\.DDIM\(\), got 'ddim'"),
+    "an unknown name": ({"sampler": "DDMP"}, ValueError, "did you mean DDPM"),
+    "a class": ({"sampler": DDIM}, ValueError, r"mcvd\.samplers\.DDIM\(\)"),
+    "no steps": ({"steps": 0}, ValueError, "steps must be a whole number of at least 1, got 0"),
+    "half a step": ({"steps": 1.5}, ValueError, "steps must be a whole number"),
+    "steps of its own": ({"sampler": AdaptiveSDE(), "steps": 3}, ValueError, "AdaptiveSDE chooses its steps itself"),
+    "a word": ({"guidance": "strong"}, ValueError, "guidance must be a"),
+    "a wrong precision": ({"precision": "fp32"}, ValueError, "float32"),
+}
+FRAMES = {
+    "channels last": (PAST.permute(0, 1, 3, 4, 2), r"permute\(0, 1, 4, 2, 3\)"),
+    "channels last, one video": (PAST[0].permute(0, 2, 3, 1).numpy(), r"permute\(0, 3, 1, 2\)"),
+    "floats": (PAST / 255, "255"),
+    "another size": (pixels(1, 2, 3, 8, 8), "read_video"),
+    "one frame": (PAST[0, 0], "read_video"),
+    "nothing": (torch.empty(0), "read_video"),
+    "a list": ([PAST], "tensor or a numpy array, got list"),
+    "text": (np.array(["a"]), "frames of numbers"),
+    "a path": ("clip.mp4", "tensor or a numpy array, got str"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_an_option_of_another_program_is_told_what_it_is_called_here(mistake, model):
+    options, kind, said = MISTAKES[mistake]
+    with pytest.raises(kind, match=said) as told:
+        model.predict(PAST, 3, **options)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("mistake", FRAMES)
+def test_frames_that_do_not_fit_are_told_what_makes_them_fit(mistake, model):
+    frames, said = FRAMES[mistake]
+    with pytest.raises(ValueError, match=said) as told:
+        model.predict(frames, 3)
+    assert "\n" not in str(told.value)
+
+
+def test_every_option_has_its_place_in_the_documentation():
+    described = SamplingOptions.__doc__
+    assert all(f" {name}" in described for name in SamplingOptions.__dataclass_fields__)
