@@ -82,12 +82,12 @@ def _frames(chunks: Iterable[Tensor]) -> Iterator[np.ndarray]:
 def _write_mp4(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: float) -> None:
     import av
 
-    from mcvd.video.decoders.color import ONE_THREAD
+    from mcvd.video.yuv import yuv420_frame
 
     av.logging.set_level(None)
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         # Colours are declared, as players guess differently for small and large pictures.
-        colours = "colorprim=bt709:transfer=bt709:colormatrix=bt709:range=tv"
+        colours = "colorprim=bt709:transfer=bt709:colormatrix=bt709:range=tv:chroma-qp-offset=-4"
         stream = container.add_stream(
             "libx264", rate=Fraction(fps).limit_denominator(60060), options={"crf": "18", "x264-params": colours}
         )
@@ -98,16 +98,7 @@ def _write_mp4(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: f
             if number == 0:  # colours are stored at half size, so H.264 wants even numbers
                 stream.width, stream.height, stream.pix_fmt = width + width % 2, height + height % 2, "yuv420p"
             even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-            rgb = av.VideoFrame.from_ndarray(even, format="rgb24")
-            frame = rgb.reformat(
-                format="yuv420p",
-                interpolation="BICUBIC",
-                src_colorspace="ITU601",
-                dst_colorspace="ITU709",
-                src_color_range="JPEG",
-                dst_color_range="MPEG",
-                **ONE_THREAD,
-            )
+            frame = yuv420_frame(even)
             frame.pts = number
             container.mux(stream.encode(frame))
         container.mux(stream.encode())

@@ -1,4 +1,4 @@
-"""One decoded frame to upright RGB pixels of a wanted size."""
+"""One decoded frame to upright RGB pixels of a wanted size: here what a file declares becomes the picture."""
 
 from __future__ import annotations
 
@@ -11,24 +11,29 @@ import av
 import numpy as np
 from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
-from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import Interpolation, VideoReformatter
 
-_BT709 = 1
-_BT601 = 5
-# FFmpeg's number of the matrix a file declares -> the matrix swscale knows; what is not declared is BT.601,
-# as in FFmpeg's own tools.
-_MATRIX = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
+from mcvd.video.decoders.color_formula import HLG, LUMA_SHARES, PQ, YCGCO, Formula
+from mcvd.video.decoders.container_crop import Crop
+
+_BT709, _BT601 = 1, 5
+# What is not declared is BT.601, as in FFmpeg's own tools.
+_UNDECLARED = 2
 _LIMITED, _FULL = 1, 2
+# Transfers of SDR video: BT.709 and its like, pure gammas, sRGB.
+_SDR_TRANSFERS = frozenset({0, 1, 2, 4, 5, 6, 7, 11, 12, 13, 14, 15})
+_SDR_PRIMARIES = frozenset({0, 1, 2, 4, 5, 6, 7, 8, 22})
+_NO_CROP = Crop()
 
-_AV_MAJOR = int(av.__version__.split(".")[0])
 # PyAV 17 scales with several threads unless told: for small frames that costs 2 to 13 times as much.
-ONE_THREAD: dict[str, Any] = {"threads": 1} if _AV_MAJOR >= 17 else {}
-_FILTER = Interpolation.BICUBIC
-# Without the flag, swscale gives the RGB picture only half the colour resolution (mean error up to 6 levels, not
-# 0.3); it can be asked for since PyAV 18. Planar RGB would avoid it too, but leaves the last columns of some
-# widths unset.
-SCALING = _FILTER | (Interpolation.FULL_CHR_H_INT if _AV_MAJOR >= 18 else 0)
-_KNOWN_MATRICES = {int(matrix) for matrix in Colorspace}
+ONE_THREAD: dict[str, Any] = {"threads": 1}
+# Without the flags swscale truncates (mean error 0.5 to 1.5 levels) and gives RGB only half the colour resolution.
+# To planar RGB it is ten times as fast as to packed RGB.
+SCALING = Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
+
+
+class ColorError(ValueError):
+    """A frame declares colours that cannot be turned into RGB."""
 
 
 @dataclass(frozen=True)
@@ -82,86 +87,180 @@ def upright(frame: av.VideoFrame) -> Orientation:
     return Orientation()
 
 
-def displayed_size(frame: av.VideoFrame, pixel_aspect: Fraction | None) -> tuple[int, int]:
+def displayed_size(frame: av.VideoFrame, pixel_aspect: Fraction | None, crop: Crop = _NO_CROP) -> tuple[int, int]:
     """(height, width) of a frame when upright and with square pixels; the stored height is kept.
 
     Args:
         frame: as decoded.
         pixel_aspect: width of a stored pixel over its height; None or 0: square.
+        crop: what the container cuts off.
     """
-    height, width = frame.height, max(1, round(frame.width * (pixel_aspect or 1)))
+    height = frame.height - crop.top - crop.bottom
+    width = max(1, round((frame.width - crop.left - crop.right) * (pixel_aspect or 1)))
     return (width, height) if upright(frame).swap else (height, width)
+
+
+def color_notes(frame: av.VideoFrame) -> tuple[str, ...]:
+    """What a frame declares that is only taken approximately, a sentence each.
+
+    Raises:
+        ColorError: if its colours cannot be turned into RGB.
+    """
+    _route_of(frame)
+    transfer, primaries = int(frame.color_trc), int(frame.color_primaries)
+    if transfer in (PQ, HLG):
+        name = "PQ" if transfer == PQ else "HLG"
+        return (f"its colours are HDR ({name}): mapped to SDR by the curve of BT.2390, see docs/datasets.md",)
+    if transfer not in _SDR_TRANSFERS:
+        return (f"its transfer curve (number {transfer} of ITU-T H.273) is not known: taken for that of BT.709",)
+    if primaries not in _SDR_PRIMARIES:
+        return (f"its primaries (number {primaries} of ITU-T H.273) are taken for those of BT.709: colours are pale",)
+    return ()
+
+
+def is_usual(frame: av.VideoFrame) -> bool:
+    """Whether every library turns the frame into about the same RGB: SDR of a usual matrix, or grey of full range."""
+    formula = _route_of(frame).formula
+    if formula is None:
+        return True
+    return formula.transfer == 0 and formula.matrix in LUMA_SHARES and not formula.is_rgb and not formula.is_grey
 
 
 class RGBConverter:
     """Decoded frames as RGB pixels of a wanted size.
 
     Making swscale's filters takes ten times as long as using them: frames of one video share a converter.
+
+    Args:
+        crop: what the container cuts off of each frame.
     """
 
-    def __init__(self) -> None:
-        self._scaler, self._converter = VideoReformatter(), VideoReformatter()
+    def __init__(self, crop: Crop = _NO_CROP) -> None:
+        self._crop = crop
+        self._converter, self._unsampler = VideoReformatter(), VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
         """A frame as uint8 (H, W, 3) RGB, 0 to 255, upright, of ``size`` (height, width).
 
-        The colour matrix and range are those the frame declares. Transparent pixels are laid on black.
-        What is returned may be a view of the scaled frame.
+        Matrix, range and transfer are those that the frame declares. Transparent pixels are laid on black.
+
+        Raises:
+            ColorError: if its colours cannot be turned into RGB.
         """
-        turn = upright(frame)
+        turn, route = upright(frame), _route_of(frame)
         height, width = size[::-1] if turn.swap else size
-        colours = _colours(frame.format.name, int(frame.colorspace), int(frame.color_range))
-        if colours.scaled_as and (height, width) != (frame.height, frame.width):
-            frame = self._scaler.reformat(
-                frame, width, height, colours.scaled_as, interpolation=_FILTER, **colours.kept, **ONE_THREAD
-            )
-        rgb = self._converter.reformat(
-            frame, width, height, colours.rgb_as, interpolation=SCALING, **colours.to_rgb, **ONE_THREAD
+        options = route.options
+        if self._crop != _NO_CROP:
+            frame, options = self._window(frame, route), route.kept
+        frame = self._converter.reformat(
+            frame, width, height, route.pixel_format, interpolation=SCALING, **options, **ONE_THREAD
         )
-        plane, channels = rgb.planes[0], len(colours.rgb_as.removesuffix("24"))
+        planes = _planes(frame)
+        if route.formula is None:
+            pixels, opaque = np.stack(planes[:3]), 255
+        else:
+            rgb = route.formula(np.stack(planes[:3]).astype(np.float32))
+            pixels, opaque = (rgb * 255 + 0.5).astype(np.uint8), 2**route.formula.bits - 1
+        if route.has_alpha:
+            pixels = ((pixels * planes[3].astype(np.uint32) + opaque // 2) // opaque).astype(np.uint8)
+        return turn(pixels.transpose(1, 2, 0))
+
+    def _window(self, frame: av.VideoFrame, route: _Route) -> av.VideoFrame:
+        """What the container shows of a frame, in the format of the route: there every plane is of full size."""
+        whole = self._unsampler.reformat(
+            frame, frame.width, frame.height, route.pixel_format, interpolation=SCALING, **route.options, **ONE_THREAD
+        )
+        left, right, top, bottom = self._crop
+        window = av.VideoFrame(frame.width - left - right, frame.height - top - bottom, route.pixel_format)
+        for target, source in zip(_planes(window), _planes(whole), strict=True):
+            target[:] = source[top : top + len(target), left : left + target.shape[1]]
+        return window
+
+
+def _planes(frame: av.VideoFrame) -> list[np.ndarray]:
+    """Views of the planes, (H, W) each, uint8 or uint16; of planar RGB in the order R, G, B."""
+    dtype = np.dtype(np.uint16 if frame.format.components[0].bits > 8 else np.uint8)
+    planes = []
+    for plane in frame.planes:
         stored: Any = plane  # a buffer, which PyAV's types do not tell
-        pixels = np.ndarray((height, width, channels), np.uint8, stored, strides=(plane.line_size, channels, 1))
-        if channels == 4:
-            opacity = pixels[..., 3:].astype(np.uint16)
-            pixels = ((pixels[..., :3] * opacity + 127) // 255).astype(np.uint8)
-        return pixels if turn is UNTURNED else turn(pixels)
+        shape = (plane.height, plane.width)
+        planes.append(np.ndarray(shape, dtype, stored, strides=(plane.line_size, dtype.itemsize)))
+    if frame.format.is_rgb:
+        planes[:3] = planes[2], planes[0], planes[1]
+    return planes
 
 
 @dataclass(frozen=True)
-class _Colours:
-    """How swscale is to turn frames into RGB.
+class _Route:
+    """How frames become RGB: by swscale alone, or by a formula from what swscale has scaled.
 
     Args:
-        scaled_as: the format in which frames are scaled before they become RGB, or None: both at once.
-        kept: matrix and range for scaling, which changes neither.
-        rgb_as: the format of RGB.
-        to_rgb: matrix and range for turning into RGB.
+        pixel_format: what swscale is asked for: planar RGB, or for a formula the samples as stored, all of full size.
+        options: matrix and range for that.
+        kept: matrix and range for scaling what is in that format.
+        formula: from there to RGB; None: it is RGB.
+        has_alpha: whether the last plane is opacity.
     """
 
-    scaled_as: str | None
+    pixel_format: str
+    options: dict[str, Any]
     kept: dict[str, Any]
-    rgb_as: str
-    to_rgb: dict[str, Any]
+    formula: Formula | None
+    has_alpha: bool
+
+
+def _route_of(frame: av.VideoFrame) -> _Route:
+    transfer = int(frame.color_trc)
+    is_hdr = transfer in (PQ, HLG)
+    return _route(
+        frame.format.name,
+        int(frame.colorspace),
+        int(frame.color_range),
+        transfer if is_hdr else 0,
+        int(frame.color_primaries) if is_hdr else 0,
+    )
 
 
 @lru_cache(maxsize=256)
-def _colours(name: str, colorspace: int, color_range: int) -> _Colours:
-    """For frames of the pixel format ``name`` that declare this matrix and range."""
+def _route(name: str, matrix: int, color_range: int, transfer: int, primaries: int) -> _Route:
+    """For frames of the pixel format ``name`` that declare this; transfer and primaries 0 where they are SDR."""
     stored = av.VideoFormat(name)
-    has_alpha = any(component.is_alpha for component in stored.components)
-    is_full = stored.is_rgb or color_range == _FULL or name.startswith(("yuvj", "gray", "ya", "pal", "mono"))
-    stored_range = _FULL if is_full else _LIMITED
-    matrix = _MATRIX.get(colorspace, _BT601)
-    matrix = matrix if matrix in _KNOWN_MATRICES else _BT709
-    source = {"src_colorspace": matrix, "src_color_range": stored_range}
-    # RGB of full colour resolution is filtered without vector instructions: scaling brightness and colour planes first,
-    # to one size, takes half the time.
-    halved = not stored.is_rgb and len(stored.components) == 3 and stored.chroma_width(16) < 16
-    whole = "yuvj444p" if name.startswith("yuvj") else "yuv444p"
-    return _Colours(
-        scaled_as=whole if halved and all(component.bits == 8 for component in stored.components) else None,
-        kept=source | {"dst_colorspace": matrix, "dst_color_range": stored_range},
-        rgb_as="rgba" if has_alpha else "rgb24",
-        # RGB has no matrix; another number than the source's makes every PyAV hand the source's to swscale.
-        to_rgb=source | {"dst_colorspace": _BT601 if matrix == _BT709 else _BT709, "dst_color_range": _FULL},
+    colors = [component for component in stored.components if not component.is_alpha]
+    has_alpha = stored.has_palette or len(colors) < len(stored.components)
+    bits = max(component.bits for component in colors)
+    is_odd = stored.has_palette or name.startswith(("mono", "xyz", "bayer")) or bits > 16
+    is_grey = not stored.is_rgb and len(colors) == 1 and not is_odd
+    # RGB and grey are full unless told otherwise. Of packed RGB the range is not believed: containers make it up.
+    tells_range = name.startswith("gbr") or not (stored.is_rgb or is_odd)
+    is_full = color_range == _FULL or name.startswith("yuvj")
+    is_full |= not tells_range or ((stored.is_rgb or is_grey) and color_range != _LIMITED)
+    if stored.is_rgb or is_grey or is_odd or matrix == _UNDECLARED:
+        matrix = _BT601
+    elif matrix not in LUMA_SHARES and matrix != YCGCO:
+        raise ColorError(f"its colours are stored by matrix {matrix} of ITU-T H.273, which is not known here")
+
+    by_formula = not is_odd and (
+        transfer != 0
+        or matrix == YCGCO
+        or (is_grey and not has_alpha and (bits > 8 or not is_full))
+        or (stored.is_rgb and not is_full)
+        or (not stored.is_rgb and not is_grey and bits > 8 and is_full)
     )
+    stored_range = _FULL if is_full else _LIMITED
+    scaler_matrix = _BT709 if matrix == YCGCO else _BT601 if matrix == 6 else matrix
+    source = {"src_colorspace": scaler_matrix, "src_color_range": stored_range}
+    kept = source | {"dst_colorspace": scaler_matrix, "dst_color_range": stored_range}
+    if not by_formula:
+        # RGB has no matrix; another number than the source's makes every PyAV hand the source's to swscale.
+        to_rgb = source | {"dst_colorspace": _BT601 if matrix == _BT709 else _BT709, "dst_color_range": _FULL}
+        return _Route("gbrap" if has_alpha else "gbrp", to_rgb, to_rgb | {"src_color_range": _FULL}, None, has_alpha)
+    depth = next(depth for depth in (8, 9, 10, 12, 16) if bits <= depth)
+    if is_grey and not has_alpha:
+        base = "gray"
+    elif stored.is_rgb:
+        base = "gbrap" if has_alpha else "gbrp"
+        depth = 16 if has_alpha and depth == 9 else depth
+    else:
+        base, is_grey = "yuva444p" if has_alpha else "yuv444p", False
+    formula = Formula(depth, stored.is_rgb, is_grey, is_full, matrix, transfer, primaries)
+    return _Route(base if depth == 8 else f"{base}{depth}le", kept, kept, formula, has_alpha)

@@ -13,12 +13,15 @@ from time import monotonic
 import av
 import numpy as np
 import torch
+from av.codec.context import Flags as CodecFlags
 from av.format import Flags
+from av.stream import Disposition
 from torch import Tensor
 
 from mcvd.runtime.error_text import one_line
 from mcvd.video.decoders.base import AbstractReader, VideoError, check_exists, check_frames
-from mcvd.video.decoders.color import RGBConverter, displayed_size
+from mcvd.video.decoders.color import ColorError, RGBConverter, color_notes, displayed_size, is_usual
+from mcvd.video.decoders.container_crop import container_crop
 from mcvd.video.decoders.frame_index import Entry, FrameIndex, Packet
 from mcvd.video.timing import NOMINAL_RATE_HZ, FrameTimes
 
@@ -71,7 +74,6 @@ class PyAVReader(AbstractReader):
         self._next = self._wanted = 0
         self._index_is_decoded = False
         self._seeks = True
-        self._to_rgb = RGBConverter()
         self._open()
         try:
             self._index = self._scan()
@@ -81,7 +83,11 @@ class PyAVReader(AbstractReader):
             self.times = self._frame_times()
             self.frame_rate_hz = self.times.rate_hz
             self.notes = tuple(self._notes())
-            self.size = displayed_size(self._first, self._pixel_aspect())
+            stored = self._first.height, self._first.width
+            order = [stream.index for stream in self._container.streams.video].index(self._stream.index)
+            self._crop = container_crop(self.path, self._container.format.name, order, self._stream.id, stored)
+            self.size = displayed_size(self._first, self._pixel_aspect(), self._crop)
+            self._to_rgb = RGBConverter(self._crop)
         except BaseException:
             self.close()
             raise
@@ -100,7 +106,7 @@ class PyAVReader(AbstractReader):
                 frame = self._frame(number)
                 try:
                     video[first] = self._to_rgb(frame, (height, width))
-                except av.FFmpegError as error:
+                except (av.FFmpegError, ColorError) as error:
                     raise VideoError(f"{self.path}: frame {number} cannot be scaled ({_fault(error)})") from None
                 for place in others:
                     video[place] = video[first]
@@ -121,6 +127,12 @@ class PyAVReader(AbstractReader):
         """Why other engines, which do not check what a seek brings, may return wrong frames; empty: they do not."""
         if self._index.doubt:
             return self._index.doubt
+        if any(self._crop):
+            return "the container crops its pictures"
+        if not is_usual(self._first):
+            return "its colours are of an unusual kind"
+        if self._stream.index != self._container.streams.video[0].index:
+            return "its first track is not the one to be shown"
         entries = self._index.entries
         for place in np.unique(np.linspace(min(1, len(entries) - 1), len(entries) - 1, 5).astype(int)):
             self._frame(entries[place].frame)  # a key frame that is none (intra refresh) shows when sought
@@ -157,10 +169,15 @@ class PyAVReader(AbstractReader):
             decodable = [stream for stream in streams.video if stream.codec_context is not None]
             if not decodable:
                 raise VideoError(f"{self.path}: FFmpeg has no decoder for its video")
-            # The first stream, as the order is the author's; but a cover picture may come before it.
-            self._stream = min(decodable, key=lambda stream: stream.name in _PICTURE_CODECS)
+            # The first of those that are switched on, as the order is the author's; but a cover may come before it.
+            self._stream = min(
+                decodable,
+                key=lambda stream: (stream.name in _PICTURE_CODECS, not stream.disposition & Disposition.default),
+            )
             self._stream.thread_type = "SLICE"
             decoder = self._stream.codec_context
+            # Or a crop on the left would be rounded down to what vector instructions like.
+            decoder.flags |= CodecFlags.unaligned
             decoder.thread_count = 2 if decoder.width * decoder.height >= _TWO_THREADS_FROM_PIXELS else 1
         except BaseException:
             self._container.close()
@@ -226,6 +243,10 @@ class PyAVReader(AbstractReader):
         for frame, jump in self._index.jumps:
             seconds = jump * float(self._stream.time_base)
             yield f"its clock jumps by {seconds:.5g} s before frame {frame}: taken as shown without a pause"
+        try:
+            yield from color_notes(self._first)
+        except ColorError as error:
+            raise VideoError(f"{self.path}: {error}") from None
 
     # Decoding
 
