@@ -15,17 +15,18 @@ from torch import Tensor
 
 from mcvd.data.clips.spec import ClipSpec
 from mcvd.data.datamodule import VideoData
-from mcvd.data.sources.folder import find_videos
 from mcvd.runtime.atomic import atomic_write
 from mcvd.runtime.error_text import one_line
 from mcvd.runtime.progress import map_in_threads
 from mcvd.video.contact_sheet import contact_sheet
 from mcvd.video.decoders.base import VideoError
+from mcvd.video.find import find_videos
 from mcvd.video.open import open_video
-from mcvd.video.timing import NOMINAL_RATE_HZ, FrameTimes
+from mcvd.video.timing import FrameTimes
 
 NUM_TIMED = 8
 MAX_NAMED = 20
+_NO_TIMES = FrameTimes.counted(0, None)
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,13 @@ class Probe:
 
     Args:
         path: the file or folder of frames.
-        num_frames, duration_seconds, frame_rate_hz, size: its length, average rate and (height, width).
+        times, size: when its frames are shown, and their (height, width).
         is_grey: whether its first frame has no colour.
         fault: why it cannot be read; the other fields are then meaningless.
     """
 
     path: Path
-    num_frames: int = 0
-    duration_seconds: float = 0.0
-    frame_rate_hz: float = 0.0
+    times: FrameTimes = _NO_TIMES
     size: tuple[int, int] = (0, 0)
     is_grey: bool = False
     fault: str = ""
@@ -71,23 +70,21 @@ class DataReport:
         return json.dumps({"ready": not self.problem, "problem": self.problem, "lines": self.lines}, indent=2)
 
 
-def probe(path: Path, engine: str = "pyav", frame_rate_hz: float = NOMINAL_RATE_HZ) -> Probe:
+def probe(path: Path, engine: str = "pyav") -> Probe:
     """Open one video and decode its first frame."""
     try:
-        with open_video(path, engine, frame_rate_hz) as reader:
+        with open_video(path, engine) as reader:
             first = reader.read([0])[0].int()
             is_grey = bool((first.amax(0) - first.amin(0)).max() <= 2)
-            return Probe(
-                path, reader.num_frames, reader.times.duration_seconds, reader.frame_rate_hz, reader.size, is_grey
-            )
+            return Probe(path, reader.times, reader.size, is_grey)
     except (VideoError, OSError) as error:
         return Probe(path, fault=one_line(error))
 
 
-def probe_folder(root: str | Path, engine: str = "pyav", frame_rate_hz: float = NOMINAL_RATE_HZ) -> list[Probe]:
+def probe_folder(root: str | Path, engine: str = "pyav") -> list[Probe]:
     """`probe` every video at or below ``root``, in parallel, with a progress bar on a terminal."""
     paths = list(find_videos(Path(root)))
-    return map_in_threads(lambda path: probe(path, engine, frame_rate_hz), paths, "Reading videos")
+    return map_in_threads(lambda path: probe(path, engine), paths, "Reading videos")
 
 
 def check_data(data: VideoData) -> DataReport:
@@ -100,8 +97,7 @@ def check_data(data: VideoData) -> DataReport:
     problem = ""
     for root in dict.fromkeys(root for root in (data.root, data.val_root) if root is not None):
         if Path(root).exists():
-            rate = data.spec.frame_rate_hz or NOMINAL_RATE_HZ
-            lines += describe_probes(probe_folder(root, data.engine, rate), data.spec)
+            lines += describe_probes(probe_folder(root, data.engine), data.spec)
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -120,22 +116,22 @@ def describe_probes(probes: list[Probe], spec: ClipSpec) -> list[str]:
     good = [one for one in probes if not one.fault]
     lines = [f"files: {len(good)} readable, {len(probes) - len(good)} not"]
     if good:
-        seconds = np.array([one.duration_seconds for one in good])
-        frames = np.array([one.num_frames for one in good])
+        seconds = np.array([one.times.duration_seconds for one in good if one.times.is_told] or [0.0])
+        frames = np.array([len(one.times) for one in good])
         grey = sum(one.is_grey for one in good)
         lines += [
             f"frames: {frames.sum()} ({frames.min()} to {frames.max()} a video)",
             f"durations: {seconds.min():.2f} to {seconds.max():.2f} s, median {np.median(seconds):.2f} s, "
             f"{seconds.sum() / 3600:.2f} h in all",
-            "frame rates: " + _counts(f"{one.frame_rate_hz:.4g} Hz" for one in good),
+            "frame rates: " + _counts(_rate_text(one.times.told_rate_hz) for one in good),
             "sizes: " + _counts(f"{one.size[1]}x{one.size[0]}" for one in good),
             f"colour: {len(good) - grey} in colour, {grey} grey",
         ]
     unreadable = [f"unreadable: {one.fault}" for one in probes if one.fault]
     short = [
-        f"too short for a clip of {spec}: {one.path} ({one.num_frames} frames)"
+        f"too short for a clip of {spec}: {one.path} ({len(one.times)} frames)"
         for one in good
-        if spec.count_clips(FrameTimes(np.arange(one.num_frames) / one.frame_rate_hz, one.duration_seconds)) == 0
+        if spec.count_clips(one.times) == 0
     ]
     return lines + _first(unreadable) + _first(short)
 
@@ -174,6 +170,10 @@ def write_preview(path: str | Path, clips: Sequence[Tensor]) -> None:
     """Write clips, uint8 (T, C, H, W) each, as rows of frames into a PNG."""
     with atomic_write(path) as part:
         contact_sheet(clips, min_height=64).save(part, format="PNG")
+
+
+def _rate_text(rate_hz: float | None) -> str:
+    return "not told" if rate_hz is None else f"{rate_hz:.4g} Hz"
 
 
 def _counts(values: Iterable[str]) -> str:

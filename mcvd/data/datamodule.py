@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +19,7 @@ from mcvd.data.batch_sampler import SAMPLES_SEEN, ResumableBatchSampler, Resumab
 from mcvd.data.clips.augment import Augmentation
 from mcvd.data.clips.dataset import ClipDataset
 from mcvd.data.clips.sampling import EvenClips, RandomClips
-from mcvd.data.clips.spec import ClipSpec, find_clips
+from mcvd.data.clips.spec import ClipIndex, ClipSpec, find_clips
 from mcvd.data.loader import ForkSafeLoader
 from mcvd.data.sources.cached import CachedVideos
 from mcvd.data.sources.folder import VideoFolder
@@ -26,7 +27,7 @@ from mcvd.data.sources.split import train_val_split
 from mcvd.data.videos import AbstractVideos
 from mcvd.runtime.distributed import rank, world_size
 from mcvd.runtime.rng import check_seed
-from mcvd.video.timing import NOMINAL_RATE_HZ
+from mcvd.video.timing import FrameTimes
 
 
 class VideoData(LightningDataModule):
@@ -42,8 +43,8 @@ class VideoData(LightningDataModule):
         size: height and width in pixels, one number for both or (height, width).
         channels: 3 for colour, 1 for grey.
         frame_rate_hz: rate at which videos are read, by time. None takes every frame as it comes; the videos must
-            then have about the same rate (within 10% of the median). Folders of frames, which do not tell their
-            rate, are taken to have this rate, or 25 Hz.
+            then have about the same rate (within 10% of the median). Of folders of frames, which do not tell their
+            rate unless a file ``frames.yaml`` does, every frame is taken in either case.
         stride: take every ``stride``-th frame of that rate.
         crop: "centre", or "random": where the training window lies in the scaled frame.
         flip: mirror half of the training clips, left and right exchanged.
@@ -141,8 +142,9 @@ class VideoData(LightningDataModule):
             train, val = train_val_split(train, self.spec)
         longest = self.spec.at_speed(self.augment.max_speed)
         train_index, val_index = find_clips(train, longest), find_clips(val, self.spec)
-        rates = np.concatenate([_frame_rates(train, train_index.video), _frame_rates(val, val_index.video)])
-        self.frame_rate_hz = _clip_rate(rates, self.spec)
+        used = list(_used((train, train_index), (val, val_index)))
+        self.frame_rate_hz = _clip_rate(_frame_rates(times for _, times in used), self.spec)
+        _warn_of_untold([name for name, times in used if not times.is_told], len(used), self.frame_rate_hz)
         self._clips = (
             ClipDataset(train, self.spec, RandomClips(train_index, self.spec, self.seed, self.augment)),
             ClipDataset(val, self.spec, EvenClips(val_index, self.max_val_clips)),
@@ -186,7 +188,7 @@ class VideoData(LightningDataModule):
         return train, val
 
     def _folder(self, root: str | Path) -> AbstractVideos:
-        videos = VideoFolder(root, self.engine, self.spec.frame_rate_hz or NOMINAL_RATE_HZ)
+        videos = VideoFolder(root, self.engine)
         if self.cache is None:
             return videos
         spec = self.spec
@@ -266,11 +268,31 @@ def _fingerprint(clips: ClipDataset) -> dict[str, Any]:
     return {"videos": len(videos), "clips": len(clips), "digest": found.hexdigest()}
 
 
-def _frame_rates(videos: AbstractVideos, used: np.ndarray) -> np.ndarray:
-    """Frames per second of the videos ``used``, float64; a video of a single frame has none."""
-    times = (videos.times_seconds(index) for index in np.unique(used).tolist())
+def _used(*sides: tuple[AbstractVideos, ClipIndex]) -> Iterator[tuple[str, FrameTimes]]:
+    """Names and times of the videos of which there are clips."""
+    for videos, clips in sides:
+        for index in np.unique(clips.video).tolist():
+            yield videos.name(index), videos.frame_times(index)
+
+
+def _frame_rates(all_times: Iterable[FrameTimes]) -> np.ndarray:
+    """Frames per second of videos, float64; a video of a single frame has none, and some pictures tell none."""
+    starts = (times.starts for times in all_times if times.is_told and len(times) > 1)
     # Over the whole video, not from one frame to the next: single times may be rounded to milliseconds.
-    return np.array([round((len(t) - 1) / (t[-1] - t[0]), 6) for t in times if len(t) > 1])
+    return np.array([round((len(t) - 1) / (t[-1] - t[0]), 6) for t in starts])
+
+
+def _warn_of_untold(names: list[str], num_videos: int, rate_hz: float | None) -> None:
+    """Say at which rate videos without one count, where there are others beside, or none tells one."""
+    if not names or (rate_hz is not None and len(names) == num_videos):
+        return  # all of them have the rate that was asked for
+    which = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    taken = "the model will not know one either" if rate_hz is None else f"their frames count as {rate_hz:g} Hz"
+    warnings.warn(
+        f"{len(names)} of {num_videos} videos tell no frame rate ({which}): {taken}; to state one, write for example "
+        "frame_rate_hz: 20 into a file frames.yaml beside the pictures",
+        stacklevel=3,
+    )
 
 
 def _clip_rate(source_rates_hz: np.ndarray, spec: ClipSpec) -> float | None:

@@ -20,7 +20,6 @@ from mcvd.metrics.i3d_weights import KINETICS, cached_i3d, identify, load_i3d, l
 from mcvd.metrics.kernel import kernel_distance
 from mcvd.metrics.preprocessing import Preprocessing, check_preprocessing
 from mcvd.runtime.progress import progress_bar
-from mcvd.video.open import open_video
 from mcvd.video.read import read_frames
 
 
@@ -35,7 +34,7 @@ class FolderDistance:
         num_real, num_fake: clips of the two folders.
         num_frames, clips: the length of a clip, and which of each video, in words.
         frame_rate_hz: at which they were read; None: as they come.
-        rates_of_files_hz: mean frame rates of the two folders.
+        rates_of_files_hz: mean frame rates of the two folders; None of pictures that tell none.
         sizes: height x width of the clips of the two folders, before preprocessing.
         preprocessing: in words.
     """
@@ -50,7 +49,7 @@ class FolderDistance:
     num_frames: int
     clips: str
     frame_rate_hz: float | None
-    rates_of_files_hz: tuple[float, float]
+    rates_of_files_hz: tuple[float | None, float | None]
     sizes: tuple[tuple[str, ...], tuple[str, ...]]
     preprocessing: str
 
@@ -117,8 +116,9 @@ def compare_folders(
     value = metric.compute().item()
     features = metric.features()
     rates = [clips.mean_rate_hz() for clips in sides]
-    if frame_rate_hz is None and max(rates) > 1.1 * min(rates):
-        found = f"the files of {real} have {rates[0]:.4g} frames a second, those of {fake} {rates[1]:.4g}"
+    told = [rate for rate in rates if rate is not None]
+    if frame_rate_hz is None and len(told) == 2 and max(told) > 1.1 * min(told):
+        found = f"the files of {real} have {told[0]:.4g} frames a second, those of {fake} {told[1]:.4g}"
         warnings.warn(f"{found}: to compare motion name one rate for both (--rate)", stacklevel=2)
     return FolderDistance(
         name=name,
@@ -142,8 +142,10 @@ def format_distance(distance: FolderDistance) -> str:
     low, high = distance.interval_95
     kernel = "KVD" if distance.name == "FVD" else "kernel distance"
     if distance.frame_rate_hz is None:
-        rates = " and ".join(f"{rate:.4g}" for rate in distance.rates_of_files_hz)
-        rate = f"as they come ({rates} Hz)"
+        rates = " and ".join(
+            "an unknown rate" if rate is None else f"{rate:.4g} Hz" for rate in distance.rates_of_files_hz
+        )
+        rate = f"as they come ({rates})"
     else:
         rate = f"at {distance.frame_rate_hz:g} Hz"
     sizes = " and ".join(", ".join(sizes) for sizes in distance.sizes)
@@ -178,7 +180,7 @@ class _Clips:
         """uint8 (T, 3, H, W)."""
         video, start = self._clips[number]
         frames = self._spec.frames(self._videos.frame_times(video), start)
-        with open_video(self._videos.paths[video]) as reader:
+        with self._videos.open(self._videos.paths[video]) as reader:
             clip = read_frames(reader, frames, self._size, channels=3)
         self._sizes.add((clip.shape[-2], clip.shape[-1]))
         if self._size is None and len(self._sizes) > 1:
@@ -191,10 +193,11 @@ class _Clips:
         """Height x width of the clips read so far."""
         return tuple(f"{height}x{width}" for height, width in sorted(self._sizes))
 
-    def mean_rate_hz(self) -> float:
-        """Of the files, averaged."""
-        videos = {video for video, _ in self._clips}
-        return float(np.mean([self._videos.frame_times(video).rate_hz for video in videos]))
+    def mean_rate_hz(self) -> float | None:
+        """Of the files that tell theirs, averaged; None: no file does."""
+        rates = [self._videos.frame_times(video).told_rate_hz for video in {video for video, _ in self._clips}]
+        told = [rate for rate in rates if rate is not None]
+        return float(np.mean(told)) if told else None
 
 
 def _check(sides: list[_Clips]) -> None:

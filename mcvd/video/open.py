@@ -8,23 +8,24 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mcvd.video.decoders.base import AbstractReader, check_exists, library_faults
-from mcvd.video.timing import NOMINAL_RATE_HZ
 
 ENGINES = ("pyav", "decord", "torchcodec")
 
 
 def open_video(
-    path: str | Path, engine: str = "pyav", frame_rate_hz: float = NOMINAL_RATE_HZ, timeout_seconds: float = math.inf
+    path: str | Path, engine: str = "pyav", frame_rate_hz: float | None = None, timeout_seconds: float = math.inf
 ) -> AbstractReader:
     """Open a video file, or a folder of numbered pictures, for reading any of its frames.
 
     What could not be taken as the file says it (`AbstractReader.notes`) is told in a warning.
 
     Args:
-        path: a file of any format FFmpeg knows, gif among them; or a folder that holds the frames as pictures.
+        path: a file of any format FFmpeg knows, gif among them; an animated picture (WebP, AVIF, PNG, TIFF); or a
+            folder that holds the frames as pictures, or one of several sequences in it such as ``day1/A_*``.
         engine: "pyav", which never returns a wrong frame, "decord" or "torchcodec" (see `mcvd.video.decoders.decord`,
             `mcvd.video.decoders.torchcodec`), which refuse files that they would read wrongly.
-        frame_rate_hz: the rate of a folder of pictures, which does not tell it; a file knows its own.
+        frame_rate_hz: the rate of pictures for which nothing else tells it (``frames.yaml``, see
+            `mcvd.video.decoders.frame_folder`); None: it is unknown.
         timeout_seconds: how long one read may take, where the reader looks at the time (``checks_time``).
 
     Raises:
@@ -41,21 +42,27 @@ def open_video(
     return reader
 
 
-def open_reader(path: str | Path, engine: str, frame_rate_hz: float, timeout_seconds: float) -> AbstractReader:
+def open_reader(path: str | Path, engine: str, frame_rate_hz: float | None, timeout_seconds: float) -> AbstractReader:
     """`open_video` without warnings: for whoever has told what the reader notes before."""
     path = Path(path)
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
-    check_exists(path)
+    is_pattern = "*" in path.name and path.parent.is_dir() and not path.exists()
+    if not is_pattern:
+        check_exists(path)
     with library_faults(path):
         return _reader_of(path, engine, frame_rate_hz, timeout_seconds)
 
 
-def _reader_of(path: Path, engine: str, frame_rate_hz: float, timeout_seconds: float) -> AbstractReader:
-    if path.is_dir():
+def _reader_of(path: Path, engine: str, frame_rate_hz: float | None, timeout_seconds: float) -> AbstractReader:
+    if not path.is_file():
         from mcvd.video.decoders.frame_folder import FrameFolderReader
 
         return FrameFolderReader(path, frame_rate_hz)
+    from mcvd.video.decoders.animation import AnimationReader, is_animation
+
+    if is_animation(path):
+        return AnimationReader(path, frame_rate_hz)
     if engine == "decord":
         from mcvd.video.decoders.decord import DecordReader
 

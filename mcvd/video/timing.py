@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-NOMINAL_RATE_HZ = 25.0  # of what does not tell its frame rate, as in FFmpeg: folders of frames, videos of one frame
+NOMINAL_RATE_HZ = 25.0  # of video files that do not tell their frame rate, as in FFmpeg: those of one frame
 DEFAULT_FPS = 10.0  # at which videos play where nobody knows or asks for a rate
 # Files store times in ticks, the coarsest common one being a millisecond (mkv, webm, flv).
 _TICK_SECONDS = 1e-3
@@ -19,6 +19,8 @@ class FrameTimes:
     Args:
         starts: float64 (num_frames,), seconds, rising.
         end: seconds, when the last frame's display is over; more than the last start.
+        is_told: whether somebody told them. Times of pictures of which nobody did are their numbers: such a video has
+            the rate at which it is read, see `at`.
 
     Examples:
         >>> times = FrameTimes(np.array([0.0, 0.1, 0.2]), end=3.2)
@@ -28,6 +30,7 @@ class FrameTimes:
 
     starts: np.ndarray
     end: float
+    is_told: bool = True
 
     def __post_init__(self) -> None:
         if len(self.starts) and not self.starts[-1] < self.end < np.inf:
@@ -50,6 +53,21 @@ class FrameTimes:
         if len(starts) > 1:
             return cls(starts, float(starts[-1] + (starts[-1] - starts[0]) / (len(starts) - 1)))
         return cls(starts, float(starts.sum()) + 1 / (nominal_hz or NOMINAL_RATE_HZ))
+
+    @classmethod
+    def counted(cls, num_frames: int, rate_hz: float | None) -> FrameTimes:
+        """Times of frames that come one after the other, ``rate_hz`` a second; None: nobody told the rate."""
+        rate = rate_hz or 1.0
+        return cls(np.arange(num_frames) / rate, num_frames / rate, is_told=rate_hz is not None)
+
+    def at(self, rate_hz: float) -> FrameTimes:
+        """These times; if nobody told them, those of frames that come at this rate."""
+        return self if self.is_told else FrameTimes.counted(len(self), rate_hz)
+
+    @property
+    def told_rate_hz(self) -> float | None:
+        """Frames per second over the whole video; None: nobody told it."""
+        return self.rate_hz if self.is_told else None
 
     @property
     def duration_seconds(self) -> float:
@@ -76,7 +94,7 @@ class FrameTimes:
     def part(self, start: int, stop: int) -> FrameTimes:
         """Of the frames ``start <= frame < stop``, counted from the first of them."""
         end = self.end if stop >= len(self.starts) else float(self.starts[stop])
-        return FrameTimes(self.starts[start:stop] - self.starts[start], end - float(self.starts[start]))
+        return FrameTimes(self.starts[start:stop] - self.starts[start], end - float(self.starts[start]), self.is_told)
 
 
 def frames_at_rate(
@@ -85,7 +103,8 @@ def frames_at_rate(
     """Numbers of the frames on display at regular times, beginning with frame ``start``.
 
     The k-th is the frame that is shown ``k / frame_rate_hz`` seconds after frame ``start`` appears, a tick's rounding
-    of the stored times allowed for. The list ends where the display of the last frame does.
+    of the stored times allowed for. The list ends where the display of the last frame does. Of a video whose frame
+    rate nobody told, each frame is one of the list.
 
     Args:
         times: when the frames are shown; as float64 (N,), their starts in seconds, see `FrameTimes.of`.
@@ -102,7 +121,7 @@ def frames_at_rate(
     """
     if not 0 < frame_rate_hz < np.inf:
         raise ValueError(f"frame_rate_hz must be more than 0, got {frame_rate_hz}")
-    times = FrameTimes.of(times, frame_rate_hz)
+    times = FrameTimes.of(times, frame_rate_hz).at(frame_rate_hz)
     if not 0 <= start < len(times):
         raise ValueError(f"start must be the number of a frame, 0 to {len(times) - 1}, got {start}")
     times = times.part(start, len(times))
@@ -116,7 +135,7 @@ def frames_at_rate(
 
 def frames_around(times: FrameTimes, at: int, rate: float | None, steps: range) -> list[int]:
     """Numbers of the frames shown ``step / rate`` seconds from frame ``at``, without those outside of the video."""
-    if rate is None:
+    if rate is None or not times.is_told:
         numbers = [at + step for step in steps]
         return [number for number in numbers if 0 <= number < len(times)]
     half = 0.5 / max(times.rate_hz, rate)

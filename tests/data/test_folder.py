@@ -10,8 +10,9 @@ from reference.grey_videos import grey_of, names, write_frames, write_video
 
 from mcvd.data.datamodule import VideoData
 from mcvd.data.sources import folder as folder_module
-from mcvd.data.sources.folder import VideoFolder, find_videos
+from mcvd.data.sources.folder import VideoFolder
 from mcvd.video.decoders.base import VideoError
+from mcvd.video.find import find_videos
 
 ODD = Path(__file__).parents[2] / "../shared/data/odd"
 

@@ -87,6 +87,7 @@ def test_every_clip_of_a_video_counts_where_asked(tmp_path, small_frames):
 def test_different_sizes_need_a_common_one(tmp_path, small_frames):
     (tmp_path / "fake").mkdir()
     real = write_frames(tmp_path / "real", clips(2, 0, size=(48, 64)))
+    (real / "frames.yaml").write_text("frame_rate_hz: 25")
     for number, video in enumerate(clips(2, 1)):
         write_video(tmp_path / "fake" / f"{number}.mp4", video, fps=10)
     with pytest.raises(ValueError, match=r"48x64 pixels, those of .* 32x32: .*--size"):

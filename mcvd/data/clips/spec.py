@@ -73,6 +73,7 @@ class ClipSpec:
         """Numbers of the ``num_frames`` frames of the clip that begins with frame ``start``."""
         if self.frame_rate_hz is None:
             return range(start, start + self.stride * self.num_frames, self.stride)
+        times = FrameTimes.of(times, self.frame_rate_hz / self.stride).at(self.frame_rate_hz)
         return frames_at_rate(times, self.frame_rate_hz / self.stride, start, self.num_frames).tolist()
 
     def count_starts(self, times: FrameTimes | np.ndarray) -> int:
@@ -90,7 +91,7 @@ class ClipSpec:
             times, period = FrameTimes(np.arange(len(times)), len(times)), float(self.stride)
         else:
             period = self.stride / self.frame_rate_hz
-            times = FrameTimes.of(times, 1 / period)
+            times = FrameTimes.of(times, 1 / period).at(self.frame_rate_hz)
         reach = (self.num_frames - 1) * period
         frame = min(1 / times.rate_hz, times.last_seconds)
         # The last wanted time may lie on the last frame's display. Half of a frame is left out: stored times are

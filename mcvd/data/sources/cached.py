@@ -26,6 +26,7 @@ from mcvd.runtime.lock import file_lock
 from mcvd.runtime.progress import map_in_threads
 from mcvd.runtime.timeout import TimeLimit
 from mcvd.video.decoders.base import VideoError
+from mcvd.video.decoders.frame_folder import reading_facts
 from mcvd.video.open import engine_version
 from mcvd.video.transforms import fit_frames, take_frames, to_channels
 
@@ -159,12 +160,13 @@ class CachedVideos(VideosWrapper):
             warnings.warn(f"{len(indices)} of {len(self)} videos are not cached ({fault}): {names}", stacklevel=2)
 
     def _entry(self, digests: Digests, index: int) -> Path | None:
+        path = self.videos.paths[index]
         try:
-            content = digests.of(self.videos.paths[index])
+            content = digests.of(path.parent if "*" in path.name else path)  # one of several sequences of a folder
         except OSError:
             return None
         key = [FORMAT, content, *self.size, self.crop, self._channels, engine_version(self.videos.engine)]
-        return self.folder / f"{json_digest(key)}.npy"
+        return self.folder / f"{json_digest(key + reading_facts(path))}.npy"
 
     def _build(self, index: int, entry: Path, space: _Space, wait: bool) -> bool:
         """Make sure of an entry; False if another process is building it and this one does not ``wait``."""

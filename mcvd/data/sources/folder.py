@@ -6,7 +6,7 @@ import os
 import warnings
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,9 @@ from mcvd.data.videos import AbstractVideos
 from mcvd.runtime.progress import map_in_threads
 from mcvd.runtime.timeout import TimeLimit, may_block
 from mcvd.video.decoders.base import FRAME_SUFFIXES, VIDEO_SUFFIXES, AbstractReader, VideoError
+from mcvd.video.find import find_videos
 from mcvd.video.open import open_reader
-from mcvd.video.timing import NOMINAL_RATE_HZ, FrameTimes
+from mcvd.video.timing import FrameTimes
 
 MAX_OPEN_READERS = 8
 # A clip takes milliseconds to seconds; a long 4K file with a single key frame may take most of a minute.
@@ -27,14 +28,14 @@ TIMEOUT_SECONDS = 60.0
 class VideoFolder(AbstractVideos):
     """Every video below a folder, in the order of their paths.
 
-    A video is a file with a known ending, or a folder without subfolders that holds numbered frames (png, jpg).
-    Hidden files and folders are skipped. Each video is opened once at the start to read the times of its frames; one
-    that cannot be opened is left out, with a warning that names it.
+    What a video is, `mcvd.video.find.find_videos` says: a file, a folder of numbered frames, an animated picture. Each
+    video is opened once at the start to read the times of its frames; one that cannot be opened is left out, with a
+    warning that names it.
 
     Args:
         root: the folder; also a single video file.
         engine: the decoder, see `mcvd.video.open.open_video`.
-        frame_rate_hz: rate of the videos that are folders of frames, which do not tell it.
+        frame_rate_hz: rate of pictures for which nothing else tells it, see `mcvd.video.open.open_video`.
         timeout_seconds: time limit for opening a video, and for reading some of its frames; one that exceeds it is left
             out, or refused from then on, and nothing waits for it again.
 
@@ -51,7 +52,7 @@ class VideoFolder(AbstractVideos):
         self,
         root: str | Path,
         engine: str = "pyav",
-        frame_rate_hz: float = NOMINAL_RATE_HZ,
+        frame_rate_hz: float | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         if not timeout_seconds > 0:
@@ -79,6 +80,7 @@ class VideoFolder(AbstractVideos):
         self._times = np.concatenate([own.starts for own in times])
         self._stops = np.cumsum([len(own) for own in times])
         self._ends = np.array([own.end for own in times])
+        self._are_told = np.array([own.is_told for own in times])
 
     def open(self, path: Path) -> AbstractReader:
         """A reader of one of the videos; the caller closes it."""
@@ -125,7 +127,7 @@ class VideoFolder(AbstractVideos):
 
     def frame_times(self, index: int) -> FrameTimes:
         """Display times of the frames of video ``index``, the first 0, and the end of the last."""
-        return FrameTimes(self.times_seconds(index), float(self._ends[index]))
+        return FrameTimes(self.times_seconds(index), float(self._ends[index]), bool(self._are_told[index]))
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
         """Some frames of one video, uint8 (T, 3, H, W), at the size that just covers ``cover``, aspect ratio kept."""
@@ -166,30 +168,6 @@ class VideoFolder(AbstractVideos):
     def close(self) -> None:
         """Close the files that this process has open; reading opens them again."""
         self._readers.close()
-
-
-def find_videos(root: Path) -> Iterator[Path]:
-    """Paths of the video files and folders of frames at or below ``root``, sorted; hidden ones are skipped."""
-    if root.is_file():
-        yield root
-    else:
-        yield from _videos_below(root, above=frozenset())
-
-
-def _videos_below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
-    above |= {folder.resolve()}
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    # A link to a folder above would be followed for ever.
-    inside = [(entry, entry.is_dir()) for entry in entries if not (entry.is_symlink() and entry.resolve() in above)]
-    inside = [(entry, is_dir) for entry, is_dir in inside if is_dir or entry.suffix.lower() in VIDEO_SUFFIXES]
-    for entry, is_dir in inside:
-        if is_dir:
-            yield from _videos_below(entry, above)
-        else:
-            yield entry
-    # A picture beside videos or above subfolders is a thumbnail or a title, not a frame.
-    if not inside and any(entry.suffix.lower() in FRAME_SUFFIXES and entry.stem[-1:].isdigit() for entry in entries):
-        yield folder
 
 
 class _OpenReaders:

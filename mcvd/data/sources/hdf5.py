@@ -17,7 +17,7 @@ from torch import Tensor
 from mcvd.data.videos import AbstractVideos, check_request
 from mcvd.runtime.error_text import one_line
 from mcvd.video.decoders.base import VideoError
-from mcvd.video.timing import NOMINAL_RATE_HZ
+from mcvd.video.timing import FrameTimes
 from mcvd.video.transforms import scale_to_cover
 
 MAX_FRAME_BYTES = 64 << 20
@@ -36,7 +36,7 @@ class Hdf5Videos(AbstractVideos):
         part: "all" videos of the shards (BAIR, Cityscapes and Kinetics have a folder for each split), or one side of a
             split: "kth-train" and "kth-test" by person (1 to 20, 21 to 25), "ucf-train" and "ucf-test" by position (of
             the test videos every tenth is used, as published).
-        frame_rate_hz: of all videos; the shards do not tell it.
+        frame_rate_hz: of all videos; the shards do not tell it. None: it is unknown.
 
     Raises (on first use):
         FileNotFoundError: if there is no shard.
@@ -44,8 +44,8 @@ class Hdf5Videos(AbstractVideos):
         ModuleNotFoundError: without the package h5py.
     """
 
-    def __init__(self, root: str | Path, part: Part = "all", frame_rate_hz: float = NOMINAL_RATE_HZ) -> None:
-        if not 0 < frame_rate_hz < math.inf:
+    def __init__(self, root: str | Path, part: Part = "all", frame_rate_hz: float | None = None) -> None:
+        if frame_rate_hz is not None and not 0 < frame_rate_hz < math.inf:
             raise ValueError(f"frame_rate_hz must be more than 0, got {frame_rate_hz}")
         self.root, self.part, self.frame_rate_hz = Path(root), part, frame_rate_hz
 
@@ -80,7 +80,11 @@ class Hdf5Videos(AbstractVideos):
 
     def times_seconds(self, index: int) -> np.ndarray:
         """Evenly spaced times of the frames, float64 (num_frames,)."""
-        return np.arange(self._found.entries[index, 2]) / self.frame_rate_hz
+        return self.frame_times(index).starts
+
+    def frame_times(self, index: int) -> FrameTimes:
+        """Evenly spaced times of the frames."""
+        return FrameTimes.counted(int(self._found.entries[index, 2]), self.frame_rate_hz)
 
     def name(self, index: int) -> str:
         """Shard and number."""

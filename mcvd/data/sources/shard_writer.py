@@ -26,7 +26,7 @@ from mcvd.runtime.atomic import atomic_write, write_json
 from mcvd.runtime.digests import json_digest
 from mcvd.runtime.disk import check_free_space
 from mcvd.video.decoders.base import VideoError
-from mcvd.video.timing import NOMINAL_RATE_HZ, FrameTimes, frames_at_rate
+from mcvd.video.timing import FrameTimes, frames_at_rate
 from mcvd.video.transforms import fit_frames
 
 PART_BYTES = 1 << 30  # the work that an interruption loses
@@ -119,7 +119,9 @@ def pack_data(data: VideoData, out: str | Path, num_workers: int | None = None) 
     """
     data.setup("pack")
     out, spec = Path(out), data.spec
-    rate = spec.frame_rate_hz or data.frame_rate_hz or NOMINAL_RATE_HZ
+    rate = spec.frame_rate_hz or data.frame_rate_hz
+    if rate is None:
+        raise ValueError("the videos tell no frame rate, which shards must hold: name it with --rate HZ")
     shards = ShardSpec(spec.size, spec.channels, rate, by_time=spec.frame_rate_hz is not None)
     sides = {"train": data.train_clips.videos, "val": data.val_clips.videos}
     done = [write_shards(videos, out / side, shards, num_workers) for side, videos in sides.items()]

@@ -15,9 +15,15 @@ from mcvd.runtime.error_text import one_line
 from mcvd.video.timing import FrameTimes
 from mcvd.video.transforms import covering_size
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".gif", ".wmv", ".flv", ".ogv"})
-VIDEO_SUFFIXES |= {".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp", ".3g2"}
-FRAME_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
+_VIDEOS = """mp4 m4v mov qt avi divx mkv webm gif wmv asf flv f4v ogv ogm mpg mpeg m1v m2v ts mts m2t m2ts vob 3gp 3g2
+y4m mxf dv nut rm rmvb mjpg mjpeg mj2 h264 264 h265 265 hevc ivf obu wtv dav lrv insv"""
+_PICTURES = "png jpg jpeg bmp webp tif tiff avif ppm pgm pnm"
+_ANIMATIONS = "webp avif avifs png apng tif tiff"
+
+VIDEO_SUFFIXES = frozenset(f".{name}" for name in _VIDEOS.split())
+FRAME_SUFFIXES = frozenset(f".{name}" for name in _PICTURES.split())
+# Pictures that may be animated, and are videos then.
+ANIMATION_SUFFIXES = frozenset(f".{name}" for name in _ANIMATIONS.split())
 
 
 class VideoError(ValueError):
@@ -32,7 +38,7 @@ class AbstractReader(ABC):
     Attributes:
         path: the file or folder.
         times: when each frame is shown, the first at 0 seconds, and when the last one ends.
-        frame_rate_hz: the average rate, frames per second.
+        frame_rate_hz: the average rate, frames per second; None: nobody told that of some pictures.
         size: (height, width) as displayed: upright and with square pixels.
         notes: what the file says that could not be taken as it stands, a sentence each.
         checks_time: whether `read` ends by itself, with a TimeoutError, after the ``timeout_seconds`` of `open_video`.
@@ -41,7 +47,7 @@ class AbstractReader(ABC):
     checks_time = False
     path: Path
     times: FrameTimes
-    frame_rate_hz: float
+    frame_rate_hz: float | None
     size: tuple[int, int]
     notes: tuple[str, ...] = ()
 
@@ -98,6 +104,8 @@ def library_faults(path: Path) -> Iterator[None]:
         yield
     except (VideoError, FileNotFoundError, TimeoutError, ImportError):
         raise
+    except PermissionError:
+        raise VideoError(f"{path}: permission denied") from None
     except Exception as error:
         fault = one_line(error) or type(error).__name__
         raise VideoError(f"{path}: cannot be read ({fault})") from error
