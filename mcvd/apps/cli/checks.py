@@ -16,7 +16,8 @@ def check_inputs(**paths: str | None) -> None:
         FileNotFoundError: the first that does not exist; the message names the option.
     """
     for name, path in paths.items():
-        if path is not None and not Path(path).exists():
+        is_sequence = path is not None and "*" in Path(path).name and Path(path).parent.is_dir()  # day1/A_*
+        if path is not None and not Path(path).exists() and not is_sequence:
             option = "" if name.isupper() else f"--{name.replace('_', '-')} "
             raise FileNotFoundError(f"{option}{path}: no such file or folder")
 
@@ -56,7 +57,7 @@ def check_videos_out(out: str, video: str | None = None) -> None:
     from mcvd.runtime.workdir import is_marked
 
     path = Path(out)
-    if video is not None and path.exists() and os.path.samefile(path, video):
+    if video is not None and path.exists() and Path(video).exists() and os.path.samefile(path, video):
         raise ValueError(f"--out {out} is the input itself: choose another name")
     if path.suffix.lower() not in ("", ".mp4", ".gif", ".png"):
         raise ValueError(f"--out {out}: the ending must be .mp4, .gif or .png, or none for a folder")
