@@ -102,6 +102,7 @@ def test_the_name_before_the_number_tells_the_video(tmp_path):
     videos = VideoFolder(tmp_path)
     assert [numbers(videos.read(index, [0, 1, 2], (32, 64))) for index in (2, 3)] == [[4, 5, 3], [1, 2, 0]]
     assert numbers(read_video(tmp_path / "day/B_*")) == [1, 2, 0]
+    assert videos.num_bytes(2) > 0
     with pytest.raises(VideoError, match=r"day: holds 2 sequences of pictures, A_\* \(3\), B_\* \(3\); name one"):
         read_video(tmp_path / "day")
     cached = CachedVideos(videos, tmp_path / "cache", size=(32, 64))

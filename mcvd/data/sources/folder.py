@@ -161,7 +161,8 @@ class VideoFolder(AbstractVideos):
         """Size of the file, or of all files of a folder of frames; 0 if it has vanished."""
         path = self.paths[index]
         try:
-            return sum(each.stat().st_size for each in (path.iterdir() if path.is_dir() else [path]))
+            files = path.iterdir() if path.is_dir() else path.parent.glob(path.name) if "*" in path.name else [path]
+            return sum(each.stat().st_size for each in files)
         except OSError:
             return 0
 
