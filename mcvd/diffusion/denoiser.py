@@ -168,7 +168,7 @@ class Denoiser(nn.Module):
             guidance: 1 uses the condition as it is; other weights w mix in the estimate with the context masked,
                 ``null + w * (conditional - null)``, both computed in one network call (Ho and Salimans 2022). Residuals
                 of the masked context have another base and scale: they are asked for at the time that has the same
-                noise in the frames (that of a middle frame, where frames differ).
+                noise in the frames (in the mean, where pixels differ).
             guidance_drops: which side of the context is masked for that: what guidance makes the result follow.
             claim_past_visible: only to repeat published numbers: the published samplers tell a network with
                 ``past_embedding`` that its past is visible even where it is masked, unlike the published training.
@@ -230,7 +230,7 @@ class Denoiser(nn.Module):
         """Noisy residuals of one kind as those of another kind, and the times at which these have as much noise."""
         num_samples = len(noisy) // len(own.base)
         own, other = own.repeat(num_samples), other.repeat(num_samples)
-        wider = (other.scale / own.scale).log().mean(1).flatten().double()
+        wider = (other.scale / own.scale).log().flatten(1).mean(1).double()
         cleanest = log_snr(torch.full_like(wider, 1 / self.schedule.num_steps), self.schedule)
         wanted = torch.minimum(log_snr(t.double(), self.schedule) + 2 * wider, cleanest)
         there = time_from_log_snr(wanted, self.schedule)

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, pad
 
 from mcvd.diffusion.parametrization import SIGMA_DATA
 from mcvd.frames import Condition, FrameBlock
 from mcvd.runtime.distributed import sum_over_processes
 
-FLOOR = 0.02  # distance of frames in which nothing moves, in the model's range: the noise of cameras and codecs
+FLOOR = 0.04  # distance of neighbouring frames in which nothing moves, as a training has to expect it
+GLOBAL = 0.05  # part of the motion in a whole frame that is expected wherever none was seen
+MAX_RATIO = 25.0  # of squared distances to what was seen: clips of more, such as cuts, count for no more
 MEASURED_STEPS = 200  # of a training: their clips make the table
 
 PAST, FUTURE, BOTH = range(3)  # which sides are visible: rows of the table
@@ -23,7 +26,7 @@ class Residual:
 
     Args:
         base: float (B, N, C, H, W), what the context lets expect.
-        scale: float (B, N, 1, 1, 1), above 0.
+        scale: float, broadcasts to them, above 0.
     """
 
     base: Tensor
@@ -50,7 +53,7 @@ class Residual:
 
 
 class ContextReference(nn.Module):
-    """Makes residuals of frames: their difference from the nearest visible ones, at a scale of each clip's own.
+    """Makes residuals of frames: their difference from the nearest visible ones, at the scale of what moves there.
 
     ========= ================================== ==============================
     visible   base                               seen
@@ -61,11 +64,13 @@ class ContextReference(nn.Module):
     nothing   0                                  (the scale is 1)
     ========= ================================== ==============================
 
-    The scale of a frame is ``2 * sqrt(FLOOR^2 + (growth * seen)^2)``, where ``seen`` is the root mean square of the
-    difference named above: residuals have a standard deviation of about 0.5 whether a scene moves or stands still, and
-    the error of an imperfect network is small where little moves. ``growth`` (3, N) tells for each case how much
-    farther frame n lies from its base than what is seen; it is measured on the first clips of a training. Where one
-    frame alone is visible, the typical motion of these clips stands for what is seen.
+    The scale of a pixel is ``2 * sqrt(distance * FLOOR^2 + growth^2 * seen^2)``. ``seen`` is the root mean square of
+    the difference named above around this pixel (and a little of that of the whole frame, for what enters where nothing
+    moved), ``distance`` how many frames away the base is. So residuals have a standard deviation of about 0.5 whether
+    a scene moves, stands still or does both in different places, and the error of an imperfect network is small where
+    little moves. ``growth`` (3, N) tells for each case how much farther than what is seen frame n lies from its base;
+    it is measured on the first clips of a training. Where one frame alone is visible, the typical motion of these clips
+    stands for what is seen.
 
     Noise that the context is said to carry is no motion, and adds to the scale, because the base carries it too.
 
@@ -76,6 +81,7 @@ class ContextReference(nn.Module):
         block: of the model.
     """
 
+    distance: Tensor
     growth: Tensor
     motion: Tensor
     sums: Tensor
@@ -83,22 +89,24 @@ class ContextReference(nn.Module):
 
     def __init__(self, block: FrameBlock):
         super().__init__()
-        place = torch.arange(block.current) + 1.0
-        apart = block.current + 1
-        walk = (place.sqrt(), place.flip(0).sqrt(), (place * (apart - place) / apart).sqrt() / apart**0.5)
-        self.register_buffer("growth", torch.stack(walk))  # of a random walk, until measured
+        num_frames = block.current
+        place = torch.arange(num_frames) + 1.0
+        bridge = place * (num_frames + 1 - place) / (num_frames + 1)
+        walk = torch.stack([place, place.flip(0), bridge])  # variance of a random walk away from what is known
+        self.register_buffer("distance", walk, persistent=False)
+        self.register_buffer("growth", walk.sqrt() / torch.tensor([1.0, 1.0, (num_frames + 1.0) ** 0.5])[:, None])
         self.register_buffer("motion", torch.tensor(0.1))
-        self.register_buffer("sums", torch.zeros(4, block.current))
+        self.register_buffer("sums", torch.zeros(4, num_frames))
         self.register_buffer("num_clips", torch.zeros(()))
 
     def forward(self, condition: Condition) -> Residual:
         """The residual's base and scale for each of the B samples of a condition; masked frames have no influence."""
         base, seen, weights, case = self._expected(condition, self.motion.square())
-        noise = condition.noise_level.square()[:, None]
-        variance = FLOOR**2 + self.growth[case].square() * seen[:, None] + weights.square().sum(0) * noise
-        known = weights.sum(0) > 0
-        scale = torch.where(known, variance.sqrt() / SIGMA_DATA, 1.0)
-        return Residual(base, _over_pixels(scale).to(base.dtype))
+        noise = condition.noise_level.square()[:, None] * weights.square().sum(0)
+        fixed = FLOOR**2 * self.distance[case] + noise
+        variance = _over_pixels(fixed) + _over_pixels(self.growth[case].square()) * seen[:, None]
+        known = _over_pixels(weights.sum(0) > 0)
+        return Residual(base, torch.where(known, variance.sqrt() / SIGMA_DATA, 1.0).to(base.dtype))
 
     @torch.no_grad()
     def measure(self, past: Tensor, current: Tensor, future: Tensor) -> None:
@@ -110,23 +118,25 @@ class ContextReference(nn.Module):
             future: float (B, F, C, H, W).
         """
         clip = torch.cat([past, current, future], 1)
-        motion = _distance(clip[:, 1:], clip[:, :-1]).mean(1)  # squared, (B,)
+        motion = (clip[:, 1:] - clip[:, :-1]).square().flatten(1).mean(1)
         new = torch.zeros_like(self.sums)
         visible = Condition.visible(past, future)
         for case, condition in enumerate((visible.null(past=False), visible.null(future=False), visible)):
-            base, seen, _, found = self._expected(condition, motion)
+            base, seen, _, found = self._expected(condition, motion[:, None, None, None])
             distance = (current - base).square().flatten(2).mean(2)
-            ratio = (distance + FLOOR**2) / (seen[:, None] + FLOOR**2)
-            new[case] = torch.where(found[:, None] == case, ratio.log(), 0.0).sum(0)
+            ratio = (distance + FLOOR**2) / (seen.flatten(1).mean(1, keepdim=True) + FLOOR**2)
+            new[case] = torch.where(found[:, None] == case, ratio.clamp(max=MAX_RATIO), 0.0).sum(0)
         new[3] = motion.sum()
         self.sums += sum_over_processes(new)
         self.num_clips += sum_over_processes(torch.full_like(self.num_clips, len(clip)))
         mean = self.sums / self.num_clips
-        self.growth.copy_((mean[:3] / 2).exp())
+        for case, sides in enumerate((past.shape[1], future.shape[1], past.shape[1] * future.shape[1])):
+            if sides:
+                self.growth[case] = mean[case].sqrt()
         self.motion.copy_(mean[3, 0].sqrt())
 
     def _expected(self, condition: Condition, typical: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Base (B, N, C, H, W), squared motion seen (B,), weights of past and future (2, B, N), case (B,)."""
+        """Base (B, N, C, H, W), squared motion seen (B, 1, H, W), weights of both sides (2, B, N), case (B,)."""
         num_frames = self.growth.shape[1]
         (past, before), (has_past, has_before) = _nearest_two(condition.past.flip(1), condition.keep_past.flip(1))
         (future, after), (has_future, has_after) = _nearest_two(condition.future, condition.keep_future)
@@ -136,12 +146,14 @@ class ContextReference(nn.Module):
         of_past = torch.where(both[:, None], 1 - place, has_past[:, None].float())
         base = _over_pixels(of_past).to(past) * past[:, None] + _over_pixels(of_future).to(past) * future[:, None]
 
-        noise = 2 * condition.noise_level.square()
-        within_past = torch.where(has_before, _distance(past, before) - noise, typical)
-        within_future = torch.where(has_after, _distance(future, after) - noise, typical)
-        seen = torch.where(both, _distance(past, future) - noise, torch.where(has_past, within_past, within_future))
         case = torch.where(both, BOTH, torch.where(has_past, PAST, FUTURE))
-        return base, seen.clamp(min=0), torch.stack([of_past, of_future]), case
+        first = _over_pixels(torch.where(has_past, 0, 1)) == 0
+        here, there = torch.where(first, past, future), torch.where(first, before, after)
+        there = torch.where(_over_pixels(both), future, there)
+        seen = _local_distance(here, there) - _over_pixels(2 * condition.noise_level.square())
+        sees_motion = torch.where(both, both, torch.where(has_past, has_before, has_after))
+        seen = torch.where(_over_pixels(sees_motion), seen.clamp(min=0), typical)
+        return base, seen, torch.stack([of_past, of_future]), case
 
 
 def _nearest_two(frames: Tensor, keep: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
@@ -154,11 +166,16 @@ def _nearest_two(frames: Tensor, keep: Tensor) -> tuple[tuple[Tensor, Tensor], t
     return (first, second), (is_first, is_second)
 
 
-def _distance(a: Tensor, b: Tensor) -> Tensor:
-    """Mean squared difference over the last three axes, float32."""
-    return (a - b).float().square().flatten(-3).mean(-1)
+def _local_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Mean squared difference of pictures (B, C, H, W) around each pixel, a little of it everywhere: (B, 1, H, W)."""
+    each = (a - b).float().square().mean(1, keepdim=True)
+    reach = min(each.shape[-2:]) // 24
+    local = each
+    for _ in range(2):  # about a Gaussian
+        local = avg_pool2d(pad(local, (reach,) * 4, mode="reflect"), 2 * reach + 1, stride=1)
+    return (1 - GLOBAL) * local + GLOBAL * each.mean((2, 3), keepdim=True)
 
 
 def _over_pixels(each: Tensor) -> Tensor:
-    """(B, N) as (B, N, 1, 1, 1)."""
+    """(B,) or (B, N) with axes for channels, height and width."""
     return each[..., None, None, None]
