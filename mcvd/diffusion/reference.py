@@ -169,7 +169,7 @@ def _nearest_two(frames: Tensor, keep: Tensor) -> tuple[tuple[Tensor, Tensor], t
 def _local_distance(a: Tensor, b: Tensor) -> Tensor:
     """Mean squared difference of pictures (B, C, H, W) around each pixel, a little of it everywhere: (B, 1, H, W)."""
     each = (a - b).float().square().mean(1, keepdim=True)
-    reach = min(each.shape[-2:]) // 24
+    reach = max(1, min(each.shape[-2:]) // 24)
     local = each
     for _ in range(2):  # about a Gaussian
         local = avg_pool2d(pad(local, (reach,) * 4, mode="reflect"), 2 * reach + 1, stride=1)
