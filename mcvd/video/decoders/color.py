@@ -45,7 +45,7 @@ class Orientation:
     mirror_y: bool = False
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
-        """Turn stored pixels (H, W, C) as they are to be displayed."""
+        """Turn stored pixels (H, W, ...) as they are to be displayed."""
         if self.swap:
             pixels = pixels.swapaxes(0, 1)
         return pixels[:: -1 if self.mirror_y else 1, :: -1 if self.mirror_x else 1]
@@ -140,9 +140,14 @@ class RGBConverter:
         self._converter, self._unsampler = VideoReformatter(), VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
-        """A frame as uint8 (H, W, 3) RGB, 0 to 255, upright, of ``size`` (height, width).
+        """A frame as uint8 (H, W, 3); see `planes`."""
+        return np.stack(self.planes(frame, size), axis=-1)
+
+    def planes(self, frame: av.VideoFrame, size: tuple[int, int]) -> list[np.ndarray]:
+        """Red, green and blue of a frame, uint8 (H, W) each, 0 to 255, upright, of ``size`` (height, width).
 
         Matrix, range and transfer are those that the frame declares. Transparent pixels are laid on black.
+        What is returned may be views of the scaled frame.
 
         Raises:
             ColorError: if its colours cannot be turned into RGB.
@@ -156,14 +161,14 @@ class RGBConverter:
             frame, width, height, route.pixel_format, interpolation=SCALING, **options, **ONE_THREAD
         )
         planes = _planes(frame)
-        if route.formula is None:
-            pixels, opaque = np.stack(planes[:3]), 255
-        else:
-            rgb = route.formula(np.stack(planes[:3]).astype(np.float32))
-            pixels, opaque = (rgb * 255 + 0.5).astype(np.uint8), 2**route.formula.bits - 1
+        pixels, opaque = planes[:3], 255
+        if route.formula is not None:
+            rgb = route.formula(np.stack(pixels).astype(np.float32))
+            pixels, opaque = list((rgb * 255 + 0.5).astype(np.uint8)), 2**route.formula.bits - 1
         if route.has_alpha:
-            pixels = ((pixels * planes[3].astype(np.uint32) + opaque // 2) // opaque).astype(np.uint8)
-        return turn(pixels.transpose(1, 2, 0))
+            opacity = planes[3].astype(np.uint32)
+            pixels = [((plane * opacity + opaque // 2) // opaque).astype(np.uint8) for plane in pixels]
+        return pixels if turn is UNTURNED else [turn(plane) for plane in pixels]
 
     def _window(self, frame: av.VideoFrame, route: _Route) -> av.VideoFrame:
         """What the container shows of a frame, in the format of the route: there every plane is of full size."""

@@ -129,12 +129,16 @@ def _inside(file: BinaryIO, end: int, kind: bytes, *kinds: bytes) -> Iterator[in
 
 def _boxes(file: BinaryIO, end: int) -> Iterator[tuple[bytes, int]]:
     """Kinds and ends of the boxes of mp4 from here to ``end``; the file stands where the content begins."""
-    while (start := file.tell()) + 8 <= end:
+    start = file.tell()
+    while start + 8 <= end:
         size, kind = unpack(">I4s", file.read(8))
+        content = start + 8
         if size == 1:
             (size,) = unpack(">Q", file.read(8))
+            content += 8
         stop = min(end, start + size) if size else end
-        if stop < file.tell():
+        if stop < content:
             return  # a size that is smaller than its own field: damaged
         yield kind, stop
         file.seek(stop)
+        start = stop

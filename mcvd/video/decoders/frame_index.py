@@ -194,9 +194,9 @@ def rising(ticks: Sequence[int] | np.ndarray) -> np.ndarray:
         [0.0, 10.0, 20.0, 30.0]
     """
     times = np.asarray(ticks, dtype=np.float64)
-    values, starts, counts = np.unique(times, return_index=True, return_counts=True)
-    if len(values) == len(times):
+    if (times[1:] > times[:-1]).all():
         return times
+    values, starts, counts = np.unique(times, return_index=True, return_counts=True)
     steps = np.diff(values)
     room = np.append(steps, np.median(steps) if len(steps) else 1.0) / counts
     return np.repeat(values, counts) + (np.arange(len(times)) - np.repeat(starts, counts)) * np.repeat(room, counts)

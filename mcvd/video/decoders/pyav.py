@@ -97,15 +97,15 @@ class PyAVReader(AbstractReader):
         places: dict[int, list[int]] = {}
         for place, number in enumerate(frames):
             places.setdefault(number, []).append(place)
-        # Channels last, as they are decoded: whoever cuts a window out of it copies less.
-        video = np.empty((len(frames), height, width, 3), np.uint8)
+        video = np.empty((len(frames), 3, height, width), np.uint8)
         self._deadline = monotonic() + self._timeout_seconds
         try:
             for number in sorted(places):
                 first, *others = places[number]
                 frame = self._frame(number)
                 try:
-                    video[first] = self._to_rgb(frame, (height, width))
+                    for target, plane in zip(video[first], self._to_rgb.planes(frame, (height, width)), strict=True):
+                        target[:] = plane
                 except (av.FFmpegError, ColorError) as error:
                     raise VideoError(f"{self.path}: frame {number} cannot be scaled ({_fault(error)})") from None
                 for place in others:
@@ -115,7 +115,7 @@ class PyAVReader(AbstractReader):
             raise TimeoutError(f"took longer than {self._timeout_seconds:g} s") from None
         finally:
             self._deadline = math.inf
-        return torch.from_numpy(video).permute(0, 3, 1, 2)
+        return torch.from_numpy(video)
 
     @property
     def start_seconds(self) -> float:
