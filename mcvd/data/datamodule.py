@@ -188,7 +188,7 @@ class VideoData(LightningDataModule):
         return train, val
 
     def _folder(self, root: str | Path) -> AbstractVideos:
-        videos = VideoFolder(root, self.engine)
+        videos = VideoFolder(root, self.engine, index=self.cache)
         if self.cache is None:
             return videos
         spec = self.spec

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 
 from mcvd.video.decoders.animation import num_pictures
@@ -41,14 +42,16 @@ def find_other_files(root: Path) -> list[Path]:
 
 def _videos_below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
     above |= {folder.resolve()}
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    # By name, which is the order of the paths: these themselves are compared three times as slowly.
+    entries = sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=attrgetter("name"))
     # A link to a folder above would be followed for ever.
     inside = [(entry, entry.is_dir()) for entry in entries if not (entry.is_symlink() and entry.resolve() in above)]
     videos = [(entry, is_dir) for entry, is_dir in inside if is_dir or entry.suffix.lower() in VIDEO_SUFFIXES]
     others = [entry for entry, is_dir in inside if not is_dir and entry.suffix.lower() not in VIDEO_SUFFIXES]
     # A picture beside videos or above subfolders is a thumbnail or a title, not a frame.
     frames, animated = _sequences(folder, others, with_frames=not videos)
-    for entry, is_dir in sorted([*videos, *((entry, False) for entry in (*frames, *animated))]):
+    found = [*videos, *((entry, False) for entry in (*frames, *animated))]
+    for entry, is_dir in sorted(found, key=lambda entry_and_kind: entry_and_kind[0].name):
         if is_dir:
             yield from _videos_below(entry, above)
         else:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from mcvd.data.sources.frame_times_index import FrameTimesIndex, Probed
 from mcvd.data.videos import AbstractVideos
 from mcvd.runtime.progress import map_in_threads
 from mcvd.runtime.timeout import TimeLimit, may_block
@@ -38,6 +39,8 @@ class VideoFolder(AbstractVideos):
         frame_rate_hz: rate of pictures for which nothing else tells it, see `mcvd.video.open.open_video`.
         timeout_seconds: time limit for opening a video, and for reading some of its frames; one that exceeds it is left
             out, or refused from then on, and nothing waits for it again.
+        index: folder where the times of the files are remembered, so that a second start does not open each; None: in
+            the user's cache, see `mcvd.data.sources.frame_times_index.FrameTimesIndex`.
 
     Attributes:
         paths: the videos.
@@ -54,6 +57,7 @@ class VideoFolder(AbstractVideos):
         engine: str = "pyav",
         frame_rate_hz: float | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        index: str | Path | None = None,
     ) -> None:
         if not timeout_seconds > 0:
             raise ValueError(f"timeout_seconds must be more than 0, got {timeout_seconds}")
@@ -68,7 +72,7 @@ class VideoFolder(AbstractVideos):
         self._stuck: set[Path] = set()
         if not self.root.exists():
             raise FileNotFoundError(f"no such folder of videos: {root}")
-        times = self._probe(list(find_videos(self.root)))
+        times = self._probe(list(find_videos(self.root)), FrameTimesIndex(self.root, engine, index))
         if not times:
             unreadable = f"; {len(self.skipped)} files could not be opened" if self.skipped else ""
             raise ValueError(
@@ -86,30 +90,31 @@ class VideoFolder(AbstractVideos):
         """A reader of one of the videos; the caller closes it."""
         return open_reader(path, self.engine, self.frame_rate_hz, self.timeout_seconds)
 
-    def _probe(self, paths: list[Path]) -> list[FrameTimes]:
+    def _probe(self, paths: list[Path], index: FrameTimesIndex) -> list[FrameTimes]:
         """Times of the frames of all videos that can be opened; fills ``paths`` and ``skipped``."""
 
-        def times(path: Path) -> tuple[FrameTimes, tuple[str, ...]]:
+        def probed(path: Path) -> Probed:
             with self.open(path) as reader:
-                return reader.times, reader.notes
+                return Probed(reader.times, reader.notes)
 
-        def times_or_fault(path: Path) -> tuple[FrameTimes, tuple[str, ...]] | str:
+        def probed_or_fault(path: Path) -> Probed | str:
             try:
-                return TimeLimit().call(times, path, seconds=self.timeout_seconds)
+                return TimeLimit().call(probed, path, seconds=self.timeout_seconds)
             except TimeoutError as fault:
                 return f"{path}: opening it {fault}"
             except (VideoError, OSError) as fault:
                 return str(fault)
 
+        results = index.probe(paths, lambda new: map_in_threads(probed_or_fault, new, "Reading videos"))
         all_times: list[FrameTimes] = []
-        for path, result in zip(paths, map_in_threads(times_or_fault, paths, "Reading videos"), strict=True):
+        for path, result in zip(paths, results, strict=True):
             if isinstance(result, str):
                 self.skipped[path] = result
                 warnings.warn(f"left out: {result}", stacklevel=3)
             else:
                 self.paths.append(path)
-                all_times.append(result[0])
-                for note in result[1]:
+                all_times.append(result.times)
+                for note in result.notes:
                     warnings.warn(f"{path}: {note}", stacklevel=3)
         return all_times
 
