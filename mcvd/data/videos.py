@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from torch import Tensor
@@ -56,6 +57,10 @@ class AbstractVideos(ABC):
     def name(self, index: int) -> str:
         """The name of video ``index`` in messages: a file name, ``"driving 17"``."""
 
+    def path(self, index: int) -> Path | None:
+        """The file or folder that is video ``index`` alone; the default has none."""
+        return None
+
     def num_bytes(self, index: int) -> int:
         """Size of the file of video ``index``, by which a change of it is seen; the default has none, 0."""
         return 0
@@ -90,6 +95,10 @@ class VideosWrapper(AbstractVideos):
     def name(self, index: int) -> str:
         """Name in the wrapped collection."""
         return self.videos.name(index)
+
+    def path(self, index: int) -> Path | None:
+        """The file in the wrapped collection."""
+        return self.videos.path(index)
 
     def num_bytes(self, index: int) -> int:
         """Size in the wrapped collection."""

@@ -42,7 +42,9 @@ def open_video(
     return reader
 
 
-def open_reader(path: str | Path, engine: str, frame_rate_hz: float | None, timeout_seconds: float) -> AbstractReader:
+def open_reader(
+    path: str | Path, engine: str, frame_rate_hz: float | None = None, timeout_seconds: float = math.inf
+) -> AbstractReader:
     """`open_video` without warnings: for whoever has told what the reader notes before."""
     path = Path(path)
     if engine not in ENGINES:

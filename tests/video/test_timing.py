@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from reference.encoded_videos import NUM_FRAMES, encode, numbers
 
-from mcvd.data.check import describe_probes, probe
 from mcvd.data.clips.spec import ClipSpec
+from mcvd.data.probe import describe_probes, probe
 from mcvd.data.sources.folder import VideoFolder
 from mcvd.data.sources.split import VideoSubset
 from mcvd.video.decoders.frame_index import rising

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
+from pathlib import Path
 
 import numpy as np
 from torch import Tensor
@@ -73,6 +74,11 @@ class ConcatVideos(AbstractVideos):
         """Name in its collection."""
         videos, number = self._find(index)
         return videos.name(number)
+
+    def path(self, index: int) -> Path | None:
+        """The file in its collection."""
+        videos, number = self._find(index)
+        return videos.path(number)
 
     def num_bytes(self, index: int) -> int:
         """Size in its collection."""

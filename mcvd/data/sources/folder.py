@@ -162,6 +162,10 @@ class VideoFolder(AbstractVideos):
         path = self.paths[index]
         return path.name if path == self.root else path.relative_to(self.root).as_posix()
 
+    def path(self, index: int) -> Path:
+        """The file or folder of video ``index``."""
+        return self.paths[index]
+
     def num_bytes(self, index: int) -> int:
         """Size of the file, or of all files of a folder of frames; 0 if it has vanished."""
         path = self.paths[index]

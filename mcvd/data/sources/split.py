@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from torch import Tensor
@@ -46,6 +47,10 @@ class VideoSubset(VideosWrapper):
     def name(self, index: int) -> str:
         """The name of the video."""
         return self.videos.name(self.excerpts[index][0])
+
+    def path(self, index: int) -> Path | None:
+        """The file in its collection."""
+        return self.videos.path(self.excerpts[index][0])
 
     def num_bytes(self, index: int) -> int:
         """Size of the whole video."""
