@@ -72,7 +72,7 @@ TYPED = {
     "evaluate --root videos --out r.json --model nowhere --protocol mcvd-2022/kth": ["did you mean mcvd-2022/kth-10"],
     "evaluate --root videos --out r.json --model nowhere --metric lpips": ["--metric lpips", "MODULE.NAME"],
     "evaluate --root videos --out r.json --model nowhere --weights w.pt": ["--weights w.pt", "no such file"],
-    "evaluate --compare a.json b.json": ["a.json", "no such file"],
+    "evaluate --compare a.json b.json": ["a.json: No such file"],
     "fvd videos none": ["none", "no such file or folder"],
     "fvd videos videos --weights w.pt": ["--weights w.pt", "no such file"],
     "convert none.pt --config c.yml --out m": ["none.pt", "no such file"],

@@ -116,7 +116,7 @@ def _message(error: Exception) -> str:
         first = text.splitlines()[0]
         return f"another process of this work has ended, its own last line says why ({first}); {_RESUME}"
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{os.fspath(error.filename)}: {error.strerror[:1].lower()}{error.strerror[1:]}"  # no [Errno 2]
+        return f"{os.fspath(error.filename)}: {error.strerror}"  # without [Errno 2]
     if isinstance(error, (ValueError, OSError, FloatingPointError)) and text:
         return text
     return f"{type(error).__name__}: {one_line(text)} (--debug shows where)"
