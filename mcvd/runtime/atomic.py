@@ -58,7 +58,7 @@ def atomic_write(path: str | Path, sweep: bool = True) -> Iterator[Path]:
         if error.errno is not None and is_hidden:
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
-    _flush(path.parent)  # the renaming itself
+    flush(path.parent)  # the renaming itself
 
 
 def atomic_link(source: str | Path, path: str | Path) -> None:
@@ -78,6 +78,8 @@ def write_json(path: str | Path, value: Any, indent: int | None = 2) -> None:
 
 def remove_stale_parts(folder: str | Path) -> None:
     """Remove from a folder what killed processes left of their `atomic_write`: each part whose lock is free."""
+    if not os.path.isdir(folder):
+        return
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if _OURS.fullmatch(entry.name)]
     parts = {name.rpartition(".")[0] for name in names}
@@ -121,15 +123,15 @@ def _remove(part: Path) -> None:
 def _flush_all(part: Path) -> None:
     """Wait until a file, or all that is in a folder, is on the disk."""
     if not part.is_dir():
-        _flush(part)
+        flush(part)
         return
     for folder, _, names in os.walk(part):
         for name in names:
-            _flush(Path(folder) / name)
-        _flush(Path(folder))
+            flush(Path(folder) / name)
+        flush(Path(folder))
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Wait until a file's content, or a folder's list of names, is on the disk."""
     if os.name == "nt" and path.is_dir():
         return  # a folder cannot be opened there

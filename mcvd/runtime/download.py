@@ -6,6 +6,7 @@ import hashlib
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path, PurePosixPath
@@ -13,6 +14,7 @@ from pathlib import Path, PurePosixPath
 import torch
 from tqdm import tqdm
 
+from mcvd.runtime.atomic import flush
 from mcvd.runtime.disk import check_free_space
 from mcvd.runtime.lock import file_lock
 
@@ -75,12 +77,16 @@ def fetch(download: Download, folder: str | Path) -> Path:
         OSError: the disk has too little space.
     """
     path = Path(folder) / download.name
+    lock = path.with_name(f"{download.name}.lock")
     if path.is_file():
+        if lock.exists():  # its holder was killed when it had the file, or has just got it
+            with suppress(OSError), file_lock(lock, wait=False):
+                pass
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{download.name}.part")
     faults: dict[str, list[str]] = {}
-    with file_lock(path.with_name(f"{download.name}.lock")):
+    with file_lock(lock):
         if path.is_file():
             return path
         for address in download.mirrors:
@@ -88,6 +94,7 @@ def fetch(download: Download, folder: str | Path) -> Path:
             check_free_space(part.parent, (download.num_bytes or 0) - have)
             try:
                 _transfer(address, part, have, download)
+                flush(part)
                 return part.replace(path)
             except (OSError, HTTPException, _WrongFileError) as fault:  # urllib's errors are OSErrors
                 reason = str(fault).removeprefix("<urlopen error ").removesuffix(">")

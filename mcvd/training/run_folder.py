@@ -81,8 +81,7 @@ def _tidy(root: Path) -> None:
 
 def _sweep(run: Path) -> None:
     for folder in (run, run / "previews"):
-        if folder.is_dir():
-            remove_stale_parts(folder)
+        remove_stale_parts(folder)
 
 
 def new_folder(root: Path) -> Path:

@@ -22,14 +22,21 @@ def check_inputs(**paths: str | None) -> None:
             raise FileNotFoundError(f"{option}{path}: no such file or folder")
 
 
-def check_new_folder(out: str) -> None:
+MODEL = frozenset({"config.json", "model.safetensors", "README.md"})  # of an exported folder
+
+
+def check_new_folder(out: str, may_hold: frozenset[str] = frozenset()) -> None:
     """Refuse an output folder that holds something already.
+
+    Args:
+        out: the folder.
+        may_hold: what the same command may have written before it was killed; who writes it compares.
 
     Raises:
         FileExistsError: it is a file, or not empty.
     """
     path = Path(out)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and (not path.is_dir() or {each.name for each in path.iterdir()} not in (set(), may_hold)):
         raise FileExistsError(f"--out {out} is not empty: choose another folder, nothing was written")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
-from mcvd.apps.cli.checks import check_inputs, check_new_folder
+from mcvd.apps.cli.checks import MODEL, check_inputs, check_new_folder
 from mcvd.apps.cli.options import Command
 from mcvd.apps.cli.say import say, say_json
 
@@ -23,7 +23,7 @@ def _add_arguments(command: ArgumentParser) -> None:
 def run(checkpoint: str, config: str, out: str, raw: bool = False, json: bool = False) -> None:
     """Write the model."""
     check_inputs(CHECKPOINT=checkpoint, config=config)
-    check_new_folder(out)
+    check_new_folder(out, MODEL)
     from mcvd.models.files import load_weights
     from mcvd.models.load import build
     from mcvd.models.published.checkpoint import read_published

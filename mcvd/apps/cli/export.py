@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mcvd.apps.cli import options
-from mcvd.apps.cli.checks import check_inputs, check_new_folder
+from mcvd.apps.cli.checks import MODEL, check_inputs, check_new_folder
 from mcvd.apps.cli.options import Command
 from mcvd.apps.cli.say import say, say_json
 
@@ -34,7 +34,7 @@ def run(checkpoint: str, out: str, trust: list[str] | None = None, json: bool = 
 
     if not Path(checkpoint).exists():
         raise FileNotFoundError(f"no checkpoint at {checkpoint}: expected a .ckpt file or the folder of a training run")
-    check_new_folder(out)
+    check_new_folder(out, MODEL)
     for path in about.get("scores") or ():
         check_inputs(scores=path)
     model = load_for_command(checkpoint, "cpu", trust)

@@ -11,7 +11,7 @@ from typing import IO
 
 from tqdm import tqdm
 
-from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.atomic import atomic_write, remove_stale_parts
 from mcvd.runtime.disk import check_free_space
 from mcvd.runtime.error_text import one_line
 
@@ -36,6 +36,7 @@ def unpack(archive: str | Path, folder: str | Path) -> Path:
     """
     archive, folder = Path(archive), Path(folder)
     if folder.is_dir() and any(folder.iterdir()):
+        remove_stale_parts(folder.parent)
         return folder
     extract = _extract_zip if archive.suffix.lower() == ".zip" else _extract_tar
     try:

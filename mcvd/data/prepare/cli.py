@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mcvd.data.prepare.packs import Pack, describe, is_prepared, prepare_packs
+from mcvd.runtime.atomic import remove_stale_parts
 from mcvd.runtime.error_text import one_line, printable
 
 
@@ -32,6 +33,7 @@ def run(
     """
 
     def prepare(raw: Path, out: Path) -> str:
+        remove_stale_parts(out)
         if is_prepared(out):
             return f"{out} is prepared, there is nothing to do\n{describe(out)}"
         prepare_packs(out, find_packs(raw), frame_rate_hz)

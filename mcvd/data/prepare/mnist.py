@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from mcvd.data.synthetic.moving_mnist import FILES, find_digits
-from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.atomic import atomic_write, remove_stale_parts
 from mcvd.runtime.disk import check_free_space
 from mcvd.runtime.download import has_digest
 
@@ -29,6 +29,7 @@ def prepare_mnist(raw: Path, out: Path) -> str:
         ValueError: if a file is not MNIST's.
         OSError: if the disk has too little space, or nothing can be downloaded.
     """
+    remove_stale_parts(out)
     is_done = all((out / f"{name}.gz").exists() for name in FILES.values())
     if not is_done:
         check_free_space(out, NUM_BYTES)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from mcvd.data.sources.memmap import INDEX, MemmapVideos, check_pack, write_pack
-from mcvd.runtime.atomic import write_json
+from mcvd.runtime.atomic import remove_stale_parts, write_json
 from mcvd.runtime.disk import check_free_space
 
 RECORD = "prepared.json"
@@ -51,6 +51,8 @@ def prepare_packs(out: str | Path, packs: Sequence[Pack], frame_rate_hz: float) 
     out = Path(out)
     if not packs:
         raise ValueError(f"{out}: nothing was found to prepare it from")
+    for folder in {out, *((out / pack.name).parent for pack in packs)}:
+        remove_stale_parts(folder)
     if is_prepared(out, [pack.name for pack in packs]):
         return False
     missing = [pack for pack in packs if not (out / pack.name / INDEX).exists()]

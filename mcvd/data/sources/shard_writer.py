@@ -22,7 +22,7 @@ from mcvd.data.datamodule import VideoData
 from mcvd.data.loader import ForkSafeLoader
 from mcvd.data.sources.shards import CHECKS, FRAMES, INDEX, OURS, RECORD_BYTES, ShardedVideos, import_litdata
 from mcvd.data.videos import AbstractVideos
-from mcvd.runtime.atomic import atomic_write, write_json
+from mcvd.runtime.atomic import atomic_write, remove_stale_parts, write_json
 from mcvd.runtime.digests import json_digest
 from mcvd.runtime.disk import check_free_space
 from mcvd.video.decoders.base import VideoError
@@ -87,6 +87,7 @@ def write_shards(videos: AbstractVideos, out: str | Path, spec: ShardSpec, num_w
         ValueError: if ``out`` holds shards of other videos or another spec, or no video can be read.
     """
     out = Path(out)
+    remove_stale_parts(out)
     counts = np.array([len(spec.frames(videos.frame_times(index))) for index in range(len(videos))], np.int64)
     parts = list(_parts(videos, counts, spec))
     if (out / INDEX).exists():
@@ -127,7 +128,8 @@ def pack_data(data: VideoData, out: str | Path, num_workers: int | None = None) 
     done = [write_shards(videos, out / side, shards, num_workers) for side, videos in sides.items()]
     name = f"mcvd.data.{ShardedVideos.__name__}"
     recipe = {side: {"class_path": name, "init_args": {"root": str(out / side)}} for side in sides}
-    if any(done):
+    remove_stale_parts(out)
+    if any(done) or not (out / "data.yaml").exists():
         with atomic_write(out / "data.yaml") as beside:
             beside.write_text(yaml.safe_dump({"data": recipe | {"channels": spec.channels}}, sort_keys=False))
     counts = ", ".join(f"{side}: {len(ShardedVideos(str(out / side)))} videos" for side in sides)
