@@ -46,6 +46,7 @@ class Checkpoints(Checkpoint):
         self.keep_every_n_steps = keep_every_n_steps
         self.folder = Path()
         self._step = self._saved_step = 0
+        self._waits_for_validation = False
         self._between_steps = False  # no step is half done, no gradient half accumulated
         self._skipped = NonFiniteSkipper(torch.device("cpu"))
         self._skipped_state: dict[str, int] = {}
@@ -94,6 +95,15 @@ class Checkpoints(Checkpoint):
         if is_time:
             if step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
                 write_training_row(trainer)  # Lightning writes it after this: a kill between them would lose it
+            fit_loop = trainer.fit_loop
+            if fit_loop.epoch_loop._should_check_val_fx(fit_loop._data_fetcher):  # type: ignore[arg-type]
+                self._waits_for_validation = True  # a kill in it would lose its row of the table
+            else:
+                self._save(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save when the validation is written down that came first."""
+        if self._waits_for_validation:
             self._save(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -125,6 +135,7 @@ class Checkpoints(Checkpoint):
         else:
             trainer.save_checkpoint(self.path)
         self._saved_step = step
+        self._waits_for_validation = False
 
     def _check_finite(self, trainer: Trainer, pl_module: LightningModule) -> None:
         total, longest = self._skipped.total, self._skipped.longest

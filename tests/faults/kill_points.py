@@ -1,7 +1,7 @@
 """Kills commands before each change that they make to the file system, as SQLite's tests do.
 
-Python reports what changes a file system (files opened for writing, renamed, deleted, linked, folders made and removed) to
-a hook, which counts and, at the chosen number, sends SIGKILL to its process. Commands run in forks of a process that has
+Python tells a hook what changes a file system (files opened for writing, renamed, deleted, linked, folders made and
+removed); it counts and, at the chosen number, sends SIGKILL to its process. Commands run in forks of a process that has
 done the slow imports.
 """
 
@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -243,6 +244,12 @@ def undisturbed(command: Command, folder: Path, inputs: Path) -> list[int]:
 
     assert forked(command.world_size, work, log) == [0] * command.world_size, log.read_text()[-3000:]
     return [int(counter.read_bytes() or b"0") for counter in counters]
+
+
+def points(changes: list[int], number: int, seed: int) -> list[tuple[int, int]]:
+    """So many (process, change) of a command, at random; all of them if there are not so many."""
+    every = [(rank, change) for rank, count in enumerate(changes) for change in range(1, count + 1)]
+    return sorted(Random(seed).sample(every, min(number, len(every))))
 
 
 def kill_and_resume(command: Command, folder: Path, inputs: Path, point: tuple[int, int], reference: Path) -> None:
