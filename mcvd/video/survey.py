@@ -12,6 +12,7 @@ from av.stream import Disposition
 from mcvd.video.decoders.animation import is_animation
 from mcvd.video.decoders.base import library_faults
 from mcvd.video.decoders.frame_folder import check_all_sizes
+from mcvd.video.decoders.pyav import TOLERANT
 
 # Key frames that are decoded at most: those of an hour at one in ten seconds; of films of key frames alone, a part.
 _MAX_FRAMES = 360
@@ -64,7 +65,8 @@ def holds_video(path: Path) -> bool:
 
 def _opened(path: Path) -> Any:
     av.logging.set_level(None)
-    return av.open(f"file:{path}", container_options={"protocol_whitelist": "file"}, metadata_errors="ignore")
+    options = {"container_options": {"protocol_whitelist": "file"}, **TOLERANT}
+    return av.open(f"file:{path}", **options)  # type: ignore[call-overload]
 
 
 def _is_film(stream: Any) -> bool:

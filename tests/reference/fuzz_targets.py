@@ -24,7 +24,9 @@ from mcvd.models.published.checkpoint import build_net, read_published
 from mcvd.models.published.config import translate_config
 from mcvd.models.published.state_dict import translations
 from mcvd.video.open import open_video
+from reference.pictures import write_animation
 from reference.result_card import CARD
+from reference.side_data import write_messages, write_motion_jpeg, write_tags
 
 MAX_FILE_BYTES = 1 << 20  # of videos to damage: a large one costs seconds each time
 
@@ -90,6 +92,7 @@ def targets(folder: Path, videos: Path | None) -> list[Target]:
             "shard",
             "card",
             "pictures",
+            "side_data",
             "recipe",
             "pack",
             "records",
@@ -112,9 +115,10 @@ def targets(folder: Path, videos: Path | None) -> list[Target]:
             for frame in range(4):
                 file.create_dataset(f"{video}/{frame}", data=np.full((8, 8, 3), frame, np.uint8), compression="gzip")
     (made["card"] / "card.json").write_text(json.dumps(CARD.to_json(), indent=1))
-    for suffix in ("png", "jpg", "bmp", "webp"):
+    for number, suffix in enumerate(("png", "jpg", "bmp", "webp")):
         with av.open(str(videos / "white.mp4") if (videos / "white.mp4").exists() else _any_video(videos)) as source:
-            next(source.decode(video=0)).to_image().resize((32, 24)).save(made["pictures"] / f"0.{suffix}")
+            next(source.decode(video=0)).to_image().resize((32, 24)).save(made["pictures"] / f"{number}.{suffix}")
+    _write_side_data(made["side_data"])
     (made["recipe"] / "data.yaml").write_text(yaml.safe_dump({"data": RECIPE}))
     write_pack(
         made["pack"] / "pack", [("a", np.zeros((4, 8, 8, 3), np.uint8)), ("b", np.ones((3, 8, 8, 3), np.uint8))], 25.0
@@ -125,6 +129,10 @@ def targets(folder: Path, videos: Path | None) -> list[Target]:
     return [
         Target("video", videos, names, lambda at, name: _read_video(at / name), 6),
         Target("pictures", made["pictures"], pictures, lambda at, name: _read_video(at)),
+        Target(
+            "side data, animation", made["side_data"], tuple(path.name for path in made["side_data"].iterdir()),
+            lambda at, name: _read_video(at / name), 2,
+        ),
         Target("training checkpoint", made["checkpoint"], ("last.ckpt",), lambda at, name: mcvd.load(at / name)),
         Target(
             "exported folder", made["exported"] / "model", ("config.json", "model.safetensors"),
@@ -152,6 +160,16 @@ def _write_videos(folder: Path) -> None:
                 frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 30 * number, np.uint8), format="rgb24")
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
+
+
+def _write_side_data(folder: Path) -> None:
+    """Videos with everything beside their pictures that FFmpeg knows, and pictures that are animated."""
+    write_motion_jpeg(folder / "exif.avi")
+    write_messages(folder / "h264.ts", "libx264")
+    write_messages(folder / "hevc.ts", "libx265")
+    write_tags(folder / "tags.mkv")
+    for suffix in ("webp", "png", "tif", "avif"):
+        write_animation(folder / f"animated.{suffix}", range(4))
 
 
 def _any_video(folder: Path) -> str:

@@ -163,6 +163,16 @@ def test_pictures_of_two_sizes_are_refused_on_opening(tmp_path):
         open_video(tmp_path / "a")
 
 
+def test_pictures_of_phones_are_turned_upright(tmp_path):
+    for number in range(3):
+        exif = Image.Exif()
+        exif[0x0112] = 6  # a quarter to the right
+        numbered(number).save(tmp_path / f"{number}.jpg", exif=exif, quality=95)
+    with open_video(tmp_path) as reader:
+        assert reader.size == (64, 32)
+        assert numbers(reader.read(range(3)).permute(0, 1, 3, 2)) == [0, 1, 2]
+
+
 def test_sixteen_bits_keep_their_content_where_their_range_is_stated(tmp_path):
     values = np.linspace(0, 4000, 32 * 32).reshape(32, 32).astype(np.uint16)
     folder = grey_stack(tmp_path / "a", values)

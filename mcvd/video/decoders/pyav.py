@@ -33,7 +33,7 @@ _WORTH_SEEKING_FRAMES = 8
 # A live playlist, or a disk that has gone, would otherwise be waited for without end.
 _PATIENCE_SECONDS = 15.0
 # Titles in a broken encoding are no reason to refuse a video; PyAV 19 takes them without being told.
-_TOLERANT = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
+TOLERANT = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
 _MAX_PIXEL_ASPECT = 32
 # Still pictures: one of these beside sound is the cover of a record, not a video.
 _PICTURE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "webp"})
@@ -153,7 +153,7 @@ class PyAVReader(AbstractReader):
             # reaching the network; as `options` it would crash PyAV before 18 on formats that show streams late (mpg).
             self._container = av.open(  # type: ignore[call-overload]
                 f"file:{self.path}",
-                **_TOLERANT,  # type: ignore[arg-type]
+                **TOLERANT,  # type: ignore[arg-type]
                 container_options={"protocol_whitelist": "file,crypto,data"},
                 timeout=_PATIENCE_SECONDS,
             )
