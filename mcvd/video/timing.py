@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,6 +21,7 @@ class FrameTimes:
         end: seconds, when the last frame's display is over; more than the last start.
         is_told: whether somebody told them. Times of pictures of which nobody did are their numbers: such a video has
             the rate at which it is read, see `at`.
+        tick_seconds: to what the times are rounded; a millisecond at least.
 
     Examples:
         >>> times = FrameTimes(np.array([0.0, 0.1, 0.2]), end=3.2)
@@ -31,6 +32,7 @@ class FrameTimes:
     starts: np.ndarray
     end: float
     is_told: bool = True
+    tick_seconds: float = _TICK_SECONDS
 
     def __post_init__(self) -> None:
         if len(self.starts) and not self.starts[-1] < self.end < np.inf:
@@ -40,19 +42,24 @@ class FrameTimes:
         return len(self.starts)
 
     @classmethod
-    def of(cls, times: FrameTimes | np.ndarray, nominal_hz: float | None = None) -> FrameTimes:
+    def of(
+        cls, times: FrameTimes | np.ndarray, nominal_hz: float | None = None, tick_seconds: float = _TICK_SECONDS
+    ) -> FrameTimes:
         """Times of which only the starts may be known: the last frame is then shown as long as the average one.
 
         Args:
             times: with their end, or float64 (num_frames,), the starts in seconds, rising.
             nominal_hz: the rate of a single frame; None: `NOMINAL_RATE_HZ`.
+            tick_seconds: to what the starts are rounded.
         """
         if isinstance(times, FrameTimes):
             return times
         starts = np.asarray(times, dtype=np.float64)
         if len(starts) > 1:
-            return cls(starts, float(starts[-1] + (starts[-1] - starts[0]) / (len(starts) - 1)))
-        return cls(starts, float(starts.sum()) + 1 / (nominal_hz or NOMINAL_RATE_HZ))
+            end = float(starts[-1] + (starts[-1] - starts[0]) / (len(starts) - 1))
+        else:
+            end = float(starts.sum()) + 1 / (nominal_hz or NOMINAL_RATE_HZ)
+        return cls(starts, end, tick_seconds=tick_seconds)
 
     @classmethod
     def counted(cls, num_frames: int, rate_hz: float | None) -> FrameTimes:
@@ -94,7 +101,8 @@ class FrameTimes:
     def part(self, start: int, stop: int) -> FrameTimes:
         """Of the frames ``start <= frame < stop``, counted from the first of them."""
         end = self.end if stop >= len(self.starts) else float(self.starts[stop])
-        return FrameTimes(self.starts[start:stop] - self.starts[start], end - float(self.starts[start]), self.is_told)
+        first = float(self.starts[start])
+        return replace(self, starts=self.starts[start:stop] - first, end=end - first)
 
 
 def frames_at_rate(
@@ -126,7 +134,7 @@ def frames_at_rate(
         raise ValueError(f"start must be the number of a frame, 0 to {len(times) - 1}, got {start}")
     times = times.part(start, len(times))
     # A quarter of a frame at most, so that the tolerance can never reach over a frame of a very fast video.
-    tolerance = min(_TICK_SECONDS, times.last_seconds / 4, 0.25 / times.rate_hz)
+    tolerance = min(times.tick_seconds, times.last_seconds / 4, 0.25 / times.rate_hz)
     available = max(1, int(np.ceil((times.end - tolerance) * frame_rate_hz)))
     count = available if num_frames is None else min(num_frames, available)
     wanted = np.arange(count) / frame_rate_hz
@@ -141,5 +149,5 @@ def frames_around(times: FrameTimes, at: int, rate: float | None, steps: range) 
     half = 0.5 / max(times.rate_hz, rate)
     wanted = [times.starts[at] + step / rate for step in steps]
     inside = np.array([time for time in wanted if times.starts[0] - half < time < times.end])
-    shown = np.searchsorted(times.starts, inside + min(_TICK_SECONDS, half / 2), side="right") - 1
+    shown = np.searchsorted(times.starts, inside + min(times.tick_seconds, half / 2), side="right") - 1
     return shown.clip(min=0).tolist()

@@ -44,6 +44,7 @@ def test_a_second_start_opens_nothing_and_knows_the_same(start):
     for index in range(4):
         np.testing.assert_array_equal(second.times_seconds(index), first.times_seconds(index))
         assert second.frame_times(index).end == first.frame_times(index).end
+        assert second.frame_times(index).tick_seconds == first.frame_times(index).tick_seconds
     assert second.read(2, [3, 0], (16, 16)).shape[0] == 2
 
 

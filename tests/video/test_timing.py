@@ -5,6 +5,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from reference.encoded_videos import NUM_FRAMES, encode, numbers
 
@@ -16,6 +17,7 @@ from mcvd.video.decoders.frame_index import rising
 from mcvd.video.open import open_video
 from mcvd.video.read import read_video
 from mcvd.video.timing import FrameTimes, frames_around, frames_at_rate
+from mcvd.video.write import write_video
 
 
 def with_stamps(path, ticks, tick=Fraction(1, 1000), durations=None, **options):
@@ -50,6 +52,20 @@ def test_the_last_frame_is_shown_as_long_as_the_file_says(tmp_path):
     assert VideoSubset(videos, [(0, 0, 2)]).frame_times(0).end == pytest.approx(0.2)
     probes = [probe(tmp_path / "a.gif"), probe(tmp_path / "one.gif")]
     assert "durations: 0.70 to 3.20 s, median 1.95 s, 0.00 h in all" in describe_probes(probes, spec)
+
+
+@pytest.mark.parametrize("fps", [3, 7, 12, 15, 24, 30, 33, 50])
+def test_frames_written_as_gif_come_back_at_their_rate(tmp_path, fps):
+    clip = torch.zeros(30, 3, 64, 64, dtype=torch.uint8)
+    for number in range(30):
+        for bit in range(8):
+            clip[number, :, :, 8 * bit : 8 * bit + 8] = 255 * (number >> bit & 1)
+    clip[20:25] = clip[20]  # frames that are equal
+    clip[-3:] = clip[-1]
+    write_video(tmp_path / "a.gif", clip, fps)
+    assert numbers(read_video(tmp_path / "a.gif", frame_rate_hz=fps)) == numbers(clip)
+    videos = VideoFolder(tmp_path)
+    assert frames_at_rate(videos.frame_times(0), fps).size == 30
 
 
 def test_a_last_frame_of_mp4_and_mkv_keeps_its_duration(tmp_path):

@@ -85,6 +85,7 @@ class VideoFolder(AbstractVideos):
         self._stops = np.cumsum([len(own) for own in times])
         self._ends = np.array([own.end for own in times])
         self._are_told = np.array([own.is_told for own in times])
+        self._ticks = np.array([own.tick_seconds for own in times])
 
     def open(self, path: Path) -> AbstractReader:
         """A reader of one of the videos; the caller closes it."""
@@ -132,7 +133,8 @@ class VideoFolder(AbstractVideos):
 
     def frame_times(self, index: int) -> FrameTimes:
         """Display times of the frames of video ``index``, the first 0, and the end of the last."""
-        return FrameTimes(self.times_seconds(index), float(self._ends[index]), bool(self._are_told[index]))
+        end, tick_seconds = float(self._ends[index]), float(self._ticks[index])
+        return FrameTimes(self.times_seconds(index), end, bool(self._are_told[index]), tick_seconds)
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
         """Some frames of one video, uint8 (T, 3, H, W), at the size that just covers ``cover``, aspect ratio kept."""

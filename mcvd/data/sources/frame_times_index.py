@@ -106,9 +106,11 @@ class FrameTimesIndex:
                     return {}
                 facts = json.loads(str(stored["facts"]))
                 starts, stops, ends = stored["starts"], stored["stops"].tolist(), stored["ends"].tolist()
+                ticks = stored["ticks"].tolist()
             known, first = {}, 0
-            for (path, size, changed, notes), stop, end in zip(facts, stops, ends, strict=True):
-                known[path, size, changed] = Probed(FrameTimes(starts[first:stop], end), tuple(notes))
+            for (path, size, changed, notes), stop, end, tick in zip(facts, stops, ends, ticks, strict=True):
+                times = FrameTimes(starts[first:stop], end, tick_seconds=tick)
+                known[path, size, changed] = Probed(times, tuple(notes))
                 first = stop
         except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile):
             return {}  # absent, of another version or damaged: all are looked at
@@ -125,6 +127,7 @@ class FrameTimesIndex:
                 starts=np.concatenate([times.starts for times in all_times]),
                 stops=np.cumsum([len(times) for times in all_times]),
                 ends=np.array([times.end for times in all_times]),
+                ticks=np.array([times.tick_seconds for times in all_times]),
             )
 
 

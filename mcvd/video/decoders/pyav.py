@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -234,9 +235,10 @@ class PyAVReader(AbstractReader):
         if index.ticks is None:
             return FrameTimes.of(np.arange(index.num_frames) / nominal_hz, nominal_hz)
         starts = (index.ticks - index.ticks[0]) * tick_seconds
+        times = FrameTimes.of(starts, nominal_hz, max(tick_seconds, 1e-3))
         if index.last_ticks:
-            return FrameTimes(starts, float(starts[-1] + index.last_ticks * tick_seconds))
-        return FrameTimes.of(starts, nominal_hz)
+            return replace(times, end=float(starts[-1] + index.last_ticks * tick_seconds))
+        return times
 
     def _notes(self) -> Iterator[str]:
         """What had to be mended."""
