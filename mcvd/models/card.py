@@ -114,7 +114,7 @@ def _scores(source: dict[str, Any] | str | Path) -> list[str]:
     card = checked_result(json.loads(json.dumps(source))) if isinstance(source, dict) else read_result(source)
     scores, protocol = card["scores"], card["protocol"]
     sentence = f"{scores['task']}: {escaped(scores.get('sentence', ''))}; data: {escaped(card['data'])}"
-    lines = [f"{sentence}; protocol {escaped(str(protocol.get('name')))}." if protocol else f"{sentence}.", ""]
+    lines = [f"{sentence}; protocol {escaped(protocol['name'])}." if protocol else f"{sentence}.", ""]
     if scores["metrics"]:
         heads = " | ".join(f"{escaped(metric['title'])} | 95% interval" for metric in scores["metrics"].values())
         lines += [f"| | {heads} |", "|---" * (1 + 2 * len(scores["metrics"])) + "|"]

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mcvd.runtime.atomic import atomic_write
-from mcvd.runtime.error_text import first_line
+from mcvd.runtime.error_text import first_line, one_line
 from mcvd.runtime.numbers import NumbersError, check_finite
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
@@ -133,7 +133,7 @@ def read_folder(folder: Path) -> StoredModel:
                 for name, each in slices.items()
             }
     except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, RecursionError) as error:
-        raise ValueError(f"{folder} is damaged: {first_line(error)}") from error
+        raise ValueError(f"{folder} is damaged: {one_line(first_line(error))}") from error
     if not isinstance(config, dict):
         raise ValueError(f"{folder / CONFIG} must hold a dictionary, got {type(config).__name__}")
 
@@ -141,7 +141,7 @@ def read_folder(folder: Path) -> StoredModel:
         try:
             return load_file(folder / WEIGHTS)
         except SafetensorError as error:
-            raise ValueError(f"{folder} is damaged: {first_line(error)}") from error
+            raise ValueError(f"{folder} is damaged: {one_line(first_line(error))}") from error
 
     return StoredModel(folder, config, header, read)
 
@@ -153,7 +153,9 @@ def read_checkpoint(path: Path) -> StoredModel:
     except OSError:
         raise
     except Exception as error:  # torch raises a zoo of types for damaged and for hostile files
-        raise ValueError(f"{path} is not a training checkpoint that can be read safely: {first_line(error)}") from error
+        raise ValueError(
+            f"{path} is not a training checkpoint that can be read safely: {one_line(first_line(error))}"
+        ) from error
     if isinstance(checkpoint, dict) and "config_error" in checkpoint:
         raise ValueError(
             f"{path} holds weights, but not how their model is made: {checkpoint['config_error']}. In Python, "
@@ -191,7 +193,7 @@ def check_header(module: nn.Module, header: Mapping[str, WeightInfo], source: st
     expected = module.state_dict()
     for kind, names in (("missing", expected.keys() - header.keys()), ("surplus", header.keys() - expected.keys())):
         if names:
-            raise ValueError(f"{source}: {len(names)} {kind} weights, such as {sorted(names)[0]}")
+            raise ValueError(f"{source}: {len(names)} {kind} weights, such as {one_line(sorted(names)[0], 200)}")
     wrong = [name for name, value in expected.items() if tuple(value.shape) != header[name].shape]
     if wrong:
         shapes = f"{header[wrong[0]].shape}, the config asks for {tuple(expected[wrong[0]].shape)}"

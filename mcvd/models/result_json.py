@@ -152,7 +152,7 @@ def checked_result(found: Any) -> ResultJson:
     scores = card["scores"]
     if scores["task"] not in TASKS:
         raise _no_card(f"scores.task is {scores['task']!r}, expected {', '.join(TASKS)}")
-    if card["protocol"] is not None and not isinstance(card["protocol"].get("name"), str | None):
+    if card["protocol"] is not None and not isinstance(card["protocol"].get("name"), str):
         raise _no_card("protocol.name must be a text")
     for name, row in scores["rows"].items():
         _check_row(row, f"scores.rows.{name}", scores)

@@ -19,9 +19,10 @@ def printable(text: str) -> str:
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def one_line(error: BaseException | str | None) -> str:
-    """All that it says, without line breaks."""
-    return " ".join(str(error).split())
+def one_line(error: BaseException | str | None, limit: int = 1500) -> str:
+    """All that it says, without line breaks; of more than ``limit`` characters, which a file may hold, both ends."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= limit else f"{text[: limit * 2 // 3]} ... {text[-limit // 4 :]}"
 
 
 def first_line(error: BaseException) -> str:

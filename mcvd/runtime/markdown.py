@@ -10,6 +10,8 @@ _MARKS = re.compile(
     r"[\\`*\[\]<>|~#!&$@]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.|^(?:[-+]|\d+(?=[.)]))", re.IGNORECASE
 )
 
+MAX_TEXT = 5000
+
 
 def escaped(text: str) -> str:
     r"""Text in one line that Markdown (CommonMark, and GitHub's tables and links) shows as it is.
@@ -18,7 +20,7 @@ def escaped(text: str) -> str:
         >>> print(escaped("a_b | <b> _c_"))
         a_b \| \<b\> \_c\_
     """
-    return _MARKS.sub(_escape, printable(one_line(text)))
+    return _MARKS.sub(_escape, printable(one_line(text, MAX_TEXT)))
 
 
 def as_code(text: str) -> str:
@@ -28,7 +30,7 @@ def as_code(text: str) -> str:
         >>> as_code("mcvd demo"), as_code("a`b")
         ('`mcvd demo`', '`` a`b ``')
     """
-    text = printable(one_line(text))
+    text = printable(one_line(text, MAX_TEXT))
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)
     return f"{fence} {text} {fence}" if longest or not text else f"{fence}{text}{fence}"

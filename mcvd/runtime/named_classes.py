@@ -19,6 +19,8 @@ from importlib import import_module
 from pathlib import PurePath
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from mcvd.runtime.error_text import one_line
+
 Trust = bool | str | Sequence[str]
 """Whose classes a config may name beside mcvd's: those of the named modules and what lies below them, or all (True)."""
 
@@ -33,6 +35,9 @@ _KEYS = {"class_path", "init_args"}
 
 class NotTrustedError(ValueError):
     """A config names what may not be made from it."""
+
+    def __init__(self, reason: str):
+        super().__init__(one_line(reason))
 
 
 def check_classes(cls: type, config: Any, slots: Slots, trust: Trust = False, where: str = "config") -> Any:

@@ -1,17 +1,21 @@
 """Damaged files end in an error of ours: no crash, no hang, no memory without end; and the fuzzer sees each of them."""
 
+import io
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 import zipfile
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 import torch
 from reference import fuzzer
+from reference.structures import RING, with_other_structure
 from reference.tiny import tiny_config, tiny_model
 
 import mcvd
@@ -25,11 +29,42 @@ def test_whole_files_are_read(tmp_path):
             target.read(target.files, name)
 
 
-def test_500_damaged_files_are_read_or_refused():
-    words = ["-m", "reference.fuzzer", "--num-inputs", "500", "--videos", str(ROOT / "../shared/data/odd")]
+def test_2000_damaged_files_are_read_or_refused():
+    words = ["-m", "reference.fuzzer", "--num-inputs", "2000", "--videos", str(ROOT / "../shared/data/odd")]
     here = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, env=os.environ | here)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_fuzzer_sees_a_function_that_a_file_calls(tmp_path, monkeypatch):
+    monkeypatch.setattr(fuzzer, "damaged", lambda data, name, draw: data)
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "whole" / "a.json").write_text(json.dumps(RING))
+    row = fuzzer.Target(
+        "trusting",
+        tmp_path / "whole",
+        ("a.json",),
+        lambda at, name: resolve_name(json.loads((at / name).read_text()))(1),
+    )
+    (said,) = fuzzer.fates([fuzzer.Case(row, "a.json", "0/0")], tmp_path)
+    assert said.startswith("FAILED: Executed")
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "last.ckpt"])
+def test_a_changed_structure_is_well_formed(name, tmp_path):
+    model = tiny_model()
+    model.save_pretrained(tmp_path / "m")
+    torch.save({"config": model.config, "state_dict": model.state_dict()}, tmp_path / "m" / "last.ckpt")
+    whole = (tmp_path / "m" / name).read_bytes()
+    found = {with_other_structure(whole, name, random.Random(number)) for number in range(20)}
+    assert len(found) > 15
+    for content in found:
+        if name == "config.json":
+            json.loads(content)
+        elif name == "last.ckpt":
+            assert torch.load(io.BytesIO(content), weights_only=True).keys() == {"config", "state_dict"}
+        else:
+            json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
 
 
 def crash(folder, name):

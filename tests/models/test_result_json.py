@@ -48,7 +48,8 @@ WRONG = [
     (f"{ROW}.ranked", "yes"), ("distances", {}), ("distances", [{"name": "FVD"}]),
     ("distances", [FVD | {"value": "1"}]), ("distances", [FVD | {"cautions": "many"}]),
     ("distances", [FVD | {"interval_95": [1, 2, 3]}]),
-    ("protocol", "p"), ("protocol.name", [1]), ("data", None), ("command", 1), ("versions", {"torch": 2}),
+    ("protocol", "p"), ("protocol.name", [1]), ("protocol.name", DELETE), ("data", None),
+    ("command", 1), ("versions", {"torch": 2}),
     ("frame_rate_hz", "25"), ("missing", []), ("model", "m" * 10**6), ("more", 1),
 ]  # fmt: skip
 

@@ -19,10 +19,15 @@ from mcvd.data.prepare.tfrecord import bytes_features, read_records
 from mcvd.data.recipe import data_from_recipe
 from mcvd.data.sources.hdf5 import Hdf5Videos
 from mcvd.data.sources.memmap import FRAMES, INDEX, MemmapVideos, check_pack, write_pack
+from mcvd.evaluation.report import card_page, format_card
 from mcvd.evaluation.result_card import read_card
+from mcvd.models.card import model_card
+from mcvd.models.facts import ModelFacts
 from mcvd.models.published.checkpoint import build_net, read_published
 from mcvd.models.published.config import translate_config
 from mcvd.models.published.state_dict import translations
+from mcvd.training.config_files import check_config_files
+from mcvd.training.fit import CALLBACKS
 from mcvd.video.open import open_video
 from reference.pictures import write_animation
 from reference.result_card import CARD
@@ -47,6 +52,20 @@ RECIPE = {
     "size": [16, 16],
     "batch_size": 2,
     "augment": {"brightness": 0.1},
+}
+FIT = {
+    "model": {
+        "block": {"past": 1, "current": 2},
+        "net": {
+            "class_path": "mcvd.nets.UNet",
+            "init_args": {"width": 8, "conditioning": {"class_path": "mcvd.nets.SPATIN"}},
+        },
+        "schedule": {"class_path": "mcvd.noise.Cosine"},
+        "optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.001}},
+    },
+    "data": RECIPE,
+    "trainer": {"max_steps": 3, "callbacks": [{"class_path": "lightning.pytorch.callbacks.Timer"}], "logger": False},
+    "ema": {"decay": 0.9},
 }
 OURS = {
     "block": {"past": 2, "current": 2, "future": 1},
@@ -94,6 +113,7 @@ def targets(folder: Path, videos: Path | None) -> list[Target]:
             "pictures",
             "side_data",
             "recipe",
+            "fit",
             "pack",
             "records",
         )
@@ -104,6 +124,7 @@ def targets(folder: Path, videos: Path | None) -> list[Target]:
         videos = made["video"]
         _write_videos(videos)
     model = mcvd.build(OURS)
+    facts = model.facts()
     torch.save({"config": OURS, "state_dict": model.state_dict()}, made["checkpoint"] / "last.ckpt")
     model.save_pretrained(made["exported"] / "model")
     net = build_net(translate_config(PUBLISHED))
@@ -120,6 +141,7 @@ def targets(folder: Path, videos: Path | None) -> list[Target]:
             next(source.decode(video=0)).to_image().resize((32, 24)).save(made["pictures"] / f"{number}.{suffix}")
     _write_side_data(made["side_data"])
     (made["recipe"] / "data.yaml").write_text(yaml.safe_dump({"data": RECIPE}))
+    (made["fit"] / "fit.yaml").write_text(yaml.safe_dump(FIT))
     write_pack(
         made["pack"] / "pack", [("a", np.zeros((4, 8, 8, 3), np.uint8)), ("b", np.ones((3, 8, 8, 3), np.uint8))], 25.0
     )
@@ -133,20 +155,21 @@ def targets(folder: Path, videos: Path | None) -> list[Target]:
             "side data, animation", made["side_data"], tuple(path.name for path in made["side_data"].iterdir()),
             lambda at, name: _read_video(at / name), 2,
         ),
-        Target("training checkpoint", made["checkpoint"], ("last.ckpt",), lambda at, name: mcvd.load(at / name)),
+        Target("training checkpoint", made["checkpoint"], ("last.ckpt",), lambda at, name: mcvd.load(at / name), 0.7),
         Target(
             "exported folder", made["exported"] / "model", ("config.json", "model.safetensors"),
-            lambda at, name: mcvd.load(at), 2,
+            lambda at, name: mcvd.load(at),
         ),
         Target(
             "published checkpoint", made["published"], ("checkpoint.pt", "config.yml"),
-            lambda at, name: read_published(at / "checkpoint.pt", at / "config.yml"), 2,
+            lambda at, name: read_published(at / "checkpoint.pt", at / "config.yml"), 0.7,
         ),
         Target("HDF5 shard", made["shard"], ("shard.hdf5",), lambda at, name: _read_shard(at)),
-        Target("data recipe", made["recipe"], ("data.yaml",), lambda at, name: _read_recipe(at / name), 0.5),
+        Target("data recipe", made["recipe"], ("data.yaml",), lambda at, name: _read_recipe(at / name)),
+        Target("config of fit", made["fit"], ("fit.yaml",), lambda at, name: _read_fit(at / name), 3),
         Target("prepared pack", made["pack"] / "pack", (INDEX, FRAMES), lambda at, name: _read_pack(at), 0.5),
         Target("TFRecord", made["records"], ("a.tfrecord",), lambda at, name: _read_records(at / name), 0.5),
-        Target("result card", made["card"], ("card.json",), lambda at, name: read_card(at / name), 0.5),
+        Target("result card", made["card"], ("card.json",), lambda at, name: _read_card(at / name, facts), 3),
     ]  # fmt: skip
 
 
@@ -210,6 +233,18 @@ def _read_records(path: Path) -> None:
     content = path.read_bytes()
     # The first of two equal records without its checksums, which let no damage through.
     bytes_features(content[12 : len(content) // 2 - 4])
+
+
+def _read_fit(path: Path) -> None:
+    check_config_files(["--config", str(path)], CALLBACKS)
+
+
+def _read_card(path: Path, facts: ModelFacts) -> None:
+    """As a comparison, a page and the README of a model do."""
+    card = read_card(path)
+    card_page(card, [])
+    format_card(card)
+    model_card(facts, "name", {"scores": [path]})
 
 
 def _read_recipe(path: Path) -> None:

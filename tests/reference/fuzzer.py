@@ -31,6 +31,7 @@ from pathlib import Path
 import torch
 
 from reference.fuzz_targets import Target, targets
+from reference.structures import with_other_structure
 
 MAX_SECONDS = 10.0  # of work, which other programs on the machine do not lengthen
 MAX_WAIT_SECONDS = 100.0  # for a process that does not even work
@@ -38,6 +39,7 @@ WORKS_SECONDS = 0.2  # in that time, of a process that does
 MAX_BYTES = 1 << 30
 MAX_MESSAGE = 2000
 PER_PROCESS = 25
+STRUCTURED = ("config.json", "model.safetensors", "card.json", "data.yaml", "fit.yaml", "last.ckpt")
 NUMBER = re.compile(rb"(?<![\w.])-?\d+(\.\d+)?(e-?\d+)?")
 NUMBERS = (b"0", b"-1", b"3", b"1e308", b"1000000000", b"2147483648", b"9223372036854775808", b"NaN", b"1e-320")
 VALUES = (
@@ -63,8 +65,10 @@ class Case:
 
 
 def damaged(data: bytes, name: str, draw: random.Random) -> bytes:
-    """A file's bytes with one to eight changes; values of text and members of archives are changed as such too."""
-    if name.endswith((".json", ".yml")) and draw.random() < 0.8:
+    """A file's bytes with one to eight changes; what is text, an archive or a structure is changed as such too."""
+    if name in STRUCTURED and draw.random() < 0.6:
+        return with_other_structure(data, name, draw)
+    if name.endswith((".json", ".yml", ".yaml")) and draw.random() < 0.8:
         return _with_other_values(data, draw)
     if name.endswith((".ckpt", ".pt")) and draw.random() < 0.7:
         return _with_other_member(data, draw)
