@@ -73,5 +73,5 @@ def data_from_recipe(
         return parser.instantiate(parser.parse_object({"data": checked})).data
     except NotTrustedError as error:
         raise ValueError(f"{recipe or root}: {error}") from None
-    except ArgumentError as error:
+    except (ArgumentError, ArithmeticError, AttributeError, LookupError, TypeError) as error:
         raise ValueError(f"{recipe or root}: {one_line(error)}") from error

@@ -96,8 +96,10 @@ class _Checker:
         is_text_expected = any(
             member in (str, bytes) or get_origin(member) is Literal or _is_class(member, PurePath) for member in members
         )
-        if Any in members:
+        if Any in members or object in members:
             return self.untyped(value, where)
+        if value is None and type(None) not in members:
+            raise NotTrustedError(f"{where} is null, and needs a value: give it one, or leave the argument out")
         match value:
             case str() if bases and (not is_text_expected or "." in value or "class_path" in value):
                 return {"class_path": self.named(bases, value, where)}

@@ -82,7 +82,7 @@ def test_a_collection_of_ones_own_is_made_with_trust(tmp_path):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("size", [1 << 40, 16]), ("size", 1 << 20), ("size", -1), ("num_frames", 1 << 40),
+        ("size", None), ("size", [1 << 40, 16]), ("size", 1 << 20), ("size", -1), ("num_frames", 1 << 40),
         ("frame_rate_hz", float("nan")), ("frame_rate_hz", 1e300), ("stride", 1 << 40), ("channels", 1 << 40),
     ],
 )  # fmt: skip

@@ -43,8 +43,11 @@ def test_what_a_model_is_survives_the_export(tmp_path):
 
 
 def test_an_export_never_overwrites(folder):
+    before = (folder / "model.safetensors").read_bytes()
     with pytest.raises(FileExistsError, match="nothing was written"):
-        tiny_model().save_pretrained(folder)
+        tiny_model(channels=3).save_pretrained(folder)
+    tiny_model().save_pretrained(folder)  # the same once more, as after a kill, changes nothing
+    assert (folder / "model.safetensors").read_bytes() == before
 
 
 def test_an_export_fills_an_empty_folder_and_leaves_nothing_beside(tmp_path):
