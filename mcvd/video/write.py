@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 from mcvd.runtime.arrays import Video, as_tensor
 from mcvd.runtime.atomic import atomic_write
 from mcvd.video.contact_sheet import contact_sheet
+from mcvd.video.gif import with_repeats
 from mcvd.video.timing import DEFAULT_FPS
 from mcvd.video.transforms import check_video
 
@@ -110,9 +112,11 @@ def _write_gif(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: f
     # A gif counts in hundredths of a second: round the times, not the durations, so that the errors do not add up.
     # Browsers slow down what is faster than two hundredths.
     times = np.round(np.arange(num_frames + 1) * 100 / fps)
-    durations = np.maximum(2, np.diff(times)).astype(int) * 10
+    delays = np.maximum(2, np.diff(times)).astype(int)
     first, *others = (Image.fromarray(frame) for frame in frames)
-    first.save(path, format="GIF", save_all=True, append_images=others, duration=durations.tolist(), loop=0)
+    content = BytesIO()
+    first.save(content, format="GIF", save_all=True, append_images=others, duration=(10 * delays).tolist(), loop=0)
+    path.write_bytes(with_repeats(content.getvalue(), delays.tolist()))
 
 
 def _write_strip(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: float) -> None:

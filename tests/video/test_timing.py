@@ -64,8 +64,19 @@ def test_frames_written_as_gif_come_back_at_their_rate(tmp_path, fps):
     clip[-3:] = clip[-1]
     write_video(tmp_path / "a.gif", clip, fps)
     assert numbers(read_video(tmp_path / "a.gif", frame_rate_hz=fps)) == numbers(clip)
+    assert numbers(read_video(tmp_path / "a.gif")) == numbers(clip)
+    with Image.open(tmp_path / "a.gif") as seen_by_another:
+        assert seen_by_another.n_frames == 30
     videos = VideoFolder(tmp_path)
     assert frames_at_rate(videos.frame_times(0), fps).size == 30
+
+
+def test_one_picture_that_stays_is_every_frame_of_its_gif(tmp_path):
+    for size in ((8, 8), (65, 33)):
+        write_video(tmp_path / "still.gif", torch.full((7, 1, *size), 130, dtype=torch.uint8), fps=10)
+        video = read_video(tmp_path / "still.gif")
+        assert len(video) == 7 and (video == 130).all()
+        assert len(read_video(tmp_path / "still.gif", frame_rate_hz=10)) == 7
 
 
 def test_a_last_frame_of_mp4_and_mkv_keeps_its_duration(tmp_path):
