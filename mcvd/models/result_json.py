@@ -163,9 +163,8 @@ def _check_row(row: Mapping[str, Any], where: str, scores: ScoresJson) -> None:
     keys = {f"{metric}{end}" for metric in scores["metrics"] for end in ("", "_interval", "_per_clip", "_per_frame")}
     _checked(RowJson, {key: value for key, value in row.items() if key not in keys}, where)
     for metric in scores["metrics"]:
-        found = {"mean": row.get(metric)}
-        found |= {end: row.get(f"{metric}_{end}") for end in ("interval", "per_clip", "per_frame")}
-        score = _checked(_ScoreJson, found, f"{where}.{metric}")
+        parts = {"mean": metric} | {end: f"{metric}_{end}" for end in ("interval", "per_clip", "per_frame")}
+        score = _checked(_ScoreJson, {part: row[key] for part, key in parts.items() if key in row}, f"{where}.{metric}")
         lengths = {"per_clip": scores["num_clips"], "per_frame": scores["num_frames"]}
         for end, length in lengths.items():
             if len(score[end]) != length:
