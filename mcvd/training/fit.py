@@ -28,7 +28,7 @@ from mcvd.training.checkpoint_io import AtomicCheckpointIO, batch_size_of, last_
 from mcvd.training.checkpoints import Checkpoints
 from mcvd.training.compile import CompileCallback
 from mcvd.training.config_files import check_config_files
-from mcvd.training.configs import explain, with_configs
+from mcvd.training.configs import DEFAULT_CONFIG, explain, with_configs
 from mcvd.training.ema import EMA
 from mcvd.training.memory_check import MemoryCheck
 from mcvd.training.preview import Preview
@@ -208,6 +208,22 @@ class FitCLI(LightningCLI):
         config = json.loads(self.parser.dump(self.config, format="json", skip_none=False))["model"]
         del config["optimizer"]
         return config
+
+
+class _Options(FitCLI):
+    """Knows the options, makes nothing of them."""
+
+    def before_instantiate_classes(self) -> None:
+        """Nothing."""
+
+    def instantiate_classes(self) -> None:
+        """Nothing."""
+
+
+def option_names() -> list[str]:
+    """All options of ``mcvd fit``, such as ``--trainer.max_steps``, for a shell to complete."""
+    parser = _Options(["--config", DEFAULT_CONFIG]).parser
+    return sorted(name for name in parser._option_string_actions if name.startswith("--"))
 
 
 class _Summary(Callback):

@@ -138,7 +138,8 @@ def test_a_completion_script_is_printed(capsys):
     with pytest.raises(SystemExit) as left:
         main(["--print-completion", "bash"])
     assert left.value.code == 0
-    assert "--num-frames" in capsys.readouterr().out
+    script = capsys.readouterr().out
+    assert "--num-frames" in script and "--trainer.max_steps" in script and "--data.root" in script
 
 
 def test_scripts_read_json(model, video, tmp_path, capsys):
@@ -225,6 +226,11 @@ REFUSED = {
     "its own input as output": (["predict", "VIDEO", "--num-frames", "1", "--out", "VIDEO"], 2, "input itself"),
     "a gap beyond the end": (["interpolate", "VIDEO", "--gap", "28:40", "--out", "o.mp4"], 1, "30 frames"),
     "an unknown device": (["generate", "--num-frames", "1", "--device", "abacus", "--out", "o.mp4"], 2, "abacus"),
+    "more than a disk holds": (
+        ["generate", "--num-frames", "1" + 12 * "0", "--out", "o.mp4"],
+        1,
+        "are needed",
+    ),
     "no folder to write to": (["generate", "--num-frames", "1", "--out", "none/o.mp4"], 1, "no folder none"),
     "nothing to score on": (["evaluate", "--out", "r.json"], 2, "--root"),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
+
 from mcvd.apps.cli.options import Command
 from mcvd.apps.cli.say import say
 
@@ -13,4 +15,12 @@ def run(words: list[str]) -> None:
     run_fit(words, log=lambda text: say(*text.splitlines()))
 
 
-COMMAND = Command("train a model (mcvd fit --help lists every option of model, data and trainer)", run)
+def _add_for_completion(command: ArgumentParser) -> None:
+    from mcvd.training.fit import option_names
+
+    for name in option_names():
+        command.add_argument(name)
+
+
+HELP = "train a model (mcvd fit --help lists every option of model, data and trainer)"
+COMMAND = Command(HELP, run, add_for_completion=_add_for_completion)

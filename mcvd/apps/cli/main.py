@@ -72,7 +72,8 @@ def _run(argv: list[str]) -> None:
         argv = [*argv[1:2], "--help"]
     if argv[0] in known and known[argv[0]].add_arguments is None:
         return known[argv[0]].run(argv[1:])
-    options = {key: value for key, value in vars(_parser(known).parse_args(argv)).items() if value is not None}
+    parser = _parser(known, for_completion=argv[0].startswith("--print-completion"))
+    options = {key: value for key, value in vars(parser.parse_args(argv)).items() if value is not None}
     command = known[options.pop("command")]
     if not command.shared:
         return command.run(**options)
@@ -81,7 +82,7 @@ def _run(argv: list[str]) -> None:
     share_out(command.run, **options)
 
 
-def _parser(known: dict[str, Command]) -> argparse.ArgumentParser:
+def _parser(known: dict[str, Command], for_completion: bool = False) -> argparse.ArgumentParser:
     import shtab
 
     parser = Parser(prog="mcvd", description=DESCRIPTION, epilog="With --debug, an error shows its traceback.")
@@ -100,6 +101,8 @@ def _parser(known: dict[str, Command]) -> argparse.ArgumentParser:
         )
         if command.add_arguments:
             command.add_arguments(each)
+        if command.add_for_completion and for_completion:
+            command.add_for_completion(each)
     return parser
 
 

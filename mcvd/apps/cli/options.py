@@ -22,6 +22,7 @@ class Command:
         run: called with the options that were given, by name; what it raises becomes a message and an exit status.
         add_arguments: adds the options to the command's parser. Without it ``run`` takes the words as they are.
         examples: shown below the help.
+        add_for_completion: adds the options that a shell completes, where ``run`` reads them itself.
         shared: several processes may do it together: ``run`` does the share of its own.
     """
 
@@ -29,6 +30,7 @@ class Command:
     run: Callable[..., None]
     add_arguments: Callable[[ArgumentParser], None] | None = None
     examples: str | None = None
+    add_for_completion: Callable[[ArgumentParser], None] | None = None
     shared: bool = False
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mcvd.diffusion.block_store import BlockStore
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.digests import digest
+from mcvd.runtime.disk import check_free_space
 from mcvd.runtime.distributed import all_gather, rank, world_size
 from mcvd.runtime.workdir import resumable_workdir, unmark, workdir_of
 from mcvd.video.frame_store import FrameStore
@@ -66,12 +68,15 @@ def render(
         "num_frames": num_frames,
         "options": repr(options),
     }
+    shape = (len(own), num_frames, model.channels, *model.size)
+    if not workdir_of(part).exists():
+        check_free_space(out, prod(shape))
     store = BlockStore(workdir_of(part), model.block)
     options = replace(options, progress=rank() == 0, block_store=store)
     # Refuses, before anything is written, what the model cannot do.
     stream = model.stream(past, num_frames, future=future, **vars(options)) if own else iter(())
     with resumable_workdir(part, settings, log) as folder:
-        videos = FrameStore(folder / "frames", (len(own), num_frames, model.channels, *model.size))
+        videos = FrameStore(folder / "frames", shape)
         for start, frames in stream:
             videos.write(start, frames.flatten(0, -5))
         stores = all_gather(videos)  # their paths and shapes: the frames stay on disk
