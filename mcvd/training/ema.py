@@ -24,13 +24,17 @@ class EMA(WeightAveraging):
 
     Args:
         decay: 0 to 1; the average looks back about ``1 / (1 - decay)`` steps.
+        warmup: in step n the decay is at most ``(1 + n) / (10 + n)``, so that the average looks back over about a tenth
+            of the training at most. Without it, as published, the first weights still have a share of 61% after 500
+            steps at a decay of 0.999.
     """
 
-    def __init__(self, decay: float = 0.999):
+    def __init__(self, decay: float = 0.999, warmup: bool = True):
         if not 0 <= decay < 1:
             raise ValueError(f"decay must be at least 0 and below 1, got {decay}")
         super().__init__(use_buffers=False)
         self.decay = decay
+        self.warmup = warmup
         self._exchanged = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -40,7 +44,7 @@ class EMA(WeightAveraging):
             return
         # The model itself is brought to its device later than this.
         mesh, pl_module._device_mesh = pl_module.device_mesh, None  # which cannot be copied
-        self._average_model = _Averages(pl_module, trainer.strategy.root_device, self.decay)
+        self._average_model = _Averages(pl_module, trainer.strategy.root_device, self.decay, self.warmup)
         averages: Any = self._average_model.module
         pl_module._device_mesh = averages._device_mesh = mesh
         averages.configure_model()
@@ -101,15 +105,18 @@ class EMA(WeightAveraging):
 class _Averages(AveragedModel):
     """Averages on the weights' device, updated without waiting for it; torch's read their count from the device."""
 
-    def __init__(self, model: nn.Module, device: torch.device, decay: float) -> None:
+    def __init__(self, model: nn.Module, device: torch.device, decay: float, warmup: bool) -> None:
         super().__init__(model, device)
         self.decay = decay
+        self.warmup = warmup
         self.n_averaged = self.n_averaged.new_zeros((), device="cpu")
 
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
         averages, weights = ([each.detach() for each in side.parameters()] for side in (self.module, model))
-        torch._foreach_lerp_(averages, weights, 1.0 if self.n_averaged == 0 else 1 - self.decay)
+        step = self.n_averaged.item()  # on the CPU
+        decay = min(self.decay, (1 + step) / (10 + step)) if self.warmup else self.decay
+        torch._foreach_lerp_(averages, weights, 1 - decay if step else 1.0)
         self.n_averaged += 1
         for own, buffer in zip(self.module.buffers(), model.buffers(), strict=True):
             own.copy_(buffer)

@@ -34,7 +34,7 @@ class Counter(LightningModule):
 
 
 def test_averages_live_where_the_training_does_and_no_update_waits_for_it():
-    model, ema = Counter(), EMA(DECAY)
+    model, ema = Counter(), EMA(DECAY, warmup=False)
     trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("meta")))
     ema.setup(trainer, model, "fit")  # the model is brought to its device after this, as in Lightning
     averages = ema._average_model
@@ -79,20 +79,30 @@ def saved(trainer, tmp_path):
 
 def test_the_average_follows_the_known_sequence_and_is_what_is_validated_and_left_in_the_model(tmp_path):
     model = Counter()
-    train(tmp_path, model, EMA(DECAY))
+    train(tmp_path, model, EMA(DECAY, warmup=False))
     expected = averages(4)
     assert model.validated == pytest.approx([expected[1], expected[3]])
     assert model.weight.item() == pytest.approx(expected[3])
 
 
+def test_with_warmup_the_average_looks_back_over_a_tenth_of_the_steps(tmp_path):
+    model = Counter()
+    train(tmp_path, model, EMA(0.9), num_steps=4)
+    average = 1.0
+    for step in (2, 3, 4):
+        decay = min(0.9, step / (9 + step))
+        average = decay * average + (1 - decay) * step
+    assert model.weight.item() == pytest.approx(average)
+
+
 def test_a_checkpoint_written_after_the_training_still_tells_averages_from_raw_weights(tmp_path):
-    trainer = train(tmp_path, Counter(), EMA(DECAY))
+    trainer = train(tmp_path, Counter(), EMA(DECAY, warmup=False))
     assert saved(trainer, tmp_path) == pytest.approx((averages(4)[3], 4.0))
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("broken"), KeyboardInterrupt()])
 def test_an_exception_within_validation_leaves_and_saves_the_raw_weights_in_their_place(tmp_path, fault):
-    model, ema = Counter(fault), EMA(DECAY)
+    model, ema = Counter(fault), EMA(DECAY, warmup=False)
     with pytest.raises((RuntimeError, SystemExit)):
         train(tmp_path, model, ema)
     assert model.weight.item() == 4.0
@@ -105,15 +115,15 @@ def test_a_checkpoint_written_within_validation_is_not_exchanged(tmp_path):
             self.found = saved(self.trainer, tmp_path)
 
     model = Saving()
-    train(tmp_path, model, EMA(DECAY), num_steps=2)
+    train(tmp_path, model, EMA(DECAY, warmup=False), num_steps=2)
     assert model.found == pytest.approx((averages(2)[1], 2.0))
 
 
 def test_a_resumed_average_goes_on_where_it_was(tmp_path):
-    trainer = train(tmp_path, Counter(), EMA(DECAY), num_steps=3)
+    trainer = train(tmp_path, Counter(), EMA(DECAY, warmup=False), num_steps=3)
     trainer.save_checkpoint(tmp_path / "three.ckpt")
     model = Counter()
-    train(tmp_path, model, EMA(DECAY), num_steps=6, ckpt_path=tmp_path / "three.ckpt")
+    train(tmp_path, model, EMA(DECAY, warmup=False), num_steps=6, ckpt_path=tmp_path / "three.ckpt")
     assert model.weight.item() == pytest.approx(averages(6)[5])
 
 
@@ -127,7 +137,7 @@ def test_averaged_weights_are_lent_for_a_moment_only(tmp_path):
                 raise OSError("inside")
             lent.append(self.weight.item())
 
-    train(tmp_path, Borrowing(), EMA(DECAY), num_steps=2)
+    train(tmp_path, Borrowing(), EMA(DECAY, warmup=False), num_steps=2)
     assert lent == pytest.approx([1.0, 1.0, averages(2)[1], 2.0])
 
 

@@ -31,7 +31,7 @@ CONFIG = {
     },
     "data": {"train": SCENES, "val": SCENES, "max_val_clips": 1, "batch_size": 3, "num_workers": 0},
     "trainer": {"accelerator": "cpu", "max_steps": NUM_STEPS, "gradient_clip_val": 1.0},
-    "ema": {"decay": DECAY},
+    "ema": {"decay": DECAY, "warmup": False},
     "preview": {"every_n_steps": None},
 }  # fmt: skip
 
