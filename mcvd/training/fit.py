@@ -24,6 +24,7 @@ from mcvd.nets.compiled import Compile
 from mcvd.runtime.device import NO_BF16, has_fast_bf16
 from mcvd.runtime.error_text import one_line
 from mcvd.runtime.fsdp import FSDP2Strategy
+from mcvd.runtime.numbers import NumbersError
 from mcvd.training.checkpoint_io import AtomicCheckpointIO, batch_size_of, last_checkpoint
 from mcvd.training.checkpoints import Checkpoints
 from mcvd.training.compile import CompileCallback
@@ -311,6 +312,9 @@ def _start_from(model: MCVD, source: str) -> str:
     """Copy the weights that fit from a trained model; returns which were taken and which not, in words."""
     weights, wanted = read_model(source).weights(), model.state_dict()
     fitting = {name: value for name, value in weights.items() if name in wanted and value.shape == wanted[name].shape}
+    whole = [name for name, value in fitting.items() if wanted[name].is_floating_point() > value.is_floating_point()]
+    if whole:
+        raise NumbersError(f"--init_from {source}: {len(whole)} weights are not floating point, such as {whole[0]}")
     if not any(value.ndim > 1 for value in fitting.values()):  # a bias alone is no start
         raise ValueError(
             f"--init_from {source}: none of its {len(weights)} weights fits this model; is it of another width?"

@@ -17,6 +17,7 @@ from reference.tiny_fit import TINY, assert_same_run
 import mcvd
 from mcvd.models.files import LAST
 from mcvd.models.mcvd import MCVD
+from mcvd.runtime.numbers import NumbersError
 from mcvd.training.checkpoint_io import AtomicCheckpointIO, last_checkpoint
 from mcvd.training.fit import ConfigError, run_fit
 from mcvd.training.run_folder import new_folder
@@ -248,6 +249,14 @@ def test_fine_tuning_takes_the_weights_that_fit_and_tells_the_rest_once(config, 
 def test_fine_tuning_from_a_model_that_fits_nowhere_is_refused(config, whole, tmp_path):
     with pytest.raises(ValueError, match="fits"):
         fit(config, tmp_path, "--init_from", str(whole[0] / "run-1" / LAST), "--model.net.init_args.width", "12")
+
+
+def test_fine_tuning_takes_no_weights_that_are_whole_numbers(config, whole, tmp_path):
+    checkpoint = torch.load(whole[0] / "run-1" / LAST, weights_only=True)
+    checkpoint["state_dict"] = {name: value.long() for name, value in checkpoint["state_dict"].items()}
+    torch.save(checkpoint, tmp_path / "whole.ckpt")
+    with pytest.raises(NumbersError, match=r"whole\.ckpt: \d+ weights are not floating point"):
+        fit(config, tmp_path, "--init_from", str(tmp_path / "whole.ckpt"))
 
 
 @pytest.mark.parametrize(("computes", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
