@@ -78,7 +78,7 @@ class FrameTimesIndex:
             found = {
                 key: result
                 for key, result in zip(keys, results, strict=True)
-                if key is not None and not isinstance(result, str)
+                if key is not None and not isinstance(result, str) and result.times.is_told
             }
             if found.keys() - known.keys():
                 self._save(found)
