@@ -1,6 +1,6 @@
 """Makes the films that the bundled model is trained and scored on: 10 Hz, 64x96, a pack for each kind of film.
 
-    python tools/bundled/prepare.py DATA OUT
+    python tools/studies/bundled_films.py DATA OUT
 
 DATA is the folder of sample clips (``train/``, ``val/``, ``more/``, with their licences beside them). OUT gets
 ``train/KIND`` and ``heldout/KIND``, which share no recording. Films of fewer than 10 Hz keep their own frames.

@@ -1,6 +1,6 @@
 """Scores a model on held-out film of every kind, beside repeating the last frame and cross-fading.
 
-    python tools/bundled/score.py MODEL films/heldout [--clips 6] [--samples 10] [--out scores.json]
+    python tools/studies/bundled_scores.py MODEL films/heldout [--clips 6] [--samples 10] [--out scores.json]
 
 MODEL is anything that `mcvd.load` takes, or "box" for the bundled one. Clips lie evenly in the films of a kind; numbers
 are means over them. Clips that stand still, in which the truth differs from the repeated frame by less than 2 levels,
