@@ -137,6 +137,9 @@ def test_from_a_dropped_video_to_a_file_to_take_home(page, video, tmp_path):
     assert "ground truth" in page.locator("#result figcaption").first.inner_text()
     expect(page, "#result .chart svg").to_have_count(2)
     page.wait_for_function("[...document.querySelectorAll('#result video')].every(v => !v.paused && v.videoWidth)")
+    page.set_viewport_size({"width": 390, "height": 844})  # a phone: nothing sticks out at its right
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.set_viewport_size({"width": 1360, "height": 1000})
 
     for button, ending in (("#mp4", "mp4"), ("#gif", "gif")):
         with page.expect_download() as download:
