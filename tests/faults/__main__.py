@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def kill_commands(folder: Path, num_points: int, seed: int, seconds: float) -> None:
-    """Kill every command at its share of the points, one point of each in turn; print a table."""
+    """Kill every command at its share of the points; print a table."""
     begin, inputs = monotonic(), folder / "inputs"
     make_inputs(inputs)
     changes, left, done, faults = {}, {}, Counter(), Counter()
@@ -42,18 +42,20 @@ def kill_commands(folder: Path, num_points: int, seed: int, seconds: float) -> N
         share -= 1
     for command in COMMANDS:
         left[command.name] = points(changes[command.name], share, seed)
+    spent = Counter(dict.fromkeys(left, 0.0))
     while any(left.values()) and monotonic() - begin < seconds:
-        for number, command in enumerate(COMMANDS):
-            if not left[command.name] or monotonic() - begin > seconds:
-                continue
-            point = left[command.name].pop(len(left[command.name]) // 2)
-            done[command.name] += 1
-            killed = folder / f"killed-{number}-{point[0]}-{point[1]}"
-            try:
-                kill_and_resume(command, killed, inputs, point, folder / f"undisturbed-{number}")
-            except AssertionError as error:
-                faults[command.name] += 1
-                print(error, flush=True)
+        # Stopped before its end, the run has given all commands the same time.
+        name = min((name for name in left if left[name]), key=lambda name: spent[name])
+        number = [command.name for command in COMMANDS].index(name)
+        point, started = left[name].pop(len(left[name]) // 2), monotonic()
+        done[name] += 1
+        killed = folder / f"killed-{number}-{point[0]}-{point[1]}"
+        try:
+            kill_and_resume(COMMANDS[number], killed, inputs, point, folder / f"undisturbed-{number}")
+        except AssertionError as error:
+            faults[name] += 1
+            print(error, flush=True)
+        spent[name] += monotonic() - started
     print("| command | changes | killed before | lost, left over or different |\n|---|---|---|---|")
     for command in COMMANDS:
         counts = " and ".join(map(str, changes[command.name]))
