@@ -3,7 +3,7 @@
 import av
 import numpy as np
 import pytest
-from reference.edit_lists import show_part
+from reference.edit_lists import show_parts
 from reference.encoded_videos import NUM_FRAMES, encode, numbers
 
 from mcvd.video.decoders.base import VideoError
@@ -25,8 +25,12 @@ def whole(request, tmp_path_factory):
     return encode(tmp_path_factory.mktemp("whole") / "whole.mp4", b_frames=b_frames, options=options)
 
 
+def parts(whole, path, *shown):
+    return show_parts(whole, path, shown, ticks_per_frame=12800 // 25, movie_ticks_per_frame=1000 // 25)
+
+
 def part(whole, path, start, count):
-    return show_part(whole, path, start, count, ticks_per_frame=12800 // 25, movie_ticks_per_frame=1000 // 25)
+    return parts(whole, path, (start, count))
 
 
 def test_every_cut_equals_a_sequential_decode(whole, tmp_path):
@@ -41,12 +45,31 @@ def test_every_cut_equals_a_sequential_decode(whole, tmp_path):
                 assert numbers(reader.read([frame])) == [start + frame]
 
 
+@pytest.mark.parametrize(
+    "shown", [((5, 10), (25, 10)), ((25, 10), (5, 10)), ((5, 10), (5, 10)), ((30, 9), (31, 4), (0, 2))]
+)
+def test_parts_are_read_in_the_order_of_the_edit_list(whole, tmp_path, shown):
+    path = parts(whole, tmp_path / "cut.mp4", *shown)
+    expected = decoded_in_one_go(path)
+    assert len(expected) >= sum(count for _, count in shown) - 2  # FFmpeg drops B-frames at a seam
+    with open_video(path) as reader:
+        assert reader.num_frames == len(expected) and (np.diff(reader.times_seconds) > 0).all()
+        for frame in range(len(expected) - 1, -1, -4):
+            assert numbers(reader.read([frame])) == [expected[frame]]
+        assert numbers(reader.read(range(len(expected)))) == expected
+
+
+def decoded_in_one_go(path):
+    """The numbers that the frames show as FFmpeg alone decodes them from the start."""
+    with av.open(str(path)) as container:
+        pictures = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    return [int((picture[32, 4::8, 0] > 127) @ 2 ** np.arange(8)) for picture in pictures]
+
+
 def test_a_cut_between_two_frames_is_where_ffmpeg_makes_it(whole, tmp_path):
     for start in (0.5, 6.25, 13.9, 24.5):
         path = part(whole, tmp_path / "cut.mp4", start, 10)
-        with av.open(str(path)) as container:
-            expected = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-        expected = [int((picture[32, 4::8, 0] > 127) @ 2 ** np.arange(8)) for picture in expected]
+        expected = decoded_in_one_go(path)
         with open_video(path) as reader:
             assert numbers(reader.read(range(reader.num_frames))) == expected
 
