@@ -249,15 +249,16 @@ def test_a_published_protocol_is_scored_by_its_definitions_and_says_what_it_lack
     small = {"size": (16, 16), "past": 2, "num_frames": 8, "num_clips": 2, "num_samples": 2}
     monkeypatch.setitem(PROTOCOLS, "small", replace(find_protocol("mcvd-2022/smmnist-5-10"), name="small", **small))
     command = ["evaluate", "--model", str(model), "--val-root", str(videos), "--protocol", "small", "--out", str(out)]
-    nowhere = str(tmp_path / "nowhere.pt")
-    assert main([*command, "--steps", "1", "--weights", nowhere, "--lpips-weights", nowhere]) == 0
+    unknown = tmp_path / "unknown.pt"
+    unknown.write_bytes(b"weights of something")
+    assert main([*command, "--steps", "1", "--weights", str(unknown), "--lpips-weights", str(unknown)]) == 0
     card = json.loads(out.read_text())
     definitions = {name: metric["definition"] for name, metric in card["scores"]["metrics"].items()}
     assert definitions == {metric.name: metric.definition for metric in (PUBLISHED_PSNR, PUBLISHED_BINARY_SSIM)}
     assert card["protocol"]["frame_metrics"] == "mcvd-2022" and card["protocol"]["binary_ssim"]
-    assert "nowhere.pt" in card["missing"]["LPIPS"]
+    assert "unknown.pt" in card["missing"]["LPIPS"]
     ((name, value, reason),) = [row.values() for row in card["distances"]]
-    assert (name, value) == ("FVD", None) and "nowhere.pt" in reason
-    assert "FVD: none, no file of I3D weights" in capsys.readouterr().out
+    assert (name, value) == ("FVD", None) and "unknown.pt" in reason
+    assert "unknown.pt is none of the known files of I3D weights" in capsys.readouterr().out
     page = out.with_suffix(".html").read_text()
     assert PUBLISHED_PSNR.definition in page and "FVD has no value" in page and card["model_digest"] in page
