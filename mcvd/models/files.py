@@ -154,8 +154,10 @@ def read_checkpoint(path: Path) -> StoredModel:
         raise
     except Exception as error:  # torch raises a zoo of types for damaged and for hostile files
         raise ValueError(
-            f"{path} is not a training checkpoint that can be read safely: {one_line(first_line(error))}"
-        ) from error
+            f"{path} is not a training checkpoint that can be read safely: it is another kind of file, damaged, or "
+            "holds more than tensors and plain values. A model is a .ckpt of `mcvd fit`, an exported folder or a name "
+            "on the Hub"
+        ) from error  # whose own advice is to switch the safety off
     if isinstance(checkpoint, dict) and "config_error" in checkpoint:
         raise ValueError(
             f"{path} holds weights, but not how their model is made: {checkpoint['config_error']}. In Python, "
