@@ -17,7 +17,7 @@ LACKING = {
     "signal": ["SIGALRM", "SIGHUP", "SIGKILL", "SIGUSR1", "alarm", "setitimer", "pthread_sigmask"],
 }
 CODE = """
-import builtins, importlib, os, pkgutil, signal, sys
+import builtins, importlib, os, pkgutil, shutil, signal, sys
 import av, einops, jsonargparse, lightning.pytorch.cli, PIL.Image, safetensors.torch, scipy, torch, torchmetrics
 try:
     import gradio
@@ -25,6 +25,8 @@ except ImportError:
     pass
 
 lacking = {lacking!r}
+usage = shutil.disk_usage(".")
+shutil.disk_usage = lambda path: usage  # every system has it; here it uses statvfs
 real = builtins.__import__
 
 def without(name, globals=None, locals=None, fromlist=(), level=0):

@@ -271,5 +271,5 @@ def test_the_check_of_a_folder_summarises_and_names_what_is_wrong(tmp_path, caps
     assert main(words) == 0
     out = capsys.readouterr().out
     assert "4 readable, 1 not" in out and "48x32 (4)" in out and "25 Hz (4)" in out
-    assert "unreadable: " in out and "bad.mp4" in out and "kurz-é.avi (3 frames)" in out
+    assert "unreadable, left out: " in out and "bad.mp4" in out and "kurz-é.avi (3 frames)" in out
     assert Image.open(tmp_path / "sheet.png").height > 64
