@@ -86,7 +86,8 @@ class FrameMetric:
 def num_scales(height: int, width: int) -> int:
     """How many scales, at most 5, MS-SSIM has for frames of this size in pixels; 0 if they are too small for two."""
     side = min(height, width)
-    fits = [n for n in (2, 3, 4, 5) if side >> (n - 1) >= _WINDOW_SIZE and side > (_WINDOW_SIZE - 1) * (n - 1) ** 2]
+    # The window fits the smallest scale, and torchmetrics refuses nothing.
+    fits = [n for n in (2, 3, 4, 5) if min(side >> (n - 1), side // (n - 1) ** 2) >= _WINDOW_SIZE]
     return max(fits, default=0)
 
 
