@@ -54,7 +54,7 @@ def test_smaller_frames_have_fewer_scales(size, scales):
 
 def test_frames_of_every_size_can_be_scored():
     """torchmetrics has a limit of its own: 96 pixels are too few for four scales there."""
-    for side in range(22, 200):
+    for side in (*range(22, 26), *range(40, 46), *range(86, 104), *range(160, 178)):
         video = videos(1, 1, 1, side, side)[1]
         assert ms_ssim_per_frame(video, video).item() == pytest.approx(1.0), side
 
