@@ -1,5 +1,6 @@
 """Disks that are full, files that may not grow, folders that may not be written: by the means of the system."""
 
+import codecs
 import os
 import resource
 import subprocess
@@ -96,6 +97,9 @@ def test_a_folder_of_somebody_else_is_refused_before_any_step(config, tmp_path):
     locked.mkdir(mode=0o555)
 
     def become_nobody():
+        # All that is imported late, perhaps from where nobody may read.
+        codecs.lookup("unicode_escape")
+        assert main(["fit", "--config", str(config), f"--trainer.default_root_dir={tmp_path}/own"]) == 0
         os.chdir("/")
         for folder in (tmp_path, *tmp_path.parents[:3]):
             if folder.stat().st_uid == os.getuid() and folder != folder.parent:

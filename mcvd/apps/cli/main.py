@@ -8,6 +8,7 @@ import pkgutil
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 
 from mcvd import __version__
@@ -57,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+@cache
 def commands() -> dict[str, Command]:
     """All commands by name, in the order of the help."""
     found = {module.name for module in pkgutil.iter_modules([os.path.dirname(__file__)])} - _SHARED
