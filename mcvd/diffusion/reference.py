@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -40,9 +41,9 @@ class Residual:
         """The inverse of `from_frames`."""
         return self.base + self.scale * residual
 
-    @property
+    @cached_property
     def bounds(self) -> tuple[Tensor, Tensor]:
-        """The residuals of black and of white frames, between which a sampler clips."""
+        """The residuals of black and of white frames, between which a sampler clips: the same in all its steps."""
         return self.from_frames(self.base.new_tensor(-1.0)), self.from_frames(self.base.new_tensor(1.0))
 
     def repeat(self, num_samples: int) -> Residual:
@@ -147,8 +148,8 @@ class ContextReference(nn.Module):
         base = _over_pixels(of_past).to(past) * past[:, None] + _over_pixels(of_future).to(past) * future[:, None]
 
         case = torch.where(both, BOTH, torch.where(has_past, PAST, FUTURE))
-        first = _over_pixels(torch.where(has_past, 0, 1)) == 0
-        here, there = torch.where(first, past, future), torch.where(first, before, after)
+        side = _over_pixels(has_past)
+        here, there = torch.where(side, past, future), torch.where(side, before, after)
         there = torch.where(_over_pixels(both), future, there)
         seen = _local_distance(here, there) - _over_pixels(2 * condition.noise_level.square())
         sees_motion = torch.where(both, both, torch.where(has_past, has_before, has_after))
