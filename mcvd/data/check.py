@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -40,9 +40,9 @@ class DataReport:
         """This report with more findings; the first problem counts."""
         return replace(self, lines=(*self.lines, *lines), problem=self.problem or problem)
 
-    def to_json(self) -> str:
-        """The report without its clips."""
-        return json.dumps({"ready": not self.problem, "problem": self.problem, "lines": self.lines}, indent=2)
+    def to_json(self) -> dict[str, Any]:
+        """As JSON holds it, without the clips."""
+        return {"ready": not self.problem, "problem": self.problem, "lines": self.lines}
 
 
 def check_data(data: VideoData) -> DataReport:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mcvd.apps.cli import options
 from mcvd.apps.cli.checks import check_inputs, check_new_file, check_new_folder
 from mcvd.apps.cli.options import Command, positive
-from mcvd.apps.cli.say import note, say
+from mcvd.apps.cli.say import note, say, say_json
 
 if TYPE_CHECKING:
     from mcvd.data.datamodule import VideoData
@@ -107,7 +107,7 @@ def _check(found: VideoData, planned: TrainingEstimate | None, preview: str | No
     if planned and report.clips:
         report = report.extended(*planned.cost(report.clips))
     if json:
-        print(report.to_json())
+        say_json(report.to_json())
     else:
         say(*report.lines)
     if preview and report.clips:

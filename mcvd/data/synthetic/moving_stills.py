@@ -10,15 +10,14 @@ import numpy as np
 import torch
 from einops import rearrange
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
 
 from mcvd.data.synthetic.drawn import DrawnVideos
-from mcvd.runtime.error_text import one_line
-from mcvd.video.decoders.base import VideoError
+from mcvd.video.decoders.base import FRAME_SUFFIXES
+from mcvd.video.decoders.pictures import load_picture
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 LONGEST = 1024  # pixels of a photograph's longer side that are kept
 SUPERSAMPLING = 2  # along each axis
 
@@ -77,7 +76,7 @@ class MovingStills(DrawnVideos):
     Where the camera leaves a photograph it sees its mirror image.
 
     Args:
-        root: a folder of pictures (jpg, png, webp, bmp), all levels of it.
+        root: a folder of pictures (jpg, png, webp and others), all levels of it.
         num_videos: number of videos, each over a picture taken at random.
         num_frames: frames of each video; a longer video begins with the shorter one.
         frame_rate_hz: frames per second.
@@ -111,10 +110,11 @@ class MovingStills(DrawnVideos):
 
     @cached_property
     def _files(self) -> list[Path]:
-        files = sorted(path for path in self.root.rglob("*") if path.suffix.lower() in ENDINGS)
+        files = sorted(path for path in self.root.rglob("*") if path.suffix.lower() in FRAME_SUFFIXES)
         if not files:
+            endings = ", ".join(sorted(FRAME_SUFFIXES))
             raise FileNotFoundError(
-                f"no picture in {self.root} ({', '.join(ENDINGS)}): name a folder (--data.train.init_args.root)"
+                f"no picture in {self.root} ({endings}): name a folder of pictures (--data.train.init_args.root)"
             )
         return files
 
@@ -125,11 +125,7 @@ class MovingStills(DrawnVideos):
     def _picture(self, file: Path) -> Tensor:
         """float32 (1, 3, H, W) in [0, 1], kept in memory once read."""
         if file not in self._opened:
-            try:
-                with Image.open(file) as stored:
-                    picture = ImageOps.exif_transpose(stored).convert("RGB")
-            except Exception as error:  # the decoders' own
-                raise VideoError(f"{file}: cannot be read as a picture ({one_line(error)})") from error
+            picture = load_picture(file)
             picture.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
             self._opened[file] = rearrange(torch.from_numpy(np.asarray(picture) / np.float32(255)), "h w c -> 1 c h w")
         return self._opened[file]
