@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from mcvd.diffusion.motion import motion_planes
 from mcvd.diffusion.parametrization import PARAMETRIZATIONS, AbstractParametrization, Prediction, noisy_std
 from mcvd.diffusion.reference import ContextReference, Residual
 from mcvd.frames import Condition
@@ -252,7 +253,10 @@ class Denoiser(nn.Module):
         return self.net.modulation(label_from_time(times, self.schedule.num_steps))  # type: ignore[operator]
 
     def _encode(self, condition: Condition, cache: bool, claim: bool = False, modulation: NormModulation | None = None):
-        known = {} if modulation is None else {"modulation": modulation}
+        known: dict[str, object] = {} if modulation is None else {"modulation": modulation}
+        if getattr(self.net, "motion_planes", 0):
+            num_frames = self.net.block.current  # type: ignore[union-attr]
+            known["motion"] = motion_planes(condition, self._residual(condition), num_frames)
         return self.net.encode_condition(  # type: ignore[operator]
             condition.frames, condition.keep, cache, claim, condition.noise_level, **known
         )

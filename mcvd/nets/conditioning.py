@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from mcvd.frames import FrameBlock
 from mcvd.nets.layers import conv, group_norm, scaled, silu
 
 Maps = tuple[Tensor, Tensor]
@@ -52,6 +53,7 @@ class AbstractConditioning(ABC):
 
     tell_mask: bool
     tell_noise: bool
+    tell_motion: bool = False
 
     def num_planes(self, num_frames: int, channels: int) -> int:
         """How many planes `context_planes` makes of so many frames."""
@@ -75,10 +77,12 @@ class Concat(AbstractConditioning):
             absent and mid-grey are the same (as in all published models).
         tell_noise: give it one plane with the noise level of the context (`mcvd.Condition.noised`), which training
             with ``MCVD.context_noise`` needs.
+        tell_motion: give it the visible frames carried on by their optical flow; see `mcvd.diffusion.motion`.
     """
 
     tell_mask: bool = True
     tell_noise: bool = False
+    tell_motion: bool = False
 
     def first_planes(self, num_planes: int) -> int:
         """All of them."""
@@ -100,11 +104,13 @@ class SPATIN(AbstractConditioning):
         width: hidden channels between the context and the maps.
         tell_mask: as in `Concat`.
         tell_noise: as in `Concat`.
+        tell_motion: as in `Concat`.
     """
 
     width: int = 128
     tell_mask: bool = True
     tell_noise: bool = False
+    tell_motion: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.width <= MAX_WIDTH:
@@ -169,6 +175,18 @@ class _SPATINNorm(AbstractNorm):
             return h
         scale, shift = (each.to(h.dtype)[:, :, None, None] for each in (scale, shift))
         return scaled(h, scale, shift)
+
+
+def num_motion_planes(block: FrameBlock, channels: int) -> int:
+    """How many planes `mcvd.diffusion.motion.motion_planes` makes.
+
+    Raises:
+        ValueError: neither side of the block has the two frames that show motion.
+    """
+    sides = (block.past >= 2) + (block.future >= 2)
+    if not sides:
+        raise ValueError(f"tell_motion needs a block with two frames of the past or the future, got {block}")
+    return sides * (block.current * channels + 1) + 1
 
 
 def context_planes(context: Tensor, keep: Tensor, level: Tensor, told: AbstractConditioning) -> Tensor:

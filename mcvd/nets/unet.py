@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mcvd.frames import FrameBlock
 from mcvd.nets.blocks import BlockConfig, ConditionCache, Down, Level, Middle, ResBlock, Up
-from mcvd.nets.conditioning import AbstractConditioning, AbstractNorm, Concat, Maps, context_planes
+from mcvd.nets.conditioning import AbstractConditioning, AbstractNorm, Concat, Maps, context_planes, num_motion_planes
 from mcvd.nets.layers import TINY, conv, linear, silu
 from mcvd.nets.modulation import NormModulation
 from mcvd.nets.onednn import OneDNNConvolutions
@@ -65,7 +65,8 @@ class UNet(nn.Module):
         if past_embedding and block.past == 0:
             raise ValueError(f"past_embedding tells whether the past is visible, but {block} has none: set it to False")
         self.block, self.channels, self.width, self.conditioning = block, channels, width, conditioning
-        num_planes = conditioning.num_planes(block.num_context, channels)
+        self.motion_planes = num_motion_planes(block, channels) if conditioning.tell_motion else 0
+        num_planes = conditioning.num_planes(block.num_context, channels) + self.motion_planes
 
         self.embed0 = linear(width, 4 * width)
         self.embed1 = linear(4 * width, 4 * width)
@@ -122,6 +123,7 @@ class UNet(nn.Module):
         claim_past_visible: bool = False,
         noise_level: Tensor | None = None,
         modulation: NormModulation | None = None,
+        motion: Tensor | None = None,
     ) -> ConditionCache:
         """Compute what depends on the condition alone.
 
@@ -132,6 +134,7 @@ class UNet(nn.Module):
             claim_past_visible: let ``past_embedding`` say that the past is visible, whatever ``keep`` says.
             noise_level: float (B,), standard deviation of the noise in the context; None is 0.
             modulation: from `modulation`, made under the same autocast; None makes one.
+            motion: float (B, M, H, W), the planes of `mcvd.diffusion.motion` for a conditioning with ``tell_motion``.
 
         Raises:
             ValueError: for shapes that do not fit; with ``past_embedding`` and ``cache``, for a past that is only
@@ -144,12 +147,15 @@ class UNet(nn.Module):
                 f"context must be {(*expected, 'H', 'W')} and keep {expected[:2]} for {self.block}, "
                 f"got {tuple(context.shape)} and {tuple(keep.shape)}"
             )
+        if (0 if motion is None else motion.shape[1]) != self.motion_planes:
+            raise ValueError(f"a network with tell_motion={self.conditioning.tell_motion} takes {self.motion_planes} planes of motion")
         if claim_past_visible and self.past_embedding is None:
             raise ValueError("claim_past_visible is for networks with past_embedding, and this one has none")
         self.check_size(*context.shape[3:])
         keep_past = keep[:, : self.block.past] | claim_past_visible
         level = context.new_zeros(batch) if noise_level is None else noise_level
-        planes = _laid_out(context_planes(context, keep, level, self.conditioning))
+        planes = context_planes(context, keep, level, self.conditioning)
+        planes = _laid_out(planes if motion is None else torch.cat([planes, motion], dim=1))
         noisy_planes = self.block.current * self.channels
         weight = self.first.weight[:, noisy_planes:]
         modulation = self.modulation() if modulation is None else modulation
