@@ -37,10 +37,10 @@ def motion_planes(condition: Condition, residual: Residual | None, num_frames: i
     """
     sides = []
     if condition.past.shape[1] >= 2:
-        steps = torch.arange(num_frames) + 1.0
+        steps = [n + 1.0 for n in range(num_frames)]
         sides.append((condition.past[:, -1], condition.past[:, -2], condition.keep_past[:, -2:].all(1), steps))
     if condition.future.shape[1] >= 2:
-        steps = num_frames - torch.arange(num_frames).float()
+        steps = [float(num_frames - n) for n in range(num_frames)]
         sides.append((condition.future[:, 0], condition.future[:, 1], condition.keep_future[:, :2].all(1), steps))
     near, far, visible, steps = (list(each) for each in zip(*sides, strict=True))
     flow = optical_flow(torch.cat(near), torch.cat(far))
@@ -48,7 +48,7 @@ def motion_planes(condition: Condition, residual: Residual | None, num_frames: i
     planes = []
     for i, (frame, seen) in enumerate(zip(near, visible, strict=True)):
         flow_here, trust = flow.chunk(len(near))[i], explained.chunk(len(near))[i]
-        carried = torch.stack([carry(frame, step * flow_here) for step in steps[i].tolist()], 1)
+        carried = torch.stack([carry(frame, step * flow_here) for step in steps[i]], 1)
         told = carried if residual is None else residual.from_frames(carried).clamp(-FARTHEST, FARTHEST)
         both = torch.cat([told.flatten(1, 2), trust], 1)
         planes.append(torch.where(seen[:, None, None, None], both, 0.0))

@@ -147,8 +147,9 @@ class UNet(nn.Module):
                 f"context must be {(*expected, 'H', 'W')} and keep {expected[:2]} for {self.block}, "
                 f"got {tuple(context.shape)} and {tuple(keep.shape)}"
             )
-        if (0 if motion is None else motion.shape[1]) != self.motion_planes:
-            raise ValueError(f"a network with tell_motion={self.conditioning.tell_motion} takes {self.motion_planes} planes of motion")
+        told = 0 if motion is None else motion.shape[1]
+        if told != self.motion_planes:
+            raise ValueError(f"this network takes {self.motion_planes} planes of motion, got {told} (see tell_motion)")
         if claim_past_visible and self.past_embedding is None:
             raise ValueError("claim_past_visible is for networks with past_embedding, and this one has none")
         self.check_size(*context.shape[3:])
