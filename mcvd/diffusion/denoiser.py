@@ -255,7 +255,7 @@ class Denoiser(nn.Module):
     def _encode(self, condition: Condition, cache: bool, claim: bool = False, modulation: NormModulation | None = None):
         known: dict[str, object] = {} if modulation is None else {"modulation": modulation}
         if getattr(self.net, "motion_planes", 0):
-            num_frames = self.net.block.current  # type: ignore[union-attr]
+            num_frames: int = self.net.block.current  # type: ignore[union-attr, assignment]
             known["motion"] = motion_planes(condition, self._residual(condition), num_frames)
         return self.net.encode_condition(  # type: ignore[operator]
             condition.frames, condition.keep, cache, claim, condition.noise_level, **known

@@ -35,26 +35,24 @@ def motion_planes(condition: Condition, residual: Residual | None, num_frames: i
     Returns:
         float (B, M, H, W) in the dtype of the frames, M = `mcvd.nets.conditioning.num_motion_planes`.
     """
+    away = range(1, num_frames + 1)  # how many frames from the nearest visible one
     sides = []
     if condition.past.shape[1] >= 2:
-        steps = [n + 1.0 for n in range(num_frames)]
-        sides.append((condition.past[:, -1], condition.past[:, -2], condition.keep_past[:, -2:].all(1), steps))
+        sides.append((condition.past.flip(1), condition.keep_past.flip(1), away))
     if condition.future.shape[1] >= 2:
-        steps = [float(num_frames - n) for n in range(num_frames)]
-        sides.append((condition.future[:, 0], condition.future[:, 1], condition.keep_future[:, :2].all(1), steps))
-    near, far, visible, steps = (list(each) for each in zip(*sides, strict=True))
-    flow = optical_flow(torch.cat(near), torch.cat(far))
-    explained = _explained(torch.cat(near), torch.cat(far), flow)
+        sides.append((condition.future, condition.keep_future, away[::-1]))
+    near, far = (torch.cat([frames[:, n] for frames, _, _ in sides]) for n in (0, 1))
+    flows = optical_flow(near, far)
+    trusts = _explained(near, far, flows).chunk(len(sides))
     planes = []
-    for i, (frame, seen) in enumerate(zip(near, visible, strict=True)):
-        flow_here, trust = flow.chunk(len(near))[i], explained.chunk(len(near))[i]
-        carried = torch.stack([carry(frame, step * flow_here) for step in steps[i]], 1)
+    for (frames, keep, distances), flow, trust in zip(sides, flows.chunk(len(sides)), trusts, strict=True):
+        carried = torch.stack([carry(frames[:, 0], distance * flow) for distance in distances], 1)
         told = carried if residual is None else residual.from_frames(carried).clamp(-FARTHEST, FARTHEST)
-        both = torch.cat([told.flatten(1, 2), trust], 1)
-        planes.append(torch.where(seen[:, None, None, None], both, 0.0))
-    scale = frame.new_ones(1, 1, 1, 1, 1) if residual is None else residual.scale
-    planes.append(scale.log().mean((1, 2))[:, None].expand(len(frame), 1, *frame.shape[2:]))
-    return torch.cat([each.to(frame.dtype) for each in planes], 1)
+        visible = keep[:, :2].all(1)[:, None, None, None]
+        planes.append(torch.where(visible, torch.cat([told.flatten(1, 2), trust], 1), 0.0))
+    scale = near.new_ones(1, 1, 1, 1, 1) if residual is None else residual.scale
+    planes.append(scale.log().mean((1, 2))[:, None].expand(condition.batch_size, 1, *near.shape[2:]))
+    return torch.cat([each.to(near.dtype) for each in planes], 1)
 
 
 def optical_flow(frame: Tensor, other: Tensor) -> Tensor:
