@@ -14,20 +14,21 @@ from mcvd.apps.result_page import add_result
 from mcvd.data.datamodule import VideoData, collect_clips
 from mcvd.data.sources.folder import VideoFolder
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
+from mcvd.diffusion.tasks import GENERATE, PREDICT, TASKS, Task
 from mcvd.evaluation.evaluate import evaluate
 from mcvd.evaluation.report import add_scores, format_scores
 from mcvd.evaluation.scores import Scores
 from mcvd.models.load import BOX, load
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.atomic import write_json
-from mcvd.samplers import DDIM
+from mcvd.samplers import DDIM, AbstractSampler
 from mcvd.training.checkpoint_io import last_checkpoint
 from mcvd.video.page import Page
 from mcvd.video.timing import DEFAULT_FPS
 from mcvd.video.write import write_video
 
 CONFIG = Path(__file__).with_name("demo.yaml")
-SAMPLER = DDIM(num_steps=8)
+SAMPLER = DDIM(num_steps=8)  # for a model that has none of its own
 NUM_SAMPLES = 10
 NUM_CLIPS = 8  # scored
 NUM_SHOWN = 2  # scenes on the page
@@ -73,7 +74,13 @@ def run_demo(out: Path, train: Path | None = None, video: Path | None = None) ->
     say(f"scoring the model on {len(clips)} clips of {origin}")
     scores = {
         task: evaluate(
-            model, clips, task, num_frames=num_frames, num_samples=NUM_SAMPLES, sampler=SAMPLER, progress=True
+            model,
+            clips,
+            task,
+            num_frames=num_frames,
+            num_samples=NUM_SAMPLES,
+            sampler=_sampler(model, TASKS[task]),
+            progress=True,
         )
         for task, num_frames in _lengths(model).items()
     }
@@ -124,6 +131,11 @@ def _summary(scores: Scores) -> dict[str, dict[str, float]]:
     return {"model": rows.pop("mean_of_K"), **rows}
 
 
+def _sampler(model: MCVD, task: Task) -> AbstractSampler:
+    """The model's own sampler of a task, or a fast one."""
+    return model.samplers.own(task) or SAMPLER
+
+
 def _lengths(model: MCVD) -> dict[str, int]:
     """How many frames are generated in each task."""
     return {"predict": NUM_PREDICTED, "backward": NUM_PREDICTED, "interpolate": model.block.current}
@@ -142,7 +154,9 @@ def _page(model: MCVD, clips: Tensor, scores: dict[str, Scores], out: Path, orig
         past, target, future, _ = clips.tensor_split(
             [num_past, num_past + num_frames, num_past + num_frames + num_future], 1
         )
-        samples = model.interpolate(past, future, num_frames, num_samples=2, sampler=SAMPLER, seed=7)
+        samples = model.interpolate(
+            past, future, num_frames, num_samples=2, sampler=_sampler(model, TASKS[task]), seed=7
+        )
         page.section(*_SECTIONS[task])
         for i in range(len(clips)):
             add_result(page, samples[i], past[i], future[i], target[i], fps)
@@ -150,14 +164,14 @@ def _page(model: MCVD, clips: Tensor, scores: dict[str, Scores], out: Path, orig
         add_scores(page, scores[task])
 
     page.section("Generation", "Nothing is given: the model generates the first block, and continues from it.")
-    videos = model.generate(15, num_samples=4, sampler=SAMPLER, seed=7)
+    videos = model.generate(15, num_samples=4, sampler=_sampler(model, GENERATE), seed=7)
     page.videos([(f"sample {i + 1}", video) for i, video in enumerate(videos)], fps)
     for i, video in enumerate(videos):
         write_video(out / f"generate-{i}.mp4", video, fps)
 
     page.section("A long video", f"{NUM_LONG} frames, block by block: if it drifts, it is seen here.")
     past = clips[0, : block.past]
-    video = torch.cat([past, model.predict(past, NUM_LONG, sampler=SAMPLER, seed=7)[0]])
+    video = torch.cat([past, model.predict(past, NUM_LONG, sampler=_sampler(model, PREDICT), seed=7)[0]])
     page.videos([(f"from {block.past} frames", video, range(block.past))], fps)
     page.strip([("every 10th frame", video[::10], range(1))])
     write_video(out / "long-0.mp4", video, fps)

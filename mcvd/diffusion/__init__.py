@@ -5,6 +5,7 @@ from mcvd.diffusion.denoiser import Denoiser
 from mcvd.diffusion.engine import GenerationEngine
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.options import SamplingOptions
+from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.diffusion.tasks import Task
 
-__all__ = ["BlockStore", "Denoiser", "GenerationEngine", "Masking", "SamplingOptions", "Task"]
+__all__ = ["BlockStore", "Denoiser", "GenerationEngine", "Masking", "SamplingOptions", "Task", "TaskSamplers"]

@@ -49,7 +49,8 @@ class SamplingOptions:
 
     Args:
         num_samples: K different videos for each given one.
-        sampler: of `mcvd.samplers`; None is that of `mcvd.samplers.select.default_sampler`.
+        sampler: of `mcvd.samplers`; None is the model's own for the task, or else that of
+            `mcvd.samplers.select.default_sampler`.
         steps: network calls for each block, instead of the sampler's own number.
         guidance: 1 is the model as trained; above 1, to 100, follows the context more strongly (see `Denoiser.bind`).
         guidance_drops: "both", "past" or "future": the side that guidance makes the result follow.

@@ -25,7 +25,6 @@ from mcvd.runtime.numbers import check_finite
 from mcvd.runtime.progress import progress_bar
 from mcvd.runtime.rng import check_seed
 from mcvd.samplers import AbstractSampler
-from mcvd.samplers.select import default_sampler
 
 
 def evaluate(
@@ -47,7 +46,7 @@ def evaluate(
     """Let a model sample the frames that it is not given, and score them and simple baselines against the ground truth.
 
     Args:
-        model: gives ``block``, ``predict`` and ``interpolate``.
+        model: gives ``block``, ``sampler_for``, ``predict`` and ``interpolate``.
         clips: uint8 (N, T, C, H, W), or batches of them, read one after the other, such as `ClipBatches`. Each
             begins with ``block.past`` frames of context (none for "backward"), then come those to be generated, then
             ``block.future`` frames of context (none for "predict"); what follows is not used.
@@ -55,7 +54,7 @@ def evaluate(
             nothing: no frame has a ground truth then, ``metrics`` and ``rows`` are empty).
         num_frames: how many frames to generate; None is as many as the clips hold.
         num_samples: K samples of each clip.
-        sampler: of `mcvd.samplers`; None is `mcvd.samplers.select.default_sampler`'s.
+        sampler: of `mcvd.samplers`; None is the model's for the task, `MCVD.sampler_for`.
         guidance: see `Denoiser.bind`.
         seed: the same seed gives the same scores, whatever the batches.
         batch_size: samples generated at once at most, to bound memory.
@@ -80,7 +79,7 @@ def evaluate(
     if min(num_samples, batch_size) < 1:
         raise ValueError(f"num_samples and batch_size must be 1 or more, got {num_samples} and {batch_size}")
     asked = task_by_name(task)
-    sampler = sampler or default_sampler(from_nothing=not asked.has_context)
+    sampler = sampler or model.sampler_for(asked)
     num_past, num_future = asked.context_length(model.block)
     if task_of(num_past, num_future) != asked:
         raise ValueError(f"this model cannot {task}: {model.block} has no frames on a side that is given")

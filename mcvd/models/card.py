@@ -68,6 +68,8 @@ def model_card(facts: ModelFacts, name: str, about: About) -> str:
         "|---|---|",
         *(f"| {task.title} | {facts.tasks[name] or 'yes'} |" for name, task in TASKS.items()),
         "",
+        *_samplers(facts),
+        "",
         "## Network and diffusion",
         "",
         f"{facts.net} with {facts.conditioning}; diffuses {facts.diffused}, predicts {facts.predicts}; "
@@ -94,6 +96,12 @@ def training_data(source: str | Path) -> str | None:
         return None
     _, _, after = card.read_text(encoding="utf-8").partition("\n## Training data\n")
     return " ".join(after.partition("\n## ")[0].split()) or f"see {card}"
+
+
+def _samplers(facts: ModelFacts) -> list[str]:
+    """How each task is sampled: the section without its end."""
+    able = [(task.title, facts.samplers[name]) for name, task in TASKS.items() if facts.tasks[name] is None]
+    return ["## Samplers", "", *(f"- {title}: {sampler}" for title, sampler in able)]
 
 
 def _use(facts: ModelFacts) -> list[str]:

@@ -21,6 +21,8 @@ from mcvd.nets import AbstractConditioning
 from mcvd.noise import AbstractNoiseSchedule
 from mcvd.runtime.error_text import one_line
 from mcvd.runtime.named_classes import NotTrustedError, Slots, Trust, check_classes, is_within, paths_of
+from mcvd.samplers import AbstractSampler, AbstractSpacing
+from mcvd.samplers.select import sampler_names
 
 SLOTS: Slots = {
     nn.Module: ("mcvd.nets.UNet",),
@@ -28,6 +30,8 @@ SLOTS: Slots = {
     AbstractNoiseSchedule: tuple(
         f"mcvd.noise.{name}" for name in ("LinearBeta", "Cosine", "Geometric", "ZeroTerminalSNR")
     ),
+    AbstractSampler: tuple(f"mcvd.samplers.{name}" for name in sampler_names()),
+    AbstractSpacing: tuple(f"mcvd.samplers.{name}" for name in ("Uniform", "LogSNR", "Karras")),
 }
 """The classes that a model's config may name, by what an argument is annotated with; a dataclass is its own slot."""
 

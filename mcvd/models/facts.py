@@ -7,7 +7,28 @@ from typing import Any
 
 from torch import nn
 
+from mcvd.diffusion.task_samplers import TaskSamplers
+from mcvd.diffusion.tasks import TASKS
 from mcvd.frames import FrameBlock
+
+
+@dataclass(frozen=True)
+class SamplerFacts:
+    """How a model samples a task if nothing else is asked for.
+
+    Args:
+        name: the sampler's class.
+        num_calls: network calls for each block.
+        own: whether it belongs to the model; otherwise it is the default for models without.
+    """
+
+    name: str
+    num_calls: int
+    own: bool
+
+    def __str__(self) -> str:
+        calls = f"{self.num_calls} network call{'s' * (self.num_calls > 1)} a block"
+        return f"{self.name}, {calls}{'' if self.own else ' (the default)'}"
 
 
 @dataclass(frozen=True)
@@ -28,6 +49,7 @@ class ModelFacts:
         context_noise: the highest level of noise on the context that it knows.
         guidance: whether it can be guided.
         tasks: for each task None, or why it cannot do it.
+        samplers: for each task how it is sampled.
         trained_on: the training data in words, if that is known.
     """
 
@@ -44,6 +66,7 @@ class ModelFacts:
     context_noise: float
     guidance: bool
     tasks: dict[str, str | None]
+    samplers: dict[str, SamplerFacts]
     trained_on: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -80,8 +103,14 @@ def format_facts(facts: ModelFacts) -> str:
     if facts.trained_on:
         lines.append(f"trained on  {facts.trained_on}")
     for task, reason in facts.tasks.items():
-        lines.append(f"{task:<12}{'yes' if reason is None else f'no: {reason}'}")
+        lines.append(f"{task:<12}{f'yes, {facts.samplers[task]}' if reason is None else f'no: {reason}'}")
     return "\n".join(lines)
+
+
+def sampler_facts(samplers: TaskSamplers) -> dict[str, SamplerFacts]:
+    """How each task is sampled."""
+    found = {name: (samplers.of(task), samplers.own(task) is not None) for name, task in TASKS.items()}
+    return {name: SamplerFacts(type(each).__name__, each.num_calls, own) for name, (each, own) in found.items()}
 
 
 def num_parameters(module: nn.Module) -> int:

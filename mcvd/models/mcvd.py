@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from numbers import Integral
 from typing import Any, Literal
 
@@ -18,15 +19,18 @@ from mcvd.diffusion.engine import GenerationEngine
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.diffusion.reference import MEASURED_STEPS, ContextReference
-from mcvd.diffusion.tasks import GENERATE, TASKS
+from mcvd.diffusion.task_samplers import TaskSamplers
+from mcvd.diffusion.tasks import GENERATE, TASKS, Task, task_of
 from mcvd.frames import FrameBlock, check_format, model_from_pixels
-from mcvd.models.facts import ModelFacts, num_parameters
+from mcvd.models.config import config_of
+from mcvd.models.facts import ModelFacts, num_parameters, sampler_facts
 from mcvd.models.pretrained import Pretrained
 from mcvd.nets import UNet
 from mcvd.noise import AbstractNoiseSchedule, LinearBeta
 from mcvd.runtime.arrays import Video, as_tensor
 from mcvd.runtime.fsdp import full_tensor, shard, unshard
 from mcvd.runtime.rng import TrainingNoise, check_seed, keyed_seed
+from mcvd.samplers import AbstractSampler
 
 Batch = Tensor | Mapping[str, Any]
 """Clips to train on: uint8 (B, T, C, H, W), or a dictionary with them as ``video`` and, if known, ``index``."""
@@ -57,6 +61,7 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
         cooldown_steps: it falls linearly towards 0 over the last so many steps of the training.
         frame_rate_hz: of the training clips; learned from the data when training starts.
         seed: of the random numbers of training.
+        samplers: the model's own sampler for each task; see `TaskSamplers`.
     """
 
     not_in_config = ("optimizer",)
@@ -79,6 +84,7 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
         cooldown_steps: int = 0,
         frame_rate_hz: float | None = None,
         seed: int = 0,
+        samplers: TaskSamplers | None = None,
     ):
         super().__init__()
         check_seed(seed)
@@ -94,6 +100,7 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
         self.cooldown_steps = cooldown_steps
         self.frame_rate_hz = frame_rate_hz
         self.seed = seed
+        self.samplers = samplers or TaskSamplers()
         check_format(self.size, frame_rate_hz)
         for name in ("warmup_steps", "cooldown_steps", "seed"):
             if not 0 <= getattr(self, name) < 1 << 63:
@@ -300,7 +307,13 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
         reason = sampling.refusal(self.block, self.masking, self.context_noise, *length)
         if reason is not None:
             raise ValueError(reason)
+        if sampling.sampler is None:
+            sampling = replace(sampling, sampler=self.sampler_for(task_of(past.shape[1], future.shape[1])))
         return GenerationEngine(self.denoiser, self.block, sampling).stream(past, future, num_frames)
+
+    def sampler_for(self, task: Task, num_steps: int | None = None) -> AbstractSampler:
+        """What samples a task if nothing else is asked for: the model's own, or the default; see `TaskSamplers.of`."""
+        return self.samplers.of(task, num_steps)
 
     def _checked(self, video: Tensor) -> Tensor:
         """A user's frames as uint8 (B, T, C, H, W), checked against what the model works on."""
@@ -337,11 +350,13 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
             context_noise=self.context_noise,
             guidance=tasks[GENERATE.name] is None and block.num_context > 0,
             tasks=tasks,
+            samplers=sampler_facts(self.samplers),
         )
 
     def trained_config(self) -> dict[str, Any]:
-        """The config, with the frame rate of the training clips."""
-        return self.config | {"frame_rate_hz": self.frame_rate_hz}
+        """The config, with the frame rate of the training clips and the samplers of today."""
+        own = config_of(TaskSamplers, vars(self.samplers)) if self.samplers else None
+        return self.config | {"frame_rate_hz": self.frame_rate_hz, "samplers": own}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """A resumed run keeps the frame rate that it was started with.

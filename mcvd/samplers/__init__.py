@@ -11,6 +11,7 @@ from mcvd.samplers.pndm import PNDM
 from mcvd.samplers.predictor_corrector import PredictorCorrector
 from mcvd.samplers.sa_solver import SASolver
 from mcvd.samplers.sde_dpm_solver_pp import SDEDPMSolverPP
+from mcvd.samplers.spacing import AbstractSpacing, Karras, LogSNR, Uniform
 from mcvd.samplers.unipc import UniPC
 
 __all__ = [
@@ -19,12 +20,16 @@ __all__ = [
     "PNDM",
     "AbstractGridSampler",
     "AbstractSampler",
+    "AbstractSpacing",
     "AdaptiveSDE",
     "AnnealedLangevin",
     "DPMSolverPP",
     "Heun",
+    "Karras",
+    "LogSNR",
     "PredictorCorrector",
     "SASolver",
     "SDEDPMSolverPP",
     "UniPC",
+    "Uniform",
 ]

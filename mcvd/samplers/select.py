@@ -14,7 +14,8 @@ from mcvd.samplers.unipc import UniPC
 
 def sampler_names() -> list[str]:
     """Names of all samplers, in alphabetical order."""
-    return sorted(name for name in samplers.__all__ if not isabstract(getattr(samplers, name)))
+    found = ((name, getattr(samplers, name)) for name in samplers.__all__)
+    return sorted(name for name, cls in found if issubclass(cls, AbstractSampler) and not isabstract(cls))
 
 
 def takes_steps(name: str) -> bool:

@@ -5,6 +5,7 @@ from functools import partial
 import torch
 
 from mcvd.diffusion.masking import Masking
+from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.frames import FrameBlock
 from mcvd.models.mcvd import MCVD
 from mcvd.nets import UNet
@@ -26,6 +27,7 @@ class Oracle:
     """Knows the truth and adds as much noise to sample k as it is told; recognises a clip by the given frames."""
 
     block = FrameBlock(past=2, current=3, future=2)
+    sampler_for = TaskSamplers().of
 
     def __init__(self, noise_of_samples=(0,)):
         self.noise = noise_of_samples

@@ -110,8 +110,8 @@ def run(
         )
     asked = task_by_name(fixed.task if fixed else task or "predict")
     sampling |= {"num_samples": num_samples or 10}
-    choice = ModelChoice.of(model, trust, device, sampler, steps, not asked.has_context, **sampling)
-    net = choice.load()
+    choice = ModelChoice.of(model, trust, device, sampler, steps, **sampling)
+    net, chosen = choice.load(asked)
     if fixed:
         _check_protocol(fixed, net)
         num_frames, num_clips, sampling["num_samples"] = fixed.num_frames, fixed.num_clips, fixed.num_samples
@@ -135,7 +135,7 @@ def run(
         metrics=[*metrics, *own_metrics],
         accumulators=[*distances, highlights],
         progress=rank() == 0,
-        sampler=choice.options.sampler,
+        sampler=chosen.sampler,
         **sampling,
     )
     measured, shown = tuple(distance.compute() for distance in distances), highlights.compute()

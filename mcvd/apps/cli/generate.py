@@ -38,11 +38,12 @@ def run(
     from mcvd.apps.cli.output import Gallery, write_output
     from mcvd.apps.cli.render import render
     from mcvd.apps.cli.setup import ModelChoice
+    from mcvd.diffusion.tasks import GENERATE
     from mcvd.runtime.distributed import shard_range
 
     check_videos_out(out)
-    choice = ModelChoice.of(from_nothing=True, **asked)
-    model, chosen = choice.load(), choice.options
+    choice = ModelChoice.of(**asked)
+    model, chosen = choice.load(GENERATE)
     own = shard_range(num_samples)
     chosen = replace(chosen, first_video=own.start)
     nothing = torch.empty(0, model.channels, *model.size, dtype=torch.uint8)

@@ -39,6 +39,7 @@ def run(
     from mcvd.apps.cli.output import Gallery, write_output
     from mcvd.apps.cli.render import render
     from mcvd.apps.cli.setup import ModelChoice
+    from mcvd.diffusion.tasks import INTERPOLATE
     from mcvd.video.decoders.base import VideoError
     from mcvd.video.open import open_video
     from mcvd.video.read import read_frames
@@ -52,7 +53,7 @@ def run(
             raise VideoError(f"--gap {gap.start}:{gap.stop}: {video} has {reader.num_frames} frames")
         if gap.start == 0 or gap.stop == reader.num_frames:
             raise VideoError(f"--gap {gap.start}:{gap.stop} has nothing on one side: use mcvd predict")
-        model, chosen = choice.load(), choice.options
+        model, chosen = choice.load(INTERPOLATE)
         rate = None if every_frame else model.frame_rate_hz
         numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times, rate)
         low, high = np.searchsorted(numbers, [gap.start, gap.stop]).tolist()

@@ -49,6 +49,7 @@ def run(
     from mcvd.apps.cli.output import Gallery, write_output
     from mcvd.apps.cli.render import render
     from mcvd.apps.cli.setup import ModelChoice
+    from mcvd.diffusion.tasks import BACKWARD, PREDICT
     from mcvd.runtime.distributed import shard_range
     from mcvd.video.decoders.base import VideoError
     from mcvd.video.open import open_video
@@ -63,7 +64,7 @@ def run(
             at = 0 if backward else reader.num_frames - 1
         if not 0 <= at < reader.num_frames:
             raise VideoError(f"--at {at}: {video} has frames 0 to {reader.num_frames - 1}")
-        model, chosen = choice.load(), choice.options
+        model, chosen = choice.load(BACKWARD if backward else PREDICT)
         rate = None if every_frame else model.frame_rate_hz
         if backward:
             near, far = range(model.block.future), range(-num_frames, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,13 @@ import torch
 
 from mcvd.apps.cli.say import note
 from mcvd.diffusion.options import SamplingOptions
+from mcvd.diffusion.tasks import Task
 from mcvd.models.load import BOX, load
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.device import resolve_device
 from mcvd.runtime.distributed import process_group, spawn
 from mcvd.samplers import AbstractSampler
-from mcvd.samplers.select import default_sampler, sampler_by_name, with_steps
+from mcvd.samplers.select import sampler_by_name, with_steps
 
 if TYPE_CHECKING:
     from mcvd.metrics import FrameMetric
@@ -54,7 +55,7 @@ class ModelChoice:
         model: as `load_for_command` takes it.
         device: of the model.
         trust: modules of the model's own classes.
-        options: of sampling.
+        options: of sampling; without a sampler where none was named.
     """
 
     model: str | None
@@ -70,7 +71,6 @@ class ModelChoice:
         device: str | None = None,
         sampler: str | None = None,
         steps: int | None = None,
-        from_nothing: bool = False,
         **sampling: Any,
     ) -> ModelChoice:
         """Read the options.
@@ -78,12 +78,18 @@ class ModelChoice:
         Raises:
             ValueError: there is no such sampler or device, or a value is out of range.
         """
-        method = choose_sampler(sampler, steps, from_nothing)
-        return cls(model, resolve_device(device), trust or (), SamplingOptions(sampler=method, **sampling))
+        method = None if sampler is None else choose_sampler(sampler, steps)
+        return cls(model, resolve_device(device), trust or (), SamplingOptions(sampler=method, steps=steps, **sampling))
 
-    def load(self) -> MCVD:
-        """Open the model on its device."""
-        return load_for_command(self.model, self.device, self.trust)
+    def load(self, task: Task) -> tuple[MCVD, SamplingOptions]:
+        """Open the model on its device; the options with a sampler: the named one, or the model's for the task.
+
+        Raises:
+            ValueError: the model's own chooses its steps itself, and a number of them was asked for.
+        """
+        model, options = load_for_command(self.model, self.device, self.trust), self.options
+        sampler = options.sampler or model.sampler_for(task, options.steps)
+        return model, replace(options, sampler=sampler, steps=None)
 
 
 def share_out(work: Callable[..., None], processes: int = 1, **options: Any) -> None:
@@ -94,19 +100,16 @@ def share_out(work: Callable[..., None], processes: int = 1, **options: Any) -> 
         work(**options)
 
 
-def choose_sampler(name: str | None, num_steps: int | None, from_nothing: bool = False) -> AbstractSampler:
+def choose_sampler(name: str, num_steps: int | None) -> AbstractSampler:
     """The sampler that the command line asked for.
 
     Args:
-        name: of `mcvd.samplers`, or the class path of the user's own; None is the default of the task.
+        name: of `mcvd.samplers`, or the class path of the user's own.
         num_steps: network calls for each block; None is the sampler's own default.
-        from_nothing: whether no frame is given.
 
     Raises:
         ValueError: there is no such sampler, or it chooses its steps itself.
     """
-    if name is None:
-        return default_sampler(from_nothing, num_steps)
     return _own_sampler(name, num_steps) if "." in name else sampler_by_name(name, num_steps)
 
 

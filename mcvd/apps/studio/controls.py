@@ -12,10 +12,10 @@ from mcvd.apps.studio import film_strip
 from mcvd.apps.studio.result_view import ALL
 from mcvd.apps.studio.service import Studio
 from mcvd.diffusion.tasks import TASKS
-from mcvd.samplers.select import default_sampler, sampler_names
+from mcvd.samplers.select import sampler_names
 from mcvd.video.decoders.base import VIDEO_SUFFIXES
 
-DEFAULT = "the default"  # sampler: chosen by measurement, for each task
+DEFAULT = "the default"  # sampler: the model's own for each task, or that of `mcvd.samplers.select`
 
 
 @dataclass(frozen=True)
@@ -90,15 +90,18 @@ def _task(studio: Studio) -> dict[str, Any]:
 
 def _sampling(studio: Studio) -> dict[str, Any]:
     facts = studio.model.facts()
+    first = next(task for name, task in TASKS.items() if facts.tasks[name] is None)
+    own = getattr(studio.model.sampler_for(first), "num_steps", None)
     with gr.Accordion("Sampling", open=False, elem_id="sampling"):
         return {
             "sampler": gr.Dropdown([DEFAULT, *sampler_names()], value=DEFAULT, label="Sampler", elem_id="sampler"),
             "steps": gr.Number(
-                default_sampler().num_steps,  # type: ignore[attr-defined]
+                own or 1,
                 minimum=1,
                 maximum=studio.limits.steps,
                 precision=0,
                 label="Steps: network calls for each block",
+                visible=own is not None,
                 elem_id="steps",
             ),
             "guidance": gr.Slider(

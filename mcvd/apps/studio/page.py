@@ -18,8 +18,8 @@ from mcvd.apps.studio.job import GenerationRequest
 from mcvd.apps.studio.result_view import ALL
 from mcvd.apps.studio.selection import first_marked
 from mcvd.apps.studio.service import Studio
-from mcvd.diffusion.tasks import GENERATE, INTERPOLATE, TASKS
-from mcvd.samplers.select import default_sampler, sampler_by_name, takes_steps
+from mcvd.diffusion.tasks import INTERPOLATE, TASKS
+from mcvd.samplers.select import sampler_by_name, takes_steps
 
 Result = TypeVar("Result")
 
@@ -67,7 +67,7 @@ def build_page(studio: Studio) -> gr.Blocks:
             show_progress="hidden",
             trigger_mode="always_last",
         )
-        see.sampler.change(answers.show_steps, see.sampler, see.steps)
+        gr.on([see.sampler.change, see.task.change], answers.show_steps, [see.sampler, see.task], see.steps)
 
         buttons = [see.start, see.cancel]
         request = [see.task, see.length, see.num_samples, see.sampler, see.steps, see.guidance, see.seed]
@@ -158,8 +158,12 @@ class _Answers:
         kinds, sentence = self._studio.describe_selection(clip, TASKS[task], length or 1, range(*stretch))
         return gr.HTML(kinds=kinds), sentence
 
-    def show_steps(self, sampler: str) -> Any:
-        return gr.Number(visible=sampler == DEFAULT or takes_steps(sampler))
+    def show_steps(self, sampler: str, task: str) -> Any:
+        """The number of steps, where it can be chosen; for the default that of the model and the task."""
+        if sampler != DEFAULT:
+            return gr.Number(visible=takes_steps(sampler))
+        own = getattr(self._studio.model.sampler_for(TASKS[task]), "num_steps", None)
+        return gr.Number(visible=False) if own is None else gr.Number(own, visible=True)
 
     def begin(self, browser: gr.Request) -> tuple[Any, Any, Any]:
         self._studio.begin(_visitor(browser))
@@ -180,7 +184,9 @@ class _Answers:
         progress: gr.Progress = gr.Progress(),
     ) -> Iterator[tuple[str, str, dict]]:
         if sampler == DEFAULT:
-            method = _or_message(default_sampler, task == GENERATE.name, steps)
+            model, asked = self._studio.model, TASKS[task]
+            has_steps = hasattr(model.sampler_for(asked), "num_steps")
+            method = _or_message(model.sampler_for, asked, steps if has_steps else None)
         else:
             method = _or_message(sampler_by_name, sampler, steps if takes_steps(sampler) else None)
         request = GenerationRequest(TASKS[task], method, int(num_samples), guidance, seed or 0)
