@@ -13,6 +13,8 @@ from mcvd.models.files import CARD
 from mcvd.models.result_json import checked_result, read_result
 from mcvd.runtime.markdown import as_code, escaped
 
+_SAMPLERS = "## Samplers"
+
 
 class About(TypedDict, total=False):
     """What a model cannot know of itself.
@@ -98,10 +100,27 @@ def training_data(source: str | Path) -> str | None:
     return " ".join(after.partition("\n## ")[0].split()) or f"see {card}"
 
 
+def with_samplers(card: str, facts: ModelFacts, lines: Sequence[str]) -> str:
+    """A card whose section on samplers is written anew, or added where there is none yet.
+
+    Args:
+        card: the Markdown of `model_card`.
+        facts: of the model with these samplers.
+        lines: how they were chosen.
+    """
+    section = "\n".join([*_samplers(facts), *lines, "", ""])
+    before, head, after = card.partition(f"\n{_SAMPLERS}\n")
+    if not head:
+        before, head, after = card.partition("\n## Training data\n")
+        return f"{before.rstrip()}\n\n{section}{head.lstrip()}{after}"
+    _, next_head, rest = after.partition("\n## ")
+    return f"{before}\n{section}{next_head.lstrip()}{rest}"
+
+
 def _samplers(facts: ModelFacts) -> list[str]:
     """How each task is sampled: the section without its end."""
     able = [(task.title, facts.samplers[name]) for name, task in TASKS.items() if facts.tasks[name] is None]
-    return ["## Samplers", "", *(f"- {title}: {sampler}" for title, sampler in able)]
+    return [_SAMPLERS, "", *(f"- {title}: {sampler}" for title, sampler in able)]
 
 
 def _use(facts: ModelFacts) -> list[str]:

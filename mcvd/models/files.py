@@ -22,6 +22,7 @@ from mcvd.runtime.numbers import NumbersError, check_finite
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 MAX_CONFIG_BYTES = 1 << 20
+SAMPLERS = "samplers.json"  # in an exported folder, how its samplers were chosen
 LAST = "last.ckpt"  # in the folder of a training run
 
 _FLOATS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}

@@ -63,7 +63,7 @@ def commands() -> dict[str, Command]:
     """All commands by name, in the order of the help."""
     found = {module.name for module in pkgutil.iter_modules([os.path.dirname(__file__)])} - _SHARED
     names = sorted(found, key=lambda name: (_FIRST.index(name) if name in _FIRST else len(_FIRST), name))
-    return {name: import_module(f"mcvd.apps.cli.{name}").COMMAND for name in names}
+    return {name.replace("_", "-"): import_module(f"mcvd.apps.cli.{name}").COMMAND for name in names}
 
 
 def _run(argv: list[str]) -> None:

@@ -1,0 +1,302 @@
+"""Which sampler does each task of a model in the fewest network calls and loses nothing: measured on held-out clips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mcvd.data.datamodule import VideoData
+from mcvd.diffusion.tasks import TASKS, Task
+from mcvd.evaluation.batch import SampledBatch
+from mcvd.evaluation.evaluate import evaluate
+from mcvd.evaluation.statistics import NUM_RESAMPLES
+from mcvd.metrics.frame_metrics import PSNR, SSIM
+from mcvd.metrics.frames import squared_distance_of_samples
+from mcvd.models.mcvd import MCVD
+from mcvd.samplers import AbstractSampler, SASolver, UniPC
+from mcvd.samplers.select import default_sampler
+
+CANDIDATES: tuple[AbstractSampler, ...] = (
+    *(SASolver(num_steps) for num_steps in (20, 14, 10, 7, 5)),
+    *(UniPC(num_steps) for num_steps in (10, 7, 5, 4)),
+)
+MAX_LOSS = 0.02  # of CRPS and of SSIM, also where the interval would allow more
+MIN_KEPT = 0.95  # of diversity and sharpness
+LEAST_SIDE = 11  # of frames that have an SSIM
+
+MEASURES = {
+    "crps": "CRPS",
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "diversity": "diversity",
+    "sharpness": "sharpness",
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a sampler achieves on some clips.
+
+    Args:
+        sampler: it.
+        per_clip: for each measure a value for each clip: ``crps`` in grey levels (less is better; for "generate"
+            against true videos at random), ``psnr`` in dB and ``ssim`` of one sample (not for "generate"),
+            ``diversity``, the mean squared difference of two samples, and ``sharpness``, the mean absolute difference
+            of neighbouring pixels in grey levels.
+    """
+
+    sampler: AbstractSampler
+    per_clip: Mapping[str, tuple[float, ...]]
+
+    def mean(self, measure: str) -> float:
+        """Over the clips; of diversity the root mean square, in grey levels."""
+        return float(_finish(measure, np.mean(self.per_clip[measure])))
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        means = {measure: self.mean(measure) for measure in self.per_clip}
+        per_clip = {measure: list(values) for measure, values in self.per_clip.items()}
+        return {"sampler": repr(self.sampler), "num_calls": self.sampler.num_calls, **means, "per_clip": per_clip}
+
+
+class Change(NamedTuple):
+    """How a mean differs from that of another sampler on the same clips, as a share of it, with its 95% interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{100 * self.mean:+.1f} ± {50 * (self.high - self.low):.1f}%"
+
+
+@dataclass(frozen=True)
+class TaskTuning:
+    """What was found for a task.
+
+    Args:
+        task: its name.
+        num_frames: generated in each clip.
+        best: of least CRPS on the clips to choose on, which the others are compared with.
+        chosen: the one of fewest calls that loses nothing.
+        choosing: all that were tried, on the clips to choose on.
+        reporting: chosen, best and the default, on other clips.
+    """
+
+    task: str
+    num_frames: int
+    best: AbstractSampler
+    chosen: AbstractSampler
+    choosing: tuple[Trial, ...]
+    reporting: tuple[Trial, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {
+            "num_frames": self.num_frames,
+            "best": repr(self.best),
+            "chosen": repr(self.chosen),
+            "choosing": [trial.to_json() for trial in self.choosing],
+            "reporting": [trial.to_json() for trial in self.reporting],
+        }
+
+    def table(self) -> list[str]:
+        """The clips to report on, as a table of Markdown: the best in numbers, the others against it."""
+        (best,) = (trial for trial in self.reporting if trial.sampler == self.best)
+        measures = [*best.per_clip]
+        lines = [
+            f"| {TASKS[self.task].title} | calls | {' | '.join(MEASURES[each] for each in measures)} |",
+            "|---" * (2 + len(measures)) + "|",
+        ]
+        for trial in self.reporting:
+            cells = [
+                f"{trial.mean(each):.4g}" if trial is best else str(change(trial, best, each)) for each in measures
+            ]
+            name = f"`{type(trial.sampler).__name__}`{' (chosen)' if trial.sampler == self.chosen else ''}"
+            lines.append(f"| {name} | {trial.sampler.num_calls} | {' | '.join(cells)} |")
+        return lines
+
+
+def tune(
+    model: MCVD,
+    choosing: Tensor,
+    reporting: Tensor,
+    task: str,
+    *,
+    candidates: Sequence[AbstractSampler] = CANDIDATES,
+    num_frames: int | None = None,
+    num_samples: int = 4,
+    seed: int = 0,
+    batch_size: int = 32,
+    on_trial: Callable[[Trial], object] = lambda trial: None,
+    **sampling: Any,
+) -> TaskTuning:
+    """Try samplers on a task of a model, and choose one; see `choose`.
+
+    Args:
+        model: that can do the task.
+        choosing: clips to choose on, uint8 (N, T, C, H, W): past, frames to be generated, future.
+        reporting: others to report on.
+        task: its name.
+        candidates: the samplers; the model's own one and the default are tried too.
+        num_frames: generated in each clip; None is two blocks, in interpolation one.
+        num_samples: K samples of each clip, 2 or more.
+        seed: of the samples.
+        batch_size: samples generated at once at most.
+        on_trial: called with what each sampler achieves on the clips to choose on.
+        sampling: further options of sampling, such as ``precision``.
+
+    Raises:
+        ValueError: there are too few samples to tell their spread, or `evaluate` refuses.
+    """
+    if num_samples < 2:
+        raise ValueError(f"how samples spread is seen in 2 or more of a clip, got num_samples {num_samples}")
+    asked = TASKS[task]
+    num_frames = num_frames or frames_for(asked, model.block.current)
+    options = {"num_samples": num_samples, "seed": seed, "batch_size": batch_size, "num_frames": num_frames, **sampling}
+    usual = default_sampler(from_nothing=not asked.has_context)
+    tried = []
+    for sampler in dict.fromkeys([usual, model.sampler_for(asked), *candidates]):
+        tried.append(_try(model, choosing, task, sampler, options))
+        on_trial(tried[-1])
+    best, chosen = choose(tried)
+    shown = dict.fromkeys([best.sampler, usual, chosen.sampler])
+    reported = tuple(_try(model, reporting, task, sampler, options) for sampler in shown)
+    return TaskTuning(task, num_frames, best.sampler, chosen.sampler, tuple(tried), reported)
+
+
+def frames_for(task: Task, current: int) -> int:
+    """How many frames are generated in each clip: two blocks, so that the second sees generated ones; a gap has one."""
+    return current if task.gives_past and task.gives_future else 2 * current
+
+
+def choose(trials: Sequence[Trial]) -> tuple[Trial, Trial]:
+    """The best of some samplers, and the one of fewest calls that loses nothing against it.
+
+    The best has the least CRPS, a proper score: too little spread costs as too much does. Nothing is lost if CRPS and
+    SSIM are no worse than within the 95% interval of the difference on the same clips, and at most `MAX_LOSS` worse,
+    and diversity and sharpness are at least `MIN_KEPT` of the best's. Of equally many calls the lesser CRPS decides.
+
+    Returns:
+        (best, chosen).
+    """
+    best = min(trials, key=lambda trial: trial.mean("crps"))
+
+    def loses_nothing(trial: Trial) -> bool:
+        if trial is best:
+            return True
+        worse = [change(trial, best, "crps")]
+        if "ssim" in best.per_clip:
+            loss = change(trial, best, "ssim")
+            worse.append(Change(-loss.mean, -loss.high, -loss.low))
+        kept = [trial.mean(each) >= MIN_KEPT * best.mean(each) for each in ("diversity", "sharpness")]
+        return all(each.low <= 0 and each.mean <= MAX_LOSS for each in worse) and all(kept)
+
+    fitting = [trial for trial in trials if loses_nothing(trial)]
+    return best, min(fitting, key=lambda trial: (trial.sampler.num_calls, trial.mean("crps")))
+
+
+def change(trial: Trial, other: Trial, measure: str) -> Change:
+    """How a measure changes from another sampler's to this one's; paired over clips, the interval by bootstrap."""
+    own, before = (np.array(each.per_clip[measure]) for each in (trial, other))
+    drawn = np.random.default_rng(0).integers(len(own), size=(NUM_RESAMPLES, len(own)))
+
+    def share(new: np.ndarray, old: np.ndarray) -> np.ndarray:
+        new, old = (_finish(measure, mean) for mean in (new, old))
+        return (new - old) / np.where(old == 0, 1, np.abs(old))
+
+    low, high = np.percentile(share(own[drawn].mean(1), before[drawn].mean(1)), [2.5, 97.5])
+    return Change(float(share(own.mean(), before.mean())), float(low), float(high))
+
+
+def clips_in_two(data: VideoData, num_clips: int) -> tuple[Tensor, Tensor]:
+    """Held-out clips to choose on and others to report on: of different videos, or of two halves of a single one.
+
+    Args:
+        data: set up for validation or not; its ``max_val_clips`` bounds both together.
+        num_clips: of each, at most.
+
+    Returns:
+        uint8 (N, T, C, H, W), (M, T, C, H, W).
+
+    Raises:
+        ValueError: there are fewer than two clips for each.
+    """
+    data.setup("validate")
+    clips = data.val_clips
+    videos = [clips.clips(number).video for number in range(len(clips))]
+    place = {video: number for number, video in enumerate(dict.fromkeys(videos))}
+    if len(place) > 1:
+        second = [place[video] % 2 == 1 for video in videos]
+    else:
+        second = [2 * number >= len(videos) for number in range(len(videos))]
+    sides = [[number for number, is_second in enumerate(second) if is_second == side] for side in (False, True)]
+    if min(map(len, sides)) < 2:
+        raise ValueError(
+            f"{len(videos)} held-out clips of {len(place)} videos are too few: two are needed to choose on and two "
+            "others to report on"
+        )
+    choosing, reporting = (
+        torch.stack([clips[number]["video"] for number in _evenly(side, num_clips)]) for side in sides
+    )
+    return choosing, reporting
+
+
+def _evenly(numbers: list[int], count: int) -> list[int]:
+    """So many of them at most, evenly spread."""
+    count = min(count, len(numbers))
+    return [numbers[place * len(numbers) // count] for place in range(count)]
+
+
+def _try(model: MCVD, clips: Tensor, task: str, sampler: AbstractSampler, options: dict[str, Any]) -> Trial:
+    metrics = (PSNR, SSIM) if min(model.size) >= LEAST_SIDE else (PSNR,)
+    samples = _Samples()
+    scores = evaluate(model, clips, task, sampler=sampler, metrics=metrics, accumulators=[samples], **options)
+    of_frames = (
+        {name: score.per_clip for name, score in scores.rows["one_sample"].scores.items()} if scores.rows else {}
+    )
+    crps, *others = samples.per_clip.items()
+    return Trial(sampler, dict([crps, *of_frames.items(), *others]))
+
+
+class _Samples:
+    """An `mcvd.evaluation.batch.Accumulator` of what is measured of the samples of each clip."""
+
+    def __init__(self) -> None:
+        self.per_clip: dict[str, tuple[float, ...]] = {"crps": (), "diversity": (), "sharpness": ()}
+
+    def update(self, batch: SampledBatch) -> None:
+        samples = batch.samples.cpu()
+        found = {
+            "crps": crps(samples, batch.target.cpu()).mean(-1),
+            "diversity": squared_distance_of_samples(samples),
+            "sharpness": _sharpness(samples),
+        }
+        for measure, values in found.items():
+            self.per_clip[measure] += tuple(values.tolist())
+
+
+def crps(samples: Tensor, target: Tensor) -> Tensor:
+    """Fair CRPS (Ferro 2014), the mean over pixels: uint8 (B, K, T, C, H, W), (B, T, C, H, W) -> float64 (B, T)."""
+    num_samples, pixels = samples.shape[1], samples.float()
+    error = (pixels - target[:, None].float()).abs().flatten(-3).double().mean(-1).mean(1)
+    first, second = torch.triu_indices(num_samples, num_samples, offset=1)
+    pairs = zip(first.tolist(), second.tolist(), strict=True)
+    apart = sum((pixels[:, i] - pixels[:, j]).abs().flatten(-3).double().mean(-1) for i, j in pairs)
+    return error - apart / (num_samples * (num_samples - 1))
+
+
+def _sharpness(samples: Tensor) -> Tensor:
+    """uint8 (B, K, T, C, H, W) -> float64 (B,)."""
+    pixels = samples.float()
+    return (sum(pixels.diff(dim=axis).abs().flatten(1).mean(1) for axis in (-1, -2)) / 2).double()  # type: ignore[union-attr]
+
+
+def _finish(measure: str, means: np.ndarray) -> np.ndarray:
+    """From means over clips to what is shown."""
+    return 255 * np.sqrt(means) if measure == "diversity" else means
