@@ -55,7 +55,7 @@ class Trial:
 
     def mean(self, measure: str) -> float:
         """Over the clips; of diversity the root mean square, in grey levels."""
-        return float(_finish(measure, np.mean(self.per_clip[measure])))
+        return float(_finish(measure, np.array(self.per_clip[measure]).mean()))
 
     def to_json(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -297,6 +297,6 @@ def _sharpness(samples: Tensor) -> Tensor:
     return (sum(pixels.diff(dim=axis).abs().flatten(1).mean(1) for axis in (-1, -2)) / 2).double()  # type: ignore[union-attr]
 
 
-def _finish(measure: str, means: np.ndarray) -> np.ndarray:
+def _finish(measure: str, means: Any) -> Any:
     """From means over clips to what is shown."""
     return 255 * np.sqrt(means) if measure == "diversity" else means
