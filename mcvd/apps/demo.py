@@ -32,12 +32,13 @@ SAMPLER = DDIM(num_steps=8)  # for a model that has none of its own
 NUM_SAMPLES = 10
 NUM_CLIPS = 8  # scored
 NUM_SHOWN = 2  # scenes on the page
+NUM_FUTURES = 4  # of each of them
 NUM_PREDICTED = 10  # frames: two blocks
 NUM_LONG = 100
 FIRST = 20  # where the clips begin in their scenes
 HELD_OUT_SEED = 1
 _SECTIONS: dict[str, tuple[str, str]] = {
-    "predict": ("Prediction", "The frames after the given ones are generated."),
+    "predict": ("Prediction", "The frames after the given ones are generated, several times: futures that could be."),
     "backward": ("Backward prediction", "The frames before the given ones are generated."),
     "interpolate": ("Interpolation", "The frames of a gap are generated; those on both sides are given."),
 }
@@ -155,10 +156,11 @@ def _page(model: MCVD, clips: Tensor, scores: dict[str, Scores], out: Path, orig
             [num_past, num_past + num_frames, num_past + num_frames + num_future], 1
         )
         samples = model.interpolate(
-            past, future, num_frames, num_samples=2, sampler=_sampler(model, TASKS[task]), seed=7
+            past, future, num_frames, num_samples=NUM_FUTURES, sampler=_sampler(model, TASKS[task]), seed=7
         )
         page.section(*_SECTIONS[task])
         for i in range(len(clips)):
+            page.text(f"Scene {i + 1} of {len(clips)}.")
             add_result(page, samples[i], past[i], future[i], target[i], fps)
             write_video(out / f"{task}-{i}.mp4", torch.cat([past[i], samples[i, 0], future[i]]), fps)
         add_scores(page, scores[task])
@@ -173,6 +175,6 @@ def _page(model: MCVD, clips: Tensor, scores: dict[str, Scores], out: Path, orig
     past = clips[0, : block.past]
     video = torch.cat([past, model.predict(past, NUM_LONG, sampler=_sampler(model, PREDICT), seed=7)[0]])
     page.videos([(f"from {block.past} frames", video, range(block.past))], fps)
-    page.strip([("every 10th frame", video[::10], range(1))])
+    page.strip([("every 10th frame", video[::10], range(1))], range(0, len(video), 10))
     write_video(out / "long-0.mp4", video, fps)
     return page

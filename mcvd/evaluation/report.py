@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from mcvd.evaluation.baselines import BASELINES
 from mcvd.evaluation.highlights import Highlight
 from mcvd.evaluation.result_card import Distance, ResultCard
 from mcvd.evaluation.scores import Scores
+from mcvd.evaluation.words import in_words
 from mcvd.video.page import Column, Page
 from mcvd.video.timing import DEFAULT_FPS
 
 _CHOSEN = " The best of several samples was chosen by its score, with the ground truth in hand: it cannot win."
+_NAMES = {
+    "model_digest": "SHA-256 of the weights",
+    "data_digest": "SHA-256 of the clips",
+    "frame_rate_hz": "frames per second",
+    "num_calls": "network calls for each block",
+    "num_samples": "samples of each clip",
+    "num_clips": "clips",
+    "num_frames": "frames to generate",
+    "past": "frames given before",
+    "future": "frames given after",
+}
 _DIVERSITY = (
     " Two samples differ by {between_samples:.1f} grey levels, a sample and the ground truth by {to_truth:.1f}; equal "
     "numbers would mean that the samples vary as much as they should."
@@ -85,6 +98,7 @@ def add_scores(page: Page, scores: Scores) -> Page:
                 for name, metric in metrics.items()
             },
             x_title="generated frame",
+            baselines=[row.title for name, row in scores.rows.items() if name in BASELINES],
         )
     return page
 
@@ -120,6 +134,8 @@ def card_page(card: ResultCard, highlights: Sequence[Highlight], fps: float = DE
     for row in range(0, len(pairs), 4):  # two clips a row, so that truth and model are side by side
         page.videos(pairs[row : row + 4], fps)
     page.section("What fixes these numbers").definitions(_facts(card))
+    if card.protocol:
+        page.section(f"The protocol {card.protocol['name']}").definitions(_protocol_facts(card.protocol))
     return page
 
 
@@ -162,7 +178,12 @@ def _facts(card: ResultCard) -> dict[str, str]:
         known = {name: vars(distance)[name] for name in settings if distance.value is not None}
         found |= {f"{distance.name}, {name}": value for name, value in known.items() if value is not None}
     found |= {f"version of {name}": value for name, value in card.versions.items()}
-    found |= {f"protocol, {name}": value for name, value in (card.protocol or {}).items()}
-    return {
-        name.replace("_", " "): value if isinstance(value, str) else json.dumps(value) for name, value in found.items()
-    }
+    return {_NAMES.get(name, name.replace("_", " ")): in_words(value) for name, value in found.items()}
+
+
+def _protocol_facts(protocol: Mapping[str, Any]) -> dict[str, str]:
+    """A protocol as people read it; what it leaves open is not listed."""
+    found = {name: value for name, value in protocol.items() if value is not None}
+    if isinstance(size := found.get("size"), list) and len(size) == 2:  # a card may be somebody else's
+        found["size"] = f"{in_words(size[1])}x{in_words(size[0])} pixels"
+    return {_NAMES.get(name, name.replace("_", " ")): in_words(value) for name, value in found.items()}

@@ -87,6 +87,17 @@ class ModelFacts:
             f"of {height}x{width}x{self.channels}"
         )
 
+    @property
+    def sentence(self) -> str:
+        """The model in a sentence for who does not know it."""
+        block, (height, width) = self.block, self.size
+        rate = f" at {self.frame_rate_hz:g} Hz" if self.frame_rate_hz else ""
+        return (
+            f"A model of {self.parameters / 1e6:.1f} M parameters that generates {block.current} frames at a time, "
+            f"from up to {block.past} before and {block.future} after them: {width}x{height} pixels, "
+            f"{'colour' if self.channels == 3 else 'grey'}{rate}."
+        )
+
 
 def format_facts(facts: ModelFacts) -> str:
     """The facts as lines of text."""

@@ -1,57 +1,119 @@
-"""A line chart as SVG, to stand inside a page."""
+"""A line chart, to stand inside a page: where its lines, ticks and words lie."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
-_COLOURS = ("#2f7de1", "#f08a24", "#2f9e62", "#c2478f", "#7a5cd6", "#8b95a1")
+from mcvd.video.palette import SERIES
+
+WIDTH, HEIGHT = 480, 220
+LEFT, RIGHT, TOP, BOTTOM = 40, 10, 8, 24
+_INSET = 8  # of the first and the last point
 
 
-def line_chart(lines: dict[str, Sequence[float]], y_title: str, x_title: str, first: int = 1) -> str:
-    """Lines over whole numbers, such as a score over frames, with a legend.
+class LineStyle(NamedTuple):
+    """The colour of a line, and its dashes as SVG writes them; none for ""."""
+
+    colour: str
+    dashes: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a chart: its name, looks, and points in pixels."""
+
+    name: str
+    style: LineStyle
+    points: list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A number beside an axis, and where it stands in pixels."""
+
+    text: str
+    place: float
+
+
+@dataclass(frozen=True)
+class LineChart:
+    """What a template draws.
+
+    Args:
+        title: of the chart.
+        lines: see `Line`.
+        x_ticks, y_ticks: see `Tick`.
+        step: pixels from one value to the next.
+        num_values: of the longest line.
+        at: which frame of the videos the first value is of; None where the chart is about no video.
+    """
+
+    title: str
+    lines: list[Line]
+    x_ticks: list[Tick]
+    y_ticks: list[Tick]
+    step: float
+    num_values: int
+    at: int | None
+
+    width, height, left, top, bottom = WIDTH, HEIGHT, LEFT, TOP, HEIGHT - BOTTOM
+
+    @property
+    def start(self) -> float:
+        """Where the first value stands, in pixels."""
+        return LEFT + _INSET
+
+
+def line_chart(
+    lines: Mapping[str, Sequence[float]],
+    y_title: str,
+    x_title: str,
+    first: int = 1,
+    *,
+    styles: Mapping[str, LineStyle] | None = None,
+    at: int | None = None,
+) -> LineChart:
+    """Lines over whole numbers, such as a score over frames.
 
     Args:
         lines: for each name the values at x = first, first + 1, ...
         y_title: name and unit of the values.
         x_title: what is counted along x.
         first: of the x values.
-
-    Returns:
-        HTML whose colours follow the page: ``--soft`` for words, ``--line`` for the grid.
+        styles: of the lines by their names; None takes the colours of the palette in turn.
+        at: see `LineChart`.
     """
-    width, height, left, right, top, bottom = 480, 220, 34, 10, 8, 24
+    styles = styles or {name: LineStyle(SERIES[number % len(SERIES)]) for number, name in enumerate(lines)}
     values = [value for line in lines.values() for value in line]
     low, high = min(values), max(values)
     margin = 0.05 * (high - low) or 1
     low, high = low - margin, high + margin
-    last = first + max(len(line) for line in lines.values()) - 1
+    num_values = max(len(line) for line in lines.values())
+    last = first + num_values - 1
+    step = (WIDTH - LEFT - RIGHT - 2 * _INSET) / max(1, last - first)
 
-    def x(frame: float) -> str:
-        return f"{left + 8 + (width - left - right - 8) * (frame - first) / max(1, last - first):.1f}"
+    def x(frame: float) -> float:
+        return round(LEFT + _INSET + step * (frame - first), 1)
 
-    def y(value: float) -> str:
-        return f"{top + (height - top - bottom) * (high - value) / (high - low):.1f}"
+    def y(value: float) -> float:
+        return round(TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low), 1)
 
-    parts = []
-    for value in _ticks(low, high):
-        parts.append(f'<path class="grid" d="M{left} {y(value)}H{width}"/>')
-        parts.append(f'<text x="{left - 6}" y="{y(value)}" dy="4" text-anchor="end">{value:g}</text>')
-    for frame in (tick for tick in _ticks(first, last, 8) if tick == int(tick)):
-        parts.append(f'<text x="{x(frame)}" y="{height - 6}" text-anchor="middle">{frame:g}</text>')
-    legend = ""
-    for number, (name, line) in enumerate(lines.items()):
-        colour = _COLOURS[number % len(_COLOURS)]
-        points = [(x(first + i), y(value)) for i, value in enumerate(line)]
-        parts.append(f'<polyline points="{" ".join(map(",".join, points))}" stroke="{colour}"/>')
-        parts += [f'<circle cx="{cx}" cy="{cy}" r="2.2" fill="{colour}"/>' for cx, cy in points]
-        legend += f'<span><i style="background:{colour}"></i>{escape(name)}</span>'
-    title = escape(f"{y_title} by {x_title}")
-    return (
-        f'<figure class="chart"><figcaption>{title}</figcaption>'
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{title}">{"".join(parts)}</svg>'
-        f'<p class="legend">{legend}</p></figure>'
+    drawn = [
+        Line(name, styles[name], [(x(first + i), y(value)) for i, value in enumerate(line)])
+        for name, line in lines.items()
+    ]
+    whole = (tick for tick in _ticks(first, last, 8) if tick == int(tick))
+    return LineChart(
+        f"{y_title} by {x_title}",
+        drawn,
+        [Tick(f"{frame:g}", x(frame)) for frame in whole],
+        [Tick(f"{value:g}", y(value)) for value in _ticks(low, high)],
+        round(step, 3),
+        num_values,
+        at,
     )
 
 

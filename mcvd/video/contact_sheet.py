@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from mcvd.video.palette import CONTEXT, rgb
 from mcvd.video.transforms import check_video
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 _GAP = 2
 _BORDER = 2
 _PAPER, _INK = (255, 255, 255), (32, 32, 32)
-_CONTEXT_COLOUR = (0, 114, 178)
 
 
 def contact_sheet(
@@ -61,7 +61,7 @@ def contact_sheet(
             left = margin + column * step_x
             if column in context:
                 draw.rectangle(
-                    (left, top, left + width + 2 * _BORDER - 1, top + height + 2 * _BORDER - 1), fill=_CONTEXT_COLOUR
+                    (left, top, left + width + 2 * _BORDER - 1, top + height + 2 * _BORDER - 1), fill=rgb(CONTEXT)
                 )
             picture = Image.fromarray(frame).resize((width, height), Image.Resampling.NEAREST)
             strip.paste(picture, (left + _BORDER, top + _BORDER))

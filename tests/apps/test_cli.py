@@ -116,7 +116,7 @@ def test_interpolate_remakes_the_gap_and_keeps_the_rest(model, video, tmp_path):
 @pytest.mark.parametrize(
     ("words", "page", "num_videos"),
     [
-        (["predict", "VIDEO", "--num-frames", "4", "--at", "10", "--num-samples", "2", "--out", "o.mp4"], "o.html", 4),
+        (["predict", "VIDEO", "--num-frames", "4", "--at", "10", "--num-samples", "2", "--out", "o.mp4"], "o.html", 6),
         (["predict", "VIDEO", "--num-frames", "4", "--out", "o"], "o/index.html", 2),
         (["predict", "VIDEO", "--num-frames", "4", "--backward", "--out", "o.gif"], "o.html", 2),
         (["interpolate", "VIDEO", "--gap", "10:16", "--out", "o.mp4"], "o.html", 3),

@@ -45,6 +45,7 @@ def test_scores_of_an_evaluation_become_a_table_and_a_chart():
     assert "model, best of 5" in text and "7 clips of 24x16 pixels" in text and "DDIM with 3 network calls" in text
     assert "19.00 \N{EN DASH} 21.00" in text and "it cannot win" in text
     assert html.count("<polyline") == 6  # a chart for each metric, a line for each row
+    assert html.count("stroke-dasharray") == 2 * 2  # of the baseline, and of its name below
 
 
 def test_scores_without_rows_are_their_conditions():

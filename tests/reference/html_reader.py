@@ -4,7 +4,7 @@ import base64
 import re
 from html.parser import HTMLParser
 
-VOID = {"meta", "img"}
+VOID = {"meta", "img", "link", "input"}
 
 
 class Reader(HTMLParser):

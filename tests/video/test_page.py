@@ -9,7 +9,10 @@ import torch
 from reference.html_reader import Reader
 
 from mcvd.video.chart import line_chart
-from mcvd.video.page import CONTEXT, GENERATED, TARGET, Column, Page
+from mcvd.video.heat_map import heat_map
+from mcvd.video.page import Column, Page
+from mcvd.video.page_template import content_hash, page_file
+from mcvd.video.palette import CONTEXT, GENERATED, SERIES, TARGET
 
 GREY = torch.full((6, 1, 16, 16), 128, dtype=torch.uint8)
 NOISE = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -28,7 +31,18 @@ def test_the_page_opens_offline():
     links = [v for _, attributes in page.elements for k, v in attributes.items() if k in ("src", "href", "srcset")]
     assert links and all(link.startswith("data:") for link in links)
     assert "url(" not in html and "@import" not in html
-    assert "script" not in {tag for tag, _ in page.elements}
+
+
+def test_its_own_script_alone_may_run():
+    html = full_page().html()
+    (script,) = re.findall("<script>(.*?)</script>", html, re.DOTALL)
+    assert script == page_file("clock.js")
+    assert f"script-src '{content_hash(script)}'" in html and "default-src 'none'" in html
+    assert not re.search(r"<[^>]* on\w+=", html)
+
+
+def test_the_same_page_has_the_same_bytes():
+    assert full_page().html() == full_page().html()
 
 
 def test_a_fragment_changes_nothing_in_the_page_that_it_stands_in():
@@ -43,9 +57,10 @@ def test_text_is_never_markup():
     nasty = '<script>alert("1")</script> & \'"'
     page = Page(nasty, nasty).section(nasty, nasty).text(nasty).videos([(nasty, GREY)]).strip([(nasty, NOISE)])
     page.table([Column(nasty, None)], [(nasty, [nasty])], caption=nasty).curves({nasty: [1, 2]}, nasty, nasty)
+    page.fan([(nasty, GREY)], NOISE[0], nasty).maps({nasty: GREY[:, 0].float()}, nasty).definitions({nasty: nasty})
     read = Reader(page.html())
-    assert "script" not in {tag for tag, _ in read.elements}
-    assert read.text.count(nasty) >= 12
+    assert [tag for tag, _ in read.elements].count("script") == 1
+    assert read.text.count(nasty) >= 18
 
 
 def test_videos_play_by_themselves_also_on_a_phone():
@@ -65,6 +80,32 @@ def test_borders_tell_context_from_generated_and_true_frames():
             expected = np.array(list(bytes.fromhex((CONTEXT if number < 2 else later)[1:])))
             assert np.abs(frame[2, 20:-20].mean(0) - expected).max() < 12  # mp4 is lossy
             assert np.abs(frame[60:-60, 60:-60].astype(int) - 128).max() < 12
+
+
+def test_a_name_has_one_colour_on_a_page_and_baselines_none():
+    page = Page("t").fan([("sample 1", NOISE), ("sample 2", NOISE)], NOISE[0])
+    page.curves({"sample 2": [1, 2], "repeated": [2, 1]}, "PSNR", baselines=["repeated"])
+    html = page.html()
+    lines = re.findall(r'<polyline points="[^"]*" stroke="([^"]*)"( stroke-dasharray)?', html)
+    assert lines == [(SERIES[1], ""), (TARGET, " stroke-dasharray")]
+    assert html.count(f'--mark: {SERIES[1]}"></i>sample 2') == 1
+    assert not {CONTEXT, GENERATED, TARGET} & {*SERIES}
+
+
+def test_maps_share_a_scale_that_a_few_pixels_do_not_spoil():
+    low, high = torch.full((3, 64, 64), 10.0), torch.full((3, 64, 64), 20.0)
+    high[0, 0, 0] = 9999
+    assert "20 grey levels or more" in Page("t").maps({"low": low, "high": high}, "grey levels").html()
+    brightness = heat_map(torch.linspace(0, 30, 64).view(1, 1, 64), 20.0)[0, :, 0].float().mean(0)
+    assert brightness.diff().min() >= 0 and brightness[-20:].unique().numel() == 1
+
+
+def test_of_many_videos_the_first_play_without_the_script_and_the_others_wait():
+    videos = [
+        a for tag, a in Reader(Page("t").videos([(str(i), NOISE) for i in range(10)]).html()).elements if tag == "video"
+    ]
+    assert ["autoplay" in each for each in videos] == [True] * 8 + [False] * 2
+    assert all(each.get("preload") == "none" and "controls" in each for each in videos[8:])
 
 
 def test_strips_hold_the_exact_pixels():
@@ -91,7 +132,8 @@ def test_the_best_of_a_column_is_bold_unless_not_ranked():
 
 def test_a_chart_survives_a_flat_line_and_a_single_point():
     for line in ([3.0, 3.0, 3.0], [7.0]):
-        assert "nan" not in line_chart({"flat": line}, "PSNR", "frame")
+        places = line_chart({"flat": line}, "PSNR", "frame").lines[0].points
+        assert len(places) == len(line) and all(0 <= x <= 480 and 0 <= y <= 220 for x, y in places)
 
 
 def test_files_are_embedded_as_they_are(tmp_path):

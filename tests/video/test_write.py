@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from mcvd.video.open import open_video
+from mcvd.video.palette import CONTEXT, rgb
 from mcvd.video.read import read_video
 from mcvd.video.write import contact_sheet, write_video
 
@@ -135,7 +136,7 @@ def test_given_frames_have_a_border_and_labels_a_margin():
     labelled = contact_sheet({"truth": video, "predicted": video[:2]}, context=[0])
     assert labelled.height == plain.height and labelled.width > plain.width
     margin = labelled.width - plain.width
-    assert labelled.getpixel((margin, 0)) == (0, 114, 178)
+    assert labelled.getpixel((margin, 0)) == rgb(CONTEXT)
     assert labelled.getpixel((margin + 68 + 2, 0)) == (255, 255, 255)
     assert contact_sheet([video[..., :8, :8]], min_height=30).height == 32 + 4
     with pytest.raises(ValueError, match="one size"):

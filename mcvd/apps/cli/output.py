@@ -42,8 +42,9 @@ class Gallery(NamedTuple):
         """The page; arguments as in `mcvd.apps.result_page.add_result`."""
         sampler = self.options.sampler
         assert sampler is not None
-        how = f"{sampler!r}, {sampler.num_calls} network calls a block, seed {self.options.seed}."
-        page = Page(self.title, f"{self.model.facts().summary}. {how}")
+        many = f"{len(samples)} samples" if len(samples) > 1 else "One sample"
+        how = f"{many} by {type(sampler).__name__} with {sampler.num_calls} network calls for each block."
+        page = Page(self.title, f"{self.model.facts().sentence} {how} Seed {self.options.seed} makes the same again.")
         add_result(page, samples, past, future, self.target, fps)
         if self.target is not None and samples.shape[1] > 1:
             add_psnr(page, samples, past, future, self.target)

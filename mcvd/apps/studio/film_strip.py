@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mcvd.video.page_style import CONTEXT, GENERATED
+from mcvd.video.palette import CONTEXT, GENERATED
 
 _PICTURE_PIXELS = 72  # height in the browser
 
