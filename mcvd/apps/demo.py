@@ -11,15 +11,15 @@ from torch import Tensor
 
 from mcvd.apps.cli.say import say
 from mcvd.apps.result_page import add_result
-from mcvd.data.datamodule import VideoData, collect_clips
 from mcvd.data.sources.folder import VideoFolder
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
+from mcvd.data.video_clips import VideoClips, collect_clips
 from mcvd.diffusion.tasks import GENERATE, PREDICT, TASKS, Task
 from mcvd.evaluation.evaluate import evaluate
 from mcvd.evaluation.report import add_scores, format_scores
 from mcvd.evaluation.scores import Scores
 from mcvd.models.load import BOX, load
-from mcvd.models.mcvd import MCVD
+from mcvd.models.video_model import VideoModel
 from mcvd.runtime.atomic import write_json
 from mcvd.samplers import DDIM, AbstractSampler
 from mcvd.training.checkpoint_io import last_checkpoint
@@ -100,23 +100,23 @@ def run_demo(out: Path, train: Path | None = None, video: Path | None = None) ->
     return result
 
 
-def held_out_clips(model: MCVD, num_clips: int, num_frames: int) -> Tensor:
+def held_out_clips(model: VideoModel, num_clips: int, num_frames: int) -> Tensor:
     """Clips of held-out scenes: past, ``num_frames`` and future; uint8 (num_clips, T, 3, H, W)."""
     scenes = DrivingScenes(num_clips, seed=HELD_OUT_SEED)
     length = model.block.past + num_frames + model.block.future
     return torch.stack([scenes.read(i, range(FIRST, FIRST + length), model.size) for i in range(num_clips)])
 
 
-def _clips(model: MCVD, video: Path | None) -> Tensor:
+def _clips(model: VideoModel, video: Path | None) -> Tensor:
     if video is None:
         return held_out_clips(model, NUM_CLIPS, NUM_PREDICTED)
     videos = VideoFolder(video)
     length = model.block.past + NUM_PREDICTED + model.block.future
-    data = VideoData(train=videos, val=videos, num_frames=length, size=model.size, frame_rate_hz=model.frame_rate_hz)
+    data = VideoClips(train=videos, val=videos, num_frames=length, size=model.size, frame_rate_hz=model.frame_rate_hz)
     return collect_clips(data, NUM_CLIPS)
 
 
-def _train(config: Path, out: Path) -> MCVD:
+def _train(config: Path, out: Path) -> VideoModel:
     from mcvd.training.fit import run_fit
 
     say("training a small model on synthetic streets")
@@ -132,17 +132,17 @@ def _summary(scores: Scores) -> dict[str, dict[str, float]]:
     return {"model": rows.pop("mean_of_K"), **rows}
 
 
-def _sampler(model: MCVD, task: Task) -> AbstractSampler:
+def _sampler(model: VideoModel, task: Task) -> AbstractSampler:
     """The model's own sampler of a task, or a fast one."""
     return model.samplers.own(task) or SAMPLER
 
 
-def _lengths(model: MCVD) -> dict[str, int]:
+def _lengths(model: VideoModel) -> dict[str, int]:
     """How many frames are generated in each task."""
     return {"predict": NUM_PREDICTED, "backward": NUM_PREDICTED, "interpolate": model.block.current}
 
 
-def _page(model: MCVD, clips: Tensor, scores: dict[str, Scores], out: Path, origin: str) -> Page:
+def _page(model: VideoModel, clips: Tensor, scores: dict[str, Scores], out: Path, origin: str) -> Page:
     block, fps = model.block, model.frame_rate_hz or DEFAULT_FPS
     page = Page(
         "mcvd: one model, every video task",

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from mcvd.data.clips.augment import Augmentation
     from mcvd.data.clips.dataset import ClipDataset
     from mcvd.data.clips.spec import ClipSpec
-    from mcvd.data.datamodule import VideoData, collect_clips
+    from mcvd.data.datamodule import VideoData
     from mcvd.data.sources.cached import CachedVideos
     from mcvd.data.sources.concat import ConcatVideos
     from mcvd.data.sources.folder import VideoFolder
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mcvd.data.synthetic.moving_mnist import StochasticMovingMNIST
     from mcvd.data.synthetic.moving_stills import MovingStills
     from mcvd.data.synthetic.moving_strokes import MovingStrokes
+    from mcvd.data.video_clips import VideoClips, collect_clips
     from mcvd.data.videos import AbstractVideos, VideosWrapper, check_request
 
 __getattr__, __dir__ = lazy_exports(
@@ -40,12 +41,13 @@ __getattr__, __dir__ = lazy_exports(
         "MovingStrokes": "mcvd.data.synthetic.moving_strokes",
         "ShardedVideos": "mcvd.data.sources.shards",
         "StochasticMovingMNIST": "mcvd.data.synthetic.moving_mnist",
+        "VideoClips": "mcvd.data.video_clips",
         "VideoData": "mcvd.data.datamodule",
         "VideoFolder": "mcvd.data.sources.folder",
         "VideoSubset": "mcvd.data.sources.split",
         "VideosWrapper": "mcvd.data.videos",
         "check_request": "mcvd.data.videos",
-        "collect_clips": "mcvd.data.datamodule",
+        "collect_clips": "mcvd.data.video_clips",
         "train_val_split": "mcvd.data.sources.split",
         "write_pack": "mcvd.data.sources.memmap",
     },

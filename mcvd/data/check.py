@@ -11,9 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
-from mcvd.data.datamodule import VideoData
 from mcvd.data.likeness import describe_copies, describe_cuts
 from mcvd.data.probe import Probe, describe_other_files, describe_probes, probe_folder
+from mcvd.data.video_clips import VideoClips
 from mcvd.data.videos import AbstractVideos
 from mcvd.runtime.atomic import atomic_write
 from mcvd.runtime.error_text import one_line
@@ -45,7 +45,7 @@ class DataReport:
         return {"ready": not self.problem, "problem": self.problem, "lines": self.lines}
 
 
-def check_data(data: VideoData) -> DataReport:
+def check_data(data: VideoClips) -> DataReport:
     """Check the data of a training: probe its files, divide it into clips, read a few of them.
 
     Bad data raise nothing: the report says what is wrong.
@@ -80,7 +80,7 @@ def _probes_of(videos: AbstractVideos, probes: dict[Path, Probe]) -> list[Probe]
     return [probes[path] for path in paths if path in probes]
 
 
-def _describe_clips(data: VideoData) -> list[str]:
+def _describe_clips(data: VideoClips) -> list[str]:
     train, val, spec = data.train_clips, data.val_clips, data.spec
     rate = "of unknown rate" if data.frame_rate_hz is None else f"at {data.frame_rate_hz:g} Hz"
     num_frames = sum(len(train.videos.times_seconds(index)) for index in range(len(train.videos)))
@@ -91,7 +91,7 @@ def _describe_clips(data: VideoData) -> list[str]:
     ]
 
 
-def _read_clips(data: VideoData) -> tuple[list[Tensor], list[str]]:
+def _read_clips(data: VideoClips) -> tuple[list[Tensor], list[str]]:
     """A few training clips, and what memory and time they take."""
     train, lines = data.train_clips, []
     started = time.perf_counter()

@@ -3,68 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
-from collections.abc import Iterable, Iterator
 from hashlib import blake2b
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
-from torch import Tensor
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader
 
 from mcvd.data.batch_sampler import SAMPLES_SEEN, ResumableBatchSampler, ResumableLoader
-from mcvd.data.clips.augment import Augmentation
 from mcvd.data.clips.dataset import ClipDataset
-from mcvd.data.clips.sampling import EvenClips, RandomClips
-from mcvd.data.clips.spec import ClipIndex, ClipSpec, find_clips
 from mcvd.data.loader import ForkSafeLoader
-from mcvd.data.sources.cached import CachedVideos
-from mcvd.data.sources.folder import VideoFolder
-from mcvd.data.sources.split import train_val_split
-from mcvd.data.videos import AbstractVideos
+from mcvd.data.video_clips import VideoClips
 from mcvd.runtime.distributed import rank, world_size
-from mcvd.runtime.rng import check_seed
-from mcvd.video.timing import FrameTimes
 
 
-class VideoData(LightningDataModule):
-    """Batches of clips, ``{"video": uint8 (B, T, C, H, W), "index": int64 (B,)}``, from collections of videos.
-
-    Args:
-        root: a folder of videos. Where it has a subfolder ``train`` only that is trained on, and a subfolder ``val``
-            is the validation set.
-        val_root: a folder of videos for validation.
-        train: a collection of training videos, in place of ``root``.
-        val: a collection of validation videos, in place of ``val_root``.
-        num_frames: frames of a clip.
-        size: height and width in pixels, one number for both or (height, width).
-        channels: 3 for colour, 1 for grey.
-        frame_rate_hz: rate at which videos are read, by time. None takes every frame as it comes; the videos must
-            then have about the same rate (within 10% of the median). Of folders of frames, which do not tell their
-            rate unless a file ``frames.yaml`` does, every frame is taken in either case.
-        stride: take every ``stride``-th frame of that rate.
-        crop: "centre", or "random": where the training window lies in the scaled frame.
-        flip: mirror half of the training clips, left and right exchanged.
-        batch_size: clips in a batch of one process; "auto" lets ``mcvd fit`` take the largest power of two that fits
-            into memory (and is 8 elsewhere).
-        num_workers: worker processes of each loader.
-        seed: the same seed gives the same training clips in the same order, whatever the number of workers.
-        max_val_clips: how many validation clips to take, at most, evenly spread over the validation videos; null
-            takes all.
-        engine: the decoder of video files, see `mcvd.video.open.open_video`.
-        cache: a folder for decoded frames, so that each video is decoded only once; see `mcvd.data.CachedVideos`.
-            Worth it at small sizes: a minute of 64x64 at 25 Hz takes 18 MB.
-        cache_max_bytes: size limit of that folder; null: none.
-        augment: further augmentation of training clips: colour, speed, direction of time, standing still.
-
-    Without validation videos every tenth training video is held out (the last one of fewer than ten; of a single
-    video its last tenth).
-
-    After `setup`, ``data.frame_rate_hz`` is the rate of the clips' own frames, stride included (what a model trained
-    on them should remember), and ``data.train_clips`` and ``data.val_clips`` are the data sets.
+class VideoData(VideoClips, LightningDataModule):
+    """Batches of clips, ``{"video": uint8 (B, T, C, H, W), "index": int64 (B,)}``, of `VideoClips`, whose arguments it
+    takes: what a Lightning trainer trains on.
 
     A checkpoint holds how many clips were trained on; a resumed training continues with the next one, in the middle
     of an epoch too, and also with another batch size or number of processes.
@@ -77,122 +32,14 @@ class VideoData(LightningDataModule):
         next(iter(data.train_dataloader()))["video"].shape      # (8, 7, 3, 64, 64)
     """
 
-    def __init__(
-        self,
-        root: str | Path | None = None,
-        val_root: str | Path | None = None,
-        train: AbstractVideos | None = None,
-        val: AbstractVideos | None = None,
-        num_frames: int = 7,
-        size: tuple[int, int] | int = 64,
-        channels: int = 3,
-        frame_rate_hz: float | None = None,
-        stride: int = 1,
-        crop: Literal["centre", "random"] = "centre",
-        flip: bool = False,
-        batch_size: int | Literal["auto"] = 8,
-        num_workers: int = 2,
-        seed: int = 0,
-        max_val_clips: int | None = 64,
-        engine: str = "pyav",
-        cache: str | Path | None = None,
-        cache_max_bytes: int | None = None,
-        augment: Augmentation | None = None,
-    ) -> None:
-        super().__init__()
-        height_width = (size, size) if isinstance(size, int) else (size[0], size[1])
-        self.spec = ClipSpec(num_frames, height_width, channels, frame_rate_hz, stride, crop, flip)
-        batch_size = 8 if batch_size == "auto" else batch_size
-        for name, value, least in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0)):
-            if value < least:
-                raise ValueError(f"{name} must be {least} or more, got {value}")
-        check_seed(seed)
-        if root is not None and train is not None:
-            raise ValueError("give root or train, not both: each names the training videos")
-        if val_root is not None and val is not None:
-            raise ValueError("give val_root or val, not both: each names the validation videos")
-        self.root = root
-        self.val_root = val_root
-        self.train_videos = train
-        self.val_videos = val
-        self.batch_size = batch_size
-        self.num_workers = num_workers
-        self.seed = seed
-        self.max_val_clips = max_val_clips
-        self.engine = engine
-        self.augment = augment or Augmentation()
-        self.cache = cache
-        self.cache_max_bytes = cache_max_bytes
-        self.frame_rate_hz: float | None = None
-        self._known: dict[str, dict[str, Any]] | None = None
-        self._clips: tuple[ClipDataset, ClipDataset] | None = None  # of training and validation
-        self._start = {SAMPLES_SEEN: 0, "batches_done": 0}
+    _known: dict[str, dict[str, Any]] | None = None
+    _start = {SAMPLES_SEEN: 0, "batches_done": 0}  # noqa: RUF012  # replaced, never changed
 
     def setup(self, stage: str | None = None) -> None:
-        """Find the videos, index their clips and determine the frame rate; raises whatever is wrong with the data."""
+        """As `VideoClips.setup`; a training that begins has seen nothing yet."""
         if stage == "fit":
             self._start = {SAMPLES_SEEN: 0, "batches_done": 0}
-        if self._clips is not None:
-            return
-        train, val = self._find_videos()
-        for videos in (train, val):
-            if videos is not None:
-                videos.prepare()
-        if val is None:
-            train, val = train_val_split(train, self.spec)
-        longest = self.spec.at_speed(self.augment.max_speed)
-        train_index, val_index = find_clips(train, longest), find_clips(val, self.spec)
-        used = list(_used((train, train_index), (val, val_index)))
-        self.frame_rate_hz = _clip_rate(_frame_rates(times for _, times in used), self.spec)
-        _warn_of_untold([name for name, times in used if not times.is_told], len(used), self.frame_rate_hz)
-        self._clips = (
-            ClipDataset(train, self.spec, RandomClips(train_index, self.spec, self.seed, self.augment)),
-            ClipDataset(val, self.spec, EvenClips(val_index, self.max_val_clips)),
-        )
-
-    @property
-    def train_clips(self) -> ClipDataset:
-        """The training clips, after `setup`."""
-        return self._datasets()[0]
-
-    @property
-    def val_clips(self) -> ClipDataset:
-        """The validation clips, after `setup`."""
-        return self._datasets()[1]
-
-    def _datasets(self) -> tuple[ClipDataset, ClipDataset]:
-        if self._clips is None:
-            raise RuntimeError("VideoData has no clips before setup()")
-        return self._clips
-
-    def _find_videos(self) -> tuple[AbstractVideos, AbstractVideos | None]:
-        train, val = self.train_videos, self.val_videos
-        train_root, val_root = self.root, self.val_root
-        if train is None and train_root is None:
-            raise ValueError("no training videos: name a folder of videos with --data.root FOLDER")
-        if train_root is not None and (Path(train_root) / "train").is_dir():
-            beside = Path(train_root) / "val"
-            if val is None and val_root is None and beside.is_dir():
-                val_root = beside
-            train_root = Path(train_root) / "train"
-        if train_root and val_root and Path(train_root).resolve() in Path(val_root).resolve().parents:
-            raise ValueError(
-                f"the validation videos in {val_root} would be trained on, as they lie below {train_root}; "
-                "put them elsewhere, or into the subfolders train and val of one folder"
-            )
-        if train is None:
-            assert train_root is not None  # or it was refused above
-            train = self._folder(train_root)
-        if val_root is not None:
-            val = self._folder(val_root)
-        return train, val
-
-    def _folder(self, root: str | Path) -> AbstractVideos:
-        videos = VideoFolder(root, self.engine, index=self.cache)
-        if self.cache is None:
-            return videos
-        spec = self.spec
-        return CachedVideos(videos, self.cache, spec.size, spec.crop, spec.channels, self.cache_max_bytes)
+        super().setup()
 
     @property
     def _rank_and_world_size(self) -> tuple[int, int]:
@@ -266,75 +113,3 @@ def _fingerprint(clips: ClipDataset) -> dict[str, Any]:
         found.update(f"{videos.name(index)}\n{videos.num_bytes(index)}\n".encode(errors="surrogateescape"))
         found.update(videos.times_seconds(index).tobytes())
     return {"videos": len(videos), "clips": len(clips), "digest": found.hexdigest()}
-
-
-def _used(*sides: tuple[AbstractVideos, ClipIndex]) -> Iterator[tuple[str, FrameTimes]]:
-    """Names and times of the videos of which there are clips."""
-    for videos, clips in sides:
-        for index in np.unique(clips.video).tolist():
-            yield videos.name(index), videos.frame_times(index)
-
-
-def _frame_rates(all_times: Iterable[FrameTimes]) -> np.ndarray:
-    """Frames per second of videos, float64; a video of a single frame has none, and some pictures tell none."""
-    starts = (times.starts for times in all_times if times.is_told and len(times) > 1)
-    # Over the whole video, not from one frame to the next: single times may be rounded to milliseconds.
-    return np.array([round((len(t) - 1) / (t[-1] - t[0]), 6) for t in starts])
-
-
-def _warn_of_untold(names: list[str], num_videos: int, rate_hz: float | None) -> None:
-    """Say at which rate videos without one count, where there are others beside, or none tells one."""
-    if not names or (rate_hz is not None and len(names) == num_videos):
-        return  # all of them have the rate that was asked for
-    which = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    taken = "the model will not know one either" if rate_hz is None else f"their frames count as {rate_hz:g} Hz"
-    warnings.warn(
-        f"{len(names)} of {num_videos} videos tell no frame rate ({which}): {taken}; to state one, write for example "
-        "frame_rate_hz: 20 into a file frames.yaml beside the pictures",
-        stacklevel=3,
-    )
-
-
-def _clip_rate(source_rates_hz: np.ndarray, spec: ClipSpec) -> float | None:
-    """Frames per second of clips, from the rates of their videos; None if those have no rate."""
-    if spec.frame_rate_hz is not None:
-        rate = spec.frame_rate_hz / spec.stride
-        num_slower = int((source_rates_hz < 0.9 * rate).sum())
-        if num_slower:
-            warnings.warn(
-                f"{num_slower} of {len(source_rates_hz)} videos have fewer frames per second (the slowest "
-                f"{source_rates_hz.min():.4g}) than the {rate:g} wanted: some of their frames are repeated",
-                stacklevel=3,
-            )
-        return rate
-    if len(source_rates_hz) == 0:
-        return None
-    median = float(np.median(source_rates_hz))
-    if np.abs(source_rates_hz - median).max() >= 0.1 * median:
-        counts = Counter(f"{rate:.3g}" for rate in source_rates_hz)
-        found = ", ".join(f"{rate} Hz ({count})" for rate, count in sorted(counts.items(), key=lambda c: float(c[0])))
-        raise ValueError(
-            f"the videos have different frame rates: {found}; "
-            f"name the rate to read all of them at, for example --data.frame_rate_hz {source_rates_hz.min():.3g}"
-        )
-    return median / spec.stride
-
-
-def collect_clips(data: VideoData, num_clips: int | None = None) -> Tensor:
-    """Validation clips of a data module as one tensor, always the same, evenly spread over its videos.
-
-    Its ``num_frames`` are those of context and target together, which may be more than a block of the model.
-
-    Args:
-        data: set up or not.
-        num_clips: how many, at most; None takes all that ``data.max_val_clips`` allows.
-
-    Returns:
-        uint8 (N, T, C, H, W).
-    """
-    data.setup("validate")
-    available = len(data.val_clips)
-    num_clips = available if num_clips is None else min(num_clips, available)
-    chosen = Subset(data.val_clips, [i * available // num_clips for i in range(num_clips)])
-    loader = ForkSafeLoader(chosen, batch_size=data.batch_size, num_workers=data.num_workers)
-    return torch.cat([batch["video"] for batch in loader])

@@ -1,4 +1,4 @@
-"""From a recipe, the ``data.yaml`` of a data set, or from folders of videos, to a `VideoData`."""
+"""From a recipe, the ``data.yaml`` of a data set, or from folders of videos, to a `VideoClips`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-from mcvd.data.datamodule import VideoData
+from mcvd.data.video_clips import VideoClips
 from mcvd.data.videos import AbstractVideos
 from mcvd.runtime.error_text import one_line
 from mcvd.runtime.named_classes import NotTrustedError, Slots, Trust, check_classes
@@ -38,15 +38,15 @@ def data_from_recipe(
     val_root: str | Path | None = None,
     trust: Trust = False,
     **arguments: Any,
-) -> VideoData:
+) -> VideoClips:
     """The data of a ``data.yaml``, or of folders of videos, with the length and size of clips that a model needs.
 
     Args:
-        recipe: a YAML file with a section ``data:``, the arguments of `VideoData`; None: only folders are named.
+        recipe: a YAML file with a section ``data:``, the arguments of `VideoClips`; None: only folders are named.
         root: a folder of videos that was trained on; a part of it is held out for validation.
         val_root: a folder of videos of which nothing was trained on: all of it is for validation.
         trust: names of modules, beside mcvd, whose collections the recipe may name: their code runs; see `mcvd.load`.
-        arguments: other arguments of `VideoData`, which go before those of the recipe; None for what is not known.
+        arguments: other arguments of `VideoClips`, which go before those of the recipe; None for what is not known.
 
     Raises:
         ValueError: if nothing is named, the recipe is not one, or it names classes that are not trusted; says where.
@@ -67,9 +67,9 @@ def data_from_recipe(
         name: value for name, value in {**arguments, "root": root, "val_root": val_root}.items() if value is not None
     }
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(VideoData, "data")
+    parser.add_class_arguments(VideoClips, "data")
     try:
-        checked = check_classes(VideoData, content | named, SLOTS, trust, "data")
+        checked = check_classes(VideoClips, content | named, SLOTS, trust, "data")
         return parser.instantiate(parser.parse_object({"data": checked})).data
     except NotTrustedError as error:
         raise ValueError(f"{recipe or root}: {error}") from None

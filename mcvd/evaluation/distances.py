@@ -6,6 +6,7 @@ import hashlib
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -13,12 +14,15 @@ from torch import nn
 from mcvd.evaluation.batch import SampledBatch
 from mcvd.evaluation.protocols import Protocol
 from mcvd.evaluation.result_card import Distance
-from mcvd.metrics.fvd import MIN_FRAMES, FrechetVideoDistance, distances_of_samples, frechet_interval
+from mcvd.metrics.frechet import distances_of_samples, frechet_interval
 from mcvd.metrics.i3d import random_i3d
 from mcvd.metrics.i3d_weights import cached_i3d, identify, load_i3d
 from mcvd.metrics.kernel import kernel_distance
-from mcvd.metrics.preprocessing import Preprocessing
+from mcvd.metrics.preprocessing import MIN_FRAMES, Preprocessing
 from mcvd.runtime.distributed import all_gather
+
+if TYPE_CHECKING:
+    from mcvd.metrics.fvd import FrechetVideoDistance
 
 
 def distribution_metrics(
@@ -95,6 +99,8 @@ class SampleDistance:
         self._from_nothing = from_nothing
         self._metric: FrechetVideoDistance | None = None
         if network is not None and about.preprocessing is not None:
+            from mcvd.metrics.fvd import FrechetVideoDistance
+
             self._metric = FrechetVideoDistance(network, about.preprocessing).to(device)
 
     def update(self, batch: SampledBatch) -> None:

@@ -19,7 +19,7 @@ from mcvd.evaluation.statistics import best_of_samples, per_clip, summarize
 from mcvd.frames import pixels_from_unit
 from mcvd.metrics.frame_metrics import PSNR, SSIM, FrameMetric
 from mcvd.metrics.frames import mean_of_samples, mean_squared_error, squared_distance_of_samples
-from mcvd.models.mcvd import MCVD
+from mcvd.models.video_model import VideoModel
 from mcvd.runtime.distributed import all_gather, rank, world_size
 from mcvd.runtime.numbers import check_finite
 from mcvd.runtime.progress import progress_bar
@@ -28,7 +28,7 @@ from mcvd.samplers import AbstractSampler
 
 
 def evaluate(
-    model: MCVD,
+    model: VideoModel,
     clips: Tensor | Iterable[Tensor],
     task: str = "predict",
     *,
@@ -72,7 +72,7 @@ def evaluate(
 
     Example::
 
-        data = VideoData(root="videos", num_frames=22, size=64)     # 2 frames of context, 20 to be generated
+        data = VideoClips(root="videos", num_frames=22, size=64)     # 2 frames of context, 20 to be generated
         scores = evaluate(mcvd.load("runs/drive"), collect_clips(data, 64))
         scores.rows["copy_last"].scores["psnr"].mean, scores.rows["one_sample"].scores["psnr"].mean
     """
@@ -220,7 +220,7 @@ def _split(clips: Tensor, num_past: int, num_frames: int | None, num_future: int
     return clips[:, : num_past + length + num_future].split([num_past, length, num_future], 1)
 
 
-def _generate(model: MCVD, past: Tensor, future: Tensor, num_frames: int, **options: Any) -> Tensor:
+def _generate(model: VideoModel, past: Tensor, future: Tensor, num_frames: int, **options: Any) -> Tensor:
     """The model's samples, (B, K, num_frames, C, H, W)."""
     if not future.shape[1]:
         samples = model.predict(past, num_frames, **options)

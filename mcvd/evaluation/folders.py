@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from mcvd.data.clips.spec import ClipSpec, find_clips
 from mcvd.data.sources.folder import VideoFolder
-from mcvd.metrics.fvd import FrechetVideoDistance, frechet_interval
+from mcvd.metrics.frechet import frechet_interval
+from mcvd.metrics.fvd import FrechetVideoDistance
 from mcvd.metrics.i3d import INPUT_SIZE, random_i3d
 from mcvd.metrics.i3d_weights import KINETICS, cached_i3d, identify, load_i3d, load_kinetics_i3d
 from mcvd.metrics.kernel import kernel_distance

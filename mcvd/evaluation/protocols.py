@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from mcvd.data.clips.dataset import ClipDataset
 from mcvd.data.clips.sampling import SeededClips
-from mcvd.data.datamodule import VideoData
+from mcvd.data.video_clips import VideoClips
 from mcvd.metrics.preprocessing import Preprocessing
 from mcvd.runtime.suggest import did_you_mean
 
@@ -65,7 +65,7 @@ class Protocol:
         """All of it, as JSON holds it."""
         return asdict(self) | {"size": list(self.size) if self.size else None}
 
-    def clips(self, data: VideoData) -> ClipDataset:
+    def clips(self, data: VideoClips) -> ClipDataset:
         """The clips of the protocol in a data module whose ``num_frames`` fit it.
 
         Args:

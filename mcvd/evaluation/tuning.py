@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mcvd.data.datamodule import VideoData
+from mcvd.data.video_clips import VideoClips
 from mcvd.diffusion.tasks import TASKS, Task
 from mcvd.evaluation.batch import SampledBatch
 from mcvd.evaluation.evaluate import evaluate
 from mcvd.evaluation.statistics import NUM_RESAMPLES
 from mcvd.metrics.frame_metrics import PSNR, SSIM
 from mcvd.metrics.frames import squared_distance_of_samples
-from mcvd.models.mcvd import MCVD
+from mcvd.models.video_model import VideoModel
 from mcvd.samplers import AbstractSampler, SASolver, UniPC
 from mcvd.samplers.select import default_sampler
 
@@ -123,7 +123,7 @@ class TaskTuning:
 
 
 def tune(
-    model: MCVD,
+    model: VideoModel,
     choosing: Tensor,
     reporting: Tensor,
     task: str,
@@ -214,7 +214,7 @@ def change(trial: Trial, other: Trial, measure: str) -> Change:
     return Change(float(share(own.mean(), before.mean())), float(low), float(high))
 
 
-def clips_in_two(data: VideoData, num_clips: int) -> tuple[Tensor, Tensor]:
+def clips_in_two(data: VideoClips, num_clips: int) -> tuple[Tensor, Tensor]:
     """Held-out clips to choose on and others to report on: of different videos, or of two halves of a single one.
 
     Args:
@@ -227,7 +227,7 @@ def clips_in_two(data: VideoData, num_clips: int) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: there are fewer than two clips for each.
     """
-    data.setup("validate")
+    data.setup()
     clips = data.val_clips
     videos = [clips.clips(number).video for number in range(len(clips))]
     place = {video: number for number, video in enumerate(dict.fromkeys(videos))}
@@ -253,7 +253,7 @@ def _evenly(numbers: list[int], count: int) -> list[int]:
     return [numbers[place * len(numbers) // count] for place in range(count)]
 
 
-def _try(model: MCVD, clips: Tensor, task: str, sampler: AbstractSampler, options: dict[str, Any]) -> Trial:
+def _try(model: VideoModel, clips: Tensor, task: str, sampler: AbstractSampler, options: dict[str, Any]) -> Trial:
     metrics = (PSNR, SSIM) if min(model.size) >= LEAST_SIDE else (PSNR,)
     samples = _Samples()
     scores = evaluate(model, clips, task, sampler=sampler, metrics=metrics, accumulators=[samples], **options)

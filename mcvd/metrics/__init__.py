@@ -7,16 +7,16 @@ from mcvd.runtime.lazy import lazy_exports
 if TYPE_CHECKING:
     from mcvd.metrics.frame_metrics import MS_SSIM, PSNR, SSIM, FrameMetric
     from mcvd.metrics.frames import MAX_PSNR_DB, mean_of_samples, psnr, psnr_per_frame, ssim, ssim_per_frame
-    from mcvd.metrics.frechet import frechet_distance
-    from mcvd.metrics.fvd import FrechetVideoDistance, frechet_interval, random_i3d_distance
+    from mcvd.metrics.frechet import frechet_distance, frechet_interval
+    from mcvd.metrics.fvd import FrechetVideoDistance, random_i3d_distance
     from mcvd.metrics.i3d_weights import load_i3d
     from mcvd.metrics.kernel import kernel_distance
 
 _EXPORTS = {
     "frame_metrics": ("MS_SSIM", "PSNR", "SSIM", "FrameMetric"),
     "frames": ("MAX_PSNR_DB", "mean_of_samples", "psnr", "psnr_per_frame", "ssim", "ssim_per_frame"),
-    "frechet": ("frechet_distance",),
-    "fvd": ("FrechetVideoDistance", "frechet_interval", "random_i3d_distance"),
+    "frechet": ("frechet_distance", "frechet_interval"),
+    "fvd": ("FrechetVideoDistance", "random_i3d_distance"),
     "i3d_weights": ("load_i3d",),
     "kernel": ("kernel_distance",),
 }

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mcvd.metrics.frames import luma, mean_squared_error, psnr_from_mse, ssim_per_frame
+from mcvd.metrics.similarity import WINDOW_SIZE, of_pictures, similarity
 
-_WINDOW_SIZE = 11
 # Of the finest scale first: Wang, Simoncelli and Bovik 2003.
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
@@ -87,12 +88,12 @@ def num_scales(height: int, width: int) -> int:
     """How many scales, at most 5, MS-SSIM has for frames of this size in pixels; 0 if they are too small for two."""
     side = min(height, width)
     # The window fits the smallest scale, and torchmetrics refuses nothing.
-    fits = [n for n in (2, 3, 4, 5) if min(side >> (n - 1), side // (n - 1) ** 2) >= _WINDOW_SIZE]
+    fits = [n for n in (2, 3, 4, 5) if min(side >> (n - 1), side // (n - 1) ** 2) >= WINDOW_SIZE]
     return max(fits, default=0)
 
 
 def ms_ssim_per_frame(video: Tensor, target: Tensor) -> Tensor:
-    """Structural similarity on several scales (Wang, Simoncelli and Bovik 2003) of the grey picture; by torchmetrics.
+    """Structural similarity on several scales (Wang, Simoncelli and Bovik 2003) of the grey picture; as torchmetrics.
 
     On five scales, as published, from 176 pixels on; smaller frames have as many as `num_scales` says, with the
     weights of those scaled to the same sum. So its values compare only for frames of the same size.
@@ -107,35 +108,33 @@ def ms_ssim_per_frame(video: Tensor, target: Tensor) -> Tensor:
     Raises:
         ValueError: the frames are too small for two scales.
     """
-    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
-
     scales = num_scales(*target.shape[-2:])
     if not scales:
         raise ValueError(f"MS-SSIM needs frames of 22x22 pixels or more, got {target.shape[-2]}x{target.shape[-1]}")
     share = sum(_SCALE_WEIGHTS[:scales]) / sum(_SCALE_WEIGHTS)
-    weights = tuple(weight / share for weight in _SCALE_WEIGHTS[:scales])
+    *weights, last_weight = (weight / share for weight in _SCALE_WEIGHTS[:scales])
 
-    def score(*pair: Tensor) -> Tensor:
-        a, b = (luma(side)[:, None].float() for side in pair)
-        return multiscale_structural_similarity_index_measure(
-            a, b, data_range=255.0, betas=weights, normalize="relu", reduction="none"
-        )
+    def score(a: Tensor, b: Tensor) -> Tensor:
+        a, b, found = a.float(), b.float(), torch.ones(len(a), device=a.device)
+        for weight in weights:
+            contrast = similarity(a, b, mirrored=False)[1]
+            found = found * contrast.flatten(1).mean(1).relu() ** weight
+            a, b = (F.avg_pool2d(side, 2) for side in (a, b))
+        return found * similarity(a, b, mirrored=True)[0].flatten(1).mean(1).relu() ** last_weight
 
-    return in_chunks(score, video, target)
+    return of_pictures(score, luma(video), luma(target))
 
 
 def torchmetrics_ssim_per_frame(video: Tensor, target: Tensor) -> Tensor:
     """SSIM with the defaults of torchmetrics, of each colour and up to the border: another number than `SSIM`.
 
-    Arguments and result as of `mcvd.metrics.frames.ssim_per_frame`, which is several times faster.
+    Arguments and result as of `mcvd.metrics.frames.ssim_per_frame`.
     """
-    from torchmetrics.functional.image import structural_similarity_index_measure
 
-    def score(*pair: Tensor) -> Tensor:
-        a, b = (side.float() for side in pair)
-        return torch.as_tensor(structural_similarity_index_measure(a, b, data_range=255.0, reduction="none"))
+    def score(a: Tensor, b: Tensor) -> Tensor:
+        return similarity(a, b, mirrored=True)[0].flatten(1).mean(1)
 
-    return in_chunks(score, video, target)
+    return of_pictures(score, video, target, num_axes=3)
 
 
 def in_chunks(score: Callable[..., Tensor], video: Tensor, target: Tensor, num_frames: int = 256) -> Tensor:

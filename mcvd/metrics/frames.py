@@ -10,10 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-MAX_PSNR_DB = 100.0
+from mcvd.metrics.similarity import WINDOW_SIZE, of_pictures, similarity
 
-_WINDOW_SIZE, _WINDOW_SIGMA = 11, 1.5
-_CHUNK_PIXELS = 1 << 16  # larger chunks leave the processor's cache and are slower
+MAX_PSNR_DB = 100.0
 
 
 def mean_squared_error(video: Tensor, target: Tensor) -> Tensor:
@@ -94,10 +93,10 @@ def ssim_per_frame(video: Tensor, target: Tensor) -> Tensor:
         float64 (..., T).
     """
     _check(video, target)
-    if min(video.shape[-2:]) < _WINDOW_SIZE:
+    if min(video.shape[-2:]) < WINDOW_SIZE:
         size = "x".join(str(side) for side in video.shape[-2:])
-        raise ValueError(f"SSIM needs frames of {_WINDOW_SIZE}x{_WINDOW_SIZE} pixels or more, got {size}")
-    return _ssim(luma(video), luma(target))
+        raise ValueError(f"SSIM needs frames of {WINDOW_SIZE}x{WINDOW_SIZE} pixels or more, got {size}")
+    return of_pictures(_interior_similarity, luma(video), luma(target))
 
 
 def mean_of_samples(samples: Tensor) -> Tensor:
@@ -154,41 +153,6 @@ def luma(video: Tensor) -> Tensor:
     return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).to(torch.uint8)
 
 
-def _ssim(a: Tensor, b: Tensor) -> Tensor:
-    """Pictures uint8 (..., H, W) twice, leading axes broadcast -> float64 (...)."""
-    a, b = torch.broadcast_tensors(a, b)
-    leading = a.shape[:-2]
-    a, b = (side.flatten(0, -3) for side in (a, b))
-    num_pictures = max(1, _CHUNK_PIXELS // a.shape[-2:].numel())
-    parts = zip(a.split(num_pictures), b.split(num_pictures), strict=True)
-    return torch.cat([_ssim_of_pictures(*part) for part in parts]).unflatten(0, leading)
-
-
-def _ssim_of_pictures(a: Tensor, b: Tensor) -> Tensor:
+def _interior_similarity(a: Tensor, b: Tensor) -> Tensor:
     """uint8 (N, H, W) twice -> float64 (N,)."""
-    # Around mid-grey, so that the variances below keep their digits in float32.
-    a, b = (picture.float() - 127.5 for picture in (a, b))
-    mean_a, mean_b, square_a, square_b, product = _blur(torch.stack([a, b, a * a, b * b, a * b]))
-    variances = (square_a - mean_a**2) + (square_b - mean_b**2)
-    covariance = product - mean_a * mean_b
-    mean_a, mean_b = mean_a + 127.5, mean_b + 127.5
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-    luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
-    contrast_and_structure = (2 * covariance + c2) / (variances + c2)
-    return (luminance * contrast_and_structure).double().flatten(1).mean(1)
-
-
-def _blur(pictures: Tensor) -> Tensor:
-    """The Gaussian window wherever it fits, float (..., H, W) -> (..., H - 10, W - 10)."""
-    # The window is a product of two lines, and each is a matrix: several times faster than convolutions.
-    down, across = (_lines(side).to(pictures) for side in pictures.shape[-2:])
-    return down @ pictures @ across.T
-
-
-def _lines(size: int) -> Tensor:
-    """The one-dimensional window at every place where it fits along a side, float64 (size - 10, size)."""
-    offset = torch.arange(_WINDOW_SIZE)
-    window = torch.exp(-(((offset.double() - _WINDOW_SIZE // 2) / _WINDOW_SIGMA) ** 2) / 2)
-    place = torch.arange(size - _WINDOW_SIZE + 1)[:, None] + offset
-    weights = (window / window.sum()).expand(len(place), -1)
-    return torch.zeros(len(place), size, dtype=torch.float64).scatter_add_(1, place, weights)
+    return similarity(a, b, mirrored=False)[0].double().flatten(1).mean(1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from statistics import NormalDist
 from typing import Any
 
 import torch
@@ -13,11 +12,10 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from mcvd.metrics.frechet import frechet_distance
+from mcvd.metrics.frechet import distance_of_features, frechet_distance
 from mcvd.metrics.i3d import INPUT_SIZE, NUM_LOGITS, random_i3d
-from mcvd.metrics.preprocessing import Preprocessing, check_preprocessing, prepare
+from mcvd.metrics.preprocessing import MIN_FRAMES, Preprocessing, check_preprocessing, prepare
 
-MIN_FRAMES = 10  # what published implementations ask for
 FEW_VIDEOS = 256
 
 
@@ -250,78 +248,6 @@ def random_i3d_distance(
     return metric.compute()
 
 
-def distance_of_features(a: Tensor, b: Tensor) -> Tensor:
-    """Frechet distance between the Gaussians of two sets of features (N, D) and (M, D), float64 scalar."""
-    (mean_a, x), (mean_b, y) = _centred(a.double()), _centred(b.double())
-    if max(len(x), len(y)) > x.shape[1]:
-        return frechet_distance(mean_a, x.T @ x, mean_b, y.T @ y)
-    # Fewer videos than features: the trace of (x'x y'y)^(1/2) is the sum of the singular values of the smaller x y'.
-    overlap = torch.linalg.svdvals(x @ y.T).sum()
-    distance = (mean_a - mean_b).square().sum() + x.square().sum() + y.square().sum() - 2 * overlap
-    return distance.clamp(min=0)
-
-
-def distances_of_samples(real: Tensor, fake: Tensor, num_samples: int) -> list[float]:
-    """The distance of the first sample of every clip, that of the second, and so on: published beside that of all.
-
-    Args:
-        real: features (N, D), one of each clip.
-        fake: features (N K, D), the K of a clip side by side.
-        num_samples: K.
-    """
-    return [distance_of_features(real, fake[k::num_samples]).item() for k in range(num_samples)]
-
-
-def frechet_interval(
-    real: Tensor,
-    fake: Tensor,
-    confidence: float = 0.95,
-    num_resamples: int = 50,
-    seed: int = 0,
-    samples_of_each: int | None = None,
-) -> tuple[float, float]:
-    """How far the distance would move with other videos of the same kind and number.
-
-    The spread is that of bootstrap resamples of both sets. The interval lies around the distance itself: a resample
-    holds fewer different videos, which makes its distance too large, so that the resamples' own percentiles would
-    not even contain it. It errs on the wide side where there are fewer videos than features: with 256 Gaussian videos
-    of 400 features it is 2 to 3 times as wide as the distances of new sets spread. What it does not know at all is the
-    distance's bias, which falls with the number of videos.
-
-    Args:
-        real: features (N, D), of independent videos.
-        fake: features (M, D), likewise.
-        confidence: between 0 and 1.
-        num_resamples: 50 give the width to about 10 %.
-        seed: of the resamples.
-        samples_of_each: K where the fake ones are not independent, but K continuations of each of the real, side by
-            side in its order, M = N K. Clips are drawn then, each with all that belongs to it.
-
-    Returns:
-        (low, high), low not below 0.
-
-    Raises:
-        ValueError: the numbers do not fit ``samples_of_each``.
-    """
-    generator = torch.Generator().manual_seed(seed)
-
-    def draw(features: Tensor) -> Tensor:
-        return torch.randint(len(features), (len(features),), generator=generator)
-
-    def resample() -> tuple[Tensor, Tensor]:
-        if samples_of_each is None:
-            return real[draw(real)], fake[draw(fake)]
-        clips = draw(real)
-        return real[clips], fake.unflatten(0, (len(real), samples_of_each))[clips].flatten(0, 1)
-
-    if samples_of_each is not None and len(fake) != len(real) * samples_of_each:
-        raise ValueError(f"{len(fake)} features are not {samples_of_each} for each of {len(real)} real ones")
-    resamples = [distance_of_features(*resample()) for _ in range(num_resamples)]
-    half = NormalDist().inv_cdf((1 + confidence) / 2) * torch.stack(resamples).std().item()
-    value = distance_of_features(real, fake).item()
-    return max(0.0, value - half), value + half
-
-
 @contextmanager
 def _without_tf32() -> Iterator[None]:
     """Convolutions in full float32 on GPUs too, where PyTorch's default is 10 bits of mantissa."""
@@ -332,12 +258,6 @@ def _without_tf32() -> Iterator[None]:
         yield
     finally:
         convolutions.fp32_precision = before
-
-
-def _centred(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (D,), and what lies around it (N, D), scaled so that x'x is the covariance."""
-    mean = features.mean(0)
-    return mean, (features - mean) / (len(features) - 1) ** 0.5
 
 
 def _moments(sums: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from torch import Tensor
 from torch.nn import functional
 
+MIN_FRAMES = 10  # of a video whose features are compared: what published implementations ask for
 Preprocessing = Literal["mcvd", "stylegan-v"]
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mcvd.models.mcvd import MCVD
+from mcvd.models.video_model import VideoModel
 from mcvd.runtime.named_classes import Trust
+
+if TYPE_CHECKING:
+    from mcvd.models.mcvd import MCVD
 
 BOX = Path(__file__).parents[1] / "box"  # a small trained model that comes with the package; its README.md tells of it
 
@@ -29,11 +32,15 @@ def build(config: dict[str, Any], trust: Trust = False) -> MCVD:
         >>> model.block
         FrameBlock(past=1, current=2, future=0)
     """
+    from mcvd.models.mcvd import MCVD
+
     return MCVD.from_config(config, trust=trust)
 
 
-def load(source: str | Path = BOX, revision: str | None = None, trust: Trust = False) -> MCVD:
+def load(source: str | Path = BOX, revision: str | None = None, trust: Trust = False) -> VideoModel:
     """Open a trained model with its averaged (EMA) weights, ready to predict.
+
+    To train it further, open it with ``mcvd.MCVD.from_pretrained``, a module of Lightning.
 
     Args:
         source: an exported folder, a training checkpoint (``.ckpt``), the folder of a training run, or the name of a
@@ -45,4 +52,4 @@ def load(source: str | Path = BOX, revision: str | None = None, trust: Trust = F
         FileNotFoundError: there is no such model.
         ValueError: what is there is damaged, is not a model of mcvd, or names classes that are not trusted.
     """
-    return MCVD.from_pretrained(source, revision=revision, trust=trust)
+    return VideoModel.from_pretrained(source, revision=revision, trust=trust)

@@ -1,126 +1,38 @@
-"""The model: trained by Lightning; predicts, interpolates and generates video."""
+"""The model in training: a module of Lightning, of one's own trainer as well as of `mcvd fit`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
-from numbers import Integral
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from lightning import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, get_total_norm
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from mcvd.diffusion.denoiser import Denoiser, Prediction
-from mcvd.diffusion.engine import GenerationEngine
-from mcvd.diffusion.masking import Masking
-from mcvd.diffusion.options import SamplingOptions
-from mcvd.diffusion.reference import MEASURED_STEPS, ContextReference
-from mcvd.diffusion.task_samplers import TaskSamplers
-from mcvd.diffusion.tasks import GENERATE, TASKS, Task, task_of
-from mcvd.frames import FrameBlock, check_format, model_from_pixels
-from mcvd.models.config import config_of
-from mcvd.models.facts import ModelFacts, num_parameters, sampler_facts
-from mcvd.models.pretrained import Pretrained
-from mcvd.nets import UNet
-from mcvd.noise import AbstractNoiseSchedule, LinearBeta
-from mcvd.runtime.arrays import Video, as_tensor
+from mcvd.diffusion.reference import MEASURED_STEPS
+from mcvd.frames import FrameBlock, model_from_pixels
+from mcvd.models.video_model import VideoModel
 from mcvd.runtime.fsdp import full_tensor, shard, unshard
-from mcvd.runtime.rng import TrainingNoise, check_seed, keyed_seed
-from mcvd.samplers import AbstractSampler
+from mcvd.runtime.rng import TrainingNoise, keyed_seed
 
 Batch = Tensor | Mapping[str, Any]
 """Clips to train on: uint8 (B, T, C, H, W), or a dictionary with them as ``video`` and, if known, ``index``."""
 
-_TO_CHANNELS_FIRST = {4: "permute(0, 3, 1, 2)", 5: "permute(0, 1, 4, 2, 3)"}  # by the number of axes
-
 MAX_BATCH = 1 << 20  # so many clips of a batch have numbers of their own
 
 
-class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_checkpoint
-    """Masked conditional video diffusion: one network that predicts, interpolates and generates video.
+class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_checkpoint
+    """`VideoModel`, and how it is trained: made of the same arguments, it fits into a Lightning trainer.
 
-    Args:
-        block: frames that the network sees at once, past | current | future.
-        net: makes the network from the block and the number of channels.
-        size: height and width of the frames.
-        channels: 3 for colour, 1 for grey.
-        schedule: noise over time.
-        predicts: what the network's output means: noise (eps), clean frames (x0), velocity (v) or edm; see `Denoiser`.
-        min_snr: weigh the loss by the signal-to-noise ratio, at most this; see `Denoiser`.
-        reference: what is diffused: the frames themselves, or ("context") what they add to the nearest frames of the
-            context, at a scale of each clip's own, which is better after much less training; see `ContextReference`.
-        masking: how often past and future are hidden in training; it decides which tasks the model can do.
-        context_noise: in half of the training the context carries noise of a random level up to this standard
-            deviation (range of the frames: [-1, 1]), which the network is told; its conditioning needs ``tell_noise``.
-        optimizer: makes the optimiser from the parameters.
-        warmup_steps: the learning rate rises linearly from 0 over so many steps, then stays.
-        cooldown_steps: it falls linearly towards 0 over the last so many steps of the training.
-        frame_rate_hz: of the training clips; learned from the data when training starts.
-        seed: of the random numbers of training.
-        samplers: the model's own sampler for each task; see `TaskSamplers`.
+    `mcvd.build` and `MCVD.from_pretrained` make one; `mcvd.load` opens a model for sampling alone, without Lightning,
+    which takes longer to import than all else together.
     """
 
-    not_in_config = ("optimizer",)
-    not_exported = ("warmup_steps", "cooldown_steps", "seed")
-
-    def __init__(
-        self,
-        block: FrameBlock,
-        net: Callable[[FrameBlock, int], nn.Module] = UNet,
-        size: tuple[int, int] = (64, 64),
-        channels: int = 3,
-        schedule: AbstractNoiseSchedule = LinearBeta(),
-        predicts: Prediction = "eps",
-        min_snr: float | None = None,
-        reference: Literal["frames", "context"] = "frames",
-        masking: Masking = Masking(),
-        context_noise: float = 0.0,
-        optimizer: Callable[[Iterable], Optimizer] = lambda parameters: Adam(parameters, lr=2e-4, fused=True),
-        warmup_steps: int = 1000,
-        cooldown_steps: int = 0,
-        frame_rate_hz: float | None = None,
-        seed: int = 0,
-        samplers: TaskSamplers | None = None,
-    ):
-        super().__init__()
-        check_seed(seed)
-        self._remember(MCVD, locals())
-        self._num_batches = 0  # that came without numbers and without a trainer
-        self.block = block
-        self.size: tuple[int, int] = (size[0], size[1])
-        self.channels = channels
-        self.masking = masking
-        self.context_noise = context_noise
-        self.optimizer = optimizer
-        self.warmup_steps = warmup_steps
-        self.cooldown_steps = cooldown_steps
-        self.frame_rate_hz = frame_rate_hz
-        self.seed = seed
-        self.samplers = samplers or TaskSamplers()
-        check_format(self.size, frame_rate_hz)
-        for name in ("warmup_steps", "cooldown_steps", "seed"):
-            if not 0 <= getattr(self, name) < 1 << 63:
-                raise ValueError(f"{name} must be 0 or more, and have 63 bits at most, got {getattr(self, name)}")
-        if reference not in ("frames", "context"):
-            raise ValueError(f"reference must be 'frames' or 'context', got {reference!r}")
-        residuals = ContextReference(block) if reference == "context" else None
-        self.denoiser = Denoiser(net(block, channels), schedule, predicts, min_snr=min_snr, reference=residuals)
-        self._measures_reference = False
-        self.denoiser.net.check_size(*self.size)  # type: ignore[operator]
-        if not 0 <= context_noise < 2:
-            raise ValueError(f"context_noise is a standard deviation in the range [-1, 1], got {context_noise}")
-        if context_noise and not self.denoiser.net.conditioning.tell_noise:  # type: ignore[union-attr]
-            raise ValueError("context_noise needs a network that is told of it: set tell_noise of its conditioning")
-        if masking.p_partial and self.denoiser.net.past_embedding is not None:
-            raise ValueError(
-                "past_embedding tells one bit of the past: masking.p_partial, which shows parts, must be 0"
-            )
-
-    # Training
+    _num_batches = 0  # that came without numbers and without a trainer
+    _measures_reference = False
 
     def loss(self, batch: Batch) -> Tensor:
         """Loss of each clip of a batch, summed over pixels as published (see `Denoiser.loss`).
@@ -244,119 +156,7 @@ class MCVD(Pretrained, LightningModule):  # type: ignore[misc]  # load_from_chec
         first = (batch_number * place[1] + place[0]) * MAX_BATCH
         return batch | {"index": [*range(first, first + len(batch["video"]))]}
 
-    # The four tasks
-
-    def predict(self, past: Video, num_frames: int, *, backward: bool = False, **options: Any) -> Tensor:
-        """The frames that follow the given ones, or with ``backward`` those that came before.
-
-        Args:
-            past: uint8 (B, T, C, H, W) or (T, C, H, W), tensor or numpy array, oldest first; the last ``block.past``
-                frames count (for ``backward``: the frames that come after, of which the first ``block.future`` count).
-            num_frames: how many to generate, any number.
-            backward: generate what came before.
-            **options: num_samples, sampler, steps, guidance, seed, batch_size and more; see `SamplingOptions`.
-
-        Returns:
-            uint8 (B, num_frames, C, H, W) on the CPU in time order, or (B, K, num_frames, C, H, W) for K > 1 samples;
-            float32 in [0, 1] with ``rounded=False``.
-
-        Raises:
-            ValueError: the frames do not fit the model, it was not trained for this task, or an option is out of range.
-            TypeError: there is no such option.
-        """
-        before, after = (None, past) if backward else (past, None)
-        return _collect(self.stream(before, num_frames, future=after, **options), num_frames)
-
-    def interpolate(self, past: Video, future: Video, num_frames: int, **options: Any) -> Tensor:
-        """The frames of a gap of any length between past and future; arguments and result as in `predict`."""
-        return _collect(self.stream(past, num_frames, future=future, **options), num_frames)
-
-    def generate(self, num_frames: int, *, num_samples: int = 1, **options: Any) -> Tensor:
-        """Videos from nothing, uint8 (num_samples, num_frames, C, H, W); options as in `predict`."""
-        if num_samples < 1:
-            raise ValueError(f"num_samples must be at least 1, got {num_samples}")
-        nothing = torch.empty(num_samples, 0, self.channels, *self.size, dtype=torch.uint8)
-        return _collect(self.stream(nothing, num_frames, **options), num_frames)
-
-    def stream(
-        self, past: Video | None, num_frames: int, *, future: Video | None = None, **options: Any
-    ) -> Iterator[tuple[int, Tensor]]:
-        """The same videos block by block as they are generated, for any length in the memory of a few blocks.
-
-        Arguments as in `predict` and `interpolate`; with a future alone it goes backward.
-
-        Yields:
-            (start, frames): the place of the first of them among the ``num_frames`` generated, and uint8
-            (B, n, C, H, W), or (B, K, n, C, H, W) for K > 1. Ascending forward, descending backward.
-        """
-        past, future = (None if side is None else as_tensor(side) for side in (past, future))
-        context = past if past is not None else future
-        if context is None:
-            raise ValueError("nothing was given: stream needs past or future frames (generate needs none)")
-        past, future = (
-            self._checked(side if side is not None else context[..., :0, :, :, :]) for side in (past, future)
-        )
-        if not (isinstance(num_frames, Integral) and len(past)):
-            raise ValueError(
-                f"expected videos and a whole number of new frames, got {len(past)} videos, {num_frames!r}"
-            )
-        if len(past) != len(future):
-            raise ValueError(f"past and future must hold equally many videos, got {len(past)} and {len(future)}")
-        sampling = SamplingOptions.of(**options)
-        length = past.shape[1], future.shape[1], num_frames
-        reason = sampling.refusal(self.block, self.masking, self.context_noise, *length)
-        if reason is not None:
-            raise ValueError(reason)
-        if sampling.sampler is None:
-            sampling = replace(sampling, sampler=self.sampler_for(task_of(past.shape[1], future.shape[1])))
-        return GenerationEngine(self.denoiser, self.block, sampling).stream(past, future, num_frames)
-
-    def sampler_for(self, task: Task, num_steps: int | None = None) -> AbstractSampler:
-        """What samples a task if nothing else is asked for: the model's own, or the default; see `TaskSamplers.of`."""
-        return self.samplers.of(task, num_steps)
-
-    def _checked(self, video: Tensor) -> Tensor:
-        """A user's frames as uint8 (B, T, C, H, W), checked against what the model works on."""
-        expected, shape = (self.channels, *self.size), tuple(video.shape)
-        if len(shape) not in (4, 5) or shape[-3:] != expected or video.dtype != torch.uint8:
-            fit = "mcvd.read_video(path, size=...) makes them fit"
-            if len(shape) in (4, 5) and shape[-3:] == (*self.size, self.channels):
-                fit = f"channels come before height and width: video.{_TO_CHANNELS_FIRST[len(shape)]}"
-            elif shape[-3:] == expected and video.is_floating_point():
-                fit = "(255 * video).round() as uint8, if they are in [0, 1]"
-            raise ValueError(
-                f"this model takes uint8 frames (T, C, H, W) or (B, T, C, H, W) with C, H, W = {expected}, "
-                f"got {video.dtype} {shape}; {fit}"
-            )
-        return video if len(shape) == 5 else video[None]
-
-    # Keeping
-
-    def facts(self) -> ModelFacts:
-        """What this model is and what it can do."""
-        block, net = self.block, self.denoiser.net
-        tasks = {name: task.refusal(block, self.masking) for name, task in TASKS.items()}
-        return ModelFacts(
-            block=block,
-            size=self.size,
-            channels=self.channels,
-            frame_rate_hz=self.frame_rate_hz,
-            parameters=num_parameters(self),
-            net=type(net).__name__,
-            conditioning=repr(net.conditioning),
-            schedule=repr(self.denoiser.schedule),
-            predicts=self.denoiser.predicts,
-            reference="frames" if self.denoiser.reference is None else "context",
-            context_noise=self.context_noise,
-            guidance=tasks[GENERATE.name] is None and block.num_context > 0,
-            tasks=tasks,
-            samplers=sampler_facts(self.samplers),
-        )
-
-    def trained_config(self) -> dict[str, Any]:
-        """The config, with the frame rate of the training clips and the samplers of today."""
-        own = config_of(TaskSamplers, vars(self.samplers)) if self.samplers else None
-        return self.config | {"frame_rate_hz": self.frame_rate_hz, "samplers": own}
+    # Checkpoints
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """A resumed run keeps the frame rate that it was started with.
@@ -385,13 +185,3 @@ def _as_dictionary(batch: Any) -> dict[str, Any]:
         'a batch is uint8 videos (B, T, C, H, W), or a dictionary with them as "video", '
         f"got {'a dictionary without' if isinstance(batch, dict) else type(batch).__name__}"
     )
-
-
-def _collect(stream: Iterable[tuple[int, Tensor]], num_frames: int) -> Tensor:
-    """The blocks of `MCVD.stream` as one video in time order, (..., num_frames, C, H, W)."""
-    video = torch.empty(0)
-    for number, (start, frames) in enumerate(stream):
-        if number == 0:
-            video = frames.new_empty(*frames.shape[:-4], num_frames, *frames.shape[-3:])
-        video[..., start : start + frames.shape[-4], :, :, :] = frames
-    return video

@@ -25,7 +25,7 @@ def test_folders_are_enough_and_one_for_validation_alone_is_not_split(tmp_path):
         write_video(tmp_path / f"{number}.mp4")
     split, full = data_from_recipe(root=str(tmp_path), size=16), data_from_recipe(val_root=str(tmp_path), size=16)
     for data in (split, full):
-        data.setup("validate")
+        data.setup()
     assert (len(split.val_clips.videos), len(full.val_clips.videos)) == (1, 3)
 
 

@@ -9,7 +9,8 @@ import pytest
 import torch
 from reference.oracle import CLIPS, Oracle, tiny_model
 
-from mcvd.data.datamodule import VideoData, collect_clips
+from mcvd.data.datamodule import VideoData
+from mcvd.data.video_clips import collect_clips
 from mcvd.data.videos import AbstractVideos
 from mcvd.evaluation.baselines import copy_last
 from mcvd.evaluation.evaluate import evaluate

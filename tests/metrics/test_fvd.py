@@ -9,14 +9,8 @@ import torch
 import torch.multiprocessing as processes
 from torch import distributed
 
-from mcvd.metrics.frechet import frechet_distance
-from mcvd.metrics.fvd import (
-    FrechetVideoDistance,
-    distance_of_features,
-    distances_of_samples,
-    frechet_interval,
-    random_i3d_distance,
-)
+from mcvd.metrics.frechet import distance_of_features, distances_of_samples, frechet_distance, frechet_interval
+from mcvd.metrics.fvd import FrechetVideoDistance, random_i3d_distance
 from mcvd.metrics.i3d import random_i3d
 from mcvd.metrics.i3d_weights import STYLEGAN_V, VIDEOGPT, load_i3d
 from mcvd.metrics.preprocessing import prepare

@@ -20,9 +20,10 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 
 import mcvd
-from mcvd.data.datamodule import VideoData, collect_clips
+from mcvd.data.datamodule import VideoData
 from mcvd.data.sources.folder import VideoFolder
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
+from mcvd.data.video_clips import collect_clips
 from mcvd.evaluation.baselines import generate_baselines
 from mcvd.evaluation.batch import SampledBatch
 from mcvd.evaluation.evaluate import evaluate

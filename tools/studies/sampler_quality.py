@@ -27,8 +27,8 @@ from torch import Tensor
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms_ssim
 
 import mcvd
-from mcvd.data.datamodule import collect_clips
 from mcvd.data.recipe import data_from_recipe
+from mcvd.data.video_clips import collect_clips
 from mcvd.metrics.frames import mean_squared_error, psnr_per_frame, ssim
 from mcvd.metrics.fvd import FrechetVideoDistance
 from mcvd.metrics.i3d import random_i3d

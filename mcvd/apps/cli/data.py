@@ -12,7 +12,7 @@ from mcvd.apps.cli.options import Command, positive
 from mcvd.apps.cli.say import note, say, say_json
 
 if TYPE_CHECKING:
-    from mcvd.data.datamodule import VideoData
+    from mcvd.data.video_clips import VideoClips
     from mcvd.training.cost import TrainingEstimate
 
 EXAMPLES = """examples:
@@ -99,7 +99,7 @@ def run(
         _check(found, planned, **choices)
 
 
-def _check(found: VideoData, planned: TrainingEstimate | None, preview: str | None = None, json: bool = False) -> None:
+def _check(found: VideoClips, planned: TrainingEstimate | None, preview: str | None = None, json: bool = False) -> None:
     from mcvd.data.check import check_data, write_preview
     from mcvd.video.decoders.base import VideoError
 
@@ -128,7 +128,7 @@ def _check_pack(out: str, source: str) -> None:
         check_new_folder(out)
 
 
-def _pack(found: VideoData, out: str, num_workers: int | None = None) -> None:
+def _pack(found: VideoClips, out: str, num_workers: int | None = None) -> None:
     from mcvd.data.sources.shard_writer import pack_data
 
     say(pack_data(found, out, num_workers))

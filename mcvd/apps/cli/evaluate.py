@@ -16,7 +16,7 @@ from mcvd.apps.cli.say import note, say, say_json
 if TYPE_CHECKING:
     from mcvd.evaluation.protocols import Protocol
     from mcvd.evaluation.result_card import ResultCard
-    from mcvd.models.mcvd import MCVD
+    from mcvd.models.video_model import VideoModel
 
 EXAMPLES = """examples:
   mcvd evaluate --model drive --config datasets/driving_scenes/data.yaml --num-frames 10 --out result.json
@@ -122,7 +122,7 @@ def run(
     length = num_frames + sum(context)
     of_model = {"size": net.size, "channels": net.channels, "frame_rate_hz": rate, "num_frames": length}
     data = data_from_recipe(config, root, val_root, trust or (), **of_model, max_val_clips=num_clips)
-    data.setup("validate")
+    data.setup()
     clips = ClipBatches(fixed.clips(data) if fixed else data.val_clips, data.batch_size, data.num_workers)
     metrics, missing = ([], {}) if not asked.has_context else frame_metrics(*net.size, fixed, lpips_weights)
     distances = distribution_metrics(length, weights, random_i3d, fixed, net.device, not asked.has_context)
@@ -181,7 +181,7 @@ def _print(card: ResultCard, json: bool) -> None:
         note(f"mcvd: {caution}")
 
 
-def _check_protocol(protocol: Protocol, model: MCVD) -> None:
+def _check_protocol(protocol: Protocol, model: VideoModel) -> None:
     from mcvd.diffusion.tasks import task_by_name
 
     asked: dict[str, Any] = {"size": protocol.size}

@@ -14,7 +14,7 @@ from mcvd.apps.cli.render import Rendered
 from mcvd.apps.cli.say import note, say_json
 from mcvd.apps.result_page import add_psnr, add_result
 from mcvd.diffusion.options import SamplingOptions
-from mcvd.models.mcvd import MCVD
+from mcvd.models.video_model import VideoModel
 from mcvd.runtime.atomic import atomic_write, remove_stale_parts
 from mcvd.runtime.workdir import is_complete, is_marked, mark_complete, unmark
 from mcvd.video.frame_store import FrameStore
@@ -34,7 +34,7 @@ class Gallery(NamedTuple):
     """
 
     title: str
-    model: MCVD
+    model: VideoModel
     options: SamplingOptions
     target: Tensor | None = None
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from mcvd.apps.cli.setup import log
 from mcvd.diffusion.block_store import BlockStore
 from mcvd.diffusion.options import SamplingOptions
-from mcvd.models.mcvd import MCVD
+from mcvd.models.video_model import VideoModel
 from mcvd.runtime.digests import digest
 from mcvd.runtime.disk import check_free_space
 from mcvd.runtime.distributed import all_gather, rank, world_size
@@ -39,7 +39,7 @@ class Rendered:
 
 @contextmanager
 def render(
-    out: str, model: MCVD, past: Tensor, future: Tensor, num_frames: int, options: SamplingOptions, own: range
+    out: str, model: VideoModel, past: Tensor, future: Tensor, num_frames: int, options: SamplingOptions, own: range
 ) -> Iterator[Rendered]:
     """The videos between past and future, for as long as the ``with`` lasts.
 

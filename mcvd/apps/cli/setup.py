@@ -14,7 +14,7 @@ from mcvd.apps.cli.say import note
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.diffusion.tasks import Task
 from mcvd.models.load import BOX, load
-from mcvd.models.mcvd import MCVD
+from mcvd.models.video_model import VideoModel
 from mcvd.runtime.device import resolve_device
 from mcvd.runtime.distributed import process_group, spawn
 from mcvd.samplers import AbstractSampler
@@ -31,7 +31,7 @@ def log(line: str) -> None:
 
 def load_for_command(
     model: str | Path | None, device: str | torch.device | None = None, trust: Sequence[str] | None = None
-) -> MCVD:
+) -> VideoModel:
     """Open a model on its device.
 
     Args:
@@ -81,7 +81,7 @@ class ModelChoice:
         method = None if sampler is None else choose_sampler(sampler, steps)
         return cls(model, resolve_device(device), trust or (), SamplingOptions(sampler=method, steps=steps, **sampling))
 
-    def load(self, task: Task) -> tuple[MCVD, SamplingOptions]:
+    def load(self, task: Task) -> tuple[VideoModel, SamplingOptions]:
         """Open the model on its device; the options with a sampler: the named one, or the model's for the task.
 
         Raises:

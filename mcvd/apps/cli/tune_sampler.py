@@ -14,7 +14,7 @@ from mcvd.apps.cli.options import Command, positive
 from mcvd.apps.cli.say import note, say, say_json
 
 if TYPE_CHECKING:
-    from mcvd.models.mcvd import MCVD
+    from mcvd.models.video_model import VideoModel
     from mcvd.samplers import AbstractSampler
 
 EXAMPLES = """examples:
@@ -127,7 +127,7 @@ def run(
     say(*(f"  {TASKS[name].title}: {net.facts().samplers[name]}" for name in wanted))
 
 
-def _write(net: MCVD, model: str, out: str | None, lines: list[str], table: dict[str, Any]) -> None:
+def _write(net: VideoModel, model: str, out: str | None, lines: list[str], table: dict[str, Any]) -> None:
     from mcvd.models.own_samplers import write_samplers
 
     if out is not None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
-from mcvd.models.mcvd import MCVD
+from mcvd.models.video_model import VideoModel
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.open import open_video
 from mcvd.video.read import read_frames
@@ -53,7 +53,7 @@ class Clip:
     note: str
 
 
-def read_clip(path: str | Path, model: MCVD, limits: Limits) -> Clip:
+def read_clip(path: str | Path, model: VideoModel, limits: Limits) -> Clip:
     """Read an uploaded video as `mcvd predict` would; of one that is too long only the beginning.
 
     Raises:
@@ -81,7 +81,7 @@ def read_clip(path: str | Path, model: MCVD, limits: Limits) -> Clip:
     return Clip(path.name, frames, note)
 
 
-def synthetic_clip(model: MCVD, number: int) -> Clip:
+def synthetic_clip(model: VideoModel, number: int) -> Clip:
     """A street that `DrivingScenes` paints, for whoever has no video at hand.
 
     Args:
@@ -93,6 +93,6 @@ def synthetic_clip(model: MCVD, number: int) -> Clip:
     return Clip(f"street {number}", frames.contiguous(), f"Synthetic street {number}: {_SYNTHETIC_FRAMES} frames.")
 
 
-def no_clip(model: MCVD) -> Clip:
+def no_clip(model: VideoModel) -> Clip:
     """What there is before a video is dropped."""
     return Clip("", torch.empty(0, model.channels, *model.size, dtype=torch.uint8), "")

@@ -12,7 +12,7 @@ from mcvd.apps.studio.clip import Clip, Limits
 from mcvd.apps.studio.selection import Selection
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.diffusion.tasks import Task
-from mcvd.models.mcvd import MCVD
+from mcvd.models.video_model import VideoModel
 from mcvd.samplers import AbstractSampler
 
 
@@ -41,7 +41,7 @@ class PartialResult:
 
 
 def sample(
-    model: MCVD,
+    model: VideoModel,
     clip: Clip,
     selection: Selection,
     request: GenerationRequest,
@@ -79,7 +79,7 @@ def sample(
         on_progress=on_progress,
     )
     past, future = (clip.frames[side.start : side.stop][None] for side in (selection.past, selection.future))
-    if not selection.context:  # as MCVD.generate does: videos of their own, not samples of one
+    if not selection.context:  # as VideoModel.generate does: videos of their own, not samples of one
         past, future = (side.expand(request.num_samples, -1, -1, -1, -1) for side in (past, future))
     frames = torch.full((request.num_samples, length, *clip.frames.shape[1:]), 128, dtype=torch.uint8)
     num_done = 0

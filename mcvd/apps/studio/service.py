@@ -15,7 +15,7 @@ from mcvd.apps.studio.result_view import ResultView
 from mcvd.apps.studio.selection import selection_of
 from mcvd.apps.studio.storage import Storage, StorageFullError
 from mcvd.diffusion.tasks import Task
-from mcvd.models.mcvd import MCVD
+from mcvd.models.video_model import VideoModel
 from mcvd.video.timing import DEFAULT_FPS
 
 QUOTA_MEGABYTES = 2000  # of all uploads and results together
@@ -57,7 +57,7 @@ class Studio:
         storage: for the files of all of them; None is one of `QUOTA_MEGABYTES` and `LIFETIME_SECONDS`.
     """
 
-    def __init__(self, model: MCVD, name: str, limits: Limits = Limits(), storage: Storage | None = None):
+    def __init__(self, model: VideoModel, name: str, limits: Limits = Limits(), storage: Storage | None = None):
         self.model, self.name, self.limits = model, name, limits
         self.storage = storage or Storage(QUOTA_MEGABYTES * 1_000_000, LIFETIME_SECONDS)
         self._fps = model.frame_rate_hz or DEFAULT_FPS

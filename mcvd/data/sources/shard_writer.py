@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from mcvd.data.datamodule import VideoData
 from mcvd.data.loader import ForkSafeLoader
 from mcvd.data.sources.shards import CHECKS, FRAMES, INDEX, OURS, RECORD_BYTES, ShardedVideos, import_litdata
+from mcvd.data.video_clips import VideoClips
 from mcvd.data.videos import AbstractVideos
 from mcvd.runtime.atomic import atomic_write, remove_stale_parts, write_json
 from mcvd.runtime.digests import json_digest
@@ -110,7 +110,7 @@ def write_shards(videos: AbstractVideos, out: str | Path, spec: ShardSpec, num_w
     return True
 
 
-def pack_data(data: VideoData, out: str | Path, num_workers: int | None = None) -> str:
+def pack_data(data: VideoClips, out: str | Path, num_workers: int | None = None) -> str:
     """Pack the training and the validation videos of ``data`` into ``out/train`` and ``out/val``.
 
     ``out/data.yaml`` then trains on them: ``mcvd fit --config out/data.yaml``.

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from mcvd.models.files import is_state_dict, safe_load
-from mcvd.models.mcvd import MCVD
 from mcvd.models.published.config import read_config, translate_config
 from mcvd.models.published.state_dict import BUFFERS, translate
+from mcvd.models.video_model import VideoModel
 from mcvd.nets import UNet
 from mcvd.noise import AbstractNoiseSchedule, Cosine, LinearBeta
 
@@ -63,7 +63,7 @@ def read_published(checkpoint: str | Path, config: str | Path, use_ema: bool = T
 def build_net(config: Mapping[str, Any]) -> UNet:
     """The network of a translated configuration on the meta device: its structure, without memory for weights."""
     with torch.device("meta"):
-        net = MCVD.from_config(dict(config)).denoiser.net
+        net = VideoModel.from_config(dict(config)).denoiser.net
     assert isinstance(net, UNet)
     return net
 

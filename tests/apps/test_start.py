@@ -1,0 +1,56 @@
+"""How commands start: without the packages that only a training, or an option that was not given, needs."""
+
+import os
+import subprocess
+import sys
+
+from reference.tiny import pixels, tiny_model
+
+import mcvd
+
+SLOW_TO_IMPORT = {
+    "decord",
+    "huggingface_hub",
+    "lightning",
+    "matplotlib",
+    "scipy",
+    "torch._dynamo",
+    "torch.distributed.fsdp",
+    "torchcodec",
+    "torchmetrics",
+    "torchvision",
+}
+
+CODE = """
+import sys
+from mcvd.apps.cli.main import main
+
+for command in sys.stdin.read().splitlines():
+    assert main(command.split()) == 0, command
+    print(f"after {command.split()[0]}:", *set(sys.modules) & set(sys.argv[1:]), file=sys.stderr)
+"""
+
+
+def test_commands_that_train_nothing_import_nothing_of_a_training(tmp_path):
+    model = tiny_model(past=2, current=3, future=2, channels=3)
+    model.save_pretrained(tmp_path / "m")
+    (tmp_path / "videos").mkdir()
+    for number in range(2):
+        mcvd.write_video(tmp_path / "videos" / f"{number}.mp4", pixels(12, 3, 16, 16, seed=number), fps=10)
+    short = f"--model {tmp_path}/m --steps 1 --device cpu"
+    commands = [
+        f"info {tmp_path}/m",
+        f"predict {tmp_path}/videos/0.mp4 --num-frames 2 --out {tmp_path}/p.mp4 {short}",
+        f"generate --num-frames 2 --out {tmp_path}/g.mp4 {short}",
+        f"evaluate --val-root {tmp_path}/videos --num-clips 2 --num-samples 1 --out {tmp_path}/r.json {short}",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, *SLOW_TO_IMPORT],
+        input="\n".join(commands),
+        text=True,
+        capture_output=True,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+    )
+    assert done.returncode == 0, done.stderr
+    found = [line.removeprefix("after ").strip() for line in done.stderr.splitlines() if line.startswith("after ")]
+    assert found == ["info:", "predict:", "generate:", "evaluate:"]
