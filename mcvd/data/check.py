@@ -62,7 +62,7 @@ def check_data(data: VideoClips) -> DataReport:
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            data.setup("check")
+            data.setup()
             lines += _describe_clips(data)
             train, val = data.train_clips, data.val_clips
             lines += describe_copies(_probes_of(train.videos, probes), _probes_of(val.videos, probes))

@@ -118,7 +118,7 @@ def pack_data(data: VideoClips, out: str | Path, num_workers: int | None = None)
     Returns:
         What was done, in one line.
     """
-    data.setup("pack")
+    data.setup()
     out, spec = Path(out), data.spec
     rate = spec.frame_rate_hz or data.frame_rate_hz
     if rate is None:
