@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any
 
 import torch
@@ -14,7 +15,10 @@ from mcvd.diffusion.tasks import task_by_name, task_of
 from mcvd.evaluation.baselines import BASELINES, generate_baselines
 from mcvd.evaluation.batch import Accumulator, SampledBatch
 from mcvd.evaluation.clips import ClipBatches
-from mcvd.evaluation.scores import Diversity, Row, Scores
+from mcvd.evaluation.ensemble import EnsembleEvaluation
+from mcvd.evaluation.ensemble_scores import SAMPLES, TRUTH
+from mcvd.evaluation.row import Row
+from mcvd.evaluation.scores import Diversity, Scores
 from mcvd.evaluation.statistics import best_of_samples, per_clip, summarize
 from mcvd.frames import pixels_from_unit
 from mcvd.metrics.frame_metrics import PSNR, SSIM, FrameMetric
@@ -25,6 +29,8 @@ from mcvd.runtime.numbers import check_finite
 from mcvd.runtime.progress import progress_bar
 from mcvd.runtime.rng import check_seed
 from mcvd.samplers import AbstractSampler
+
+GREY_THRESHOLDS = (64.0, 128.0, 192.0)
 
 
 def evaluate(
@@ -41,6 +47,7 @@ def evaluate(
     progress: bool = False,
     metrics: Sequence[FrameMetric] = (PSNR, SSIM),
     accumulators: Sequence[Accumulator] = (),
+    thresholds: Sequence[float] | None = None,
     **sampling: Any,
 ) -> Scores:
     """Let a model sample the frames that it is not given, and score them and simple baselines against the ground truth.
@@ -62,6 +69,8 @@ def evaluate(
         metrics: of `mcvd.metrics.frame_metrics`, `mcvd.metrics.lpips` and `mcvd.metrics.published`.
         accumulators: get each batch of this process, such as `SampleDistance`. Nothing else keeps videos: the memory
             needed does not depend on the number of clips.
+        thresholds: that a value reaches one of these is an event, whose forecasts are scored; in grey levels. None: 64,
+            128 and 192.
         sampling: further options of the model's verbs, such as ``overlap``; see `SamplingOptions`.
 
     Where `torch.distributed` runs, each process scores its share of the batches, and all return the same result.
@@ -89,7 +98,11 @@ def evaluate(
     if not all(metric.rounded for metric in metrics):
         options["rounded"] = False
     check_seed(seed)
+    thresholds = sorted({float(level) for level in (GREY_THRESHOLDS if thresholds is None else thresholds)})
+    if not all(map(isfinite, thresholds)):
+        raise ValueError(f"thresholds must be finite numbers, got {thresholds}")
     seeds = random.Random(seed)
+    ensemble: EnsembleEvaluation | None = None
     found: list[tuple[int, _BatchScores]] = []
     shape: tuple[int, ...] | None = None
     num_clips = 0
@@ -98,6 +111,7 @@ def evaluate(
         if shape is not None and target.shape[1:] != shape:
             raise ValueError(f"all clips must have the same shape, got {tuple(target.shape[1:])} after {tuple(shape)}")
         shape, first = target.shape[1:], num_clips
+        ensemble = ensemble or EnsembleEvaluation(num_samples, shape[0], thresholds, asked.has_context)
         num_clips += len(batch)
         own_seeds = [seeds.getrandbits(48) for _ in batch]
         if number % world_size() != rank():
@@ -106,11 +120,12 @@ def evaluate(
         samples = pixels_from_unit(generated) if generated.is_floating_point() else generated
         baselines = generate_baselines(asked.baselines, past, future, shape[0])
         scores = _score(metrics, baselines, generated, samples, target)
-        found.append((number, scores))
-        of_clips = {metric.name: per_clip(metric, scores.per_frame["one_sample", metric.name]) for metric in metrics}
+        of_clips = {m.name: per_clip(m.finish, scores.per_frame["one_sample", m.name]) for m in metrics}
+        sampled = SampledBatch(first, past, target, future, samples, of_clips)
+        found.append((number, replace(scores, ensemble=ensemble.update(sampled, baselines))))
         for accumulator in accumulators:
-            accumulator.update(SampledBatch(first, past, target, future, samples, of_clips))
-    if shape is None:
+            accumulator.update(sampled)
+    if shape is None or ensemble is None:
         raise ValueError("there are no clips to evaluate on")
     parts = [part for _, part in sorted((each for share in all_gather(found) for each in share), key=lambda p: p[0])]
     return Scores(
@@ -129,6 +144,7 @@ def evaluate(
         metrics={metric.name: metric.info for metric in metrics},
         rows=_rows(parts, metrics, num_samples),
         diversity=_diversity(parts),
+        ensemble=ensemble.compute(_joined(part.ensemble for part in parts), _titles(num_samples), "grey levels"),
     )
 
 
@@ -140,11 +156,13 @@ class _BatchScores:
         per_frame: by the names of row and metric what `FrameMetric.per_frame` gives, (B, K, T); K is the row's own.
         to_truth: mean squared error of the samples, (B,).
         between_samples: mean squared difference of two samples of a clip, (B,); None for K = 1.
+        ensemble: by the names of row and metric what `EnsembleEvaluation.update` gives, (B, 1, T).
     """
 
     per_frame: dict[tuple[str, str], Tensor]
     to_truth: Tensor
     between_samples: Tensor | None
+    ensemble: dict[tuple[str, str], Tensor] = field(default_factory=dict)
 
 
 def _score(
@@ -169,21 +187,34 @@ def _score(
 
 
 def _rows(parts: list[_BatchScores], metrics: Sequence[FrameMetric], num_samples: int) -> dict[str, Row]:
-    per_frame = {key: torch.cat([part.per_frame[key] for part in parts]) for key in parts[0].per_frame}
+    per_frame = _joined(part.per_frame for part in parts)
     if num_samples > 1:
         per_frame |= {
             ("best_of_K", metric.name): best_of_samples(metric, per_frame["one_sample", metric.name])
             for metric in metrics
         }
-    titles = {name: baseline.title for name, baseline in BASELINES.items()} | {
+    titles = _titles(num_samples)
+    return {
+        name: Row(titles[name], scores, ranked=name != "best_of_K")
+        for name, scores in summarize(per_frame, {metric.name: metric.finish for metric in metrics}).items()
+    }
+
+
+def _titles(num_samples: int) -> dict[str, str]:
+    """Of all rows, for people."""
+    return {name: baseline.title for name, baseline in BASELINES.items()} | {
         "one_sample": "model, one sample",
         "mean_of_K": f"model, mean of {num_samples}",
         "best_of_K": f"model, best of {num_samples}",
+        SAMPLES: "model, one sample" if num_samples == 1 else f"model, {num_samples} samples",
+        TRUTH: "ground truth",
     }
-    return {
-        name: Row(titles[name], scores, ranked=name != "best_of_K")
-        for name, scores in summarize(per_frame, metrics).items()
-    }
+
+
+def _joined(parts: Iterable[dict[tuple[str, str], Tensor]]) -> dict[tuple[str, str], Tensor]:
+    """The values of all batches, by the names of row and metric."""
+    found = list(parts)
+    return {key: torch.cat([part[key] for part in found]) for key in found[0]}
 
 
 def _diversity(parts: list[_BatchScores]) -> Diversity | None:

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mcvd.evaluation.baselines import BASELINES
+from mcvd.evaluation.ensemble_report import add_ensemble, format_ensemble
 from mcvd.evaluation.highlights import Highlight
 from mcvd.evaluation.result_card import Distance, ResultCard
 from mcvd.evaluation.scores import Scores
+from mcvd.evaluation.tables import add_rows, rows_as_text
 from mcvd.evaluation.words import in_words
 from mcvd.video.page import Column, Page
 from mcvd.video.timing import DEFAULT_FPS
@@ -40,24 +42,15 @@ def format_scores(scores: Scores) -> str:
     """
     head = f"{scores.task}: {scores.sentence}"
     if not scores.rows:
-        return head
-    width = max(len(row.title) for row in scores.rows.values())
-    widths = {name: max(8, len(metric.title)) for name, metric in scores.metrics.items()}
-    heads = (f"  {metric.title:>{widths[name]}}  {'95% interval':>16}" for name, metric in scores.metrics.items())
-    lines = [head, " " * width + "".join(heads)]
-    for row in scores.rows.values():
-        line = f"{row.title:{width}}"
-        for name, metric in scores.metrics.items():
-            score = row.scores[name]
-            star = "*" if row.ranked and score.mean == scores.best(name) else ""
-            interval = " .. ".join(map(metric.text, score.interval or ()))
-            line += f"  {metric.text(score.mean):>{widths[name]}}{star:1} {interval:>16}"
-        lines.append(line.rstrip())
+        return "\n".join([head, *(format_ensemble(scores.ensemble) if scores.ensemble else [])])
+    lines = [head, *rows_as_text(scores.rows, scores.metrics)]
     if scores.diversity:
         lines.append(
             f"samples differ by {scores.diversity.between_samples:.1f} grey levels from each other, by "
             f"{scores.diversity.to_truth:.1f} from the ground truth (equal is right)"
         )
+    if scores.ensemble:
+        lines += format_ensemble(scores.ensemble)
     return "\n".join(lines)
 
 
@@ -75,22 +68,13 @@ def format_card(card: ResultCard) -> str:
 def add_scores(page: Page, scores: Scores) -> Page:
     """Add scores to a page: a table with the conditions, and the course over the generated frames."""
     metrics = scores.metrics
-    columns = [
-        Column(metric.title, metric.digits, max if metric.higher_is_better else min) for metric in metrics.values()
-    ]
-    columns += [Column(f"{metric.quantity}, 95% interval", None) for metric in metrics.values()]
-    rows: list[tuple[str, Sequence[float | str]]] = []
-    for row in scores.rows.values():
-        found = [(metric, row.scores[name]) for name, metric in metrics.items()]
-        intervals = [" \N{EN DASH} ".join(map(metric.text, score.interval or ())) for metric, score in found]
-        rows.append((row.title, [*(score.mean for _, score in found), *intervals]))
     not_ranked = [row.title for row in scores.rows.values() if not row.ranked]
-    caption = f"{'Means over clips, the best in bold. ' if rows else ''}{scores.sentence}."
+    caption = f"{'Means over clips, the best in bold. ' if scores.rows else ''}{scores.sentence}."
     caption += _CHOSEN if not_ranked else ""
     caption += _DIVERSITY.format_map(vars(scores.diversity)) if scores.diversity else ""
-    if not rows:
+    if not scores.rows:
         return page.text(caption)
-    page.table(columns, rows, not_ranked=not_ranked, caption=caption)
+    add_rows(page, scores.rows, metrics, caption)
     if scores.num_frames > 1:
         page.charts(
             {
@@ -117,6 +101,8 @@ def card_page(card: ResultCard, highlights: Sequence[Highlight], fps: float = DE
     add_scores(page.section("Frames against the ground truth"), scores)
     for name, reason in card.missing.items():
         page.text(f"{name} has no value: {reason}.")
+    if scores.ensemble:
+        add_ensemble(page, scores.ensemble)
     _add_distances(page, card.distances)
     if scores.rows:
         page.section("Best and worst clips", "Best first, by the PSNR of one sample.")
@@ -173,6 +159,8 @@ def _facts(card: ResultCard) -> dict[str, str]:
     found |= {name: vars(card.scores)[name] for name in ("sampler", "num_calls", "guidance", "seed", "num_samples")}
     found |= card.scores.sampling
     found |= {f"{metric.quantity} is": metric.definition for metric in card.scores.metrics.values()}
+    if (ensemble := card.scores.ensemble) is not None:
+        found |= {f"{metric.quantity} is": metric.definition for metric in ensemble.metrics.values()}
     for distance in card.distances:
         settings = ("weights", "weights_digest", "random_seed", "preprocessing")
         known = {name: vars(distance)[name] for name in settings if distance.value is not None}

@@ -201,6 +201,9 @@ def _settings_of_metrics(card: ResultCard) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {
         name: {"definition": info.definition} for name, info in card.scores.metrics.items()
     }
+    if (ensemble := card.scores.ensemble) is not None:
+        found |= {name: {"definition": info.definition} for name, info in ensemble.metrics.items()}
+        found |= {f"events at {event.threshold:g}": {"unit": ensemble.unit} for event in ensemble.events}
     settings = ("weights_digest", "random_seed", "preprocessing")
     with_value = (distance for distance in card.distances if distance.value is not None)
     return found | {distance.name: {name: vars(distance)[name] for name in settings} for distance in with_value}

@@ -6,54 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mcvd.evaluation.ensemble_scores import EnsembleScores
+from mcvd.evaluation.row import Row, best_mean
 from mcvd.metrics.frame_metrics import MetricInfo
-
-
-@dataclass(frozen=True)
-class Score:
-    """A metric's values for one row.
-
-    Args:
-        mean: over clips.
-        interval: its 95% bootstrap interval over clips, (low, high); None for a single clip.
-        per_clip: one value for each clip.
-        per_frame: the mean over clips for each generated frame.
-    """
-
-    mean: float
-    interval: tuple[float, float] | None
-    per_clip: tuple[float, ...]
-    per_frame: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Row:
-    """The scores of a baseline, or of the model: its title for people, and a score for each metric by its name.
-
-    ``ranked`` is False for what was chosen with the ground truth in hand: it cannot win.
-    """
-
-    title: str
-    scores: Mapping[str, Score]
-    ranked: bool = True
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON holds it: for each metric four keys, such as ``psnr``, ``psnr_interval``, ``psnr_per_clip``."""
-        found: dict[str, Any] = {"title": self.title, "ranked": self.ranked}
-        for name, score in self.scores.items():
-            found |= {name: score.mean, f"{name}_interval": score.interval}
-            found |= {f"{name}_per_clip": score.per_clip, f"{name}_per_frame": score.per_frame}
-        return found
-
-    @staticmethod
-    def from_json(row: Mapping[str, Any], metrics: Mapping[str, MetricInfo]) -> Row:
-        """Of `to_json`."""
-        scores = {}
-        for name in metrics:
-            ends, per_clip, per_frame = (row[f"{name}_{part}"] for part in ("interval", "per_clip", "per_frame"))
-            low_high = None if ends is None else (float(ends[0]), float(ends[1]))
-            scores[name] = Score(float(row[name]), low_high, tuple(per_clip), tuple(per_frame))
-        return Row(row["title"], scores, row["ranked"])
 
 
 @dataclass(frozen=True)
@@ -92,6 +47,7 @@ class Scores:
 
             Empty for "generate", where no frame has a ground truth.
         diversity: None for a single sample. For "generate" its ground truth is some true video.
+        ensemble: scores of the K samples together; None in files of before there were any.
     """
 
     task: str
@@ -109,6 +65,7 @@ class Scores:
     metrics: Mapping[str, MetricInfo]
     rows: Mapping[str, Row]
     diversity: Diversity | None = None
+    ensemble: EnsembleScores | None = None
 
     @property
     def sentence(self) -> str:
@@ -122,10 +79,9 @@ class Scores:
             f"seed {self.seed}"
         )
 
-    def best(self, metric: str) -> float:
-        """The best mean of a metric among the rows that can win."""
-        best = max if self.metrics[metric].higher_is_better else min
-        return best(row.scores[metric].mean for row in self.rows.values() if row.ranked)
+    def best(self, metric: str) -> float | None:
+        """See `best_mean`."""
+        return best_mean(self.rows, metric, self.metrics[metric])
 
     def to_json(self) -> dict[str, Any]:
         """As JSON holds it: the fields by their names, and the ``sentence``."""
@@ -134,8 +90,9 @@ class Scores:
             "rows": {name: row.to_json() for name, row in self.rows.items()},
             "sentence": self.sentence,
         }
-        diversity = found.pop("diversity")
-        return found | ({"diversity": asdict(diversity)} if diversity else {})
+        diversity, ensemble = found.pop("diversity"), found.pop("ensemble")
+        found |= {"diversity": asdict(diversity)} if diversity else {}
+        return found | ({"ensemble": ensemble.to_json()} if ensemble else {})
 
     @staticmethod
     def from_json(scores: Mapping[str, Any]) -> Scores:
@@ -148,5 +105,6 @@ class Scores:
             "metrics": metrics,
             "rows": {name: Row.from_json(row, metrics) for name, row in found["rows"].items()},
             "diversity": Diversity(**found["diversity"]) if "diversity" in found else None,
+            "ensemble": EnsembleScores.from_json(found["ensemble"]) if "ensemble" in found else None,
         }
         return Scores(**found)

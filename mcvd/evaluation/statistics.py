@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mcvd.evaluation.scores import Score
+from mcvd.evaluation.row import Score
 from mcvd.metrics.frame_metrics import FrameMetric
+
+Finish = Callable[[Tensor], Tensor]
 
 NUM_RESAMPLES = 1000
 _NUMBERS_AT_ONCE = 1 << 24  # of a resample: 128 MiB
@@ -21,19 +23,17 @@ def best_of_samples(metric: FrameMetric, per_frame: Tensor) -> Tensor:
     return per_frame[torch.arange(len(per_frame)), chosen][:, None]
 
 
-def per_clip(metric: FrameMetric, per_frame: Tensor) -> Tensor:
+def per_clip(finish: Finish, per_frame: Tensor) -> Tensor:
     """The score of each clip, the mean over its K samples: (N, K, T) -> float64 (N,)."""
-    return metric.finish(per_frame.mean(-1)).mean(1)
+    return finish(per_frame.mean(-1)).mean(1)
 
 
-def summarize(
-    per_frame: Mapping[tuple[str, str], Tensor], metrics: Sequence[FrameMetric]
-) -> dict[str, dict[str, Score]]:
+def summarize(per_frame: Mapping[tuple[str, str], Tensor], finish: Mapping[str, Finish]) -> dict[str, dict[str, Score]]:
     """What is reported of each row and metric.
 
     Args:
         per_frame: by the names of row and metric what `FrameMetric.per_frame` gives, (N, K, T); K is the row's own.
-        metrics: these.
+        finish: of each metric, by its name: see `FrameMetric`.
 
     Returns:
         row -> name of the metric -> score.
@@ -41,11 +41,10 @@ def summarize(
     if not per_frame:
         return {}
     found: dict[str, dict[str, Score]] = {row: {} for row, _ in per_frame}
-    metric_of = {metric.name: metric for metric in metrics}
-    of_clips = [per_clip(metric_of[name], values) for (_, name), values in per_frame.items()]
+    of_clips = [per_clip(finish[name], values) for (_, name), values in per_frame.items()]
     intervals = bootstrap_intervals(torch.stack(of_clips, 1))
     for ((row, name), values), clips, interval in zip(per_frame.items(), of_clips, intervals, strict=True):
-        course = metric_of[name].finish(values).mean((0, 1))
+        course = finish[name](values).mean((0, 1))
         found[row][name] = Score(clips.mean().item(), interval, tuple(clips.tolist()), tuple(course.tolist()))
     return found
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from mcvd.runtime.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from mcvd.metrics.calibration import EventCounts, Exceedance, RankHistogram, SpreadSkill
+    from mcvd.metrics.ensemble import crps, energy_score, motion, sharpness
     from mcvd.metrics.frame_metrics import MS_SSIM, PSNR, SSIM, FrameMetric
     from mcvd.metrics.frames import MAX_PSNR_DB, mean_of_samples, psnr, psnr_per_frame, ssim, ssim_per_frame
     from mcvd.metrics.frechet import frechet_distance, frechet_interval
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from mcvd.metrics.kernel import kernel_distance
 
 _EXPORTS = {
+    "calibration": ("EventCounts", "Exceedance", "RankHistogram", "SpreadSkill"),
+    "ensemble": ("crps", "energy_score", "motion", "sharpness"),
     "frame_metrics": ("MS_SSIM", "PSNR", "SSIM", "FrameMetric"),
     "frames": ("MAX_PSNR_DB", "mean_of_samples", "psnr", "psnr_per_frame", "ssim", "ssim_per_frame"),
     "frechet": ("frechet_distance", "frechet_interval"),

@@ -23,13 +23,13 @@ class MetricInfo:
     Args:
         title: what people call it, with the unit.
         digits: after the decimal point, for people.
-        higher_is_better: whether more is better.
+        higher_is_better: whether more is better; None: neither, the value of the ground truth is best.
         definition: what exactly it is, in words: values compare only where it is the same.
     """
 
     title: str
     digits: int
-    higher_is_better: bool = True
+    higher_is_better: bool | None = True
     definition: str = ""
 
     @property

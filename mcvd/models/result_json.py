@@ -7,7 +7,7 @@ reads them here; `mcvd.evaluation.result_card` makes values of what is found.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
@@ -34,7 +34,7 @@ class MetricJson(TypedDict):
 
     title: Text
     digits: Annotated[int, Ge(0), Le(17)]
-    higher_is_better: bool
+    higher_is_better: bool | None
     definition: Text
 
 
@@ -43,6 +43,44 @@ class DiversityJson(TypedDict):
 
     between_samples: float
     to_truth: float
+
+
+class CalibrationJson(TypedDict):
+    """See `mcvd.evaluation.ensemble_scores.Calibration`."""
+
+    rank_histogram: list[float]
+    spread: list[float]
+    error: list[float]
+
+
+class EventScoreJson(TypedDict):
+    """See `mcvd.evaluation.ensemble_scores.EventScore`."""
+
+    brier: float
+    csi: float | None
+    pod: float | None
+    far: float | None
+    csi_per_frame: list[float | None]
+
+
+class EventJson(TypedDict):
+    """See `mcvd.evaluation.ensemble_scores.Event`."""
+
+    threshold: float
+    base_rate: float
+    said: list[float]
+    came: list[float | None]
+    rows: dict[Text, EventScoreJson]
+
+
+class EnsembleJson(TypedDict):
+    """See `mcvd.evaluation.ensemble_scores.EnsembleScores`; ``rows`` as in `ScoresJson`."""
+
+    unit: Text
+    metrics: dict[Text, MetricJson]
+    rows: dict[Text, dict[str, Any]]
+    calibration: CalibrationJson | None
+    events: list[EventJson]
 
 
 class ScoresJson(TypedDict):
@@ -64,6 +102,7 @@ class ScoresJson(TypedDict):
     metrics: dict[Text, MetricJson]
     rows: dict[Text, dict[str, Any]]
     diversity: NotRequired[DiversityJson]
+    ensemble: NotRequired[EnsembleJson]
 
 
 class DistanceJson(TypedDict):
@@ -116,7 +155,8 @@ class _ScoreJson(TypedDict):
     per_frame: list[float]
 
 
-for _each in (MetricJson, DiversityJson, ScoresJson, DistanceJson, ResultJson, RowJson, _ScoreJson):
+_OF_SCORES = (MetricJson, DiversityJson, CalibrationJson, EventScoreJson, EventJson, EnsembleJson, ScoresJson)
+for _each in (*_OF_SCORES, DistanceJson, ResultJson, RowJson, _ScoreJson):
     # Of pydantic: no other keys, no text for a number, neither NaN nor infinity.
     _each.__pydantic_config__ = {"extra": "forbid", "strict": True, "allow_inf_nan": False}  # type: ignore[union-attr]
 
@@ -155,14 +195,39 @@ def checked_result(found: Any) -> ResultJson:
     if card["protocol"] is not None and not isinstance(card["protocol"].get("name"), str):
         raise _no_card("protocol.name must be a text")
     for name, row in scores["rows"].items():
-        _check_row(row, f"scores.rows.{name}", scores)
+        _check_row(row, f"scores.rows.{name}", scores["metrics"], scores)
+    if "ensemble" in scores:
+        _check_ensemble(scores["ensemble"], scores)
     return card
 
 
-def _check_row(row: Mapping[str, Any], where: str, scores: ScoresJson) -> None:
-    keys = {f"{metric}{end}" for metric in scores["metrics"] for end in ("", "_interval", "_per_clip", "_per_frame")}
+def _check_ensemble(ensemble: EnsembleJson, scores: ScoresJson) -> None:
+    where, places = "scores.ensemble", scores["num_samples"] + 1
+    for name in ("truth", "samples"):
+        if name not in ensemble["rows"]:
+            raise _no_card(f"{where}.rows lacks {name}")
+    for name, row in ensemble["rows"].items():
+        _check_row(row, f"{where}.rows.{name}", ensemble["metrics"], scores)
+    lengths: list[tuple[str, Sequence[object], int]] = []
+    if (calibration := ensemble["calibration"]) is not None:
+        lengths.append(("calibration.rank_histogram", calibration["rank_histogram"], places))
+        lengths.append(("calibration.spread", calibration["spread"], scores["num_frames"]))
+        lengths.append(("calibration.error", calibration["error"], scores["num_frames"]))
+    for number, event in enumerate(ensemble["events"]):
+        lengths += [(f"events.{number}.said", event["said"], places), (f"events.{number}.came", event["came"], places)]
+        lengths += [
+            (f"events.{number}.rows.{name}.csi_per_frame", row["csi_per_frame"], scores["num_frames"])
+            for name, row in event["rows"].items()
+        ]
+    for part, values, length in lengths:
+        if len(values) != length:
+            raise _no_card(f"{where}.{part} has {len(values)} numbers, expected {length}")
+
+
+def _check_row(row: Mapping[str, Any], where: str, metrics: Iterable[str], scores: ScoresJson) -> None:
+    keys = {f"{metric}{end}" for metric in metrics for end in ("", "_interval", "_per_clip", "_per_frame")}
     _checked(RowJson, {key: value for key, value in row.items() if key not in keys}, where)
-    for metric in scores["metrics"]:
+    for metric in metrics:
         parts = {"mean": metric} | {end: f"{metric}_{end}" for end in ("interval", "per_clip", "per_frame")}
         score = _checked(_ScoreJson, {part: row[key] for part, key in parts.items() if key in row}, f"{where}.{metric}")
         lengths = {"per_clip": scores["num_clips"], "per_frame": scores["num_frames"]}

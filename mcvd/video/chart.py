@@ -79,7 +79,7 @@ def line_chart(
     """Lines over whole numbers, such as a score over frames.
 
     Args:
-        lines: for each name the values at x = first, first + 1, ...
+        lines: for each name the values at x = first, first + 1, ...; NaN is left out.
         y_title: name and unit of the values.
         x_title: what is counted along x.
         first: of the x values.
@@ -87,7 +87,7 @@ def line_chart(
         at: see `LineChart`.
     """
     styles = styles or {name: LineStyle(SERIES[number % len(SERIES)]) for number, name in enumerate(lines)}
-    values = [value for line in lines.values() for value in line]
+    values = [value for line in lines.values() for value in line if not math.isnan(value)]
     low, high = min(values), max(values)
     margin = 0.05 * (high - low) or 1
     low, high = low - margin, high + margin
@@ -102,7 +102,7 @@ def line_chart(
         return round(TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low), 1)
 
     drawn = [
-        Line(name, styles[name], [(x(first + i), y(value)) for i, value in enumerate(line)])
+        Line(name, styles[name], [(x(first + i), y(value)) for i, value in enumerate(line) if not math.isnan(value)])
         for name, line in lines.items()
     ]
     whole = (tick for tick in _ticks(first, last, 8) if tick == int(tick))

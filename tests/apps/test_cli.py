@@ -7,8 +7,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from reference.tiny import pixels, tiny_model
 
 import mcvd
@@ -102,6 +104,19 @@ def test_samples_lie_side_by_side_in_one_file(model, tmp_path):
     words = ["generate", "--model", model, "--num-frames", "4", "--num-samples", "3", "--out", str(out), *FAST]
     assert main(words) == 0
     assert frames(out).shape == (4, 3, 16, 48)
+
+
+def test_uncertainty_shows_mean_spread_and_samples(model, video, tmp_path, capsys):
+    out, shown = tmp_path / "made", tmp_path / "spread.png"
+    words = ["predict", video, "--model", model, "--num-frames", "4", "--num-samples", "3", "--out", str(out)]
+    assert main([*words, "--uncertainty", str(shown), *FAST]) == 0
+    assert "grey levels) and samples" in capsys.readouterr().err and len(list(out.glob("*.mp4"))) == 3
+    strip = torch.from_numpy(np.array(Image.open(shown)).astype(np.float32))
+    columns = torch.stack([strip[2:82, 22 * t + 2 : 22 * t + 18] for t in range(6)])  # frames have borders and gaps
+    mean, spread, *samples = columns.split(16, 1)  # of 2 given frames and 4 new ones
+    assert (torch.stack(samples).mean(0) - mean).abs().max() <= 0.5
+    nothing = spread[0, 0, 0]  # the colour of no spread
+    assert (spread[:2] == nothing).all() and (spread[2:] != nothing).any()
 
 
 def test_interpolate_remakes_the_gap_and_keeps_the_rest(model, video, tmp_path):
@@ -224,6 +239,16 @@ REFUSED = {
     ),
     "an unknown ending": (["generate", "--num-frames", "1", "--out", "o.mov"], 2, ".mp4"),
     "its own input as output": (["predict", "VIDEO", "--num-frames", "1", "--out", "VIDEO"], 2, "input itself"),
+    "the spread of one": (
+        ["predict", "VIDEO", "--num-frames", "1", "--out", "o.mp4", "--uncertainty", "u.mp4"],
+        2,
+        "--num-samples",
+    ),
+    "a spread in no file": (
+        ["predict", "VIDEO", "--num-frames", "1", "--num-samples", "2", "--out", "o.mp4", "--uncertainty", "o.mp4"],
+        2,
+        "file of its own",
+    ),
     "a gap beyond the end": (["interpolate", "VIDEO", "--gap", "28:40", "--out", "o.mp4"], 1, "30 frames"),
     "an unknown device": (["generate", "--num-frames", "1", "--device", "abacus", "--out", "o.mp4"], 2, "abacus"),
     "more than a disk holds": (

@@ -6,7 +6,8 @@ from dataclasses import replace
 from reference.html_reader import Reader
 
 from mcvd.evaluation.report import add_scores
-from mcvd.evaluation.scores import Row, Score, Scores
+from mcvd.evaluation.row import Row, Score
+from mcvd.evaluation.scores import Scores
 from mcvd.metrics.frame_metrics import PSNR, SSIM
 from mcvd.video.page import Page
 

@@ -53,7 +53,7 @@ def check_new_file(out: str, suffix: str, option: str = "--out") -> None:
         raise IsADirectoryError(f"{option} {out} is a folder: name a file in it")
 
 
-def check_videos_out(out: str, video: str | None = None) -> None:
+def check_videos_out(out: str, video: str | None = None, option: str = "--out") -> None:
     """Refuse an output of videos that cannot be written or would replace its own input.
 
     Raises:
@@ -65,13 +65,13 @@ def check_videos_out(out: str, video: str | None = None) -> None:
 
     path = Path(out)
     if video is not None and path.exists() and Path(video).exists() and os.path.samefile(path, video):
-        raise ValueError(f"--out {out} is the input itself: choose another name")
+        raise ValueError(f"{option} {out} is the input itself: choose another name")
     if path.suffix.lower() not in ("", ".mp4", ".gif", ".png"):
-        raise ValueError(f"--out {out}: the ending must be .mp4, .gif or .png, or none for a folder")
+        raise ValueError(f"{option} {out}: the ending must be .mp4, .gif or .png, or none for a folder")
     if not path.suffix:
         if not is_marked(path):  # by the same command, ended after it was written
             check_new_folder(out)
     elif path.is_dir():
-        raise IsADirectoryError(f"--out {out} is a folder: name a file in it")
+        raise IsADirectoryError(f"{option} {out} is a folder: name a file in it")
     if not path.parent.is_dir():
-        raise FileNotFoundError(f"--out {out}: there is no folder {path.parent}")
+        raise FileNotFoundError(f"{option} {out}: there is no folder {path.parent}")

@@ -38,6 +38,8 @@ def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--lpips-weights", metavar="FILE", help="AlexNet weights for LPIPS (default: as --weights)")
     text = "also this metric, such as my_metrics.FLICKER: a FrameMetric of a module on the Python path; may be repeated"
     command.add_argument("--metric", action="append", metavar="MODULE.NAME", help=text)
+    text = "score forecasts that values reach X grey levels; may be repeated (default: 64, 128 and 192)"
+    command.add_argument("--threshold", action="append", type=options.number, metavar="X", help=text)
     text = "add the distance of a random network: not FVD"
     command.add_argument("--random-i3d", type=options.whole, metavar="SEED", help=text)
     text = "only say if two cards may be compared"
@@ -69,6 +71,7 @@ def run(
     weights: str | None = None,
     lpips_weights: str | None = None,
     metric: list[str] | None = None,
+    threshold: list[float] | None = None,
     random_i3d: int | None = None,
     rate: float | None = None,
     json: bool = False,
@@ -134,6 +137,7 @@ def run(
         num_frames=num_frames,
         metrics=[*metrics, *own_metrics],
         accumulators=[*distances, highlights],
+        thresholds=threshold,
         progress=rank() == 0,
         sampler=chosen.sampler,
         **sampling,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from mcvd.apps.cli import options
@@ -13,7 +14,8 @@ EXAMPLES = """examples:
   mcvd predict street.mp4 --num-frames 30 --out future.mp4
   mcvd predict street.mp4 --model drive --num-frames 30 --num-samples 4 --out futures/
   mcvd predict street.mp4 --num-frames 30 --at 40 --out checked.mp4 --gallery
-  mcvd predict street.mp4 --model drive --num-frames 30 --backward --out before.gif"""
+  mcvd predict street.mp4 --model drive --num-frames 30 --backward --out before.gif
+  mcvd predict street.mp4 --num-frames 30 --num-samples 8 --out futures/ --uncertainty spread.mp4"""
 
 
 def _add_arguments(command: ArgumentParser) -> None:
@@ -23,6 +25,8 @@ def _add_arguments(command: ArgumentParser) -> None:
     text = "continue from this frame of VIDEO, not from its last (--backward: its first)"
     command.add_argument("--at", type=options.whole, metavar="FRAME", help=text)
     command.add_argument("--only-new", action="store_true", help="leave the given frames out of OUT")
+    text = "also write the mean of the samples, their spread, and the samples side by side (.mp4, .gif or .png)"
+    command.add_argument("--uncertainty", metavar="FILE", help=text)
     options.add_model(command)
     options.add_output(command)
     options.add_every_frame(command)
@@ -40,6 +44,7 @@ def run(
     every_frame: bool = False,
     fps: float | None = None,
     gallery: bool = False,
+    uncertainty: str | None = None,
     json: bool = False,
     num_samples: int = 1,
     **asked: Any,
@@ -48,16 +53,20 @@ def run(
     from mcvd.apps.cli.checks import check_inputs, check_videos_out
     from mcvd.apps.cli.output import Gallery, write_output
     from mcvd.apps.cli.render import render
+    from mcvd.apps.cli.say import note
     from mcvd.apps.cli.setup import ModelChoice
+    from mcvd.apps.uncertainty import write_uncertainty
     from mcvd.diffusion.tasks import BACKWARD, PREDICT
     from mcvd.runtime.distributed import shard_range
     from mcvd.video.decoders.base import VideoError
     from mcvd.video.open import open_video
     from mcvd.video.read import read_frames
-    from mcvd.video.timing import frames_around
+    from mcvd.video.timing import DEFAULT_FPS, frames_around
 
     check_inputs(VIDEO=video)
     check_videos_out(out, video)
+    if uncertainty is not None:
+        _check_uncertainty(uncertainty, out, video, num_samples)
     choice = ModelChoice.of(**asked)
     with open_video(video) as reader:
         if at is None:
@@ -82,7 +91,22 @@ def run(
     own = shard_range(num_samples)
     chosen = replace(chosen, num_samples=max(1, len(own)), first_sample=own.start)
     with render(out, model, past[None], future[None], num_frames, chosen, own) as samples:
-        write_output(out, samples, past, future, fps or model.frame_rate_hz, page, only_new, json)
+        fps = fps or model.frame_rate_hz
+        write_output(out, samples, past, future, fps, page, only_new, json)
+        if uncertainty is not None and samples.stores:
+            before, after = (past[:0], future[:0]) if only_new else (past, future)
+            largest = write_uncertainty(uncertainty, samples.stores, before, after, fps or DEFAULT_FPS)
+            note(f"{uncertainty}: mean, spread (brightest: {largest:.1f} grey levels) and samples")
+
+
+def _check_uncertainty(path: str, out: str, video: str, num_samples: int) -> None:
+    from mcvd.apps.cli.checks import check_videos_out
+
+    if num_samples < 2:
+        raise ValueError("--uncertainty shows how samples differ: ask for several with --num-samples K")
+    if not Path(path).suffix or Path(path).absolute() == Path(out).absolute():
+        raise ValueError(f"--uncertainty {path}: name a file of its own, .mp4, .gif or .png")
+    check_videos_out(path, video, "--uncertainty")
 
 
 HELP = "predict the frames that follow a video, or with --backward those before it"

@@ -1,0 +1,110 @@
+"""Collects what K samples score together, batch by batch, beside the baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from mcvd.evaluation.batch import SampledBatch
+from mcvd.evaluation.ensemble_scores import SAMPLES, TRUTH, Calibration, EnsembleScores, Event, EventScore
+from mcvd.evaluation.row import Row
+from mcvd.evaluation.statistics import summarize
+from mcvd.metrics.calibration import EventCounts, Exceedance, RankHistogram, SpreadSkill
+from mcvd.metrics.ensemble import CRPS, ENERGY_SCORE, MOTION, SHARPNESS, motion, sharpness
+from mcvd.metrics.frames import mean_of_samples
+
+_METRICS = (CRPS, ENERGY_SCORE)
+_LOOKS = {"motion": MOTION, "sharpness": SHARPNESS}
+
+
+class EnsembleEvaluation:
+    """Collects what `EnsembleScores` says, batch by batch: sums and counts, and four numbers for a frame and a row.
+
+    Args:
+        num_samples: K.
+        num_frames: T, generated ones.
+        thresholds: of events, in the unit of the data.
+        has_target: whether the samples have a ground truth.
+    """
+
+    def __init__(self, num_samples: int, num_frames: int, thresholds: Sequence[float], has_target: bool) -> None:
+        self._num_samples, self._num_frames = num_samples, num_frames
+        self._thresholds = tuple(thresholds) if has_target else ()
+        self._metrics = _METRICS if has_target else ()
+        several = has_target and num_samples > 1
+        self._ranks = RankHistogram(num_samples) if several else None
+        self._spread = SpreadSkill(num_frames) if several else None
+        self._exceedance: dict[str, Exceedance] = {}
+
+    def update(self, batch: SampledBatch, baselines: Mapping[str, Tensor]) -> dict[tuple[str, str], Tensor]:
+        """Take in a batch and its baselines (B, T, C, H, W).
+
+        Returns:
+            By the names of row and metric the values of its clips and frames, float64 (B, 1, T).
+        """
+        videos = {name: video[:, None] for name, video in baselines.items()} | {SAMPLES: batch.samples}
+        found: dict[tuple[str, str], Tensor] = {}
+        for name, video in ({TRUTH: batch.target[:, None]} | videos).items():
+            found |= {(name, metric.name): metric.per_frame(video, batch.target) for metric in self._metrics}
+            found[name, "motion"] = _motion(video, batch).mean(1)
+            found[name, "sharpness"] = sharpness(video).mean(1)
+        if self._ranks is not None and self._spread is not None:
+            self._ranks.update(batch.samples, batch.target)
+            self._spread.update(batch.samples, batch.target)
+            videos["mean_of_K"] = mean_of_samples(batch.samples)[:, None]
+        for name, video in videos.items() if self._thresholds else ():
+            if name not in self._exceedance:
+                self._exceedance[name] = self._new_exceedance(video.shape[1])
+            self._exceedance[name].update(video, batch.target)
+        return {key: values[:, None] for key, values in found.items()}
+
+    def compute(
+        self, per_frame: Mapping[tuple[str, str], Tensor], titles: Mapping[str, str], unit: str
+    ) -> EnsembleScores:
+        """The scores; all processes call this.
+
+        Args:
+            per_frame: what `update` returned in all processes, of all clips in order, (N, 1, T).
+            titles: of the rows.
+            unit: of the data.
+        """
+        infos = {metric.name: metric.info for metric in self._metrics} | _LOOKS
+        rows = {
+            name: Row(titles[name], scores, ranked=name != TRUTH)
+            for name, scores in summarize(per_frame, dict.fromkeys(infos, Tensor.double)).items()
+        }
+        calibration = None
+        if self._ranks is not None and self._spread is not None:
+            spread, error = self._spread.compute().tolist()
+            shares = self._ranks.compute().tolist()
+            calibration = Calibration(tuple(shares), tuple(spread), tuple(error))
+        return EnsembleScores(unit, infos, rows, calibration, self._events(rows))
+
+    def _events(self, rows: Mapping[str, Row]) -> tuple[Event, ...]:
+        if not self._thresholds:
+            return ()
+        names = [name for name in rows if name != TRUTH] + (["mean_of_K"] if self._ranks is not None else [])
+        counts = {}
+        for name in names:  # a process without clips of its own has counted none
+            several = self._num_samples if name == SAMPLES else 1
+            counts[name] = list(map(EventCounts, self._exceedance.get(name, self._new_exceedance(several)).compute()))
+        events = []
+        for number, threshold in enumerate(self._thresholds):
+            said, came = counts[SAMPLES][number].reliability()
+            scores = {name: EventScore.of(each[number]) for name, each in counts.items()}
+            base_rate = counts[SAMPLES][number].base_rate()
+            events.append(Event(threshold, base_rate, tuple(said), tuple(came), scores))
+        return tuple(events)
+
+    def _new_exceedance(self, num_samples: int) -> Exceedance:
+        return Exceedance(self._thresholds, num_samples, self._num_frames)
+
+
+def _motion(videos: Tensor, batch: SampledBatch) -> Tensor:
+    """Of videos (B, K, T, C, H, W) from the given frame nearest to them: from the one after, where none is before."""
+    num_samples = videos.shape[1]
+    if batch.past.shape[1] or not batch.future.shape[1]:
+        return motion(videos, batch.past[:, None, -1:].expand(-1, num_samples, -1, -1, -1, -1))
+    after = batch.future[:, None, :1].expand(-1, num_samples, -1, -1, -1, -1)
+    return motion(videos.flip(2), after).flip(-1)
