@@ -19,7 +19,7 @@ from mcvd.video.timing import DEFAULT_FPS
 from mcvd.video.transforms import check_video
 
 
-def write_video(path: str | Path, video: Video, fps: float = DEFAULT_FPS) -> None:
+def write_video(path: str | Path, video: Video, fps: float | None = None) -> None:
     """Write a video in the form that the ending of its name asks for.
 
     The file appears under its name only when it is complete; one of that name is replaced, a folder with something
@@ -27,9 +27,11 @@ def write_video(path: str | Path, video: Video, fps: float = DEFAULT_FPS) -> Non
 
     Args:
         path: ``.mp4`` (H.264 that every browser plays; an odd size gets its last row or column twice), ``.gif``,
-            ``.png`` (all frames side by side), or no ending: a new folder of numbered png files.
+            ``.png`` (all frames side by side), or no ending: a new folder of numbered png files, with the rate in
+            ``frames.yaml``.
         video: uint8 (T, C, H, W), 0 to 255, C being 1 (grey) or 3 (RGB); a tensor or a numpy array.
-        fps: frames per second at which it plays; a gif rounds to hundredths of a second and at most 50.
+        fps: frames per second at which it plays; a gif rounds to hundredths of a second and at most 50. None: nobody
+            knows; a film then plays at 10, and a folder states no rate.
 
     Raises:
         ValueError: if the pixels are not uint8 of that shape, the ending is unknown, or the folder holds something.
@@ -42,7 +44,7 @@ def write_video(path: str | Path, video: Video, fps: float = DEFAULT_FPS) -> Non
     write_chunks(path, [video], len(video), fps)
 
 
-def write_chunks(path: str | Path, chunks: Iterable[Tensor], num_frames: int, fps: float = DEFAULT_FPS) -> None:
+def write_chunks(path: str | Path, chunks: Iterable[Tensor], num_frames: int, fps: float | None = None) -> None:
     """Write a video as `write_video` does, from its chunks in turn; .mp4 and a folder hold one of them at a time.
 
     Args:
@@ -55,23 +57,25 @@ def write_chunks(path: str | Path, chunks: Iterable[Tensor], num_frames: int, fp
         ValueError: as in `write_video`.
     """
     path = Path(path)
-    if not 0 < fps < np.inf:
+    if fps is not None and not 0 < fps < np.inf:
         raise ValueError(f"fps must be more than 0 frames per second, got {fps}")
     writers: dict[str, Callable[[Path, Iterator[np.ndarray], int, float], None]] = {
         ".mp4": _write_mp4,
         ".gif": _write_gif,
         ".png": _write_strip,
-        "": _write_folder,
     }
     suffix = path.suffix.lower()
-    if suffix not in writers:
+    if suffix and suffix not in writers:
         raise ValueError(f"cannot write {path.name}: a video ends in .mp4, .gif or .png (a strip), or is a folder")
     if suffix and path.is_dir():
         raise ValueError(f"cannot write {path}: it is a folder")
     if not suffix and path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise ValueError(f"cannot write frames into {path}: it exists and is not an empty folder; give a new name")
     with atomic_write(path) as part:
-        writers[suffix](part, _frames(chunks), num_frames, float(fps))
+        if suffix:
+            writers[suffix](part, _frames(chunks), num_frames, float(fps or DEFAULT_FPS))
+        else:
+            _write_folder(part, _frames(chunks), num_frames, fps)
 
 
 def _frames(chunks: Iterable[Tensor]) -> Iterator[np.ndarray]:
@@ -124,10 +128,14 @@ def _write_strip(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps:
     contact_sheet([torch.from_numpy(np.stack([*frames])).permute(0, 3, 1, 2)]).save(path, format="PNG")
 
 
-def _write_folder(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: float) -> None:
+def _write_folder(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: float | None) -> None:
     from PIL import Image
 
+    from mcvd.video.decoders.frame_folder import STATEMENT
+
     path.mkdir()
+    if fps is not None:
+        (path / STATEMENT).write_text(f"frame_rate_hz: {float(fps)}\n")
     digits = max(4, len(str(num_frames - 1)))
     for number, frame in enumerate(frames):
         Image.fromarray(frame).save(path / f"{number:0{digits}}.png", format="PNG")

@@ -35,12 +35,18 @@ def test_what_is_written_is_read_again(tmp_path, name, least_psnr, channels):
     assert [file.name for file in (tmp_path / "new").iterdir()] == [name]
 
 
-@pytest.mark.parametrize(("name", "fps"), [("a.mp4", 29.97), ("a.mp4", 0.5), ("a.gif", 15)])
+@pytest.mark.parametrize(("name", "fps"), [("a.mp4", 29.97), ("a.mp4", 0.5), ("a.gif", 15), ("folder", 29.97)])
 def test_the_rate_is_kept(tmp_path, name, fps):
     write_video(tmp_path / name, drifting(31), fps)
     with open_video(tmp_path / name) as reader:
         assert reader.frame_rate_hz == pytest.approx(fps, rel=1e-3)
         np.testing.assert_allclose(reader.times_seconds, np.arange(31) / fps, rtol=1e-4, atol=0.0051)
+
+
+def test_a_folder_of_which_nobody_knows_the_rate_states_none(tmp_path):
+    write_video(tmp_path / "folder", drifting())
+    with open_video(tmp_path / "folder") as reader:
+        assert reader.frame_rate_hz is None
 
 
 def test_an_odd_size_is_padded_by_its_edge(tmp_path):
