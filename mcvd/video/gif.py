@@ -1,4 +1,4 @@
-"""GIF files in which every frame is one, also those that equal the frame before."""
+"""The structure of GIF files: how many frames one holds, and files that hold every frame, also equal ones."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ def with_repeats(content: bytes, delays: Sequence[int]) -> bytes:
     return b"".join(parts)
 
 
+def count_images(content: bytes) -> int:
+    """How many frames a GIF holds, up to where it is cut off."""
+    return sum(block.startswith(_IMAGE) and len(block) > 10 for block in _blocks(content))
+
+
 def _header_bytes(content: bytes) -> int:
     """Size of the header with the palette of all frames."""
     return 13 + _palette_bytes(content[10])
@@ -48,8 +53,8 @@ def _blocks(content: bytes) -> Iterator[bytes]:
         stop = start + 1
         if content[start : start + 1] in (_EXTENSION, _IMAGE):
             is_image = content[start : start + 1] == _IMAGE
-            stop = start + (11 + _palette_bytes(content[start + 9]) if is_image else 2)
-            while content[stop]:  # parts, each after its size
+            stop = start + (11 + _palette_bytes(content[min(start + 9, len(content) - 1)]) if is_image else 2)
+            while stop < len(content) and content[stop]:  # parts, each after its size
                 stop += 1 + content[stop]
             stop += 1
         yield content[start:stop]

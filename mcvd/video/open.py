@@ -7,7 +7,7 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 
-from mcvd.video.decoders.base import AbstractReader, check_exists, library_faults
+from mcvd.video.decoders.base import AbstractReader, VideoError, check_exists, library_faults
 
 ENGINES = ("pyav", "decord", "torchcodec")
 
@@ -37,6 +37,11 @@ def open_video(
         ...     first_and_last = reader.read([0, reader.num_frames - 1], cover=(128, 128))
     """
     reader = open_reader(path, engine, frame_rate_hz, timeout_seconds)
+    try:
+        reader.size  # noqa: B018 - a file of which no frame can be decoded is refused here
+    except VideoError:
+        reader.close()
+        raise
     for note in reader.notes:
         warnings.warn(f"{path}: {note}", stacklevel=2)
     return reader
@@ -45,19 +50,20 @@ def open_video(
 def open_reader(
     path: str | Path, engine: str, frame_rate_hz: float | None = None, timeout_seconds: float = math.inf
 ) -> AbstractReader:
-    """`open_video` without warnings: for whoever has told what the reader notes before."""
+    """`open_video` without warnings, and perhaps without decoding anything: for whoever only wants the times."""
     path = Path(path)
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
     is_pattern = "*" in path.name and path.parent.is_dir() and not path.exists()
-    if not is_pattern:
-        check_exists(path)
+    holds_pictures = is_pattern or check_exists(path)
     with library_faults(path):
-        return _reader_of(path, engine, frame_rate_hz, timeout_seconds)
+        return _reader_of(path, holds_pictures, engine, frame_rate_hz, timeout_seconds)
 
 
-def _reader_of(path: Path, engine: str, frame_rate_hz: float | None, timeout_seconds: float) -> AbstractReader:
-    if not path.is_file():
+def _reader_of(
+    path: Path, holds_pictures: bool, engine: str, frame_rate_hz: float | None, timeout_seconds: float
+) -> AbstractReader:
+    if holds_pictures:
         from mcvd.video.decoders.frame_folder import FrameFolderReader
 
         return FrameFolderReader(path, frame_rate_hz)
@@ -65,6 +71,15 @@ def _reader_of(path: Path, engine: str, frame_rate_hz: float | None, timeout_sec
 
     if is_animation(path):
         return AnimationReader(path, frame_rate_hz)
+    from mcvd.video.decoders.packet_list import MisreadGifError
+
+    try:
+        return _film_reader(path, engine, timeout_seconds)
+    except MisreadGifError:
+        return AnimationReader(path, frame_rate_hz)
+
+
+def _film_reader(path: Path, engine: str, timeout_seconds: float) -> AbstractReader:
     if engine == "decord":
         from mcvd.video.decoders.decord import DecordReader
 

@@ -44,6 +44,52 @@ def test_the_picture_that_stands_in_for_an_animation_is_none_of_its_frames(tmp_p
     assert numbers(read_video(tmp_path / "a.png")) == [1, 2]
 
 
+def test_frames_behind_a_stand_in_are_read_again_in_any_order(tmp_path):
+    write_animation(tmp_path / "a.png", [9, 1, 2, 3, 4], default_image=True)
+    with open_video(tmp_path / "a.png") as reader:
+        assert [numbers(reader.read([number])) for number in (3, 0, 2, 1, 3)] == [[4], [1], [3], [2], [4]]
+
+
+def test_times_of_an_avif_do_not_run_away_by_their_rounding(tmp_path):
+    av = pytest.importorskip("av")
+    with av.open(str(tmp_path / "a.avif"), "w", format="avif") as container:
+        stream = container.add_stream("libsvtav1", rate=30, options={"preset": "12", "svtav1-params": "lp=1"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for number in range(40):
+            frame = av.VideoFrame.from_image(numbered(number, (64, 64)))
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with open_video(tmp_path / "a.avif") as reader:
+        np.testing.assert_allclose(reader.times_seconds, np.arange(40) / 30, atol=6e-4)
+        assert numbers(reader.read([39, 7])) == [39, 7]
+
+
+def without_control_blocks(content):
+    """A GIF of the same frames that says nothing of each, as in GIF87a."""
+    first, *others = content.split(b"\x21\xf9\x04")
+    return first + b"".join(part[5:] for part in others)
+
+
+@pytest.mark.parametrize(
+    "change", [without_control_blocks, lambda content: content[:-1] + b"\x21\xfe\x03end\x00;"], ids=["plain", "comment"]
+)
+def test_a_gif_that_ffmpeg_miscounts_has_all_its_frames(tmp_path, change):
+    write_animation(tmp_path / "a.gif", [3, 1, 4, 1, 5], 50)
+    (tmp_path / "a.gif").write_bytes(change((tmp_path / "a.gif").read_bytes()))
+    assert numbers(read_video(tmp_path / "a.gif")) == [3, 1, 4, 1, 5]
+
+
+@pytest.mark.parametrize(("milliseconds", "seconds"), [(10, 0.1), (20, 0.02), (0, 0.1)])
+def test_what_a_gif_cannot_mean_is_a_tenth_of_a_second_whoever_reads_it(tmp_path, milliseconds, seconds):
+    write_animation(tmp_path / "a.gif", [3, 1, 4], milliseconds)
+    content = (tmp_path / "a.gif").read_bytes()
+    (tmp_path / "b.gif").write_bytes(content[:-1] + b"\x21\xfe\x03end\x00;")
+    for name in ("a.gif", "b.gif"):
+        with open_video(tmp_path / name) as reader:
+            np.testing.assert_allclose(reader.times_seconds, seconds * np.arange(3))
+
+
 def test_animated_pictures_in_a_folder_are_videos_and_still_ones_beside_are_not(tmp_path):
     write_animation(tmp_path / "some/b.webp", [1, 2, 3], lossless=True)
     write_animation(tmp_path / "some/c.png", [1, 2, 3])

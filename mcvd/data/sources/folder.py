@@ -144,6 +144,8 @@ class VideoFolder(AbstractVideos):
         ends_by_itself = False
         try:
             reader = self._readers.get(path, self._open_in_time)
+            if reader.size and reader.num_frames != len(self.times_seconds(index)):  # the size: a frame is decoded
+                raise VideoError(f"{path}: has {reader.num_frames} frames, other than when it was looked at")
             ends_by_itself = reader.checks_time and not may_block(path)
             if ends_by_itself:
                 return reader.read(frames, cover)

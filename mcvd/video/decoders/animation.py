@@ -1,7 +1,8 @@
-"""The reader of animated pictures: WebP, AVIF, animated PNG, stacks of TIFF."""
+"""The reader of animated pictures: WebP, AVIF, animated PNG, stacks of TIFF, and GIFs that FFmpeg miscounts."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 _HEIF_SEQUENCES = frozenset({b"hevc", b"hevx", b"heis", b"msf1"})
 # As browsers do: what claims to be shown for no time is shown for a tenth of a second.
 _UNTIMED_SECONDS = 0.1
+_SHORTEST_GIF_SECONDS = 0.02
 
 
 def is_animation(path: Path) -> bool:
@@ -37,8 +39,11 @@ def is_animation(path: Path) -> bool:
     Raises:
         VideoError: if it is a sequence of HEIF pictures, of which FFmpeg would give the still picture beside them.
     """
-    with path.open("rb") as file:
-        head = file.read(64)
+    file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))  # each of what open() asks for beside costs time
+    try:
+        head = os.read(file, 64)
+    finally:
+        os.close(file)
     if head[4:8] == b"ftyp":
         brands = {head[8:12]} | {head[place : place + 4] for place in range(16, min(len(head), head[3]), 4)}
         if _AVIF_BRANDS & brands:
@@ -77,12 +82,9 @@ class AnimationReader(AbstractReader):
             num_frames = count_frames(picture) - self._first
             upright = ImageOps.exif_transpose(picture)
             self.size = (upright.height, upright.width)
-            durations = [_duration_seconds(picture, self._first + number) for number in range(num_frames)]
-        if num_frames > 1 and any(durations):
-            ends = np.cumsum([seconds or _UNTIMED_SECONDS for seconds in durations])
-            self.times = FrameTimes(np.concatenate([[0.0], ends[:-1]]), float(ends[-1]))
-        else:
-            self.times = FrameTimes.counted(num_frames, stated.frame_rate_hz or frame_rate_hz)
+            shown = [_shown_seconds(picture, self._first + number) for number in range(num_frames)]
+        told = _told_times(shown) if num_frames > 1 else None
+        self.times = told or FrameTimes.counted(num_frames, stated.frame_rate_hz or frame_rate_hz)
         self.frame_rate_hz = self.times.told_rate_hz
         lost = "" if self._levels else lost_levels([self.path])
         self.notes = (lost,) if lost else ()
@@ -90,9 +92,11 @@ class AnimationReader(AbstractReader):
     def _read(self, frames: Sequence[int], size: tuple[int, int]) -> Tensor:
         height, width = size
         video = torch.empty(len(frames), 3, height, width, dtype=torch.uint8)
-        picture = self._picture
         with self._ending_on_faults():
-            for place in np.argsort(frames, kind="stable").tolist():  # seeking back begins anew
+            for place in np.argsort(frames, kind="stable").tolist():
+                if self._first + frames[place] < self._picture.tell():
+                    self._begin_anew()
+                picture = self._picture
                 picture.seek(self._first + frames[place])
                 picture.load()
                 frame = to_rgb(ImageOps.exif_transpose(picture), self._levels or declared_levels(picture))
@@ -105,6 +109,11 @@ class AnimationReader(AbstractReader):
                     frame = frame.resize((width, height), Image.Resampling.BICUBIC)
                 video[place] = torch.from_numpy(np.array(frame)).permute(2, 0, 1)
         return video
+
+    def _begin_anew(self) -> None:
+        """Go back: Pillow cannot in a PNG with a picture that is no frame, and elsewhere begins anew as well."""
+        self._picture.close()
+        self._picture = Image.open(self.path)
 
     def close(self) -> None:
         """Give the file back."""
@@ -121,10 +130,26 @@ class AnimationReader(AbstractReader):
             raise
 
 
-def _duration_seconds(picture: Image.Image, number: int) -> float:
-    """How long a frame is shown; 0 where the file does not say."""
+def _shown_seconds(picture: Image.Image, number: int) -> tuple[float, float]:
+    """(since when, how long) a frame is shown; 0 where the file does not say, as all but AVIF do of the first."""
     picture.seek(number)
     if picture.format in ("WEBP", "AVIF"):
         picture.load()  # these learn it by decoding
+    start = picture.info.get("timestamp", 0) if picture.format == "AVIF" else 0
     duration = picture.info.get("duration", 0)
-    return float(duration) / 1000 if isinstance(duration, int | float) else 0.0
+    seconds = float(duration) / 1000 if isinstance(duration, int | float) else 0.0
+    if picture.format == "GIF" and seconds < _SHORTEST_GIF_SECONDS:
+        return 0.0, _UNTIMED_SECONDS  # also of a hundredth, as FFmpeg and browsers do
+    return float(start) / 1000, seconds
+
+
+def _told_times(shown: list[tuple[float, float]]) -> FrameTimes | None:
+    """Times of frames of which each is shown since and for so many seconds; None where nothing is told."""
+    starts, durations = np.array(shown).T
+    if not durations.any():
+        return None
+    durations = np.where(durations > 0, durations, _UNTIMED_SECONDS)
+    if (np.diff(starts) <= 0).any():
+        starts = np.concatenate([[0.0], np.cumsum(durations[:-1])])
+    # Otherwise they are told, and a sum of durations, each rounded to a millisecond, would run away from them.
+    return FrameTimes(starts - starts[0], float(starts[-1] - starts[0] + durations[-1]))

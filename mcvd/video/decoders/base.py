@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from types import TracebackType
 
 import numpy as np
@@ -111,19 +113,21 @@ def library_faults(path: Path) -> Iterator[None]:
         raise VideoError(f"{path}: cannot be read ({fault})") from error
 
 
-def check_exists(path: Path) -> None:
-    """Raise unless there is a folder or a non-empty regular file at ``path``; a pipe would block for ever."""
+def check_exists(path: Path) -> bool:
+    """Whether ``path`` is a folder; raise unless it is, or a non-empty regular file: a pipe would block for ever."""
     try:
-        if not path.exists():
-            raise FileNotFoundError(f"{path}: no such file or folder")
-        if path.is_dir():
-            return
-        if not path.is_file():
-            raise VideoError(f"{path}: neither a file nor a folder")
-        if path.stat().st_size == 0:
-            raise VideoError(f"{path}: the file is empty (0 bytes)")
+        facts = os.stat(path)
     except PermissionError:
         raise VideoError(f"{path}: permission denied") from None
+    except (OSError, ValueError):
+        raise FileNotFoundError(f"{path}: no such file or folder") from None
+    if S_ISDIR(facts.st_mode):
+        return True
+    if not S_ISREG(facts.st_mode):
+        raise VideoError(f"{path}: neither a file nor a folder")
+    if facts.st_size == 0:
+        raise VideoError(f"{path}: the file is empty (0 bytes)")
+    return False
 
 
 def check_frames(path: Path, frames: Sequence[int], num_frames: int) -> None:

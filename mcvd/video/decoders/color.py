@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import av
 import numpy as np
@@ -54,6 +54,19 @@ class Orientation:
 UNTURNED = Orientation()
 
 
+class HasColors(Protocol):
+    """A frame, or a decoder before its first one: how colours are stored."""
+
+    @property
+    def format(self) -> Any:
+        """The pixel format."""
+
+    color_trc: Any
+    color_primaries: Any
+    colorspace: Any
+    color_range: Any
+
+
 def _unknown_side_data(value: object) -> SideDataType:
     """A member for what FFmpeg can tell of a frame and PyAV has no name for yet, such as EXIF.
 
@@ -100,8 +113,8 @@ def displayed_size(frame: av.VideoFrame, pixel_aspect: Fraction | None, crop: Cr
     return (width, height) if upright(frame).swap else (height, width)
 
 
-def color_notes(frame: av.VideoFrame) -> tuple[str, ...]:
-    """What a frame declares that is only taken approximately, a sentence each.
+def color_notes(frame: HasColors) -> tuple[str, ...]:
+    """What a frame, or a decoder before its first, declares that is only taken approximately, a sentence each.
 
     Raises:
         ColorError: if its colours cannot be turned into RGB.
@@ -214,7 +227,7 @@ class _Route:
     has_alpha: bool
 
 
-def _route_of(frame: av.VideoFrame) -> _Route:
+def _route_of(frame: HasColors) -> _Route:
     transfer = int(frame.color_trc)
     is_hdr = transfer in (PQ, HLG)
     return _route(

@@ -137,7 +137,7 @@ class FrameIndex:
             ticks=rising(ticks),
             entries=_entries(packets, times, order, first),
             jumps=tuple((numbers.get(place, 0), jump) for place, jump in jumped.items()),
-            last_ticks=last if 0 < last * tick_seconds <= _LONGEST_FRAME_SECONDS else 0,
+            last_ticks=last_ticks(last, tick_seconds),
         )
 
     def without_first(self, count: int) -> FrameIndex:
@@ -184,6 +184,11 @@ class FrameIndex:
             entries=tuple(entries[frame] for frame in sorted(entries)),
             num_frames=len(labels),
         )
+
+
+def last_ticks(duration: int, tick_seconds: float) -> int:
+    """How long the last frame is shown: the duration of its packet, or 0 where that cannot be."""
+    return duration if 0 < duration * tick_seconds <= _LONGEST_FRAME_SECONDS else 0
 
 
 def rising(ticks: Sequence[int] | np.ndarray) -> np.ndarray:

@@ -142,7 +142,7 @@ def _loss(low: float, high: float, kind: str) -> str:
     scale = 1 if kind == "floating point" else 256
     top = 255 * scale + scale - 1
     num_levels = int(min(high, top) // scale) - int(max(low, 0) // scale) + 1
-    if low >= 0 and high <= top and num_levels >= _ENOUGH_LEVELS:
+    if low >= 0 and high <= top and (num_levels >= _ENOUGH_LEVELS or low == high):
         return ""
     return (
         f"its pictures are of {kind}, with values from {low:g} to {high:g}, of which {max(1, num_levels)} grey levels "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -15,15 +14,15 @@ import av
 import numpy as np
 import torch
 from av.codec.context import Flags as CodecFlags
-from av.format import Flags
 from av.stream import Disposition
 from torch import Tensor
 
 from mcvd.runtime.error_text import one_line
-from mcvd.video.decoders.base import AbstractReader, VideoError, check_exists, check_frames
-from mcvd.video.decoders.color import ColorError, RGBConverter, color_notes, displayed_size, is_usual
+from mcvd.video.decoders.base import AbstractReader, VideoError, check_frames, library_faults
+from mcvd.video.decoders.color import ColorError, HasColors, RGBConverter, color_notes, displayed_size, is_usual
 from mcvd.video.decoders.container_crop import container_crop
-from mcvd.video.decoders.frame_index import Entry, FrameIndex, Packet
+from mcvd.video.decoders.frame_index import Entry
+from mcvd.video.decoders.packet_list import PacketList, check_gif
 from mcvd.video.timing import NOMINAL_RATE_HZ, FrameTimes
 
 # Two threads decode large frames in two thirds of the time, and cost small ones up to half as much again; more help
@@ -54,14 +53,15 @@ class _TooLongError(Exception):
 class PyAVReader(AbstractReader):
     """Reads a video file by its presentation times: seek to a key frame, decode on, check every frame on the way.
 
-    On opening, the packets are listed without decoding (milliseconds a file) and the first frame is decoded. A seek
-    is believed only if it meets the listed key frame, and a frame only if its presentation time is the next of the
+    On opening, the packets are listed without decoding (milliseconds a file). The first frame is decoded when the size
+    or pixels are asked for; at once, if the packets leave in doubt with which frame the video begins. A seek is
+    believed only if it meets the listed key frame, and a frame only if its presentation time is the next of the
     list; otherwise the reader decodes from the start. Where the frames do not come in the order of their times
     (broken time stamps), the decoder's order counts and the sorted times are dealt out to it.
     Frames that the decoder marks as damaged are refused.
 
     Args:
-        path: the file.
+        path: the file, which is one and no pipe.
         timeout_seconds: how long one `read` may decode; looked at after each packet.
     """
 
@@ -69,29 +69,49 @@ class PyAVReader(AbstractReader):
 
     def __init__(self, path: str | Path, timeout_seconds: float = math.inf) -> None:
         self.path = Path(path)
-        check_exists(self.path)
         self._timeout_seconds, self._deadline = timeout_seconds, math.inf
         self._run: Iterator[tuple[int, av.VideoFrame]] | None = None
         self._next = self._wanted = 0
-        self._index_is_decoded = False
+        self._index_is_decoded = self._has_begun = False
         self._seeks = True
         self._open()
         try:
-            self._index = self._scan()
-            self._first = self._decode_first()
-            if not self._index.labels:
-                self._index_by_decoding()
-            self.times = self._frame_times()
-            self.frame_rate_hz = self.times.rate_hz
-            self.notes = tuple(self._notes())
-            stored = self._first.height, self._first.width
-            order = [stream.index for stream in self._container.streams.video].index(self._stream.index)
-            self._crop = container_crop(self.path, self._container.format.name, order, self._stream.id, stored)
-            self.size = displayed_size(self._first, self._pixel_aspect(), self._crop)
-            self._to_rgb = RGBConverter(self._crop)
+            self._packets = self._list_packets()
+            plain = self._packets.plain_ticks()
+            if plain is None:
+                self._begin()
+            else:
+                self._set_times(*plain)
+                self.notes = self._notes((), self._stream.codec_context)
         except BaseException:
             self.close()
             raise
+
+    def _begin(self) -> None:
+        """Decode the first frame, once: it tells what to show, and what before it cannot be shown."""
+        if self._has_begun:
+            return
+        with library_faults(self.path):
+            self._index = self._packets.index
+            if not self._index.num_frames:
+                raise VideoError(f"{self.path}: none of its {len(self._packets)} frames is to be shown, it is damaged")
+            self._first = self._decode_first()
+            if not self._index.labels:
+                self._index_by_decoding()
+            self._set_times(self._index.ticks, self._index.last_ticks)
+            self.notes = self._notes(self._index.jumps, self._first)
+            stored = self._first.height, self._first.width
+            order = [stream.index for stream in self._container.streams.video].index(self._stream.index)
+            self._crop = container_crop(self.path, self._container.format.name, order, self._stream.id, stored)
+            self._size = displayed_size(self._first, self._pixel_aspect(), self._crop)
+            self._to_rgb = RGBConverter(self._crop)
+        self._has_begun = True
+
+    @property
+    def size(self) -> tuple[int, int]:  # type: ignore[override]
+        """(height, width) as displayed: upright and with square pixels."""
+        self._begin()
+        return self._size
 
     def _read(self, frames: Sequence[int], size: tuple[int, int]) -> Tensor:
         height, width = size
@@ -121,11 +141,13 @@ class PyAVReader(AbstractReader):
     @property
     def start_seconds(self) -> float:
         """The presentation time that the file itself gives its first frame; 0 where it gives none."""
+        self._begin()
         known = [label for label in self._index.labels if label is not None]
         return min(known, default=0) * float(self._stream.time_base)
 
     def doubt(self) -> str:
         """Why other engines, which do not check what a seek brings, may return wrong frames; empty: they do not."""
+        self._begin()
         if self._index.doubt:
             return self._index.doubt
         if any(self._crop):
@@ -184,27 +206,17 @@ class PyAVReader(AbstractReader):
             self._container.close()
             raise
 
-    def _scan(self) -> FrameIndex:
-        """List the packets of the video stream, up to the first damage."""
-        packets, fault = [], None
-        try:
-            for packet in self._container.demux(self._stream):
-                if packet.size:
-                    facts = packet.pts, packet.dts, packet.duration or 0, packet.size, packet.is_keyframe
-                    # Frames cut off by an edit list are decoded but never shown.
-                    packets.append(Packet(*facts, is_shown=not packet.is_discard))
-        except (av.FFmpegError, OSError) as error:
-            fault = _fault(error)
-        if not packets:
+    def _list_packets(self) -> PacketList:
+        packets = PacketList(self._stream)
+        if not len(packets):
             promised = f", its header promises {self._stream.frames}" if self._stream.frames else ""
-            raise VideoError(f"{self.path}: holds no frame{promised}" + (f" ({fault})" if fault else ""))
+            fault = f" ({_fault(packets.fault)})" if packets.fault else ""
+            raise VideoError(f"{self.path}: holds no frame{promised}{fault}")
         if len(packets) == 1 and self._container.streams.audio and self._stream.name in _PICTURE_CODECS:
             raise VideoError(f"{self.path}: holds no video, only audio and a cover picture")
-        may_jump = bool(self._container.format.flags & Flags.ts_discont.value)
-        index = FrameIndex.of(packets, float(self._stream.time_base), may_jump)
-        if not index.num_frames:
-            raise VideoError(f"{self.path}: none of its {len(packets)} frames is to be shown, it is damaged")
-        return index
+        if self._stream.name == "gif":
+            check_gif(self.path, packets)
+        return packets
 
     def _decode_first(self) -> av.VideoFrame:
         """Decode the first frame that can be shown, and drop from the index those before it that cannot."""
@@ -229,24 +241,29 @@ class PyAVReader(AbstractReader):
             raise VideoError(f"{self.path}: its pixels are said to be {aspect} times as wide as high, it is damaged")
         return aspect
 
-    def _frame_times(self) -> FrameTimes:
+    def _set_times(self, ticks: np.ndarray | None, last_ticks: int) -> None:
+        """Times of the frames; ``ticks`` None: they are counted. ``last_ticks`` 0: nobody knows the last one's end."""
         nominal_hz = float(self._stream.average_rate or self._stream.base_rate or NOMINAL_RATE_HZ)
-        index, tick_seconds = self._index, float(self._stream.time_base)
-        if index.ticks is None:
-            return FrameTimes.of(np.arange(index.num_frames) / nominal_hz, nominal_hz)
-        starts = (index.ticks - index.ticks[0]) * tick_seconds
-        times = FrameTimes.of(starts, nominal_hz, max(tick_seconds, 1e-3))
-        if index.last_ticks:
-            return replace(times, end=float(starts[-1] + index.last_ticks * tick_seconds))
-        return times
+        tick_seconds = float(self._stream.time_base)
+        if ticks is None:
+            times = FrameTimes.of(np.arange(self._index.num_frames) / nominal_hz, nominal_hz)
+        elif last_ticks:
+            starts = (ticks - ticks[0]) * tick_seconds
+            end = float(starts[-1] + last_ticks * tick_seconds)
+            times = FrameTimes(starts, end, tick_seconds=max(tick_seconds, 1e-3))
+        else:
+            times = FrameTimes.of((ticks - ticks[0]) * tick_seconds, nominal_hz, max(tick_seconds, 1e-3))
+        self.times, self.frame_rate_hz = times, times.rate_hz
 
-    def _notes(self) -> Iterator[str]:
-        """What had to be mended."""
-        for frame, jump in self._index.jumps:
-            seconds = jump * float(self._stream.time_base)
-            yield f"its clock jumps by {seconds:.5g} s before frame {frame}: taken as shown without a pause"
+    def _notes(self, jumps: Sequence[tuple[int, int]], colors: HasColors) -> tuple[str, ...]:
+        """What had to be mended, and what is only taken approximately."""
+        mended = [
+            f"its clock jumps by {jump * float(self._stream.time_base):.5g} s before frame {frame}: "
+            "taken as shown without a pause"
+            for frame, jump in jumps
+        ]
         try:
-            yield from color_notes(self._first)
+            return (*mended, *color_notes(colors))
         except ColorError as error:
             raise VideoError(f"{self.path}: {error}") from None
 

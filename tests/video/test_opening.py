@@ -1,0 +1,72 @@
+"""Opening lists packets and decodes nothing, unless they leave in doubt with which frame the video begins."""
+
+import shutil
+
+import av
+import numpy as np
+import pytest
+from reference.encoded_videos import KINDS, encode, numbers
+
+from mcvd.data.sources.folder import VideoFolder
+from mcvd.video.decoders.base import VideoError
+from mcvd.video.open import open_reader, open_video
+
+CLEAN = {"long_group.mp4", "open_group.mp4", "open_group.mkv", "intra_refresh.mkv", "motion_jpeg.avi"}
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name != "alternate_references.webm"])
+def test_what_is_told_before_decoding_is_what_decoding_finds(tmp_path, name):
+    codec, b_frames, options = KINDS[name]
+    with open_reader(encode(tmp_path / name, codec, b_frames, options), "pyav") as reader:
+        assert reader._has_begun is (name not in CLEAN)
+        told, notes = reader.times, reader.notes
+        assert reader.size == (64, 64) and reader.notes == notes
+        np.testing.assert_array_equal(reader.times.starts, told.starts)
+        assert (reader.times.end, reader.times.tick_seconds) == (told.end, told.tick_seconds)
+        assert numbers(reader.read(range(reader.num_frames))) == list(range(40))
+
+
+def cut_behind_the_start(path, out):
+    """The file from its second key packet on, as `ffmpeg -ss ... -c copy` cuts it."""
+    with av.open(str(path)) as source, av.open(str(out), "w") as target:
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+        stream = target.add_stream_from_template(source.streams.video[0])
+        first = [place for place, packet in enumerate(packets) if packet.is_keyframe][1]
+        for packet in packets[first:]:
+            packet.stream = stream
+            target.mux(packet)
+    return len(packets) - first
+
+
+@pytest.mark.parametrize("name", ["intra_refresh.mkv", "open_group.mkv"])
+def test_a_key_frame_that_is_none_is_decoded_on_opening(tmp_path, name):
+    codec, b_frames, options = KINDS[name]
+    left = cut_behind_the_start(encode(tmp_path / name, codec, b_frames, options), tmp_path / "cut.mkv")
+    with open_reader(tmp_path / "cut.mkv", "pyav") as reader:
+        assert reader._has_begun
+        count = reader.num_frames
+        assert 0 < count <= left
+        shown = numbers(reader.read(range(count)))
+        assert shown == list(range(40 - count, 40))
+        assert [numbers(reader.read([frame]))[0] for frame in range(count - 1, -1, -5)] == shown[::-5]
+
+
+def test_a_film_of_which_nothing_can_be_decoded_is_refused_by_open_video(tmp_path):
+    content = encode(tmp_path / "a.avi", "mjpeg").read_bytes()
+    (tmp_path / "a.avi").write_bytes(content.replace(b"\xff\xdb", b"\xff\x00").replace(b"\xff\xc0", b"\xff\x00"))
+    with pytest.raises(VideoError, match=r"a\.avi.*no frame of 40 can be decoded"), open_video(tmp_path / "a.avi"):
+        pass
+
+
+def test_a_file_that_has_changed_since_it_was_looked_at_is_told(tmp_path):
+    encode(tmp_path / "a.mp4")
+    videos = VideoFolder(tmp_path)
+    encode(tmp_path / "b.mkv", times=range(0, 80, 2), options={"g": "5"})
+    with av.open(str(tmp_path / "b.mkv")) as source, av.open(str(tmp_path / "c.mp4"), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in list(source.demux(video=0))[:20]:
+            packet.stream = stream
+            target.mux(packet)
+    shutil.move(tmp_path / "c.mp4", tmp_path / "a.mp4")
+    with pytest.raises(VideoError, match=r"a\.mp4: has 20 frames, other than when it was looked at"):
+        videos.read(0, [0, 1], (16, 16))
