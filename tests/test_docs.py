@@ -8,6 +8,8 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 import pytest
+import torch
+from PIL import Image
 
 import mcvd
 import mcvd.samplers.select
@@ -51,6 +53,8 @@ def desk(tmp_path, monkeypatch):
     for number, name in enumerate(("drive", "town", "hill")):
         street = scenes.read(number, range(60), (64, 64))
         mcvd.write_video(tmp_path / "my_videos" / f"{name}.mp4", street, fps=10)
+    for name, picture in {"here": street[0], "there": street[9], "corner": torch.full_like(street[0], 255)}.items():
+        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(tmp_path / f"{name}.png")
     for name in ("street.mp4", "clip.mp4"):
         shutil.copy(tmp_path / "my_videos" / "drive.mp4", tmp_path / name)
     monkeypatch.chdir(tmp_path)

@@ -9,7 +9,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from mcvd.diffusion.denoiser import Denoiser
+from mcvd.diffusion.denoiser import BoundDenoiser, Denoiser
+from mcvd.diffusion.guidance import Guide, guided, replaced
+from mcvd.diffusion.guides import KnownFrames
+from mcvd.diffusion.keyframes import KnownPart
 from mcvd.diffusion.options import Precision, SamplingOptions
 from mcvd.diffusion.progress import SamplingProgress
 from mcvd.frames import Condition, FrameBlock
@@ -19,8 +22,10 @@ from mcvd.nets.modulation import NormModulation
 from mcvd.runtime.numbers import NumbersError
 from mcvd.runtime.rng import KeyedNoise
 from mcvd.samplers import AbstractSampler
+from mcvd.samplers.base import Denoise
 
 AUTOCAST = {"float32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+KNOWN_WEIGHT, KNOWN_MIN_SNR = 3.0, 0.1  # chosen by measurement: docs/guides.md
 _OF_CONTEXT = 1 << 20  # in the key of a noise: beyond the draws of any sampler
 
 
@@ -43,13 +48,20 @@ class BlockSampler:
     progress: SamplingProgress
 
     def __call__(
-        self, part: int, keys: Sequence[tuple[int, ...]], condition: Condition, number: int, sees_generated: bool
+        self,
+        part: int,
+        keys: Sequence[tuple[int, ...]],
+        condition: Condition,
+        number: int,
+        sees_generated: bool,
+        known: KnownPart | None = None,
     ) -> Tensor:
         """Sample block ``number`` of a part of the batch as `rollout` asks for it, or take it from the store.
 
         Args:
             keys: of each sample: what its noise depends on.
             condition: the frames around, for each sample or for groups of equally many adjacent samples.
+            known: what is known of the frames themselves, for each sample.
 
         Returns:
             float32 (len(keys), N, C, H, W) in the model's range, not clamped.
@@ -61,7 +73,7 @@ class BlockSampler:
         blank = condition.past.new_empty(len(keys), self.block.current, *condition.past.shape[2:])
         frames = store.load(part, number, blank.shape) if store else None
         if frames is None:
-            frames = self._sample(blank, keys, condition, number, sees_generated)
+            frames = self._sample(blank, keys, condition, number, sees_generated, known)
             self._check(frames, number)
             if store:
                 store.save(part, number, frames)
@@ -81,7 +93,13 @@ class BlockSampler:
             )
 
     def _sample(
-        self, blank: Tensor, keys: Sequence[tuple[int, ...]], condition: Condition, number: int, sees_generated: bool
+        self,
+        blank: Tensor,
+        keys: Sequence[tuple[int, ...]],
+        condition: Condition,
+        number: int,
+        sees_generated: bool,
+        known: KnownPart | None,
     ) -> Tensor:
         draw = KeyedNoise([(*key, number) for key in keys])
         if self.options.context_noise and sees_generated:
@@ -91,7 +109,9 @@ class BlockSampler:
         denoiser, options = self.denoiser, self.options
         # Entered once a block: autocast keeps the weights that it has cast until it ends.
         precision = autocast(options.precision, blank.device)
-        with torch.inference_mode(), evaluating(denoiser), precision, denoiser.calling(self.stand_in):
+        # Autograd cannot keep what inference mode made.
+        untracked = torch.no_grad() if options.steers else torch.inference_mode()
+        with untracked, evaluating(denoiser), precision, denoiser.calling(self.stand_in):
             bound = denoiser.bind(
                 condition, options.guidance, options.guidance_drops, options.claim_past_visible, self.modulation
             )
@@ -102,8 +122,23 @@ class BlockSampler:
 
             end = denoiser.schedule(torch.ones((), dtype=torch.float64))
             size = (end.alpha**2 + end.sigma**2).sqrt()  # 1, or about sigma(1) where variance explodes
-            sample = self.sampler(replace(bound, denoise=counted), draw(blank) * size, denoiser.schedule, draw)
+            steered = replace(bound, denoise=self._steered(counted, bound, known))
+            sample = self.sampler(steered, draw(blank) * size, denoiser.schedule, draw)
             return bound.to_frames(sample)
+
+    def _steered(self, denoise: Denoise, bound: BoundDenoiser, known: KnownPart | None) -> Denoise:
+        """The denoiser under the guide of the options, and what is known."""
+        options, schedule = self.options, self.denoiser.schedule
+        guides: list[tuple[Guide, float]] = []
+        frames = None if known is None else bound.from_frames(known.frames)
+        if frames is not None and known is not None and options.known_by == "guidance":
+            guides.append((KnownFrames(frames, known.keep, schedule), KNOWN_WEIGHT))
+        if options.guide is not None:
+            wish = options.guide
+            guides.append((lambda clean, t: wish(bound.to_frames(clean), t), options.guide_weight))
+        if guides:
+            denoise = guided(denoise, guides, schedule, KNOWN_MIN_SNR if options.guide is None else 0.0)
+        return denoise if frames is None or known is None else replaced(denoise, frames, known.keep)
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager:

@@ -51,6 +51,12 @@ class BoundDenoiser:
             return sample
         return self.residual.repeat(len(sample) // len(self.residual.base)).to_frames(sample)
 
+    def from_frames(self, frames: Tensor) -> Tensor:
+        """The inverse of `to_frames`."""
+        if self.residual is None:
+            return frames
+        return self.residual.repeat(len(frames) // len(self.residual.base)).from_frames(frames)
+
 
 class Denoiser(nn.Module):
     """A network that estimates the clean current frames from noisy ones, given the frames around them.

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from mcvd.diffusion.block_sampler import AUTOCAST, BlockSampler, autocast
 from mcvd.diffusion.denoiser import Denoiser
+from mcvd.diffusion.keyframes import Keyframes
 from mcvd.diffusion.options import SamplingOptions
-from mcvd.diffusion.plan import plan
 from mcvd.diffusion.progress import SamplingProgress
-from mcvd.diffusion.rollout import rollout
+from mcvd.diffusion.rollout import rollout, windows
 from mcvd.frames import FrameBlock, model_from_pixels, pixels_from_model, unit_from_model
 from mcvd.nets.compiled import CompiledNet, should_compile
 from mcvd.nets.cuda_graph import CUDAGraphNet, should_graph
@@ -25,6 +25,7 @@ from mcvd.runtime.progress import progress_bar
 from mcvd.samplers import AbstractSampler
 
 MAX_CACHE_BYTES = 8 << 30
+MAX_STEERED = 16  # videos at once under a guide, if nobody says: autograd keeps all that the network computes
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,19 @@ class GenerationEngine:
         """Yield (start, uint8 (B[, K], n, C, H, W)) block by block, from uint8 past and future (B, T, C, H, W).
 
         With ``rounded=False`` float32 in [0, 1].
+
+        Raises:
+            ValueError: at once, for keyframes that do not fit.
         """
+        options = self.options
+        keyframes = None
+        if options.known is not None:
+            keyframes = Keyframes.of(options.known, options.known_pixels, len(past), past.shape[2:], num_frames)
+        return self._stream(past, future, num_frames, keyframes)
+
+    def _stream(
+        self, past: Tensor, future: Tensor, num_frames: int, keyframes: Keyframes | None
+    ) -> Iterator[tuple[int, Tensor]]:
         options = self.options
         if options.precision == "bf16" and not has_fast_bf16(self._device):
             warnings.warn(NO_BF16, stacklevel=2)
@@ -51,11 +64,13 @@ class GenerationEngine:
         sampler = options.sampler_for(from_nothing=not past.shape[1] + future.shape[1])
         keys = self._keys(num_videos)
         parts = list(self._parts(num_videos, past.shape[-2:]))
-        num_blocks = len(parts) * sum(
-            1 for _ in plan(self.block, past.shape[1], future.shape[1], num_frames, options.overlap)
-        )
+        places = () if keyframes is None else keyframes.frames
+        lengths = past.shape[1], future.shape[1], num_frames
+        num_blocks = len(parts) * sum(1 for _ in windows(self.block, *lengths, options.overlap, places, options.loop))
         stand_in: CompiledNet | CUDAGraphNet | None = None
-        if should_compile(options.compile, self._device, num_blocks * sampler.num_calls):
+        if options.steers:
+            pass  # both are for calls without gradients
+        elif should_compile(options.compile, self._device, num_blocks * sampler.num_calls):
             stand_in = self.denoiser.compiled("reduce-overhead")
         elif should_graph(options.compile, self._device):
             stand_in = CUDAGraphNet(self.denoiser.net)
@@ -79,6 +94,8 @@ class GenerationEngine:
                     num_frames,
                     len(samples),
                     options.overlap,
+                    keyframes and keyframes.of_videos(videos, self._device),
+                    options.loop,
                 )
                 for part, (videos, samples) in enumerate(parts)
             ]
@@ -113,7 +130,8 @@ class GenerationEngine:
         on_gpu = self._device.type == "cuda"
         room = torch.cuda.get_device_properties(self._device).total_memory // 4 if on_gpu else MAX_CACHE_BYTES
         fitting = room // max(per_condition * (1 if options.guidance == 1 else 2), 1)
-        limit = max(1, min(options.batch_size or num_videos * options.num_samples, fitting))
+        wanted = options.batch_size or (MAX_STEERED if options.steers else num_videos * options.num_samples)
+        limit = max(1, min(wanted, fitting))
         videos, samples = max(1, limit // options.num_samples), min(limit, options.num_samples)
         for video in range(0, num_videos, videos):
             for sample in range(0, options.num_samples, samples):
@@ -122,7 +140,7 @@ class GenerationEngine:
                     range(sample, min(sample + samples, options.num_samples)),
                 )
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _modulation(self, sampler: AbstractSampler) -> NormModulation | None:
         """What the time says to the norms in all steps of the sampler, if it tells its times: once for all blocks."""
         times = sampler.times(self.denoiser.schedule)

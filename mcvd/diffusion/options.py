@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 from mcvd.diffusion.block_store import BlockStore
 from mcvd.diffusion.denoiser import Dropped
+from mcvd.diffusion.guidance import Guide
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.tasks import task_of
 from mcvd.frames import FrameBlock
 from mcvd.nets.compiled import Compile
+from mcvd.runtime.arrays import Video
 from mcvd.runtime.numbers import NumbersError
 from mcvd.runtime.suggest import did_you_mean
 from mcvd.samplers import AbstractSampler
@@ -41,6 +43,7 @@ _ELSEWHERE = {
 }
 
 Precision = Literal["float32", "bf16", "fp16"]
+KnownBy = Literal["guidance", "replacement"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,13 @@ class SamplingOptions:
         block_store: where finished blocks are stored, and taken from when the same work is started again.
         rounded: False leaves the generated frames as they are before they become 8 bits: float32 in [0, 1], clamped.
             What published evaluations measure errors on.
+        known: keyframes: uint8 frames (C, H, W), or (B, C, H, W), by their place among the generated ones, from 0. They
+            come out as they are and pull the frames beside them; given frames that a block covers again do so too.
+        known_pixels: inpainting: bool (H, W), True where the known frames are known, or one for each place.
+        known_by: "guidance" pulls by gradients, at about twice the time; "replacement" only puts them in at each step.
+        loop: the video leads back to its first frame, a given one if there are any.
+        guide: what the video should be like, of `mcvd.diffusion.guides` or your own, called for each block; see
+            `mcvd.diffusion.guidance`. guide_weight is how strongly, 0 or more.
 
     Raises:
         ValueError: a value is out of range.
@@ -95,9 +105,16 @@ class SamplingOptions:
     claim_past_visible: bool = False
     block_store: BlockStore | None = None
     rounded: bool = True
+    known: Mapping[int, Video] | None = field(default=None, repr=False, compare=False)
+    known_pixels: Video | Mapping[int, Video] | None = field(default=None, repr=False, compare=False)
+    known_by: KnownBy = "guidance"
+    loop: bool = False
+    guide: Guide | None = None
+    guide_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, kinds in (("precision", Precision), ("guidance_drops", Dropped), ("compile", Compile)):
+        choices = {"precision": Precision, "guidance_drops": Dropped, "compile": Compile, "known_by": KnownBy}
+        for name, kinds in choices.items():
             if getattr(self, name) not in get_args(kinds):
                 *others, last = map(repr, get_args(kinds))
                 raise ValueError(f"{name} must be {', '.join(others)} or {last}, got {getattr(self, name)!r}")
@@ -114,6 +131,8 @@ class SamplingOptions:
         for name, number in {"guidance": self.guidance, "context_noise": self.context_noise}.items():
             if not (isinstance(number, Real) and abs(number) <= MAX_GUIDANCE):
                 raise NumbersError(f"{name} must be a number from {-MAX_GUIDANCE} to {MAX_GUIDANCE}, got {number!r}")
+        if not (isinstance(self.guide_weight, Real) and self.guide_weight >= 0):
+            raise NumbersError(f"guide_weight must be a number of at least 0, got {self.guide_weight!r}")
         seeds = self.seed if isinstance(self.seed, Sequence) and not isinstance(self.seed, str) else [self.seed]
         if not all(isinstance(seed, Integral) and not isinstance(seed, bool) and seed >= 0 for seed in seeds):
             raise ValueError(f"seed must be a whole number of at least 0, or one for each video, got {self.seed!r}")
@@ -136,6 +155,12 @@ class SamplingOptions:
                     f"there is no option {name}{did_you_mean(name, known, _ELSEWHERE)} (see mcvd.diffusion.options)"
                 )
         return cls(**options)
+
+    @property
+    def steers(self) -> bool:
+        """Whether sampling follows gradients."""
+        pulls = self.known_by == "guidance" and (self.known is not None or self.loop)
+        return pulls or self.guide is not None
 
     def sampler_for(self, from_nothing: bool) -> AbstractSampler:
         """The sampler with its number of steps, or the default one of the task.
@@ -165,6 +190,10 @@ class SamplingOptions:
         if reason is None and self.guidance != 1:
             shown = num_past * (self.guidance_drops == "future"), num_future * (self.guidance_drops == "past")
             reason = task_of(*shown).refusal(block, masking, *shown, num_frames=1)
+        if reason is None and self.loop and (num_future or (not num_past and num_frames <= block.current)):
+            reason = "a loop leads from given frames, forward, or from nothing and is then longer than a block: " + (
+                "no frames after it can be given" if num_future else f"ask for more than {block.current} frames"
+            )
         if reason is None and not 0 <= self.context_noise <= max_context_noise:
             reason = (
                 f"context_noise {self.context_noise:g}: this model was trained with levels from 0 to "

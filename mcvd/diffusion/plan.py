@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 
 from mcvd.frames import FrameBlock
 
@@ -14,17 +14,24 @@ class Window:
 
     Args:
         past: known frames shown before the block; shorter than the block's past where there are no more.
-        current: frames that are sampled; those that are known or out of range are discarded.
+        current: frames that are sampled.
+        new: those of them that are kept; the others are known, out of range, or better sampled with a later window.
         future: known frames shown after the block.
     """
 
     past: range
     current: range
+    new: range
     future: range
 
 
 def plan(
-    block: FrameBlock, num_past: int, num_future: int, num_frames: int, overlap: int | None = None
+    block: FrameBlock,
+    num_past: int,
+    num_future: int,
+    num_frames: int,
+    overlap: int | None = None,
+    keyframes: Collection[int] = (),
 ) -> Iterator[Window]:
     """The blocks that fill a gap of ``num_frames`` between given frames, in the order in which they are made.
 
@@ -34,6 +41,9 @@ def plan(
 
     ``overlap`` is how many known frames at most, the nearest ones, a block sees on each side; None is as many as it has
     slots for.
+
+    ``keyframes`` are places in the gap, from 0, that are known beforehand: a window that holds none of them keeps fewer
+    frames, if then the next window ends with one, so that a keyframe acts on as many frames before it as there can be.
 
     Raises:
         ValueError: a number is out of range.
@@ -49,6 +59,7 @@ def plan(
         raise ValueError(f"overlap must be 1 to {longest} frames, the longest context of {block}, got {overlap}")
     low, high = num_past, num_past + num_frames
     end = high + num_future
+    known = {num_past + place for place in keyframes}
     reach_past, reach_future = (slot if overlap is None else min(slot, overlap) for slot in (block.past, block.future))
 
     def window(start: int) -> Window:
@@ -56,6 +67,7 @@ def plan(
         return Window(
             past=range(max(0, start - reach_past), start) if low >= start > 0 else range(start, start),
             current=range(start, stop),
+            new=range(max(start, low), min(stop, high)),
             future=range(stop, min(end, stop + reach_future)) if high <= stop < end else range(stop, stop),
         )
 
@@ -72,10 +84,30 @@ def plan(
                 return
         else:
             forward = not num_future
+        whole = window(low if forward else high - block.current)
+        new = _before_keyframes(whole.new, known, block.current, forward) if known else whole.new
+        yield replace(whole, new=new)
         if forward:
-            yield window(low)
-            low += block.current
+            low = new.stop
         else:
-            yield window(high - block.current)
-            high -= block.current
+            high = new.start
         forward = not forward
+
+
+def _before_keyframes(new: range, known: set[int], length: int, forward: bool) -> range:
+    """The part of a window's new frames after which the next window ends with keyframes; all of them if none are near.
+
+    Of keyframes in a row the next window takes half its length at most: the others follow from them.
+    """
+    if known & {*new}:
+        return new
+    ahead = range(new.stop, new.stop + length) if forward else range(new.start - 1, new.start - 1 - length, -1)
+    first = next((place for place in ahead if place in known), None)
+    if first is None:
+        return new
+    step, most = ahead.step, max(1, length // 2)
+    row = next((n for n in range(1, most) if first + step * n not in known), most)
+    end = first + step * row  # of the next window, exclusive
+    if forward:
+        return range(new.start, max(new.start + 1, min(new.stop, end - length)))
+    return range(min(new.stop - 1, max(new.start, end + 1 + length)), new.stop)

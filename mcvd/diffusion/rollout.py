@@ -2,59 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import torch
 from torch import Tensor
 
+from mcvd.diffusion.keyframes import Keyframes, KnownPart
 from mcvd.diffusion.plan import Window, plan
 from mcvd.frames import Condition, FrameBlock
 
 
+def windows(
+    block: FrameBlock,
+    num_past: int,
+    num_future: int,
+    num_frames: int,
+    overlap: int | None = None,
+    keyframes: Collection[int] = (),
+    loop: bool = False,
+) -> Iterator[Window]:
+    """The `plan` of a `rollout`; ``keyframes`` are the places of those that are known beforehand."""
+    total = num_frames + loop * _num_closing(block, num_past)
+    return plan(block, num_past, num_future, total, overlap, {*keyframes, *range(num_frames, total)})
+
+
 def rollout(
-    sample_block: Callable[[Condition, int, bool], Tensor],
+    sample_block: Callable[[Condition, int, bool, KnownPart | None], Tensor],
     block: FrameBlock,
     past: Tensor,
     future: Tensor,
     num_frames: int,
     num_samples: int = 1,
     overlap: int | None = None,
+    keyframes: Keyframes | None = None,
+    loop: bool = False,
 ) -> Iterator[tuple[int, Tensor]]:
     """Fill the gap between given frames by following the `plan`; given frames are never rewritten.
 
     Args:
-        sample_block: ``sample_block(condition, number, sees_generated)`` returns the current frames of a block, float
-            (B * K, N, C, H, W). The condition has B samples as long as it holds given frames alone, and B * K as soon
-            as generated ones are in it (``sees_generated``).
+        sample_block: ``sample_block(condition, number, sees_generated, known)`` returns the current frames of a block,
+            float (B * K, N, C, H, W). The condition has B samples as long as it holds given frames alone, and B * K as
+            soon as generated ones are in it (``sees_generated``). ``known`` is what is known of the current frames
+            themselves, for B * K samples: None unless there are keyframes.
         block: of the model.
         past: float (B, P, C, H, W), the given frames before, any number of them, 0 too.
         future: float (B, F, C, H, W), the given frames after.
         num_frames: length of the gap.
         num_samples: K videos for each given one, adjacent in the batch.
         overlap: see `plan`.
+        keyframes: what is known of the frames of the gap, which come out so.
+        loop: the frames after the last one are the first ones of the video, those of the past if there are any. There
+            must be no future, and more frames than a block has if there is no past.
 
     Yields:
         (start, frames) as they are made: index of the first frame in the gap (0 is its first frame) and float
         (B * K, n, C, H, W), exactly as ``sample_block`` returned them. Memory stays that of a few blocks.
     """
     num_past, num_future = past.shape[1], future.shape[1]
-    low, high = num_past, num_past + num_frames  # the gap that is left
+    num_closing = loop * _num_closing(block, num_past)  # keyframes after the last frame, which are not yielded
+    low, high = num_past, num_past + num_frames + num_closing  # the gap that is left
     reach = block.current + max(block.past, block.future)  # how far from the gap a known frame can still be seen
     known = {i: past[:, i] for i in range(max(0, low - reach), low)}
     known |= {high + i: future[:, i] for i in range(min(reach, num_future))}
+    if loop or keyframes is not None:
+        keyframes = Keyframes({}, {}) if keyframes is None else keyframes
+        keyframes = keyframes.also({num_frames + i: past[:, i] for i in range(min(num_closing, num_past))})
+    places = () if keyframes is None else keyframes.frames
 
-    for number, window in enumerate(plan(block, num_past, num_future, num_frames, overlap)):
+    for number, window in enumerate(windows(block, num_past, num_future, num_frames, overlap, places, loop)):
         sees_generated = any(num_past <= i < num_past + num_frames for i in (*window.past, *window.future))
-        generated = sample_block(_condition(known, window, block, past, num_samples), number, sees_generated)
-        new = [i for i in window.current if low <= i < high]
-        frames = generated[:, new[0] - window.current.start : new[-1] + 1 - window.current.start]
+        current, new, of_current = window.current, window.new, None
+        if keyframes is not None:
+            of_gap = {i - num_past: frame for i, frame in known.items()}
+            rows = past.shape[0] * num_samples
+            of_current = keyframes.within(range(current.start - num_past, current.stop - num_past), of_gap, rows)
+        condition = _condition(known, window, block, past, num_samples)
+        generated = sample_block(condition, number, sees_generated, of_current)
+        if of_current is not None:
+            generated = torch.where(of_current.keep, of_current.frames, generated)
+        frames = generated[:, new.start - current.start : new.stop - current.start]
         known |= {i: frames[:, k] for k, i in enumerate(new)}
-        if new[0] == low:
-            low = new[-1] + 1
+        if num_closing and not num_past and keyframes is not None:
+            beginning = [i for i in new if i < num_closing]
+            keyframes = keyframes.also({num_frames + i: known[i] for i in beginning})
+        if new.start == low:
+            low = new.stop
         else:
-            high = new[0]
+            high = new.start
         known = {i: frame for i, frame in known.items() if low - reach <= i < low or high <= i < high + reach}
-        yield new[0] - num_past, frames
+        start = new.start - num_past
+        if start < num_frames:
+            yield start, frames[:, : num_frames - start]
+
+
+def _num_closing(block: FrameBlock, num_past: int) -> int:
+    """How many frames of the beginning a loop ends with: half a block, so that the other half leads to them."""
+    return min(num_past or block.current, max(1, block.current // 2))
 
 
 def _condition(

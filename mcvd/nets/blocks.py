@@ -44,7 +44,8 @@ class ConditionCache:
 
     def convolve(self, layer: nn.Module, x: Tensor) -> Tensor:
         """``layer(x)``, where the layer is a convolution or nothing."""
-        if self.onednn is None or torch.compiler.is_compiling() or not isinstance(layer, nn.Conv2d):
+        runs_as_it_is = torch.compiler.is_compiling() or torch.is_grad_enabled()
+        if self.onednn is None or runs_as_it_is or not isinstance(layer, nn.Conv2d):
             return layer(x)
         return self.onednn(layer, x)
 

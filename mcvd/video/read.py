@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from mcvd.video.decoders.base import AbstractReader, VideoError
+from mcvd.video.decoders.pictures import load_picture
 from mcvd.video.open import open_video
 from mcvd.video.timing import frames_at_rate
-from mcvd.video.transforms import fit_frames
+from mcvd.video.transforms import fit_frames, scale_to_cover
 
 # Frames decoded before they are cropped: bounds what is held beyond the result.
 _FRAMES_AT_ONCE = 32
@@ -70,6 +71,17 @@ def read_video(
                 f"{path}: {num_frames} frames{rate} from frame {start} were asked for, it has {len(numbers)}"
             )
         return read_frames(reader, numbers.tolist(), size, channels)
+
+
+def read_picture(path: str | Path, size: tuple[int, int], channels: int = 3) -> Tensor:
+    """Read a picture file as one frame, uint8 (C, H, W), scaled and cropped as in `read_video`.
+
+    Raises:
+        FileNotFoundError: if there is nothing at ``path``.
+        VideoError: if it cannot be read as one picture.
+    """
+    picture = torch.from_numpy(np.array(load_picture(Path(path)))).permute(2, 0, 1)[None]
+    return fit_frames(scale_to_cover(picture, size), size, channels)[0]
 
 
 def read_frames(

@@ -36,7 +36,7 @@ def test_every_missing_frame_is_made_once_from_known_frames(block, num_frames, n
 def counting(block, shape, log):
     """A fake that makes frames which hold the number of the frame after the last one seen, if the past is seen."""
 
-    def make(condition, number, sees_made):
+    def make(condition, number, sees_made, known):
         log.append((number, condition))
         frames = torch.zeros(condition.batch_size, block.current, *shape)
         if condition.keep_past.any():
@@ -106,7 +106,7 @@ def test_a_long_gap_is_closed_from_both_sides():
 def test_given_context_is_shared_by_samples_and_made_context_is_not():
     block, batches = FrameBlock(2, 2), []
 
-    def make(condition, number, sees_made):
+    def make(condition, number, sees_made, known):
         batches.append(condition.batch_size)
         return torch.zeros(6, 2, 1, 2, 2)
 
@@ -124,7 +124,7 @@ class Numbers(bytearray):
 def test_long_rollouts_hold_a_few_frames_only():
     block, seen, blocks = FrameBlock(2, 5), 0, []
 
-    def make(condition, number, sees_made):
+    def make(condition, number, sees_made, known):
         storage = Numbers(5)
         blocks.append(weakref.ref(storage))
         return torch.frombuffer(storage, dtype=torch.float32).view(1, 5, 1, 1, 1)

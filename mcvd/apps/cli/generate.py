@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from mcvd.apps.cli import options
+from mcvd.apps.cli.known import Keyframe, add_keyframes, check_keyframes, with_keyframes
 from mcvd.apps.cli.options import Command, positive
 
 EXAMPLES = """examples:
@@ -16,6 +17,7 @@ EXAMPLES = """examples:
 
 def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--num-frames", type=positive, required=True, help="length of each video")
+    add_keyframes(command)
     options.add_model(command)
     options.add_output(command)
     options.add_processes(command)
@@ -29,6 +31,7 @@ def run(
     fps: float | None = None,
     gallery: bool = False,
     json: bool = False,
+    keyframe: list[Keyframe] | None = None,
     **asked: Any,
 ) -> None:
     """Generate the videos that are this process's share; the first one writes OUT."""
@@ -41,9 +44,11 @@ def run(
     from mcvd.diffusion.tasks import GENERATE
     from mcvd.runtime.distributed import shard_range
 
+    check_keyframes(keyframe, num_frames)
     check_videos_out(out)
     choice = ModelChoice.of(**asked)
     model, chosen = choice.load(GENERATE)
+    chosen = with_keyframes(chosen, keyframe, model)
     own = shard_range(num_samples)
     chosen = replace(chosen, first_video=own.start)
     nothing = torch.empty(0, model.channels, *model.size, dtype=torch.uint8)

@@ -6,16 +6,21 @@ from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from mcvd.apps.cli import options
+from mcvd.apps.cli.known import add_known_by, with_region
 from mcvd.apps.cli.options import Command
 
 EXAMPLES = """examples:
   mcvd interpolate street.mp4 --gap 40:45 --out mended.mp4
-  mcvd interpolate street.mp4 --model drive --gap 40:45 --out mended.mp4"""
+  mcvd interpolate street.mp4 --model drive --gap 40:45 --out mended.mp4
+  mcvd interpolate street.mp4 --gap 40:45 --inpaint bird.png --out mended.mp4"""
 
 
 def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("video", metavar="VIDEO")
     command.add_argument("--gap", type=_gap, required=True, metavar="START:END", help="frames START <= i < END")
+    text = "generate only where this picture is white, the rest of the gap's frames is kept"
+    command.add_argument("--inpaint", metavar="MASK", help=text)
+    add_known_by(command)
     options.add_model(command)
     options.add_output(command)
     options.add_every_frame(command)
@@ -30,6 +35,7 @@ def run(
     fps: float | None = None,
     gallery: bool = False,
     json: bool = False,
+    inpaint: str | None = None,
     **asked: Any,
 ) -> None:
     """Write the whole video with its gap generated anew."""
@@ -45,7 +51,7 @@ def run(
     from mcvd.video.read import read_frames
     from mcvd.video.timing import frames_at_rate
 
-    check_inputs(VIDEO=video)
+    check_inputs(VIDEO=video, inpaint=inpaint)
     check_videos_out(out, video)
     choice = ModelChoice.of(**asked)
     with open_video(video) as reader:
@@ -63,6 +69,7 @@ def run(
     if low == 0 or high == len(frames):
         raise VideoError(f"--gap {gap.start}:{gap.stop} has nothing on one side: use mcvd predict")
     past, target, future = frames[:low], frames[low:high], frames[high:]
+    chosen = with_region(chosen, inpaint, target, model)
     page = Gallery("A gap filled", model, chosen, target) if gallery else None
     own = range(chosen.num_samples)
     with render(out, model, past[None], future[None], high - low, chosen, own) as samples:

@@ -20,6 +20,7 @@ from mcvd.runtime.error_text import one_line
 DESCRIPTION = "Masked conditional video diffusion: predict, interpolate and generate video with one model."
 _SHARED = {
     "checks",
+    "known",
     "main",
     "options",
     "output",

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from mcvd.apps.cli import options
+from mcvd.apps.cli.known import Keyframe, add_keyframes, check_keyframes, with_keyframes
 from mcvd.apps.cli.options import Command, positive
 
 EXAMPLES = """examples:
   mcvd predict street.mp4 --num-frames 30 --out future.mp4
   mcvd predict street.mp4 --model drive --num-frames 30 --num-samples 4 --out futures/
   mcvd predict street.mp4 --num-frames 30 --at 40 --out checked.mp4 --gallery
+  mcvd predict street.mp4 --num-frames 30 --keyframe 29=there.png --out way.mp4
   mcvd predict street.mp4 --model drive --num-frames 30 --backward --out before.gif
   mcvd predict street.mp4 --num-frames 30 --num-samples 8 --out futures/ --uncertainty spread.mp4"""
 
@@ -27,6 +29,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--only-new", action="store_true", help="leave the given frames out of OUT")
     text = "also write the mean of the samples, their spread, and the samples side by side (.mp4, .gif or .png)"
     command.add_argument("--uncertainty", metavar="FILE", help=text)
+    add_keyframes(command)
     options.add_model(command)
     options.add_output(command)
     options.add_every_frame(command)
@@ -47,6 +50,7 @@ def run(
     uncertainty: str | None = None,
     json: bool = False,
     num_samples: int = 1,
+    keyframe: list[Keyframe] | None = None,
     **asked: Any,
 ) -> None:
     """Predict the samples that are this process's share; the first one writes OUT."""
@@ -64,6 +68,7 @@ def run(
     from mcvd.video.timing import DEFAULT_FPS, frames_around
 
     check_inputs(VIDEO=video)
+    check_keyframes(keyframe, num_frames)
     check_videos_out(out, video)
     if uncertainty is not None:
         _check_uncertainty(uncertainty, out, video, num_samples)
@@ -74,6 +79,7 @@ def run(
         if not 0 <= at < reader.num_frames:
             raise VideoError(f"--at {at}: {video} has frames 0 to {reader.num_frames - 1}")
         model, chosen = choice.load(BACKWARD if backward else PREDICT)
+        chosen = with_keyframes(chosen, keyframe, model)
         rate = None if every_frame else model.frame_rate_hz
         if backward:
             near, far = range(model.block.future), range(-num_frames, 0)

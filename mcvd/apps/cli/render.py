@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -17,6 +17,7 @@ from mcvd.apps.cli.setup import log
 from mcvd.diffusion.block_store import BlockStore
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.models.video_model import VideoModel
+from mcvd.runtime.arrays import as_tensor
 from mcvd.runtime.digests import digest
 from mcvd.runtime.disk import check_free_space
 from mcvd.runtime.distributed import all_gather, rank, world_size
@@ -64,7 +65,7 @@ def render(
         "device": next(model.parameters()).device.type,
         "model": digest(model.state_dict()),
         "config": model.config,
-        "given": digest({"past": past, "future": future}),
+        "given": digest({"past": past, "future": future} | _known(options)),
         "num_frames": num_frames,
         "options": repr(options),
     }
@@ -85,3 +86,11 @@ def render(
     all_gather(None)  # until all have deleted theirs, the result can be told from somebody else's
     if rank() == 0:
         unmark(out)
+
+
+def _known(options: SamplingOptions) -> dict[str, Tensor]:
+    """What is known of the generated frames, by name."""
+    frames = {f"known {place}": as_tensor(frame) for place, frame in (options.known or {}).items()}
+    pixels = options.known_pixels
+    masks = pixels if isinstance(pixels, Mapping) else {} if pixels is None else {"all": pixels}
+    return frames | {f"known pixels {place}": as_tensor(mask) for place, mask in masks.items()}

@@ -1,0 +1,77 @@
+"""What commands are told of frames that they generate: keyframes, and the part of them that is to be filled in."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mcvd.diffusion.options import SamplingOptions
+    from mcvd.models.video_model import VideoModel
+
+Keyframe = tuple[int, str]
+
+
+def add_keyframes(command: ArgumentParser) -> None:
+    """``--keyframe`` and ``--loop``."""
+    text = "a picture that is to be frame N of the generated ones, counted from 0 in the order of time; may be repeated"
+    command.add_argument("--keyframe", type=keyframe, action="append", metavar="N=PICTURE", help=text)
+    command.add_argument("--loop", action="store_true", help="the last frame leads back to the first")
+    add_known_by(command)
+
+
+def add_known_by(command: ArgumentParser) -> None:
+    """``--known-by``."""
+    text = "how known frames act: guidance (default) pulls the frames beside them too, replacement takes half the time"
+    command.add_argument("--known-by", choices=["guidance", "replacement"], help=text)
+
+
+def keyframe(text: str) -> Keyframe:
+    """``12=picture.png``."""
+    place, equals, path = text.partition("=")
+    if not (equals and path and place.isascii() and place.isdigit()):
+        raise ArgumentTypeError(f"must be N=PICTURE with the number of a generated frame, from 0, got {text!r}")
+    return int(place), path
+
+
+def check_keyframes(keyframes: Sequence[Keyframe] | None, num_frames: int) -> None:
+    """Refuse, before a model is opened, what cannot be a keyframe.
+
+    Raises:
+        ValueError: its place is not among the generated frames, or is named twice.
+        FileNotFoundError: its picture does not exist.
+    """
+    from mcvd.apps.cli.checks import check_inputs
+
+    places = [place for place, _ in keyframes or ()]
+    for place, path in keyframes or ():
+        if place >= num_frames:
+            raise ValueError(f"--keyframe {place}={path}: the generated frames are 0 to {num_frames - 1}")
+        if places.count(place) > 1:
+            raise ValueError(f"--keyframe {place}={path}: frame {place} is named more than once")
+        check_inputs(keyframe=path)
+
+
+def with_keyframes(options: SamplingOptions, keyframes: Sequence[Keyframe] | None, model: VideoModel) -> SamplingOptions:
+    """The options with these pictures, scaled and cropped as the frames of a video are."""
+    from mcvd.video.read import read_picture
+
+    if not keyframes:
+        return options
+    return replace(options, known={place: read_picture(path, model.size, model.channels) for place, path in keyframes})
+
+
+def with_region(options: SamplingOptions, mask: str | None, frames: Tensor, model: VideoModel) -> SamplingOptions:
+    """The options when frames uint8 (T, C, H, W) are known but for the white part of a picture."""
+    from mcvd.video.read import read_picture
+
+    if mask is None:
+        return options
+    kept = read_picture(mask, model.size, 1)[0] < 128
+    if kept.all():
+        raise ValueError(f"--inpaint {mask}: nothing in it is white, so there is nothing to fill in")
+    return replace(options, known=dict(enumerate(frames)), known_pixels=kept)

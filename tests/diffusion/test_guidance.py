@@ -1,0 +1,143 @@
+"""A guide makes of the data's distribution the conditional one, exactly where data are Gaussian, and never diverges."""
+
+from math import inf
+
+import pytest
+import torch
+
+from mcvd.diffusion.guidance import guided, replaced
+from mcvd.diffusion.guides import Classifier, KnownFrames, Reference
+from mcvd.noise import Cosine, Geometric
+from mcvd.samplers import DDIM, DDPM, SASolver, UniPC
+
+MEAN = torch.tensor([0.1, -0.2, 0.3], dtype=torch.float64)
+FACTOR = torch.tensor([[0.5, 0.0, 0.0], [0.4, 0.3, 0.0], [0.2, 0.3, 0.3]], dtype=torch.float64)
+COVARIANCE = FACTOR @ FACTOR.T
+KNOWN = 0.7  # the last frame
+
+
+def correlated(schedule):
+    """The exact denoiser of three frames of one pixel, (B, 3, 1, 1, 1), that are correlated."""
+
+    def denoise(noisy, t):
+        at = schedule(t[:1]).like(noisy[:1, :, 0, 0, 0])
+        gain = at.alpha * COVARIANCE @ torch.linalg.inv(at.alpha**2 * COVARIANCE + at.sigma**2 * torch.eye(3))
+        return (MEAN + (noisy[..., 0, 0, 0] - at.alpha * MEAN) @ gain.T)[..., None, None, None]
+
+    return denoise
+
+
+def keyframe(num_rows, value=KNOWN):
+    frames = torch.full((num_rows, 3, 1, 1, 1), float("nan"), dtype=torch.float64)
+    frames[:, 2] = value
+    return KnownFrames(frames, ~frames.isnan(), Cosine())
+
+
+def moments(sampler, schedule, denoise):
+    """Mean (3,) and covariance of the samples, without sampling error: a sample is linear in all noises."""
+    num_draws = 0
+
+    def counting(x):
+        nonlocal num_draws
+        num_draws += 1
+        return torch.zeros_like(x)
+
+    sampler(denoise, torch.zeros(1, 3, 1, 1, 1, dtype=torch.float64), schedule, counting)
+    units = torch.eye(3 * (num_draws + 1) + 1, dtype=torch.float64)[1:].unflatten(0, (-1, 3))[..., None, None, None]
+    steps = iter(range(1, num_draws + 1))
+
+    def draw(x):
+        return units[next(steps)].transpose(0, 1)
+
+    end = schedule(torch.ones((), dtype=torch.float64))
+    size = (end.alpha**2 * COVARIANCE.diagonal().mean() + end.sigma**2).sqrt()
+    start = size * units[0].transpose(0, 1) + (end.alpha * MEAN)[:, None, None, None]
+    sample = sampler(denoise, start, schedule, draw)[..., 0, 0, 0]
+    deviations = sample[1:] - sample[0]
+    return sample[0], deviations.T @ deviations
+
+
+SAMPLERS = [
+    DDIM(100, clip=False),
+    DDPM(100, clip=False),
+    SASolver(num_steps=100, clip=False),
+    UniPC(num_steps=50, clip=False),
+]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda each: type(each).__name__)
+def test_a_known_frame_gives_the_conditional_distribution_of_gaussian_data(sampler):
+    schedule, known = Cosine(), keyframe(1)
+    steered = guided(correlated(schedule), [(known, inf)], schedule)
+    mean, covariance = moments(sampler, schedule, replaced(steered, known.frames, known.keep))
+    to_known = COVARIANCE[:2, 2] / COVARIANCE[2, 2]
+    torch.testing.assert_close(mean[:2], MEAN[:2] + to_known * (KNOWN - MEAN[2]), rtol=0, atol=0.015)
+    truth = COVARIANCE[:2, :2] - torch.outer(to_known, COVARIANCE[2, :2])
+    torch.testing.assert_close(covariance[:2, :2], truth, rtol=0, atol=0.015)
+    assert mean[2] == KNOWN
+    assert covariance[2].abs().max() == 0
+
+
+def test_replacement_alone_does_not_give_it():
+    """What the law above can tell apart."""
+    schedule, known = Cosine(), keyframe(1)
+    denoise = replaced(correlated(schedule), known.frames, known.keep)
+    to_known = COVARIANCE[:2, 2] / COVARIANCE[2, 2]
+    mean, _ = moments(SAMPLERS[0], schedule, denoise)
+    assert (mean[:2] - (MEAN[:2] + to_known * (KNOWN - MEAN[2]))).abs().max() > 0.05
+
+
+def test_no_weight_changes_nothing_and_no_weight_diverges():
+    schedule, x, t = Cosine(), torch.randn(4, 3, 1, 1, 1, dtype=torch.float64), torch.rand(4, dtype=torch.float64)
+    plain, known = correlated(schedule), keyframe(4, value=1.0)
+    torch.testing.assert_close(guided(plain, [(known, 0.0)], schedule)(x, t), plain(x, t), rtol=0, atol=0)
+    finite, most = (guided(plain, [(known, weight)], schedule)(x, t) for weight in (1e12, inf))
+    torch.testing.assert_close(finite, most)
+    for each in (torch.zeros(4), torch.ones(4), torch.full((4,), 1e-12)):
+        assert guided(plain, [(known, inf)], schedule)(1e6 * x, each.double()).isfinite().all()
+
+
+@pytest.mark.parametrize("schedule", [Cosine(), Geometric()], ids=lambda each: type(each).__name__)
+def test_a_step_is_no_longer_than_the_noise_leaves_open(schedule):
+    """Also where a network answers nonsense: here its estimate falls where the noisy frames rise, or hardly moves."""
+    x = torch.randn(2, 3, 1, 4, 4)
+    far = KnownFrames(torch.full_like(x, 100.0), torch.ones_like(x, dtype=torch.bool), schedule)
+    for factor in (-1.0, 1e-9, 1.0, 1e9):
+        for time in (0.002, 0.5, 1.0):
+            t = torch.full((2,), time)
+            at = schedule(t[:1].double())
+            open_std = (at.sigma * 0.5 / (at.alpha**2 * 0.25 + at.sigma**2).sqrt()).item()
+            steered = guided(lambda noisy, t, factor=factor: factor * noisy, [(far, inf)], schedule)(x, t)
+            rms = (steered - factor * x).double().square().flatten(1).mean(1).sqrt()
+            assert (rms <= 4.001 * open_std + 1e-6 * factor).all()
+            if factor < 0:  # the way that would help is not known
+                assert (rms == 0).all()
+
+
+def test_what_is_known_pulls_only_its_own_video():
+    schedule, t = Cosine(), torch.full((4,), 0.4, dtype=torch.float64)
+    x = torch.randn(4, 3, 1, 1, 1, dtype=torch.float64)
+    known = keyframe(4, torch.tensor([0.1, 0.2, 0.3, 0.4]).double()[:, None, None, None])
+    together = guided(correlated(schedule), [(known, inf)], schedule)(x, t)
+    for row in range(4):
+        alone = KnownFrames(known.frames[row : row + 1], known.keep[row : row + 1], schedule)
+        each = guided(correlated(schedule), [(alone, inf)], schedule)(x[row : row + 1], t[:1])
+        torch.testing.assert_close(each, together[row : row + 1])
+
+
+def test_a_classifier_and_a_reference_are_followed():
+    schedule, x, t = Cosine(), torch.randn(3, 2, 1, 4, 4), torch.full((3,), 0.5)
+
+    def brightness(clean, t):
+        bright = clean.mean((1, 2, 3, 4))
+        return torch.stack([-5 * bright, 5 * bright], 1)
+
+    for label, sign in ((0, -1), (1, 1)):
+        moved = guided(lambda noisy, t: noisy, [(Classifier(brightness, label), 1.0)], schedule)(x, t) - x
+        assert (sign * moved > 0).all()
+    wanted = torch.randn(16)
+    guide = Reference(lambda frames: frames.flatten(1), wanted)
+    nearer = guided(lambda noisy, t: noisy, [(guide, 3.0)], schedule)(x, t)
+    assert (guide(nearer, t) < guide(x, t)).all()
+    assert (guide(x, t) >= 0).all()
+    assert guide(wanted.view(1, 1, 1, 4, 4), t[:1]).item() == pytest.approx(0, abs=1e-6)

@@ -1,0 +1,98 @@
+"""Measure what a known frame is worth: not used, put in at each step (replacement), or pulling by gradients (guidance).
+
+    python tools/studies/keyframes.py --out keyframes.jsonl
+    python tools/studies/keyframes.py --table keyframes.jsonl
+
+The bundled model predicts a block of 5 frames of held-out synthetic streets, of which the last is known. PSNR (mean over
+samples, frames and streets) is that of the four frames before it, which are the same if more are predicted. Lines of keyframes.jsonl that are there already are not measured again. Seconds are those of the processor.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+
+import mcvd
+from mcvd.data.synthetic.driving.scenes import DrivingScenes
+from mcvd.metrics.frames import psnr_per_frame
+from mcvd.samplers.select import sampler_by_name
+
+NUM_FRAMES, KEYFRAME, FIRST = 5, 4, 10
+HELD_OUT = 9  # the seed of the streets: the bundled model has seen none of them
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", type=Path, metavar="JSONL", help="only print the table of results")
+    parser.add_argument("--out", type=Path, metavar="JSONL")
+    parser.add_argument("--samplers", nargs="+", default=["SASolver", "DDIM", "DPMSolverPP", "DDPM"])
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--num-clips", type=int, default=24)
+    parser.add_argument("--num-samples", type=int, default=4)
+    options = parser.parse_args()
+    if options.table:
+        print(table(read(options.table)))
+    elif options.out:
+        measure(options)
+    else:
+        parser.error("give --out to measure, or --table to see what was measured")
+
+
+def read(path: Path) -> list[dict]:
+    """The lines that are there."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Make what is not yet in the results."""
+    model = mcvd.load()
+    streets = DrivingScenes(options.num_clips, seed=HELD_OUT)
+    frames = range(FIRST, FIRST + model.block.past + NUM_FRAMES)
+    clips = torch.stack([streets.read(i, frames, model.size) for i in range(options.num_clips)])
+    past, truth = clips[:, : model.block.past], clips[:, None, model.block.past :]
+    known = {"known": {KEYFRAME: truth[:, 0, KEYFRAME]}}
+    methods = {"not used": {}, "replacement": known | {"known_by": "replacement"}, "guidance": known}
+    done = {(each["sampler"], each["steps"], each["method"]) for each in read(options.out)}
+    for name in options.samplers:
+        for method, how in methods.items():
+            if (name, options.steps, method) in done:
+                continue
+            start = time.process_time()
+            video = model.predict(
+                past,
+                NUM_FRAMES,
+                sampler=sampler_by_name(name, options.steps),
+                num_samples=options.num_samples,
+                progress=False,
+                **how,
+            )
+            seconds = time.process_time() - start
+            psnr = psnr_per_frame(video, truth.expand_as(video)).clamp(max=100).mean(1)  # (clips, frames)
+            line = {"sampler": name, "steps": options.steps, "method": method, "seconds": round(seconds, 1)}
+            line["psnr"] = [[round(value, 3) for value in clip] for clip in psnr.tolist()]
+            with options.out.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+            print(table(read(options.out)), flush=True)
+
+
+def table(results: list[dict]) -> str:
+    """The mean over streets, and over streets the standard error of what is gained on not using the frame."""
+    lines = ["| sampler, calls | known frame | frames 1 to 4, dB | gain, dB | time |"]
+    lines.append("|---" * 5 + "|")
+    plain = {(each["sampler"], each["steps"]): each for each in results if each["method"] == "not used"}
+    for each in results:
+        psnr, base = torch.tensor(each["psnr"]), plain[each["sampler"], each["steps"]]
+        gained = (psnr - torch.tensor(base["psnr"]))[:, :KEYFRAME].mean(1)
+        error = gained.std() / len(gained) ** 0.5
+        gain = "" if each is base else f"{gained.mean():+.2f} ± {error:.2f}"
+        lines.append(
+            f"| {each['sampler']}, {each['steps']} | {each['method']} | {psnr[:, :KEYFRAME].mean():.2f} | "
+            f"{gain} | {each['seconds'] / base['seconds']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
