@@ -3,8 +3,9 @@
     python tools/studies/keyframes.py --out keyframes.jsonl
     python tools/studies/keyframes.py --table keyframes.jsonl
 
-The bundled model predicts a block of 5 frames of held-out synthetic streets, of which the last is known. PSNR (mean over
-samples, frames and streets) is that of the four frames before it, which are the same if more are predicted. Lines of keyframes.jsonl that are there already are not measured again. Seconds are those of the processor.
+The bundled model predicts a block of 5 frames of held-out synthetic streets, of which the last is known. PSNR (mean
+over samples, frames and streets) is that of the four frames before it, which are the same if more are predicted. Lines
+of keyframes.jsonl that are there already are not measured again. Seconds are those of the processor.
 """
 
 import argparse
