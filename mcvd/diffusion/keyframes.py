@@ -59,7 +59,9 @@ class Keyframes:
         Raises:
             ValueError: a place is not among the generated frames, or a frame or mask does not fit.
         """
-        shape, frames, keep = tuple(frame_shape), {}, {}
+        shape = tuple(frame_shape)
+        frames: dict[int, Tensor] = {}
+        keep: dict[int, Tensor] = {}
         for place, given in known.items():
             if not isinstance(place, Integral) or not 0 <= place < num_frames:
                 raise ValueError(f"known[{place!r}]: the generated frames are 0 to {num_frames - 1}")
