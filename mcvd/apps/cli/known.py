@@ -56,7 +56,9 @@ def check_keyframes(keyframes: Sequence[Keyframe] | None, num_frames: int) -> No
         check_inputs(keyframe=path)
 
 
-def with_keyframes(options: SamplingOptions, keyframes: Sequence[Keyframe] | None, model: VideoModel) -> SamplingOptions:
+def with_keyframes(
+    options: SamplingOptions, keyframes: Sequence[Keyframe] | None, model: VideoModel
+) -> SamplingOptions:
     """The options with these pictures, scaled and cropped as the frames of a video are."""
     from mcvd.video.read import read_picture
 
