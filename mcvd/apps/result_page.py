@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -33,15 +35,30 @@ def add_result(page: Page, samples: Tensor, past: Tensor, future: Tensor, target
     given = {*range(len(past)), *range(num_frames - len(future), num_frames)}
     shown = {title: torch.cat([past, row, future]) for title, row in (futures | baselines).items()}
     figures = [VideoFigure(title, row, given, title.startswith("sample")) for title, row in shown.items()]
-    if len(samples) == 1 or not given:
-        page.videos(figures, fps)
-    else:
-        root, label = (past[-1], "last given frame") if len(past) else (future[0], "first given frame")
-        page.fan(figures, root, label, fps, baselines)
+    add_futures(page, figures, past, future, fps, baselines)
+    if len(samples) > 1 and given:
         add_spread(page, samples, past, future, target, fps)
     numbers = range(0, num_frames, -(-num_frames // _MAX_COLUMNS))
     columns = {column for column, number in enumerate(numbers) if number in given}
     page.strip([row._replace(video=row.pixels[list(numbers)], context=columns) for row in figures], numbers)
+
+
+def add_futures(
+    page: Page, figures: list[VideoFigure], past: Tensor, future: Tensor, fps: float, baselines: Collection[str] = ()
+) -> None:
+    """Add videos: several samples that share given frames as a fan, others side by side.
+
+    Args:
+        page: gets them.
+        figures: the videos, with their given frames.
+        past, future, fps: as in `add_result`.
+        baselines: captions of those that are baselines.
+    """
+    if sum(figure.role == "sample" for figure in figures) == 1 or not len(past) + len(future):
+        page.videos(figures, fps)
+    else:
+        root, label = (past[-1], "last given frame") if len(past) else (future[0], "first given frame")
+        page.fan(figures, root, label, fps, baselines)
 
 
 def add_spread(page: Page, samples: Tensor, past: Tensor, future: Tensor, target: Tensor | None, fps: float) -> None:

@@ -81,16 +81,17 @@ def read_clip(path: str | Path, model: VideoModel, limits: Limits) -> Clip:
     return Clip(path.name, frames, note)
 
 
-def synthetic_clip(model: VideoModel, number: int) -> Clip:
+def synthetic_clip(model: VideoModel, number: int, frames: range = range(_SYNTHETIC_FRAMES)) -> Clip:
     """A street that `DrivingScenes` paints, for whoever has no video at hand.
 
     Args:
         model: whose size, channels and rate it gets.
         number: of the street, 0 or more; no model was trained on these.
+        frames: which of its 60.
     """
     scenes = DrivingScenes(number + 1, _SYNTHETIC_FRAMES, model.frame_rate_hz or DEFAULT_FPS, seed=1)
-    frames = to_channels(scenes.read(number, range(_SYNTHETIC_FRAMES), model.size), model.channels)
-    return Clip(f"street {number}", frames.contiguous(), f"Synthetic street {number}: {_SYNTHETIC_FRAMES} frames.")
+    painted = to_channels(scenes.read(number, frames, model.size), model.channels)
+    return Clip(f"street {number}", painted.contiguous(), f"Synthetic street {number}: {len(frames)} frames.")
 
 
 def no_clip(model: VideoModel) -> Clip:

@@ -8,13 +8,17 @@ from typing import Any
 
 import gradio as gr
 
+from mcvd.apps.studio import examples as gallery
 from mcvd.apps.studio import film_strip
+from mcvd.apps.studio.examples import Example
 from mcvd.apps.studio.result_view import ALL
 from mcvd.apps.studio.service import Studio
 from mcvd.diffusion.tasks import TASKS
 from mcvd.samplers.select import sampler_names
 from mcvd.video.decoders.base import VIDEO_SUFFIXES
+from mcvd.video.page_template import page_file
 
+NO_RESULT = '<p class="nothing">The futures will be here.</p>'
 DEFAULT = "the default"  # sampler: the model's own for each task, or that of `mcvd.samplers.select`
 
 
@@ -22,8 +26,8 @@ DEFAULT = "the default"  # sampler: the model's own for each task, or that of `m
 class Controls:
     """All that a visitor can use or look at, created inside of an open `gr.Blocks`."""
 
+    examples: gr.HTML
     upload: gr.File
-    synthetic: gr.Button
     task: gr.Radio
     length: gr.Number
     num_samples: gr.Slider
@@ -36,7 +40,6 @@ class Controls:
     strip: gr.HTML
     hint: gr.Markdown
     status: gr.Markdown
-    downloads: gr.Row
     which: gr.Dropdown
     mp4: gr.DownloadButton
     gif: gr.DownloadButton
@@ -44,36 +47,53 @@ class Controls:
     result: gr.HTML
 
     @classmethod
-    def lay_out(cls, studio: Studio) -> Controls:
-        """Choices on the left, the film strip and the result on the right."""
-        block, (height, width) = studio.model.block, studio.model.size
-        rate = f" at {studio.model.frame_rate_hz:g} Hz" if studio.model.frame_rate_hz else ""
-        gr.Markdown(
-            f"# mcvd studio\n**{escape(studio.name)}** sees {block.past} past, {block.current} generated and "
-            f"{block.future} future frames of {width}x{height} pixels{rate}."
-        )
-        with gr.Row():
-            with gr.Column(scale=1, min_width=320):
-                choices = _video(studio) | _task(studio) | _sampling(studio) | _buttons()
+    def lay_out(cls, studio: Studio, examples: list[Example]) -> Controls:
+        """Examples and the film strip above, choices left and the result right of it; on a phone below each other."""
+        sentence = studio.model.facts().sentence
+        gr.Markdown(f"# mcvd studio\n**{escape(studio.name)}**: {sentence[0].lower()}{sentence[1:]}", elem_id="head")
+        with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=320):
-                views = _strip() | _downloads()
-                views["result"] = gr.HTML(elem_id="result", apply_default_css=False)
-        return cls(**choices, **views)
+                gr.Markdown("Click an example, or bring a video of your own.")
+                shown = _examples(studio, examples)
+            with gr.Column(scale=1, min_width=260):
+                shown |= _video(studio)
+        shown |= _strip()
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=1, min_width=300):
+                shown |= _task(studio) | _sampling(studio) | _buttons()
+            with gr.Column(scale=3, min_width=300):
+                shown |= {"status": gr.Markdown(elem_id="status")} | _downloads() | _result()
+        return cls(**shown)
+
+
+def _examples(studio: Studio, examples: list[Example]) -> dict[str, Any]:
+    return {
+        "examples": gr.HTML(
+            html_template=gallery.TEMPLATE,
+            css_template=gallery.STYLE,
+            js_on_load=gallery.BEHAVIOUR,
+            apply_default_css=False,
+            elem_id="examples",
+            cards=gallery.cards(studio.model, examples),
+        )
+    }
 
 
 def _video(studio: Studio) -> dict[str, Any]:
     title, kinds = f"A video, up to {studio.limits.megabytes} MB", sorted(VIDEO_SUFFIXES)
-    return {
-        "upload": gr.File(label=title, file_types=kinds, height=130, elem_id="upload"),
-        "synthetic": gr.Button("or take a synthetic street", size="sm", elem_id="synthetic"),
-    }
+    return {"upload": gr.File(label=title, file_types=kinds, height=150, elem_id="upload")}
+
+
+def length_label(studio: Studio) -> str:
+    """Of the number of frames to generate."""
+    return f"Frames to generate, up to {studio.limits.frames}"
 
 
 def _task(studio: Studio) -> dict[str, Any]:
     possible = studio.model.facts().tasks
     tasks = [(task.title, name) for name, task in TASKS.items() if possible[name] is None]
     frames, samples = studio.limits.frames, studio.limits.samples
-    length = min(frames, 4 * studio.model.block.current)
+    length = min(frames, 2 * studio.model.block.current)
     return {
         "task": gr.Radio(tasks, value=tasks[0][1], label="Task", elem_id="task"),
         "length": gr.Number(
@@ -81,10 +101,10 @@ def _task(studio: Studio) -> dict[str, Any]:
             minimum=1,
             maximum=frames,
             precision=0,
-            label=f"Frames to generate, up to {frames}",
+            label=length_label(studio),
             elem_id="length",
         ),
-        "num_samples": gr.Slider(1, samples, min(2, samples), step=1, label="Samples", elem_id="samples"),
+        "num_samples": gr.Slider(1, samples, min(3, samples), step=1, label="Samples", elem_id="samples"),
     }
 
 
@@ -137,15 +157,29 @@ def _strip() -> dict[str, Any]:
             kinds="",
         ),
         "hint": gr.Markdown(elem_id="hint"),
-        "status": gr.Markdown(elem_id="status"),
     }
 
 
 def _downloads() -> dict[str, Any]:
-    with gr.Row(visible=False, equal_height=True) as row:
-        which = gr.Dropdown([ALL], value=ALL, show_label=False, container=False, scale=3, elem_id="which")
+    """Always there, so that nothing moves when the files are; until then they cannot be clicked."""
+    with gr.Row(equal_height=True, elem_id="downloads"):
+        which = gr.Dropdown(
+            [ALL], value=ALL, show_label=False, container=False, scale=3, min_width=140, elem_id="which"
+        )
         buttons = {
-            name: gr.DownloadButton(f"Save {title}", size="sm", min_width=90, elem_id=name)
+            name: gr.DownloadButton(f"Save {title}", size="sm", min_width=90, elem_id=name, interactive=False)
             for name, title in (("mp4", "mp4"), ("gif", "gif"), ("page", "this page"))
         }
-    return {"downloads": row, "which": which, **buttons}
+    return {"which": which, **buttons}
+
+
+def _result() -> dict[str, Any]:
+    return {
+        "result": gr.HTML(
+            NO_RESULT,
+            js_on_load=f"const start = () => {{ {page_file('clock.js')} }};\n"
+            "new MutationObserver(start).observe(element, {childList: true, subtree: true});\nstart();",
+            apply_default_css=False,
+            elem_id="result",
+        )
+    }

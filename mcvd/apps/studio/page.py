@@ -11,8 +11,9 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from mcvd.apps.studio import film_strip
-from mcvd.apps.studio.clip import Clip, no_clip, read_clip, synthetic_clip
-from mcvd.apps.studio.controls import DEFAULT, Controls
+from mcvd.apps.studio.clip import Clip, no_clip, read_clip
+from mcvd.apps.studio.controls import DEFAULT, Controls, length_label
+from mcvd.apps.studio.examples import examples_for
 from mcvd.apps.studio.guard import Guard, is_this_machine
 from mcvd.apps.studio.job import GenerationRequest
 from mcvd.apps.studio.result_view import ALL
@@ -39,8 +40,7 @@ def build_page(studio: Studio) -> gr.Blocks:
         clip = gr.State(no_clip(studio.model), time_to_live=lifetime)
         stretch = gr.State((0, 0))
         files = gr.State({}, time_to_live=lifetime)
-        next_scene = gr.State(0)
-        see = Controls.lay_out(studio)
+        see = Controls.lay_out(studio, answers.examples)
 
         placing: dict[str, Any] = {
             "inputs": [clip, see.task, see.length],
@@ -49,9 +49,9 @@ def build_page(studio: Studio) -> gr.Blocks:
         gr.on(
             [see.upload.upload, see.upload.clear], answers.receive, see.upload, [clip, see.strip], concurrency_limit=1
         ).then(answers.place, **placing)
-        see.synthetic.click(
-            answers.use_synthetic, next_scene, [clip, see.strip, see.upload, next_scene], concurrency_limit=1
-        ).then(answers.place, **placing)
+        see.examples.pick(answers.use_example, None, [clip, see.strip, see.upload, see.task], concurrency_limit=1).then(
+            answers.place, **placing
+        )
         see.task.change(answers.place, **placing, trigger_mode="always_last")
         see.strip.mark(
             answers.choose,
@@ -71,8 +71,8 @@ def build_page(studio: Studio) -> gr.Blocks:
 
         buttons = [see.start, see.cancel]
         request = [see.task, see.length, see.num_samples, see.sampler, see.steps, see.guidance, see.seed]
-        offer = answers.offer, [files, see.which], [see.mp4, see.gif, see.page, see.downloads]
-        see.start.click(answers.begin, None, [*buttons, see.downloads], queue=False).then(
+        offer = answers.offer, [files, see.which], [see.mp4, see.gif, see.page]
+        see.start.click(answers.begin, None, [*buttons, see.status, see.mp4, see.gif, see.page], queue=False).then(
             answers.generate,
             [clip, stretch, *request],
             [see.status, see.result, files],
@@ -135,20 +135,27 @@ class _Answers:
 
     def __init__(self, studio: Studio):
         self._studio = studio
+        self.examples = examples_for(studio.model)
 
     def receive(self, path: str | None) -> tuple[Clip, Any]:
         model = self._studio.model
         clip = no_clip(model) if path is None else _or_message(read_clip, path, model, self._studio.limits)
         return clip, gr.HTML(frames=film_strip.pictures(clip.frames), kinds="")
 
-    def use_synthetic(self, number: int) -> tuple[Clip, Any, None, int]:
-        clip = synthetic_clip(self._studio.model, number)
-        return clip, gr.HTML(frames=film_strip.pictures(clip.frames), kinds=""), None, number + 1
+    def use_example(self, event: gr.EventData) -> tuple[Clip, Any, None, str]:
+        example = self.examples[int(event.number)]
+        clip = example.clip(self._studio.model)
+        return clip, gr.HTML(frames=film_strip.pictures(clip.frames), kinds=""), None, example.task
 
     def place(self, clip: Clip, task: str, length: int) -> tuple[Any, str, tuple[int, int], Any]:
         first = first_marked(TASKS[task], self._studio.model.block, len(clip.frames))
         stretch = (first.start, first.stop)
-        return *self.mark(clip, task, length, stretch), stretch, gr.Number(visible=task != INTERPOLATE.name)
+        return *self.mark(clip, task, length, stretch), stretch, self._length(task)
+
+    def _length(self, task: str) -> Any:
+        if task == INTERPOLATE.name:
+            return gr.Number(label="Frames to generate: those of the gap", interactive=False)
+        return gr.Number(label=length_label(self._studio), interactive=True)
 
     def choose(self, clip: Clip, task: str, length: int, event: gr.EventData) -> tuple[tuple[int, int], Any, str]:
         stretch = int(event.start), int(event.stop)
@@ -165,9 +172,9 @@ class _Answers:
         own = getattr(self._studio.model.sampler_for(TASKS[task]), "num_steps", None)
         return gr.Number(visible=False) if own is None else gr.Number(own, visible=True)
 
-    def begin(self, browser: gr.Request) -> tuple[Any, Any, Any]:
+    def begin(self, browser: gr.Request) -> tuple[Any, ...]:
         self._studio.begin(_visitor(browser))
-        return gr.Button(interactive=False), gr.Button(interactive=True), gr.Row(visible=False)
+        return gr.Button(interactive=False), gr.Button(interactive=True), "", *self.offer({}, ALL)
 
     def generate(
         self,
@@ -202,14 +209,13 @@ class _Answers:
         which = gr.Dropdown(list(files) or [ALL], value=ALL)
         return gr.Button(interactive=True), gr.Button(interactive=False), which
 
-    def offer(self, files: dict, which: str) -> tuple:
-        """The buttons with their files, and the row that they stand in: nobody sees one that has no file yet."""
+    def offer(self, files: dict, which: str) -> tuple[Any, ...]:
+        """The buttons with their files: nobody can click one that has no file yet."""
         there = files.get(which, {})
-        buttons = (
-            gr.DownloadButton(value=str(there[ending]) if ending in there else None, visible=ending in there)
+        return tuple(
+            gr.DownloadButton(value=str(there[ending]) if ending in there else None, interactive=ending in there)
             for ending in ("mp4", "gif", "html")
         )
-        return *buttons, gr.Row(visible=bool(files))
 
     def cancel(self, browser: gr.Request) -> None:
         self._studio.cancel(_visitor(browser))

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from mcvd.apps.result_page import TRUTH
+from mcvd.apps.result_page import TRUTH, add_futures, add_spread
 from mcvd.apps.studio.clip import Clip
 from mcvd.apps.studio.selection import Selection
 from mcvd.evaluation.baselines import simplest_baseline
 from mcvd.metrics.frames import psnr_per_frame, ssim_per_frame
-from mcvd.video.page import Page
+from mcvd.video.page import Page, VideoFigure
 from mcvd.video.write import write_video
 
 ALL = "all, side by side"
@@ -68,17 +68,21 @@ class ResultView:
 
     def strip(self) -> str:
         """Pictures of some of the frames, as HTML to stand in a page."""
-        return self._add_strip(Page("")).fragment()
+        return self._add_strip(Page("", first_frame=self.selection.shown.start)).fragment(with_script=False)
 
     def page(self, title: str, intro: str = "") -> Page:
-        """Loops, pictures and scores."""
-        page = Page(title, intro)
-        page.videos([(name, video, self.given, name != TRUTH) for name, video in self.videos().items()], self.fps)
+        """Videos, where they differ, pictures and scores."""
+        page = Page(title, intro, first_frame=self.selection.shown.start)
+        figures = [VideoFigure(name, video, self.given, name != TRUTH) for name, video in self.videos().items()]
+        add_futures(page, figures, self._past, self._future, self.fps)
+        if len(self.samples) > 1 and self.given:
+            target = self._target if len(self._target) == self.samples.shape[1] else None
+            add_spread(page, self.samples, self._past, self._future, target, self.fps)
         self._add_strip(page)
-        for metric, lines in self.scores().items():
-            first = self.selection.generated.start + self._known.start
-            page.curves(lines, metric, first=first)  # type: ignore[arg-type]
-        return page
+        first = self.selection.generated.start + self._known.start
+        baselines = simplest_baseline(self._past, self._future, 1) if self.given else ()
+        at = first - self.selection.shown.start
+        return page.charts(self.scores(), first=first, baselines=[*baselines], at=at) if self.scores() else page
 
     def write_files(self, folder: Path, title: str, intro: str) -> dict[str, dict[str, Path]]:
         """Write everything there is to take home.

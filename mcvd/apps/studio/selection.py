@@ -63,7 +63,7 @@ def selection_of(task: Task, block: FrameBlock, marked: range, length: int, num_
     if not task.has_context:
         return Selection(nothing, range(length), nothing)
     if not num_frames:
-        raise ValueError("drop a video first, or let the model generate one from nothing")
+        raise ValueError("click an example or drop a video first, or let the model generate one from nothing")
     if not 0 <= marked.start < marked.stop <= num_frames:
         raise ValueError(f"mark frames between 0 and {num_frames - 1} on the film strip")
     if not task.gives_future:

@@ -69,7 +69,8 @@ class Studio:
         try:
             selection = selection_of(task, self.model.block, stretch, length, len(clip.frames))
         except ValueError as error:
-            return "", f"{clip.note} {HINTS[task.name]}" if clip.note else str(error)
+            words = str(error)
+            return "", f"{clip.note} {HINTS[task.name]}" if clip.note else f"{words[0].upper()}{words[1:]}."
         sentence = f"{clip.note} {HINTS[task.name]}"
         if not selection.context:
             return film_strip.kinds(len(clip.frames), selection.context, range(0)), sentence
@@ -138,7 +139,7 @@ class Studio:
         except StorageFullError:
             self._delete_results(visitor)
             raise
-        yield JobUpdate(f"Done: {length} frames.", view.page("").fragment(), files)
+        yield JobUpdate(f"Done: {length} frames.", view.page("").fragment(with_script=False), files)
 
     def cancel(self, visitor: str) -> None:
         """The visitor's job ends before its next call of the network, or as soon as it would begin."""

@@ -8,6 +8,7 @@ from reference.tiny import pixels, tiny_model
 
 import mcvd
 from mcvd.apps.studio.clip import Clip, Limits, no_clip, read_clip, synthetic_clip
+from mcvd.apps.studio.examples import cards, examples_for
 from mcvd.apps.studio.film_strip import pictures
 from mcvd.apps.studio.job import GenerationRequest, sample
 from mcvd.apps.studio.result_view import ALL, ResultView
@@ -121,6 +122,17 @@ def test_streets_are_at_hand_for_colour_and_grey(model):
     assert len(no_clip(model).frames) == 0
 
 
+def test_examples_ask_for_what_the_model_can_do(model):
+    found = examples_for(model)
+    assert [example.task for example in found] == ["predict", "predict", "backward", "interpolate", "generate"]
+    assert [len(example.clip(model).frames) for example in found] == [60, 60, 60, 60, 0]
+    shown = cards(model, found)
+    assert len({card["picture"] for card in shown}) == 5
+    blind = tiny_model(past=2, current=3, future=0, channels=1)
+    assert {example.task for example in examples_for(blind)} <= {"predict", "generate"}
+    assert len(cards(blind, examples_for(blind))) == len(examples_for(blind))
+
+
 def test_the_film_strip_has_a_picture_for_each_frame():
     assert [uri[:22] for uri in pictures(pixels(3, 1, 16, 16))] == ["data:image/jpeg;base64"] * 3
 
@@ -182,8 +194,10 @@ def test_a_job_ends_with_pictures_scores_and_files(model, clip, task):
     shown = finished(work(studio, clip, task=task))
     has_target = task is not GENERATE
     assert list(shown.files) == [ALL, *(["ground truth"] if has_target else []), "sample 1", "sample 2"]
-    assert shown.result.count("<video") == 2 + has_target
-    assert shown.result.count("<polyline") == (6 if has_target else 0)  # PSNR and SSIM of two samples and a baseline
+    assert shown.result.count("<video") == 2 + 3 * has_target  # the truth, and maps of spread and error
+    # PSNR and SSIM of two samples and a baseline, spread and error.
+    assert shown.result.count("<polyline") == (8 if has_target else 0)
+    assert "<script" not in shown.result
     one, both = (mcvd.read_video(shown.files[name]["mp4"]) for name in ("sample 1", ALL))
     assert both.shape[-1] == one.shape[-1] * (2 + has_target)
     assert len(mcvd.read_video(shown.files["sample 2"]["gif"])) == len(one)
@@ -200,10 +214,10 @@ def test_scores_are_of_the_frames_that_the_video_has(model, clip):
     assert (view.videos()["ground truth"][:3] == 128).all()
 
 
-def test_a_long_video_is_shown_in_few_pictures(model):
+def test_a_long_video_is_shown_in_few_pictures():
     clip = Clip("long", pixels(300, 3, 16, 16), "")
-    shown = finished(work(Studio(model, "tiny"), clip, length=100, num_samples=1))
-    assert shown.result.count("<img") <= 2 * (14 + 2)
+    selection = selection_of(PREDICT, BLOCK, range(98, 100), 100, 300)
+    assert ResultView(clip, selection, clip.frames[None, :100], 10.0).strip().count("<img") <= 2 * (14 + 2)
 
 
 def test_cancelling_stops_in_the_middle_of_a_block_and_shows_what_there_is(model, clip):
@@ -232,20 +246,22 @@ def test_one_visitor_cancels_nothing_of_another(model, clip):
     studio = Studio(model, "tiny")
     studio.begin("other")
     studio.cancel("other")
-    assert finished(work(studio, clip)).files
+    assert finished(work(studio, clip, length=3, num_samples=1)).files
 
 
 def test_files_last_until_the_next_job_or_until_the_visitor_leaves(model, clip):
     studio = Studio(model, "tiny")
-    before = finished(work(studio, clip, "../me")).files[ALL]["mp4"]  # the browser chooses the name
-    after = finished(work(studio, clip, "../me")).files[ALL]["mp4"]
+    before = finished(work(studio, clip, "../me", length=3, num_samples=1)).files[ALL][
+        "mp4"
+    ]  # the browser chooses the name
+    after = finished(work(studio, clip, "../me", length=3, num_samples=1)).files[ALL]["mp4"]
     assert not before.exists() and after.exists()
     studio.leave("../me")
     assert not after.exists()
 
 
 def generated_frames(studio, clip, name, length):
-    return mcvd.read_video(finished(work(studio, clip, name, length=length)).files["sample 1"]["mp4"])
+    return mcvd.read_video(finished(work(studio, clip, name, length=length, num_samples=1)).files["sample 1"]["mp4"])
 
 
 def test_two_visitors_at_once_get_what_each_would_get_alone(model, clip):
@@ -254,12 +270,12 @@ def test_two_visitors_at_once_get_what_each_would_get_alone(model, clip):
     def visit(name, length):
         found[name] = generated_frames(studio, clip, name, length)
 
-    threads = [threading.Thread(target=visit, args=(f"visitor {length}", length)) for length in (5, 8)]
+    threads = [threading.Thread(target=visit, args=(f"visitor {length}", length)) for length in (2, 5)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for length in (5, 8):
+    for length in (2, 5):
         assert torch.equal(found[f"visitor {length}"], generated_frames(studio, clip, "nobody else", length))
 
 
