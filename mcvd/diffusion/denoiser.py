@@ -127,7 +127,9 @@ class Denoiser(nn.Module):
             if isinstance(stand_in, CUDAGraphNet):
                 stand_in.reset()
 
-    def loss(self, clean: Tensor, condition: Condition, t: Tensor, noise: Tensor) -> Tensor:
+    def loss(
+        self, clean: Tensor, condition: Condition, t: Tensor, noise: Tensor, weight: Tensor | None = None
+    ) -> Tensor:
         """Regression loss on the current frames, deterministic in its arguments (MCVD, eq. 3).
 
         Args:
@@ -135,6 +137,7 @@ class Denoiser(nn.Module):
             condition: the frames around them, masked as drawn.
             t: float (B,), 0 is clean, 1 is noise.
             noise: standard normal of clean's shape.
+            weight: how much each number counts, float of clean's shape, 0 where nothing is known; None: all the same.
 
         Returns:
             float (B,), summed over frames, channels and pixels as published (not averaged); of residuals where they
@@ -147,6 +150,8 @@ class Denoiser(nn.Module):
         target = self._parametrization.target(clean, noise, noisy, at)
         difference = self._run(noisy, t, self._encode(condition, cache=False)) - target
         each = 0.5 * difference.square() if self.distance == "squared" else difference.abs()
+        if weight is not None:
+            each = each * weight
         each = each.flatten(1).sum(1)
         if self.min_snr is None:
             return each

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,7 +16,7 @@ from mcvd.diffusion.keyframes import Keyframes
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.diffusion.progress import SamplingProgress
 from mcvd.diffusion.rollout import rollout, windows
-from mcvd.frames import FrameBlock, model_from_pixels, pixels_from_model, unit_from_model
+from mcvd.frames import FrameBlock
 from mcvd.nets.compiled import CompiledNet, should_compile
 from mcvd.nets.cuda_graph import CUDAGraphNet, should_graph
 from mcvd.nets.modulation import NormModulation
@@ -33,16 +33,21 @@ class GenerationEngine:
     """How videos are generated from given ones.
 
     The batch is split so that what `Denoiser.bind` caches stays under 8 GiB, on a GPU under a quarter of its memory.
+
+    Args:
+        denoiser, block, options: of the model and of this work.
+        encode: videos as given, (B, T, C, H, W), to what is diffused, float32 (B, T, planes, H, W).
+        decode: the way back, to any dtype.
     """
 
     denoiser: Denoiser
     block: FrameBlock
     options: SamplingOptions
+    encode: Callable[[Tensor], Tensor]
+    decode: Callable[[Tensor], Tensor]
 
     def stream(self, past: Tensor, future: Tensor, num_frames: int) -> Iterator[tuple[int, Tensor]]:
-        """Yield (start, uint8 (B[, K], n, C, H, W)) block by block, from uint8 past and future (B, T, C, H, W).
-
-        With ``rounded=False`` float32 in [0, 1].
+        """Yield (start, decoded (B[, K], n, C, H, W)) block by block, from past and future (B, T, C, H, W).
 
         Raises:
             ValueError: at once, for keyframes that do not fit.
@@ -50,7 +55,7 @@ class GenerationEngine:
         options = self.options
         keyframes = None
         if options.known is not None:
-            keyframes = Keyframes.of(options.known, options.known_pixels, len(past), past.shape[2:], num_frames)
+            keyframes = Keyframes.of(options.known, options.known_pixels, past, num_frames, self.encode)
         return self._stream(past, future, num_frames, keyframes)
 
     def _stream(
@@ -59,7 +64,6 @@ class GenerationEngine:
         options = self.options
         if options.precision == "bf16" and not has_fast_bf16(self._device):
             warnings.warn(NO_BF16, stacklevel=2)
-        finish, dtype = (pixels_from_model, torch.uint8) if options.rounded else (unit_from_model, torch.float32)
         num_videos, num_samples = len(past), options.num_samples
         sampler = options.sampler_for(from_nothing=not past.shape[1] + future.shape[1])
         keys = self._keys(num_videos)
@@ -89,8 +93,8 @@ class GenerationEngine:
                 rollout(
                     partial(sample_block, part, [keys[v][s] for v in videos for s in samples]),
                     self.block,
-                    model_from_pixels(past[videos.start : videos.stop].to(self._device)),
-                    model_from_pixels(future[videos.start : videos.stop].to(self._device)),
+                    self.encode(past[videos.start : videos.stop].to(self._device)),
+                    self.encode(future[videos.start : videos.stop].to(self._device)),
                     num_frames,
                     len(samples),
                     options.overlap,
@@ -101,10 +105,12 @@ class GenerationEngine:
             ]
             for blocks in zip(*parallel, strict=True):
                 start, length = blocks[0][0], blocks[0][1].shape[1]
-                frames = torch.empty(num_videos, num_samples, length, *past.shape[2:], dtype=dtype)
+                frames = torch.empty(0)
                 for (videos, samples), (_, generated) in zip(parts, blocks, strict=True):
-                    finished = finish(generated).unflatten(0, (len(videos), len(samples)))
-                    frames[videos.start : videos.stop, samples.start : samples.stop] = finished.cpu()
+                    finished = self.decode(generated).unflatten(0, (len(videos), len(samples))).cpu()
+                    if not frames.numel():
+                        frames = finished.new_empty(num_videos, num_samples, length, *past.shape[2:])
+                    frames[videos.start : videos.stop, samples.start : samples.stop] = finished
                 yield start, frames if num_samples > 1 else frames[:, 0]
 
     @property

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
 
 import torch
 from torch import Tensor
 
-from mcvd.frames import model_from_pixels
 from mcvd.runtime.arrays import Video, as_tensor
 
 
@@ -43,35 +42,36 @@ class Keyframes:
         cls,
         known: Mapping[int, Video],
         pixels: Video | Mapping[int, Video] | None,
-        num_videos: int,
-        frame_shape: Sequence[int],
+        past: Tensor,
         num_frames: int,
+        encode: Callable[[Tensor], Tensor],
     ) -> Keyframes:
         """Check what a user knows.
 
         Args:
-            known: uint8 (C, H, W), or (B, C, H, W) with one for each video, by the place of the frame, from 0.
+            known: frames (C, H, W), or (B, C, H, W) with one for each video, by the place of the frame, from 0.
             pixels: bool (H, W), True where they are known, for all frames or by place; None is everywhere.
-            num_videos: B.
-            frame_shape: (C, H, W).
+            past: the frames given before, (B, T, C, H, W); T may be 0. Keyframes are like them, of the same dtype.
             num_frames: that are generated.
+            encode: makes of frames what is diffused.
 
         Raises:
             ValueError: a place is not among the generated frames, or a frame or mask does not fit.
         """
-        shape = tuple(frame_shape)
+        num_videos, shape = len(past), tuple(past.shape[2:])
         frames: dict[int, Tensor] = {}
         keep: dict[int, Tensor] = {}
         for place, given in known.items():
             if not isinstance(place, Integral) or not 0 <= place < num_frames:
                 raise ValueError(f"known[{place!r}]: the generated frames are 0 to {num_frames - 1}")
             frame = as_tensor(given)
-            if frame.dtype != torch.uint8 or tuple(frame.shape) not in (shape, (num_videos, *shape)):
+            if frame.dtype != past.dtype or tuple(frame.shape) not in (shape, (num_videos, *shape)):
+                kind = str(past.dtype).removeprefix("torch.")
                 raise ValueError(
-                    f"known[{place}] must be a uint8 frame (C, H, W) = {shape}, or {num_videos} of them, one for each "
+                    f"known[{place}] must be a {kind} frame (C, H, W) = {shape}, or {num_videos} of them, one for each "
                     f"video, got {frame.dtype} {tuple(frame.shape)}"
                 )
-            frames[int(place)] = model_from_pixels(frame).expand(num_videos, *shape)
+            frames[int(place)] = encode(frame).expand(num_videos, -1, -1, -1)
             mask = pixels.get(place) if isinstance(pixels, Mapping) else pixels
             mask = torch.ones(shape[1:], dtype=torch.bool) if mask is None else as_tensor(mask)
             if mask.dtype != torch.bool or tuple(mask.shape) != shape[1:]:

@@ -54,7 +54,7 @@ def model_card(facts: ModelFacts, name: str, about: About) -> str:
         f"# {escaped(name)}",
         "",
         f"A masked conditional video diffusion model of {facts.parameters / 1e6:.1f} M parameters for "
-        f"{'colour' if facts.channels == 3 else 'grey'} video of {width}x{height} pixels{rate}. "
+        f"{facts.look} video of {width}x{height} pixels{rate}. "
         f"It sees {block.past} past and {block.future} future frames and generates {block.current} at once; "
         "longer videos are generated block by block.",
         "",
@@ -76,6 +76,7 @@ def model_card(facts: ModelFacts, name: str, about: About) -> str:
         "",
         f"{facts.net} with {facts.conditioning}; diffuses {facts.diffused}, predicts {facts.predicts}; "
         f"{facts.schedule}; context noise up to {facts.context_noise:g}.",
+        *([] if facts.codec == "Pixels()" else ["", f"Values are {as_code(facts.codec)}."]),
         "",
         "## Training data",
         "",

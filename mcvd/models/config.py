@@ -17,6 +17,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from jsonargparse import ArgumentParser
 from torch import nn
 
+from mcvd.models.codecs.base import AbstractCodec
 from mcvd.nets import AbstractConditioning
 from mcvd.noise import AbstractNoiseSchedule
 from mcvd.runtime.error_text import one_line
@@ -31,6 +32,7 @@ SLOTS: Slots = {
         f"mcvd.noise.{name}" for name in ("LinearBeta", "Cosine", "Geometric", "ZeroTerminalSNR")
     ),
     AbstractSampler: tuple(f"mcvd.samplers.{name}" for name in sampler_names()),
+    AbstractCodec: tuple(f"mcvd.models.codecs.{name}" for name in ("Pixels", "Scale")),
     AbstractSpacing: tuple(f"mcvd.samplers.{name}" for name in ("Uniform", "LogSNR", "Karras")),
 }
 """The classes that a model's config may name, by what an argument is annotated with; a dataclass is its own slot."""

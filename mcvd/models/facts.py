@@ -50,6 +50,7 @@ class ModelFacts:
         guidance: whether it can be guided.
         tasks: for each task None, or why it cannot do it.
         samplers: for each task how it is sampled.
+        codec: what the numbers of its videos mean; see `mcvd.models.codecs`.
         trained_on: the training data in words, if that is known.
     """
 
@@ -67,11 +68,19 @@ class ModelFacts:
     guidance: bool
     tasks: dict[str, str | None]
     samplers: dict[str, SamplerFacts]
+    codec: str = "Pixels()"
     trained_on: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary of what JSON can hold."""
         return asdict(self) | {"size": list(self.size)}
+
+    @property
+    def look(self) -> str:
+        """What a frame shows, in a word or two."""
+        if self.codec != "Pixels()":
+            return f"{self.channels} channel{'s' * (self.channels > 1)}"
+        return "colour" if self.channels == 3 else "grey"
 
     @property
     def diffused(self) -> str:
@@ -95,7 +104,7 @@ class ModelFacts:
         return (
             f"A model of {self.parameters / 1e6:.1f} M parameters that generates {block.current} frames at a time, "
             f"from up to {block.past} before and {block.future} after them: {width}x{height} pixels, "
-            f"{'colour' if self.channels == 3 else 'grey'}{rate}."
+            f"{self.look}{rate}."
         )
 
 
@@ -104,10 +113,11 @@ def format_facts(facts: ModelFacts) -> str:
     block, (height, width) = facts.block, facts.size
     rate = f" at {facts.frame_rate_hz:g} Hz" if facts.frame_rate_hz else ""
     lines = [
-        f"frames      {height}x{width}, {'colour' if facts.channels == 3 else 'grey'}{rate}",
+        f"frames      {height}x{width}, {facts.look}{rate}",
         f"block       {block.past} past | {block.current} current | {block.future} future",
         f"network     {facts.net}, {facts.parameters / 1e6:.1f} M parameters, {facts.conditioning}",
         f"diffusion   {facts.diffused}, predicts {facts.predicts}, {facts.schedule}",
+        *([] if facts.codec == "Pixels()" else [f"values      {facts.codec}"]),
         f"guidance    {'yes' if facts.guidance else 'no: it was never trained with all context hidden'}",
         f"noise       context noise up to {facts.context_noise:g}",
     ]

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from mcvd.diffusion.reference import MEASURED_STEPS
-from mcvd.frames import FrameBlock, model_from_pixels
+from mcvd.frames import FrameBlock
 from mcvd.models.video_model import VideoModel
 from mcvd.runtime.fsdp import full_tensor, shard, unshard
 from mcvd.runtime.rng import TrainingNoise, keyed_seed
@@ -46,7 +46,10 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
             float (B,).
         """
         batch = self._numbered(batch)
-        past, current, future = self.block.split(model_from_pixels(batch["video"]))
+        past, current, future = self.block.split(self.codec.encode(batch["video"]))
+        weight = self.codec.weight(batch["video"])
+        if weight is not None:
+            _, weight, _ = self.block.split(weight)
         condition_shape = (self.block.num_context, *current.shape[2:])
         shapes = [current.shape[1:]] + ([condition_shape] if self.context_noise else [])
         draws = TrainingNoise(self.seed, current.device)(batch["index"], *shapes)
@@ -57,7 +60,7 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         if of_context:
             level = (2 * draws.context_noise - 1).clamp(min=0) * self.context_noise  # half of the clips stay clean
             condition = condition.noised(level, of_context[0])
-        return self.denoiser.loss(current, condition, t, noise)
+        return self.denoiser.loss(current, condition, t, noise, weight)
 
     def on_train_start(self) -> None:
         """A new training measures how far frames lie from what the context tells, unless its weights came with that."""
@@ -69,7 +72,7 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         """One step of Lightning's training loop; batches as in `loss`."""
         batch = self._numbered(batch)
         if self._measures_reference and self.trainer.global_step < MEASURED_STEPS:
-            self.denoiser.reference.measure(*self.block.split(model_from_pixels(batch["video"])))  # type: ignore[union-attr]
+            self.denoiser.reference.measure(*self.block.split(self.codec.encode(batch["video"])))  # type: ignore[union-attr]
         # Dropout draws from the global generators: named by the batch, it is the same in a resumed run.
         torch.manual_seed(keyed_seed(self.seed, batch["index"][0]))
         loss = self.loss(batch).mean()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from numbers import Integral
 from typing import Any, Literal
 
@@ -19,6 +20,8 @@ from mcvd.diffusion.reference import ContextReference
 from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.diffusion.tasks import GENERATE, TASKS, Task, task_of
 from mcvd.frames import FrameBlock, check_format
+from mcvd.models.codecs.base import AbstractCodec
+from mcvd.models.codecs.pixels import Pixels
 from mcvd.models.config import config_of
 from mcvd.models.facts import ModelFacts, num_parameters, sampler_facts
 from mcvd.models.pretrained import Pretrained
@@ -53,6 +56,7 @@ class VideoModel(Pretrained):
         frame_rate_hz: of the training clips; learned from the data when training starts.
         seed: of the random numbers of training.
         samplers: the model's own sampler for each task; see `TaskSamplers`.
+        codec: what the numbers of a video mean: pixels, or values with a unit (`mcvd.models.codecs.Scale`).
     """
 
     not_in_config = ("optimizer",)
@@ -76,6 +80,7 @@ class VideoModel(Pretrained):
         frame_rate_hz: float | None = None,
         seed: int = 0,
         samplers: TaskSamplers | None = None,
+        codec: AbstractCodec = Pixels(),
     ):
         super().__init__()
         check_seed(seed)
@@ -91,6 +96,7 @@ class VideoModel(Pretrained):
         self.frame_rate_hz = frame_rate_hz
         self.seed = seed
         self.samplers = samplers or TaskSamplers()
+        self.codec = codec
         check_format(self.size, frame_rate_hz)
         for name in ("warmup_steps", "cooldown_steps", "seed"):
             if not 0 <= getattr(self, name) < 1 << 63:
@@ -98,7 +104,8 @@ class VideoModel(Pretrained):
         if reference not in ("frames", "context"):
             raise ValueError(f"reference must be 'frames' or 'context', got {reference!r}")
         residuals = ContextReference(block) if reference == "context" else None
-        self.denoiser = Denoiser(net(block, channels), schedule, predicts, min_snr=min_snr, reference=residuals)
+        network = net(block, codec.planes(channels))
+        self.denoiser = Denoiser(network, schedule, predicts, min_snr=min_snr, reference=residuals)
         self.denoiser.net.check_size(*self.size)  # type: ignore[operator]
         if not 0 <= context_noise < 2:
             raise ValueError(f"context_noise is a standard deviation in the range [-1, 1], got {context_noise}")
@@ -128,7 +135,8 @@ class VideoModel(Pretrained):
 
         Returns:
             uint8 (B, num_frames, C, H, W) on the CPU in time order, or (B, K, num_frames, C, H, W) for K > 1 samples;
-            float32 in [0, 1] with ``rounded=False``.
+            float32 in [0, 1] with ``rounded=False``. A model with a scale takes and gives float32 in the unit of its
+            data.
 
         Raises:
             ValueError: the frames do not fit the model, it was not trained for this task, or an option is out of range.
@@ -145,7 +153,7 @@ class VideoModel(Pretrained):
         """Videos from nothing, uint8 (num_samples, num_frames, C, H, W); options as in `predict`."""
         if num_samples < 1:
             raise ValueError(f"num_samples must be at least 1, got {num_samples}")
-        nothing = torch.empty(num_samples, 0, self.channels, *self.size, dtype=torch.uint8)
+        nothing = torch.empty(num_samples, 0, self.channels, *self.size, dtype=self.codec.dtype)
         return _collect(self.stream(nothing, num_frames, **options), num_frames)
 
     def stream(
@@ -179,23 +187,25 @@ class VideoModel(Pretrained):
             raise ValueError(reason)
         if sampling.sampler is None:
             sampling = replace(sampling, sampler=self.sampler_for(task_of(past.shape[1], future.shape[1])))
-        return GenerationEngine(self.denoiser, self.block, sampling).stream(past, future, num_frames)
+        decode = partial(self.codec.decode, rounded=sampling.rounded)
+        engine = GenerationEngine(self.denoiser, self.block, sampling, self.codec.encode, decode)
+        return engine.stream(past, future, num_frames)
 
     def sampler_for(self, task: Task, num_steps: int | None = None) -> AbstractSampler:
         """What samples a task if nothing else is asked for: the model's own, or the default; see `TaskSamplers.of`."""
         return self.samplers.of(task, num_steps)
 
     def _checked(self, video: Tensor) -> Tensor:
-        """A user's frames as uint8 (B, T, C, H, W), checked against what the model works on."""
+        """A user's frames as (B, T, C, H, W), checked against what the model works on."""
         expected, shape = (self.channels, *self.size), tuple(video.shape)
-        if len(shape) not in (4, 5) or shape[-3:] != expected or video.dtype != torch.uint8:
-            fit = "mcvd.read_video(path, size=...) makes them fit"
+        wrong = self.codec.wrong(video)
+        if len(shape) not in (4, 5) or shape[-3:] != expected or wrong:
+            fit = wrong if wrong and shape[-3:] == expected else "mcvd.read_video(path, size=...) makes them fit"
             if len(shape) in (4, 5) and shape[-3:] == (*self.size, self.channels):
                 fit = f"channels come before height and width: video.{_TO_CHANNELS_FIRST[len(shape)]}"
-            elif shape[-3:] == expected and video.is_floating_point():
-                fit = "(255 * video).round() as uint8, if they are in [0, 1]"
+            kind = str(self.codec.dtype).removeprefix("torch.")
             raise ValueError(
-                f"this model takes uint8 frames (T, C, H, W) or (B, T, C, H, W) with C, H, W = {expected}, "
+                f"this model takes {kind} frames (T, C, H, W) or (B, T, C, H, W) with C, H, W = {expected}, "
                 f"got {video.dtype} {shape}; {fit}"
             )
         return video if len(shape) == 5 else video[None]
@@ -221,6 +231,7 @@ class VideoModel(Pretrained):
             guidance=tasks[GENERATE.name] is None and block.num_context > 0,
             tasks=tasks,
             samplers=sampler_facts(self.samplers),
+            codec=repr(self.codec),
         )
 
     def trained_config(self) -> dict[str, Any]:

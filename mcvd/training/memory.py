@@ -108,7 +108,8 @@ class MemoryEstimate:
             # As in Lightning's loop: the gradients of the last step live until the next backward pass.
             for weight in weights.values():
                 weight.grad = torch.zeros_like(weight)
-            video = torch.zeros(batch_size, model.block.num_frames, model.channels, *model.size, device=self.device)
+            planes = model.codec.planes(model.channels)
+            video = torch.zeros(batch_size, model.block.num_frames, planes, *model.size, device=self.device)
             past, current, future = model.block.split(video)
             time = torch.zeros(batch_size, device=self.device)
             arguments = (current, Condition.visible(past, future), time, torch.zeros_like(current))

@@ -90,10 +90,11 @@ class Preview(Callback):
         clips = torch.stack([clips[number]["video"] for number in spread])
         with trainer.precision_plugin.forward_context():
             shown = preview(pl_module, clips, self.sampler)
+        pictures = pl_module.codec.pictures
         for task, (target, samples, context) in shown.items():
             path = self._folder / f"step-{self._step:06d}-{task}"
             try:
-                _write(path, target, samples, context, pl_module.frame_rate_hz or DEFAULT_FPS)
+                _write(path, pictures(target), pictures(samples), context, pl_module.frame_rate_hz or DEFAULT_FPS)
             except OSError as error:
                 warnings.warn(f"no preview {path}: {error}", stacklevel=2)  # a full disk is no reason to stop training
 
@@ -103,11 +104,11 @@ def preview(model: MCVD, clips: Tensor, sampler: AbstractSampler) -> dict[str, t
 
     Args:
         model: of any block and masks.
-        clips: uint8 (B, T, C, H, W), T being all frames of the model's block.
+        clips: (B, T, C, H, W) as the model takes them, T being all frames of the model's block.
         sampler: to use.
 
     Returns:
-        task -> (target, samples, context): uint8 (B, T', C, H, W) both, and which of the T' frames were given to the
+        task -> (target, samples, context): (B, T', C, H, W) both, and which of the T' frames were given to the
         model; these are the same in both. Nothing is given to ``generate``: its target is there to compare the looks.
     """
     past, current, future = model.block.split(clips)

@@ -45,6 +45,19 @@ def load_for_command(
     return load(BOX if model is None else model, trust=trust or ()).to(on)
 
 
+def check_pixels(model: VideoModel) -> None:
+    """Refuse a model whose videos are no pixels.
+
+    Raises:
+        ValueError: says how it is used.
+    """
+    if model.codec.dtype != torch.uint8:
+        raise ValueError(
+            f"the videos of this model are values ({model.codec.unit or 'without a unit'}), no pixels: use it from "
+            "Python, mcvd.load(...).predict(array, num_frames)"
+        )
+
+
 @dataclass(frozen=True)
 class ModelChoice:
     """Which model, and how to sample from it: what `options.add_model` and `options.add_sampling` have read.
@@ -88,6 +101,7 @@ class ModelChoice:
             ValueError: the model's own chooses its steps itself, and a number of them was asked for.
         """
         model, options = load_for_command(self.model, self.device, self.trust), self.options
+        check_pixels(model)
         sampler = options.sampler or model.sampler_for(task, options.steps)
         return model, replace(options, sampler=sampler, steps=None)
 

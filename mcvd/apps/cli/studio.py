@@ -66,13 +66,14 @@ def run(
     _check_address(host, port)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
 
-    from mcvd.apps.cli.setup import load_for_command
+    from mcvd.apps.cli.setup import check_pixels, load_for_command
     from mcvd.apps.studio.clip import Limits
     from mcvd.apps.studio.guard import is_this_machine
     from mcvd.apps.studio.service import LIFETIME_SECONDS, QUOTA_MEGABYTES, Studio
     from mcvd.apps.studio.storage import Storage
 
     net = load_for_command(model, device, trust)
+    check_pixels(net)
     name = "the bundled model" if model is None else Path(model).resolve().name if Path(model).exists() else model
     password = None if is_this_machine(host) else os.environ.get(PASSWORD) or _new_password()
     limits = Limits(megabytes=max_megabytes, frames=max_frames)

@@ -75,7 +75,7 @@ def run(
 
     from dataclasses import replace
 
-    from mcvd.apps.cli.setup import load_for_command
+    from mcvd.apps.cli.setup import check_pixels, load_for_command
     from mcvd.data.recipe import data_from_recipe
     from mcvd.diffusion.tasks import TASKS, task_by_name
     from mcvd.evaluation.result_card import package_versions
@@ -83,6 +83,7 @@ def run(
     from mcvd.runtime.digests import digest
 
     net = load_for_command(model, device, trust)
+    check_pixels(net)
     able = [name for name, reason in net.facts().tasks.items() if reason is None]
     wanted = [task_by_name(name).name for name in tasks] if tasks else able
     for name in wanted:
