@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from mcvd.data.clips.dataset import ClipDataset
     from mcvd.data.clips.spec import ClipSpec
     from mcvd.data.datamodule import VideoData
+    from mcvd.data.sources.arrays import ArrayVideos
     from mcvd.data.sources.cached import CachedVideos
     from mcvd.data.sources.concat import ConcatVideos
     from mcvd.data.sources.folder import VideoFolder
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mcvd.data.synthetic.moving_mnist import StochasticMovingMNIST
     from mcvd.data.synthetic.moving_stills import MovingStills
     from mcvd.data.synthetic.moving_strokes import MovingStrokes
+    from mcvd.data.synthetic.rain_fields import RainFields
     from mcvd.data.video_clips import VideoClips, collect_clips
     from mcvd.data.videos import AbstractVideos, VideosWrapper, check_request
 
@@ -28,6 +30,7 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "AbstractVideos": "mcvd.data.videos",
+        "ArrayVideos": "mcvd.data.sources.arrays",
         "Augmentation": "mcvd.data.clips.augment",
         "CachedVideos": "mcvd.data.sources.cached",
         "ClipDataset": "mcvd.data.clips.dataset",
@@ -39,6 +42,7 @@ __getattr__, __dir__ = lazy_exports(
         "MemmapVideos": "mcvd.data.sources.memmap",
         "MovingStills": "mcvd.data.synthetic.moving_stills",
         "MovingStrokes": "mcvd.data.synthetic.moving_strokes",
+        "RainFields": "mcvd.data.synthetic.rain_fields",
         "ShardedVideos": "mcvd.data.sources.shards",
         "StochasticMovingMNIST": "mcvd.data.synthetic.moving_mnist",
         "VideoClips": "mcvd.data.video_clips",

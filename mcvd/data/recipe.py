@@ -15,6 +15,7 @@ from mcvd.runtime.yaml_file import read_yaml
 
 SLOTS: Slots = {
     AbstractVideos: (
+        "mcvd.data.ArrayVideos",
         "mcvd.data.CachedVideos",
         "mcvd.data.ConcatVideos",
         "mcvd.data.DrivingScenes",
@@ -23,6 +24,7 @@ SLOTS: Slots = {
         "mcvd.data.MemmapVideos",
         "mcvd.data.MovingStills",
         "mcvd.data.MovingStrokes",
+        "mcvd.data.RainFields",
         "mcvd.data.ShardedVideos",
         "mcvd.data.StochasticMovingMNIST",
         "mcvd.data.VideoFolder",

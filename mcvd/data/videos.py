@@ -49,8 +49,8 @@ class AbstractVideos(ABC):
             cover: (height, width) in pixels.
 
         Returns:
-            uint8 (T, C, H, W). H and W just cover ``cover`` at the video's aspect ratio; collections that are drawn
-            have none and return exactly ``cover``.
+            uint8 (T, C, H, W); float32 of values, for models with a scale. H and W just cover ``cover`` at the video's
+            aspect ratio; collections that are drawn have none and return exactly ``cover``.
         """
 
     @abstractmethod

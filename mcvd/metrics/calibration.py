@@ -1,7 +1,7 @@
 """Whether an ensemble means what it says: spread against error, ranks of the truth, and events above thresholds.
 
 Three metrics of torchmetrics whose states are counts and sums, so that memory does not depend on how many videos there
-are, and several processes add up to one.
+are, and several processes add up to one. Pixels in which the truth or a sample is missing (NaN) do not count.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from mcvd.metrics.ensemble import check_ensemble
+from mcvd.metrics.ensemble import check_ensemble, is_missing
 
 
 class SpreadSkill(Metric):
@@ -37,7 +37,7 @@ class SpreadSkill(Metric):
         super().__init__(**options)
         for name in ("variance", "squared_error"):
             self.add_state(name, torch.zeros(num_frames, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros(num_frames, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, samples: Tensor, target: Tensor) -> None:
         """Take in samples (B, K, T, C, H, W), K 2 or more, and their target (B, T, C, H, W), uint8 or float."""
@@ -47,9 +47,11 @@ class SpreadSkill(Metric):
             raise ValueError(f"a spread needs 2 samples or more, got {num_samples}")
         for t in range(samples.shape[2]):
             frames, truth = samples[:, :, t].double(), target[:, t].double()
-            self.variance[t] += frames.var(1).sum() * (num_samples + 1) / num_samples
-            self.squared_error[t] += (frames.mean(1) - truth).square().sum()
-        self.count += target[:, 0].numel()
+            missing = is_missing(frames, truth)
+            variance, error = frames.var(1), (frames.mean(1) - truth).square()
+            self.variance[t] += variance.masked_fill(missing, 0).sum() * (num_samples + 1) / num_samples
+            self.squared_error[t] += error.masked_fill(missing, 0).sum()
+            self.count[t] += (~missing).sum()
 
     def compute(self) -> Tensor:
         """Spread and error, float64 (2, T), in the unit of the data."""
@@ -81,7 +83,7 @@ class RankHistogram(Metric):
         check_ensemble(samples, target)
         for frames, truth in zip(samples.unbind(2), target.unbind(1), strict=True):
             below, equal = (frames < truth[:, None]).sum(1), (frames == truth[:, None]).sum(1)
-            pairs = (below * self._places + equal).flatten()
+            pairs = (below * self._places + equal)[~is_missing(frames, truth)]
             self.ties += torch.bincount(pairs, minlength=self._places**2).view(self._places, self._places)
 
     def compute(self) -> Tensor:
@@ -178,11 +180,12 @@ class Exceedance(Metric):
         """Take in samples (B, K, T, C, H, W) and their target (B, T, C, H, W), uint8 or float."""
         check_ensemble(samples, target)
         places = self.counts.shape[-1]
+        known = ~is_missing(samples, target)
         for number, threshold in enumerate(self._thresholds):
-            said = (samples >= threshold).sum(1)
-            pairs = ((target >= threshold) * places + said).transpose(0, 1).flatten(1)
-            for t, pair in enumerate(pairs):
-                self.counts[number, t] += torch.bincount(pair, minlength=2 * places).view(2, places)
+            pairs = (target >= threshold) * places + (samples >= threshold).sum(1)
+            for t in range(pairs.shape[1]):
+                counts = torch.bincount(pairs[:, t][known[:, t]], minlength=2 * places)
+                self.counts[number, t] += counts.view(2, places)
 
     def compute(self) -> Tensor:
         """The counts of `EventCounts`, by threshold and frame: int64 (len(thresholds), T, 2, K + 1)."""

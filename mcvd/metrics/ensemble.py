@@ -3,6 +3,8 @@
 Scores have the unit of the data: grey levels for uint8 videos. They are *fair* (Ferro 2014): what K samples score is
 what infinitely many of the same model would, on average, so values of different K compare. A single sample or a
 baseline is an ensemble of one, whose CRPS is its mean absolute error.
+
+Floats may be missing, which is NaN: where the truth or any of the samples is, nothing counts.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ def crps(samples: Tensor, target: Tensor) -> Tensor:
         target: (B, T, C, H, W).
 
     Returns:
-        float64 (B, T), in the unit of the data; 0 is best. It may be negative for a few pixels, as fair scores are.
+        float64 (B, T), in the unit of the data; 0 is best. It may be negative for a few pixels, as fair scores are. NaN
+        where all of a frame is missing.
 
     Examples:
         >>> samples = torch.tensor([0, 10], dtype=torch.uint8).view(1, 2, 1, 1, 1, 1)
@@ -102,24 +105,35 @@ def _by_frame(score: Callable[[Tensor, Tensor], Tensor], samples: Tensor, target
 
 
 def _crps(samples: Tensor, target: Tensor) -> Tensor:
-    num_samples = samples.shape[1]
-    error = (samples - target[:, None]).abs().mean((1, 2))
+    num_samples, missing = samples.shape[1], is_missing(samples, target)
+    error = _mean_of_known((samples - target[:, None]).abs().mean(1), missing)
     if num_samples == 1:
         return error
     # In order, x_i is the larger one of i pairs and the smaller one of K - 1 - i.
     weights = torch.arange(1 - num_samples, num_samples, 2, dtype=samples.dtype, device=samples.device)
-    apart = (weights @ samples.sort(1).values).mean(1)
+    apart = _mean_of_known(weights @ samples.sort(1).values, missing)
     return error - apart / (num_samples * (num_samples - 1))
 
 
 def _energy(samples: Tensor, target: Tensor) -> Tensor:
-    num_samples, scale = samples.shape[1], samples.shape[2] ** -0.5
-    errors = samples - target[:, None]
+    num_samples, missing = samples.shape[1], is_missing(samples, target)
+    errors = (samples - target[:, None]).masked_fill(missing[:, None], 0)
+    scale = (~missing).sum(1) ** -0.5
     distance = errors.norm(dim=2).mean(1)
     if num_samples == 1:
         return scale * distance
     apart = torch.stack([torch.pdist(each).sum() for each in errors])
     return scale * (distance - apart / (num_samples * (num_samples - 1)))
+
+
+def is_missing(samples: Tensor, target: Tensor) -> Tensor:
+    """Where the truth (B, ...) or one of its samples (B, K, ...) is missing: bool (B, ...)."""
+    return target.isnan() | samples.isnan().any(1)
+
+
+def _mean_of_known(values: Tensor, missing: Tensor) -> Tensor:
+    """(B, D) -> (B,)."""
+    return values.masked_fill(missing, 0).sum(1) / (~missing).sum(1)
 
 
 def _mean_absolute(a: Tensor, b: Tensor) -> Tensor:

@@ -134,6 +134,30 @@ def test_events_equal_their_definitions():
     assert counts.brier() + correction == pytest.approx(plain.mean(), abs=1e-6)
 
 
+def test_missing_values_do_not_count():
+    samples, target = normal(2, 5, 2, 1, 6, 6), normal(2, 2, 1, 6, 6, seed=6)
+    gone = torch.rand(2, 2, 1, 6, 6, generator=torch.Generator().manual_seed(7)) < 0.4
+    gone[..., 0, :] = True
+    hidden, alone = target.masked_fill(gone, torch.nan), samples.masked_fill(gone[:, None], torch.nan)
+    for score in (crps, energy_score):
+        known = torch.stack([  # each frame without what is missing, as a row of pixels
+            torch.stack([
+                score(samples[b : b + 1, :, t][..., ~gone[b, t]][:, :, None, None, None],
+                      target[b : b + 1, t][..., ~gone[b, t]][:, None, None, None])[0, 0]
+                for t in range(2)
+            ])
+            for b in range(2)
+        ])  # fmt: skip
+        torch.testing.assert_close(score(samples, hidden), known)
+        torch.testing.assert_close(score(alone, target), known)
+    for make in (lambda: RankHistogram(5), lambda: SpreadSkill(2), lambda: Exceedance([0.2], 5, 2)):
+        of_hidden, of_alone = make(), make()
+        of_hidden.update(samples, hidden)
+        of_alone.update(alone, target)
+        torch.testing.assert_close(of_hidden.compute(), of_alone.compute())
+    assert of_hidden.compute().sum() == (~gone).sum()
+
+
 def test_what_never_happens_has_no_ratio():
     counts = EventCounts(torch.tensor([[10, 0], [0, 0]]))
     assert counts.csi() is counts.pod() is counts.far() is None and counts.brier() == counts.base_rate() == 0

@@ -44,6 +44,8 @@ class AppliedAugmentation:
     def _jitter_colors(self, video: Tensor) -> Tensor:
         from torchvision.transforms.v2 import functional  # slow to import
 
+        if video.is_floating_point():
+            raise ValueError("brightness, contrast, saturation and hue are changed of pixels of 8 bits alone")
         if self.brightness != 1:
             video = functional.adjust_brightness(video, self.brightness)
         if self.contrast != 1:

@@ -64,7 +64,7 @@ class DrawnVideos(AbstractVideos):
         return f"{self.title} {index}"
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
-        """Draw frames of one video: uint8 (T, C, H, W) with exactly ``cover = (H, W)``."""
+        """Draw frames of one video: uint8, or float32 where it says so, (T, C, H, W), exactly ``cover = (H, W)``."""
         check_request(index, frames, self.num_videos, self.num_frames)
         return self._draw(np.random.default_rng([self.seed, index]), np.asarray(frames, int), cover)
 
