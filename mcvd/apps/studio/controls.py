@@ -19,6 +19,7 @@ from mcvd.video.decoders.base import VIDEO_SUFFIXES
 from mcvd.video.page_template import page_file
 
 NO_RESULT = '<p class="nothing">The futures will be here.</p>'
+CONTEXT, KEYFRAMES = "the given frames, or the gap", "keyframes"
 DEFAULT = "the default"  # sampler: the model's own for each task, or that of `mcvd.samplers.select`
 
 
@@ -39,6 +40,7 @@ class Controls:
     cancel: gr.Button
     strip: gr.HTML
     hint: gr.Markdown
+    marking: gr.Radio
     status: gr.Markdown
     which: gr.Dropdown
     mp4: gr.DownloadButton
@@ -146,18 +148,21 @@ def _buttons() -> dict[str, Any]:
 
 
 def _strip() -> dict[str, Any]:
-    return {
-        "strip": gr.HTML(
-            html_template=film_strip.TEMPLATE,
-            css_template=film_strip.STYLE,
-            js_on_load=film_strip.BEHAVIOUR,
-            apply_default_css=False,
-            elem_id="strip",
-            frames=[],
-            kinds="",
-        ),
-        "hint": gr.Markdown(elem_id="hint"),
-    }
+    strip = gr.HTML(
+        html_template=film_strip.TEMPLATE,
+        css_template=film_strip.STYLE,
+        js_on_load=film_strip.BEHAVIOUR,
+        apply_default_css=False,
+        elem_id="strip",
+        frames=[],
+        kinds="",
+    )
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=3, min_width=300):
+            hint = gr.Markdown(elem_id="hint")
+        with gr.Column(scale=2, min_width=300):
+            marking = gr.Radio([CONTEXT, KEYFRAMES], value=CONTEXT, label="Dragging marks", elem_id="marking")
+    return {"strip": strip, "hint": hint, "marking": marking}
 
 
 def _downloads() -> dict[str, Any]:

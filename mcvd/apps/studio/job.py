@@ -77,6 +77,7 @@ def sample(
         seed=request.seed,
         progress=False,
         on_progress=on_progress,
+        known={number - selection.generated.start: clip.frames[number] for number in selection.keyframes} or None,
     )
     past, future = (clip.frames[side.start : side.stop][None] for side in (selection.past, selection.future))
     if not selection.context:  # as VideoModel.generate does: videos of their own, not samples of one

@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 
 from mcvd.apps.studio import film_strip
 from mcvd.apps.studio.clip import Clip, no_clip, read_clip
-from mcvd.apps.studio.controls import DEFAULT, Controls, length_label
+from mcvd.apps.studio.controls import DEFAULT, KEYFRAMES, Controls, length_label
 from mcvd.apps.studio.examples import examples_for
 from mcvd.apps.studio.guard import Guard, is_this_machine
 from mcvd.apps.studio.job import GenerationRequest
@@ -38,13 +38,13 @@ def build_page(studio: Studio) -> gr.Blocks:
     studio.storage.lend_to_gradio()
     with gr.Blocks(title="mcvd studio", analytics_enabled=False) as page:
         clip = gr.State(no_clip(studio.model), time_to_live=lifetime)
-        stretch = gr.State((0, 0))
+        stretch, keyframes = gr.State((0, 0)), gr.State(())
         files = gr.State({}, time_to_live=lifetime)
         see = Controls.lay_out(studio, answers.examples)
 
         placing: dict[str, Any] = {
             "inputs": [clip, see.task, see.length],
-            "outputs": [see.strip, see.hint, stretch, see.length],
+            "outputs": [see.strip, see.hint, stretch, keyframes, see.length],
         }
         gr.on(
             [see.upload.upload, see.upload.clear], answers.receive, see.upload, [clip, see.strip], concurrency_limit=1
@@ -55,14 +55,14 @@ def build_page(studio: Studio) -> gr.Blocks:
         see.task.change(answers.place, **placing, trigger_mode="always_last")
         see.strip.mark(
             answers.choose,
-            [clip, see.task, see.length],
-            [stretch, see.strip, see.hint],
+            [clip, see.task, see.length, see.marking, stretch, keyframes],
+            [stretch, keyframes, see.strip, see.hint],
             show_progress="hidden",
             trigger_mode="multiple",  # the others lose what is marked while an answer is awaited
         )
         see.length.change(
             answers.mark,
-            [clip, see.task, see.length, stretch],
+            [clip, see.task, see.length, stretch, keyframes],
             [see.strip, see.hint],
             show_progress="hidden",
             trigger_mode="always_last",
@@ -74,7 +74,7 @@ def build_page(studio: Studio) -> gr.Blocks:
         offer = answers.offer, [files, see.which], [see.mp4, see.gif, see.page]
         see.start.click(answers.begin, None, [*buttons, see.status, see.mp4, see.gif, see.page], queue=False).then(
             answers.generate,
-            [clip, stretch, *request],
+            [clip, stretch, keyframes, *request],
             [see.status, see.result, files],
             concurrency_limit=1,
             show_progress_on=see.status,
@@ -147,22 +147,37 @@ class _Answers:
         clip = example.clip(self._studio.model)
         return clip, gr.HTML(frames=film_strip.pictures(clip.frames), kinds=""), None, example.task
 
-    def place(self, clip: Clip, task: str, length: int) -> tuple[Any, str, tuple[int, int], Any]:
+    def place(self, clip: Clip, task: str, length: int) -> tuple[Any, ...]:
         first = first_marked(TASKS[task], self._studio.model.block, len(clip.frames))
         stretch = (first.start, first.stop)
-        return *self.mark(clip, task, length, stretch), stretch, self._length(task)
+        return *self.mark(clip, task, length, stretch), stretch, (), self._length(task)
 
     def _length(self, task: str) -> Any:
         if task == INTERPOLATE.name:
             return gr.Number(label="Frames to generate: those of the gap", interactive=False)
         return gr.Number(label=length_label(self._studio), interactive=True)
 
-    def choose(self, clip: Clip, task: str, length: int, event: gr.EventData) -> tuple[tuple[int, int], Any, str]:
-        stretch = int(event.start), int(event.stop)
-        return stretch, *self.mark(clip, task, length, stretch)
+    def choose(
+        self,
+        clip: Clip,
+        task: str,
+        length: int,
+        marking: str,
+        stretch: tuple[int, int],
+        keyframes: tuple[int, ...],
+        event: gr.EventData,
+    ) -> tuple[Any, ...]:
+        start, stop = max(0, int(event.start)), min(len(clip.frames), int(event.stop))
+        if marking == KEYFRAMES:  # what is marked twice is marked no more
+            keyframes = tuple({*keyframes} ^ {*range(start, stop)})
+        else:
+            stretch, keyframes = (start, stop), ()
+        return stretch, keyframes, *self.mark(clip, task, length, stretch, keyframes)
 
-    def mark(self, clip: Clip, task: str, length: int, stretch: tuple[int, int]) -> tuple[Any, str]:
-        kinds, sentence = self._studio.describe_selection(clip, TASKS[task], length or 1, range(*stretch))
+    def mark(
+        self, clip: Clip, task: str, length: int, stretch: tuple[int, int], keyframes: tuple[int, ...] = ()
+    ) -> tuple[Any, str]:
+        kinds, sentence = self._studio.describe_selection(clip, TASKS[task], length or 1, range(*stretch), keyframes)
         return gr.HTML(kinds=kinds), sentence
 
     def show_steps(self, sampler: str, task: str) -> Any:
@@ -180,6 +195,7 @@ class _Answers:
         self,
         clip: Clip,
         stretch: tuple[int, int],
+        keyframes: tuple[int, ...],
         task: str,
         length: int,
         num_samples: float,
@@ -201,7 +217,9 @@ class _Answers:
         def on_progress(part: float) -> None:
             progress(part, desc="generating frames")
 
-        job = self._studio.generate(_visitor(browser), clip, range(*stretch), length or 0, request, on_progress)
+        job = self._studio.generate(
+            _visitor(browser), clip, range(*stretch), length or 0, request, on_progress, keyframes
+        )
         while (update := _or_message(next, job, None)) is not None:
             yield update.status, update.result, update.files or {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -35,14 +36,14 @@ class ResultView:
     def __init__(self, clip: Clip, selection: Selection, samples: Tensor, fps: float):
         self.selection, self.samples, self.fps = selection, samples, fps
         self._past, self._future = (clip.frames[side.start : side.stop] for side in (selection.past, selection.future))
-        known = selection.target(len(clip.frames))
+        known = self._numbers = selection.target(len(clip.frames))
         self._target = clip.frames[known.start : known.stop]
         self._known = slice(known.start - selection.generated.start, known.stop - selection.generated.start)
 
     @property
     def given(self) -> list[int]:
         """Numbers of the given frames in the videos, which begin at 0."""
-        return [number - self.selection.shown.start for number in self.selection.context]
+        return [number - self.selection.shown.start for number in self.selection.given]
 
     def videos(self) -> dict[str, Tensor]:
         """Title -> uint8 (T, C, H, W), given frames included; the ground truth first, grey where the video has none."""
@@ -54,16 +55,23 @@ class ResultView:
         return {title: torch.cat([self._past, video, self._future]) for title, video in rows.items()}
 
     def scores(self) -> dict[str, dict[str, list[float]]]:
-        """Metric -> title -> value for each frame of the ground truth, of the samples and of a baseline."""
+        """Metric -> title -> value for each frame of the ground truth, of the samples and of a baseline.
+
+        NaN at keyframes: there is nothing to score.
+        """
         if not len(self._target):
             return {}
         rows = self._titled_samples() | simplest_baseline(self._past, self._future, self.samples.shape[1])
         metrics = {"PSNR in dB": psnr_per_frame}
         if min(self._target.shape[-2:]) >= _SSIM_MIN:
             metrics["SSIM"] = ssim_per_frame
+        scored = torch.tensor([number not in self.selection.keyframes for number in self._numbers])
+
+        def values(metric: Callable[[Tensor, Tensor], Tensor], video: Tensor) -> list[float]:
+            return metric(video[self._known], self._target).where(scored, torch.nan).tolist()
+
         return {
-            name: {title: metric(video[self._known], self._target).tolist() for title, video in rows.items()}
-            for name, metric in metrics.items()
+            name: {title: values(metric, video) for title, video in rows.items()} for name, metric in metrics.items()
         }
 
     def strip(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from mcvd.diffusion.tasks import Task
 from mcvd.frames import FrameBlock
@@ -16,16 +17,23 @@ class Selection:
         past: context before the generated frames.
         generated: frames to be generated.
         future: context after them.
+        keyframes: numbers of frames among the generated ones that are given too.
     """
 
     past: range
     generated: range
     future: range
+    keyframes: tuple[int, ...] = ()
 
     @property
     def context(self) -> list[int]:
         """The given frames, before and after."""
         return [*self.past, *self.future]
+
+    @property
+    def given(self) -> list[int]:
+        """All given frames: the context, and the keyframes."""
+        return sorted([*self.context, *self.keyframes])
 
     @property
     def shown(self) -> range:
@@ -77,6 +85,16 @@ def selection_of(task: Task, block: FrameBlock, marked: range, length: int, num_
     if not past or not future:
         raise ValueError("the gap needs frames on both sides: mark it inside the video, or choose another task")
     return Selection(past, marked, future)
+
+
+def with_keyframes(selection: Selection, numbers: Collection[int], num_frames: int) -> Selection:
+    """The selection with those frames given that are to be generated and that a video of so many frames has.
+
+    Examples:
+        >>> with_keyframes(Selection(range(2), range(2, 6), range(0)), [1, 3, 5, 8], num_frames=5).given
+        [0, 1, 3]
+    """
+    return replace(selection, keyframes=tuple(sorted({*numbers} & {*selection.target(num_frames)})))
 
 
 def first_marked(task: Task, block: FrameBlock, num_frames: int) -> range:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from mcvd.apps.studio import film_strip
 from mcvd.apps.studio.clip import Clip, Limits
 from mcvd.apps.studio.job import GenerationRequest, PartialResult, sample
 from mcvd.apps.studio.result_view import ResultView
-from mcvd.apps.studio.selection import selection_of
+from mcvd.apps.studio.selection import Selection, selection_of, with_keyframes
 from mcvd.apps.studio.storage import Storage, StorageFullError
 from mcvd.diffusion.tasks import Task
 from mcvd.models.video_model import VideoModel
@@ -64,10 +64,12 @@ class Studio:
         self._stops: dict[str, threading.Event] = {}  # by visitor
         self._folders: dict[str, Path] = {}  # by visitor; a visitor's name, which the browser tells, is never a path
 
-    def describe_selection(self, clip: Clip, task: Task, length: int, stretch: range) -> tuple[str, str]:
+    def describe_selection(
+        self, clip: Clip, task: Task, length: int, stretch: range, keyframes: Collection[int] = ()
+    ) -> tuple[str, str]:
         """What a marked stretch means: kinds of the frames (see `film_strip.kinds`), and a sentence."""
         try:
-            selection = selection_of(task, self.model.block, stretch, length, len(clip.frames))
+            selection = self._selection(clip, task, stretch, length, keyframes)
         except ValueError as error:
             words = str(error)
             return "", f"{clip.note} {HINTS[task.name]}" if clip.note else f"{words[0].upper()}{words[1:]}."
@@ -76,7 +78,9 @@ class Studio:
             return film_strip.kinds(len(clip.frames), selection.context, range(0)), sentence
         known = len(selection.target(len(clip.frames)))
         sentence += f" {len(selection.generated)} frames to generate, the video has {known} of them."
-        return film_strip.kinds(len(clip.frames), selection.context, selection.generated), sentence
+        if selection.keyframes:
+            sentence += f" Keyframes: {', '.join(map(str, selection.keyframes))}."
+        return film_strip.kinds(len(clip.frames), selection.given, selection.generated), sentence
 
     def begin(self, visitor: str) -> None:
         """A visitor has asked for videos and joins the queue."""
@@ -90,6 +94,7 @@ class Studio:
         length: int,
         request: GenerationRequest,
         on_progress: Callable[[float], None],
+        keyframes: Collection[int] = (),
     ) -> Iterator[JobUpdate]:
         """Generate videos for a visitor, to be looked at block by block.
 
@@ -100,6 +105,7 @@ class Studio:
             length: frames to generate.
             request: how.
             on_progress: called often with the part that is done, 0 to 1.
+            keyframes: numbers of frames of the video that are given too, where they would be generated.
 
         Raises:
             ValueError: what is marked or asked for cannot be done.
@@ -111,7 +117,7 @@ class Studio:
                 raise Cancelled
             on_progress(part)
 
-        selection = selection_of(request.task, self.model.block, stretch, length, len(clip.frames))
+        selection = self._selection(clip, request.task, stretch, length, keyframes)
         length = len(selection.generated)
         self.storage.check_room()
 
@@ -157,6 +163,10 @@ class Studio:
         for visitor in list(self._stops):
             self.cancel(visitor)
         self.storage.close()
+
+    def _selection(self, clip: Clip, task: Task, stretch: range, length: int, keyframes: Collection[int]) -> Selection:
+        found = selection_of(task, self.model.block, stretch, length, len(clip.frames))
+        return with_keyframes(found, keyframes, len(clip.frames))
 
     def _emptied_folder(self, visitor: str) -> Path:
         self._delete_results(visitor)

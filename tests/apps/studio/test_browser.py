@@ -114,6 +114,11 @@ def test_from_a_dropped_video_to_a_file_to_take_home(browser, url, video, tmp_pa
         fill(page, "#length", 5)
         expect(page, "#strip .generated").to_have_count(5)
 
+        page.locator("#marking label", has_text="keyframes").click()
+        drag(page, 8, 8)
+        expect(page, "#hint").to_contain_text("Keyframes: 8.")
+        assert frames_of(page, "context") == [4, 5, 8] and frames_of(page, "generated") == [6, 7, 9, 10]
+
         before = [place_of(page, each) for each in ("#strip", "#task", "#status", "#downloads", "#result")]
         expect(page, "#mp4").to_be_disabled()
         generate(page, 5)
@@ -133,6 +138,7 @@ def test_from_a_dropped_video_to_a_file_to_take_home(browser, url, video, tmp_pa
             page.click("#page")
         assert Path(download.value.path()).read_text().startswith("<!doctype html>")
 
+        page.locator("#marking label", has_text="gap").click()
         choose_task(page, "interpolation")
         expect(page, "#length input").to_be_disabled()
         expect(page, "#strip .context").to_have_count(4)

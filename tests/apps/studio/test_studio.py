@@ -1,5 +1,7 @@
 """The studio without its page: what a visitor brings, marks, waits for and takes home."""
 
+import math
+import re
 import threading
 
 import pytest
@@ -12,7 +14,7 @@ from mcvd.apps.studio.examples import cards, examples_for
 from mcvd.apps.studio.film_strip import pictures
 from mcvd.apps.studio.job import GenerationRequest, sample
 from mcvd.apps.studio.result_view import ALL, ResultView
-from mcvd.apps.studio.selection import Selection, first_marked, selection_of
+from mcvd.apps.studio.selection import Selection, first_marked, selection_of, with_keyframes
 from mcvd.apps.studio.service import Studio
 from mcvd.diffusion.tasks import BACKWARD, GENERATE, INTERPOLATE, PREDICT, TASKS
 from mcvd.frames import FrameBlock
@@ -157,6 +159,22 @@ def test_the_studio_makes_what_the_model_makes(model, clip, task, num_samples):
     assert torch.equal(samples, expected.reshape(samples.shape))
 
 
+@pytest.mark.parametrize("task", [PREDICT, BACKWARD, INTERPOLATE], ids=lambda task: task.name)
+def test_keyframes_are_given_shown_and_not_scored(model, clip, task):
+    selection = selection_of(task, BLOCK, first_marked(task, BLOCK, 20), 7, 20)
+    place = 1
+    number = selection.generated[place]
+    selection = with_keyframes(selection, [number, *selection.context, 99], 20)
+    assert selection.keyframes == (number,) and number in selection.given
+    samples = finished(sample(model, clip, selection, GenerationRequest(task, FAST, 2), Limits())).frames
+    assert (samples[:, place] == clip.frames[number]).all()
+    view = ResultView(clip, selection, samples, 10.0)
+    scores = view.scores()["PSNR in dB"]["sample 1"]
+    assert [math.isnan(score) for score in scores] == [k == place for k in range(len(samples[0]))]
+    assert number - selection.shown.start in view.given
+    assert not re.findall(r'points="[^"]*nan', view.page("").html())
+
+
 def test_frames_appear_block_by_block(model, clip):
     selection = selection_of(PREDICT, BLOCK, range(2, 4), 8, 20)
     told = []
@@ -283,5 +301,7 @@ def test_the_sentence_below_the_strip_tells_what_is_given_and_what_is_known(mode
     kinds, sentence = Studio(model, "tiny").describe_selection(clip, PREDICT, 10, range(6, 15))
     assert kinds == "-" * 13 + "cc" + "g" * 5
     assert "10 frames to generate, the video has 5 of them" in sentence
+    kinds, sentence = Studio(model, "tiny").describe_selection(clip, PREDICT, 10, range(6, 15), {17, 3})
+    assert kinds == "-" * 13 + "cc" + "ggcgg" and sentence.endswith("Keyframes: 17.")
     kinds, sentence = Studio(model, "tiny").describe_selection(no_clip(model), PREDICT, 10, range(0))
     assert kinds == "" and "drop a video first" in sentence
