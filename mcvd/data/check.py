@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mcvd.data.likeness import describe_copies, describe_cuts
 from mcvd.data.probe import Probe, describe_other_files, describe_probes, probe_folder
+from mcvd.data.value_range import describe_values, pictures_of_values
 from mcvd.data.video_clips import VideoClips
 from mcvd.data.videos import AbstractVideos
 from mcvd.runtime.atomic import atomic_write
@@ -29,7 +30,7 @@ class DataReport:
     Args:
         lines: the findings, a line each.
         problem: what stops training, in one line.
-        clips: a few training clips, uint8 (T, C, H, W).
+        clips: a few training clips, (T, C, H, W).
     """
 
     lines: tuple[str, ...]
@@ -66,8 +67,9 @@ def check_data(data: VideoClips) -> DataReport:
             lines += _describe_clips(data)
             train, val = data.train_clips, data.val_clips
             lines += describe_copies(_probes_of(train.videos, probes), _probes_of(val.videos, probes))
-            lines += describe_cuts(train, val)
             clips, timing = _read_clips(data)
+            of_values = describe_values(clips)
+            lines += of_values or describe_cuts(train, val)
             lines += timing
     except (ValueError, OSError, ModuleNotFoundError) as error:
         problem = one_line(error)
@@ -111,6 +113,6 @@ def _read_clips(data: VideoClips) -> tuple[list[Tensor], list[str]]:
 
 
 def write_preview(path: str | Path, clips: Sequence[Tensor]) -> None:
-    """Write clips, uint8 (T, C, H, W) each, as rows of frames into a PNG."""
+    """Write clips, (T, C, H, W) each, as rows of frames into a PNG."""
     with atomic_write(path) as part:
-        contact_sheet(clips, min_height=64).save(part, format="PNG")
+        contact_sheet(pictures_of_values(clips), min_height=64).save(part, format="PNG")

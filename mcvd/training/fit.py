@@ -17,6 +17,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from mcvd.data.datamodule import VideoData
 from mcvd.data.loader import shared_with_workers
+from mcvd.models.codecs import Pixels
 from mcvd.models.facts import num_parameters
 from mcvd.models.files import LAST, read_model
 from mcvd.models.mcvd import MCVD
@@ -303,6 +304,8 @@ def _fit(cli: FitCLI) -> None:
 
 
 def _how_to_use(model: MCVD, path: Path) -> str:
+    if model.codec.unit != Pixels().unit:
+        return f"mcvd.load({str(path)!r}).predict(values, num_frames) in Python"
     if model.block.past:
         return f"mcvd predict VIDEO --model {path} --num-frames 20 --out future.mp4"
     return f"mcvd generate --model {path} --num-frames 20 --out generated.mp4"

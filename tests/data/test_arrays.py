@@ -6,9 +6,11 @@ import torch
 from reference.tiny import tiny_config
 
 import mcvd
+from mcvd.apps.cli.main import main
 from mcvd.data import ArrayVideos, RainFields, VideoClips
 from mcvd.data.clips.augment import AppliedAugmentation
 from mcvd.data.recipe import data_from_recipe
+from mcvd.data.value_range import describe_values, pictures_of_values
 from mcvd.video.decoders.base import VideoError
 
 h5py = pytest.importorskip("h5py", reason="HDF5 and NetCDF-4 are an extra")
@@ -182,3 +184,33 @@ def test_a_recipe_names_fields(tmp_path):
     data = data_from_recipe(recipe, num_frames=5, size=8, channels=1)
     data.setup()
     assert data.val_clips[0]["video"].shape == (5, 1, 8, 8)
+
+
+def test_data_check_measures_the_scale_and_shows_the_fields(tmp_path, capsys):
+    write_npy(tmp_path)
+    recipe, sheet = tmp_path / "data.yaml", tmp_path / "sheet.png"
+    options = f"{{root: {tmp_path / 'rain.npy'}, axes: NTHW, frame_rate_hz: 0.5}}"
+    arrays = f"{{class_path: mcvd.data.ArrayVideos, init_args: {options}}}"
+    recipe.write_text(f"data: {{train: {arrays}, val: {arrays}, channels: 1}}\n")
+    command = ["data", "check", str(recipe), "--num-frames", "5", "--size", "8", "--preview", str(sheet)]
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    assert "values of channel 0: " in told and "missing: " in told and "mcvd.models.codecs.Scale" in told
+    assert sheet.is_file()
+
+
+def test_values_are_told_by_channel_and_pixels_not_at_all():
+    clip = torch.stack([torch.arange(64.0).view(1, 8, 8), 100 + torch.arange(64.0).view(1, 8, 8)], 1)
+    lines = describe_values([clip])
+    assert lines[0].startswith("values of channel 0: 0 to 63") and lines[1].startswith(
+        "values of channel 1: 100 to 163"
+    )
+    assert "low: [0.063, 100.063], high: [62.937, 162.937]}" in lines[2]
+    assert describe_values([clip.byte()]) == []
+    assert "no value is known" in describe_values([clip * torch.nan])[0]
+    assert pictures_of_values([clip * torch.nan])[0].sum() == 0
+
+
+def test_a_model_of_pixels_refuses_values_and_says_what_it_needs():
+    with pytest.raises(ValueError, match=r"needs a scale, model\.codec"):
+        mcvd.build(tiny_config()).loss(torch.zeros(1, 7, 1, 16, 16))

@@ -211,6 +211,10 @@ class _Records(Dataset):
             video = self.videos.read(index, frames.tolist(), self.spec.size)
         except (VideoError, OSError) as fault:
             return str(fault)
+        if video.is_floating_point():
+            raise ValueError(
+                f"shards hold pixels of 8 bits, {self.videos.name(index)} has {video.dtype}: train on it unpacked"
+            )
         return fit_frames(video, self.spec.size, self.spec.channels)
 
 

@@ -33,6 +33,10 @@ class Pixels(AbstractCodec):
 
     def encode(self, video: Tensor) -> Tensor:
         """See `mcvd.frames.model_from_pixels`."""
+        if video.dtype != torch.uint8:
+            raise ValueError(
+                f"this model takes pixels, uint8, got {video.dtype}: for values it needs a scale, model.codec"
+            )
         return model_from_pixels(video)
 
     def decode(self, frames: Tensor, rounded: bool = True) -> Tensor:
