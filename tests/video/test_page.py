@@ -89,6 +89,9 @@ def test_a_name_has_one_colour_on_a_page_and_baselines_none():
     lines = re.findall(r'<polyline points="[^"]*" stroke="([^"]*)"( stroke-dasharray)?', html)
     assert lines == [(SERIES[1], ""), (TARGET, " stroke-dasharray")]
     assert html.count(f'--mark: {SERIES[1]}"></i>sample 2') == 1
+    page.curves({"faded": [1, 2], "repeated": [2, 1]}, "SSIM", baselines=["faded", "repeated"])
+    dashes = re.findall(r'<polyline [^>]*stroke-dasharray="([^"]*)"', page.html())
+    assert dashes[0] == dashes[2] != dashes[1]  # so has a baseline one kind of dashes
     assert not {CONTEXT, GENERATED, TARGET} & {*SERIES}
 
 
