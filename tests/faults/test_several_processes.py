@@ -3,11 +3,8 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-import traceback
 
 import pytest
 import torch
@@ -17,6 +14,7 @@ from reference.tiny_fit import TINY
 
 import mcvd.metrics.frames
 from faults.dying import die
+from faults.forked import forked
 from mcvd.apps.cli.generate import run as generate
 from mcvd.apps.cli.main import main
 from mcvd.diffusion.block_store import BlockStore
@@ -26,55 +24,7 @@ from mcvd.models.mcvd import MCVD
 from mcvd.runtime.distributed import spawn
 from mcvd.samplers import DDIM
 
-LIMIT_SECONDS = 180
 GLOBAL_BATCH = 6
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
-def forked(world_size, work, log):
-    """Run ``work(rank)`` in so many forked processes; their exit statuses, and the seconds that it took.
-
-    A process that is killed has its signal as a negative status. All are ended after a time.
-    """
-    port, children = free_port(), []
-    for rank in range(world_size):
-        child = os.fork()
-        if not child:
-            os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "LOCAL_RANK": str(rank)}
-            for number in (1, 2):
-                os.dup2(os.open(f"{log}-{rank}", os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
-            sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
-            status = 70
-            try:
-                status = work(rank) or 0
-            except SystemExit as leaving:
-                status = leaving.code
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(status)
-        children.append(child)
-    begin, statuses = time.monotonic(), {}
-    while len(statuses) < world_size and time.monotonic() - begin < LIMIT_SECONDS:
-        for rank, child in enumerate(children):
-            if rank not in statuses:
-                found, status = os.waitpid(child, os.WNOHANG)
-                if found:
-                    statuses[rank] = os.waitstatus_to_exitcode(status)
-        time.sleep(0.02)
-    hung = [rank for rank in range(world_size) if rank not in statuses]
-    for rank in hung:
-        os.kill(children[rank], signal.SIGKILL)
-        os.waitpid(children[rank], 0)
-    assert not hung, f"processes {hung} were still there after {LIMIT_SECONDS} s"
-    return [statuses[rank] for rank in range(world_size)], time.monotonic() - begin
 
 
 def train(root, world_size, *options, strategy="ddp"):
@@ -119,7 +69,7 @@ def assert_same_training(together, alone):
 def test_three_processes_train_as_one_does(alone, tmp_path, strategy):
     """Two, started by Lightning itself, are in test_fit.py."""
     root, words = tmp_path / "runs", train(tmp_path / "runs", 3, strategy=strategy)
-    statuses, _ = forked(3, lambda rank: main(words), tmp_path / "log")
+    statuses = forked(3, lambda rank: main(words), tmp_path / "log")
     assert statuses == [0] * 3, (tmp_path / "log-0").read_text()
     assert_same_training(last(root), alone)
 
@@ -129,7 +79,7 @@ def test_a_training_with_weights_shared_out_goes_on_with_any_number_of_processes
     root = tmp_path / "runs"
     for world_size, options in ((before, ["--trainer.max_steps=3"]), (after, ["--ckpt_path=last"])):
         words = train(root, world_size, *options, strategy="fsdp")
-        statuses, _ = forked(world_size, lambda rank, words=words: main(words), tmp_path / "log")
+        statuses = forked(world_size, lambda rank, words=words: main(words), tmp_path / "log")
         assert statuses == [0] * world_size, (tmp_path / "log-0").read_text()
     assert_same_training(last(root), alone)
 
@@ -149,7 +99,7 @@ def test_when_one_of_three_processes_is_killed_the_others_end_and_say_so(victim,
         MCVD.training_step = dying
         return main(train(root, 3, "--trainer.max_steps=100000"))
 
-    statuses, _ = forked(3, work, tmp_path / "log")
+    statuses = forked(3, work, tmp_path / "log")
     assert statuses.pop(victim) == -signal.SIGKILL
     assert statuses == [1, 1]
     for rank in {0, 1, 2} - {victim}:
@@ -172,7 +122,7 @@ def test_processes_score_as_one_does(world_size, tmp_path):
         (tmp_path / f"{rank}.json").write_text(json.dumps(evaluate(model, clips, **OPTIONS).to_json()))
         torch.distributed.destroy_process_group()
 
-    statuses, _ = forked(world_size, work, tmp_path / "log")
+    statuses = forked(world_size, work, tmp_path / "log")
     assert statuses == [0] * world_size, (tmp_path / "log-0").read_text()
     scores = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(world_size)]
     assert all(each == scores[0] for each in scores)
@@ -200,9 +150,9 @@ def test_processes_that_generate_resume_from_the_blocks_of_each(tmp_path):
         generate(out=str(tmp_path / "two.png"), **options)
         torch.distributed.destroy_process_group()
 
-    killed, _ = forked(2, lambda rank: work(rank, "first", 1), tmp_path / "killed")
+    killed = forked(2, lambda rank: work(rank, "first", 1), tmp_path / "killed")
     assert killed[1] == -signal.SIGKILL and not (tmp_path / "two.png").exists()
-    statuses, _ = forked(2, lambda rank: work(rank, "second"), tmp_path / "log")
+    statuses = forked(2, lambda rank: work(rank, "second"), tmp_path / "log")
     assert statuses == [0, 0], (tmp_path / "log-0").read_text()
     assert "2 blocks are done" in (tmp_path / "log-1").read_text()
     generate(out=str(tmp_path / "one.png"), **options)

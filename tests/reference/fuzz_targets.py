@@ -89,7 +89,8 @@ class Target:
         files: folder of whole files, copied before each damage.
         victims: names of the files in it, of which one is damaged.
         read: opens the folder's copy; gets the folder and the victim's name.
-        weight: its share of the inputs.
+        weight: its share of the inputs, less where one costs more.
+        is_alone: the damaged file is read without the others.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Target:
     victims: tuple[str, ...]
     read: Callable[[Path, str], object]
     weight: float = 1.0
+    is_alone: bool = False
 
 
 def targets(folder: Path, videos: Path | None) -> list[Target]:
@@ -149,27 +151,27 @@ def targets(folder: Path, videos: Path | None) -> list[Target]:
     names = tuple(sorted(path.name for path in videos.iterdir() if 0 < path.stat().st_size < MAX_FILE_BYTES))
     pictures = tuple(path.name for path in made["pictures"].iterdir())
     return [
-        Target("video", videos, names, lambda at, name: _read_video(at / name), 6),
+        Target("video", videos, names, lambda at, name: _read_video(at / name), 4, is_alone=True),
         Target("pictures", made["pictures"], pictures, lambda at, name: _read_video(at)),
         Target(
             "side data, animation", made["side_data"], tuple(path.name for path in made["side_data"].iterdir()),
-            lambda at, name: _read_video(at / name), 2,
+            lambda at, name: _read_video(at / name), 1.5, is_alone=True,
         ),
-        Target("training checkpoint", made["checkpoint"], ("last.ckpt",), lambda at, name: mcvd.load(at / name), 0.7),
+        Target("training checkpoint", made["checkpoint"], ("last.ckpt",), lambda at, name: mcvd.load(at / name), 0.15),
         Target(
             "exported folder", made["exported"] / "model", ("config.json", "model.safetensors"),
-            lambda at, name: mcvd.load(at),
+            lambda at, name: mcvd.load(at), 0.4,
         ),
         Target(
             "published checkpoint", made["published"], ("checkpoint.pt", "config.yml"),
-            lambda at, name: read_published(at / "checkpoint.pt", at / "config.yml"), 0.7,
+            lambda at, name: read_published(at / "checkpoint.pt", at / "config.yml"), 0.1,
         ),
         Target("HDF5 shard", made["shard"], ("shard.hdf5",), lambda at, name: _read_shard(at)),
-        Target("data recipe", made["recipe"], ("data.yaml",), lambda at, name: _read_recipe(at / name)),
-        Target("config of fit", made["fit"], ("fit.yaml",), lambda at, name: _read_fit(at / name), 3),
-        Target("prepared pack", made["pack"] / "pack", (INDEX, FRAMES), lambda at, name: _read_pack(at), 0.5),
-        Target("TFRecord", made["records"], ("a.tfrecord",), lambda at, name: _read_records(at / name), 0.5),
-        Target("result card", made["card"], ("card.json",), lambda at, name: _read_card(at / name, facts), 3),
+        Target("data recipe", made["recipe"], ("data.yaml",), lambda at, name: _read_recipe(at / name), 0.5),
+        Target("config of fit", made["fit"], ("fit.yaml",), lambda at, name: _read_fit(at / name), 2),
+        Target("prepared pack", made["pack"] / "pack", (INDEX, FRAMES), lambda at, name: _read_pack(at), 2),
+        Target("TFRecord", made["records"], ("a.tfrecord",), lambda at, name: _read_records(at / name), 2),
+        Target("result card", made["card"], ("card.json",), lambda at, name: _read_card(at / name, facts), 5),
     ]  # fmt: skip
 
 

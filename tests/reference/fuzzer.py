@@ -1,10 +1,11 @@
 """Feeds damaged and hostile files to everything in mcvd that opens a file, each in a process of its own.
 
-    python tools/assurance/fuzz.py --num-inputs 500 [--seed 0] [--videos FOLDER] [--keep FOLDER]
+    python tools/assurance/fuzz.py --num-inputs 500 [--seed 0] [--videos FOLDER] [--keep FOLDER] [--log fuzz.jsonl]
 
 A failure is: a crash, more than 10 seconds of work (or 100 without any), more than 1 GiB of memory beyond what the
 process began with, or an exception that is neither a ValueError nor an OSError, or whose message is empty or longer
-than a screen. Exits with 1 if there was one. The same seed makes the same inputs.
+than a screen. Exits with 1 if there was one. The same seed makes the same inputs, and a run with a log goes on where it
+was stopped.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import argparse
 import collections
 import contextlib
 import dataclasses
+import functools
 import io
+import json
 import os
 import random
 import re
@@ -38,7 +41,9 @@ MAX_WAIT_SECONDS = 100.0  # for a process that does not even work
 WORKS_SECONDS = 0.2  # in that time, of a process that does
 MAX_BYTES = 1 << 30
 MAX_MESSAGE = 2000
-PER_PROCESS = 25
+PER_PROCESS = 200
+PER_LINE = 1000  # of the log
+FATES = ("read", "refused", "FAILED")
 STRUCTURED = ("config.json", "model.safetensors", "card.json", "data.yaml", "fit.yaml", "last.ckpt")
 NUMBER = re.compile(rb"(?<![\w.])-?\d+(\.\d+)?(e-?\d+)?")
 NUMBERS = (b"0", b"-1", b"3", b"1e308", b"1000000000", b"2147483648", b"9223372036854775808", b"NaN", b"1e-320")
@@ -180,16 +185,16 @@ def _serve(cases: list[Case], scratch: Path, sender: int) -> None:
     """In a process of its own, whose memory is limited: one line for each case."""
     for number in (1, 2):
         os.dup2(os.open(os.devnull, os.O_WRONLY), number)
-    begin = _status_bytes("VmRSS")
+    begin, places = _status_bytes("VmRSS"), Places(scratch)
     limit = _status_bytes("VmSize") + MAX_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     for case in cases:
-        folder, began = _write(case, scratch), time.process_time()
+        folder, began = places.write(case), time.process_time()
         said = _outcome(case, folder)
         worked = time.process_time() - began
         if worked > MAX_SECONDS:
             said = f"FAILED: {worked:.0f} s of work"
-        taken = _status_bytes("VmHWM") - begin
+        taken = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10) - begin
         if taken > MAX_BYTES:
             said = f"FAILED: {taken >> 20} MiB of memory"
         os.write(sender, " ".join(said.split()).encode(errors="replace") + b"\n")
@@ -208,27 +213,49 @@ def _outcome(case: Case, folder: Path) -> str:
     return "read"
 
 
-def _write(case: Case, scratch: Path) -> Path:
-    """The folder of the case, its victim damaged."""
-    folder = scratch / "input"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    files = case.target.files
-    for name in [case.victim] if case.target.name == "video" else [path.name for path in files.iterdir()]:
-        shutil.copyfile(files / name, folder / name)
-    draw = random.Random(case.key)
-    (folder / case.victim).write_bytes(damaged((files / case.victim).read_bytes(), case.victim, draw))
-    return folder
+class Places:
+    """A folder for each target, in which one file is damaged at a time.
+
+    Args:
+        scratch: where they are made; emptied first.
+    """
+
+    def __init__(self, scratch: Path):
+        self._scratch = scratch
+        self._damaged: dict[str, str] = {}  # of each target, the file that is not whole
+        shutil.rmtree(scratch, ignore_errors=True)
+
+    def write(self, case: Case) -> Path:
+        """The folder of the case, its victim damaged and all others whole."""
+        files, folder = case.target.files, self._scratch / case.target.name
+        if case.target.name not in self._damaged:
+            folder.mkdir(parents=True)
+            for path in () if case.target.is_alone else files.iterdir():
+                shutil.copyfile(path, folder / path.name)
+        last = self._damaged.get(case.target.name, case.victim)
+        if last != case.victim:
+            (folder / last).unlink(missing_ok=True)
+            if not case.target.is_alone:
+                shutil.copyfile(files / last, folder / last)
+        self._damaged[case.target.name] = case.victim
+        content = damaged(_content(files / case.victim), case.victim, random.Random(case.key))
+        (folder / case.victim).write_bytes(content)
+        return folder
+
+
+@functools.lru_cache(200)
+def _content(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 def _status_bytes(entry: str) -> int:
     return int(re.search(rf"{entry}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) << 10
 
 
-def cases_of(rows: list[Target], num_inputs: int, seed: int) -> list[Case]:
+def cases_of(rows: list[Target], numbers: range, seed: int) -> list[Case]:
     """Which file of which target is damaged, and the key of the draw that damages it."""
     found = []
-    for number in range(num_inputs):
+    for number in numbers:
         draw = random.Random(f"{seed}/{number}/which")
         target = draw.choices(rows, [row.weight for row in rows])[0]
         found.append(Case(target, draw.choice(target.victims), f"{seed}/{number}"))
@@ -243,6 +270,47 @@ def until_interrupted(found: Iterator) -> Iterator:
         yield from found
 
 
+def lines_of(rows: list[Target], numbers: range, seed: int, scratch: Path, keep: Path | None) -> Iterator[dict]:
+    """Try the inputs of these numbers; a line of the log for every `PER_LINE` of them.
+
+    Args:
+        rows: the targets.
+        numbers: of the inputs.
+        seed: of the run.
+        scratch: a folder to work in.
+        keep: a folder for the inputs that failed.
+    """
+    for first in range(numbers.start, numbers.stop, PER_LINE):
+        some = range(first, min(first + PER_LINE, numbers.stop))
+        cases, began = cases_of(rows, some, seed), _seconds_of_work()
+        counts: dict[str, dict[str, int]] = collections.defaultdict(lambda: dict.fromkeys(FATES, 0))
+        for case, said in zip(cases, fates(cases, scratch / "inputs"), strict=True):
+            counts[case.target.name][said.split(":")[0]] += 1
+            if said.startswith("FAILED"):
+                print(f"input {case.key}, {case.target.name}, {case.victim}: {said}", flush=True)
+                if keep:
+                    Places(keep / case.key.replace("/", "-")).write(case)
+        yield {"seed": seed, "next": some.stop, "seconds": round(_seconds_of_work() - began, 1), "counts": counts}
+
+
+def _seconds_of_work() -> float:
+    """Of this process and those that have ended."""
+    return sum(os.times()[:4])
+
+
+def table(lines: list[dict]) -> str:
+    """The counts of a log, in Markdown."""
+    sums: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    for line in lines:
+        for name, count in line["counts"].items():
+            sums[name].update(count)
+            sums["**all**"].update(count)
+    out = ["| what is opened | inputs | read | refused | failed |", "|---|---|---|---|---|"]
+    for name, count in sorted(sums.items(), key=lambda row: -row[1].total()):
+        out.append(f"| {name} | {count.total()} | {count['read']} | {count['refused']} | {count['FAILED']} |")
+    return "\n".join(out)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--num-inputs", type=int, default=500)
@@ -250,25 +318,28 @@ def main() -> int:
     parser.add_argument("--videos", type=Path, help="whole and odd videos to damage; a few are made otherwise")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="of the rows of the report; default: all")
     parser.add_argument("--keep", type=Path, help="folder for the inputs that failed")
+    parser.add_argument("--log", type=Path, help="lines of JSON with counts; one that is there goes on")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
+    lines = [json.loads(line) for line in options.log.read_text().splitlines()] if _is_there(options.log) else []
+    begin = max((line["next"] for line in lines if line["seed"] == options.seed), default=0)
+    memory = Path("/dev/shm")  # where files cost no disk
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         scratch = Path(folder)
         rows = [row for row in targets(scratch, options.videos) if options.only is None or row.name in options.only]
-        cases = cases_of(rows, options.num_inputs, options.seed)
-        for case, said in until_interrupted(zip(cases, fates(cases, scratch), strict=True)):
-            counts[case.target.name][said.split(":")[0]] += 1
-            if said.startswith("FAILED"):
-                print(f"input {case.key}, {case.target.name}, {case.victim}: {said}", flush=True)
-                if options.keep:
-                    _write(case, options.keep / case.key.replace("/", "-"))
-    print("\n| what is opened | inputs | read | refused | failed |\n|---|---|---|---|---|")
-    for name, count in counts.items():
-        print(f"| {name} | {count.total()} | {count['read']} | {count['refused']} | {count['FAILED']} |")
-    print(f"{time.monotonic() - began:.0f} s, seed {options.seed}")
-    return int(any(count["FAILED"] for count in counts.values()))
+        numbers = range(begin, options.num_inputs)
+        for line in until_interrupted(lines_of(rows, numbers, options.seed, scratch, options.keep)):
+            lines.append(line)
+            if options.log:
+                with options.log.open("a") as out:
+                    print(json.dumps(line), file=out)
+    print(f"\n{table(lines)}\n{time.monotonic() - began:.0f} s, seed {options.seed}")
+    return int(any(count["FAILED"] for line in lines for count in line["counts"].values()))
+
+
+def _is_there(path: Path | None) -> bool:
+    return path is not None and path.exists()
 
 
 if __name__ == "__main__":

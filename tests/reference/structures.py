@@ -8,6 +8,7 @@ import json
 import random
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -60,14 +61,16 @@ def other_structure(tree: Any, draw: random.Random) -> Any:
 def with_other_structure(data: bytes, name: str, draw: random.Random) -> bytes:
     """A file's bytes after changes of what it holds: JSON, YAML, a header of safetensors, or a checkpoint."""
     if name.endswith(".json"):
-        return json.dumps(other_structure(json.loads(data), draw)).encode(errors="replace")
+        return json.dumps(other_structure(_parsed_json(data), draw)).encode(errors="replace")
     if name.endswith((".yaml", ".yml")):
-        return yaml.safe_dump(other_structure(yaml.safe_load(data), draw)).encode(errors="replace")
+        tree = other_structure(_parsed_yaml(data), draw)
+        written = json.dumps(tree) if draw.random() < 0.7 else yaml.safe_dump(tree)  # JSON is YAML, and quicker
+        return written.encode(errors="replace")
     if name.endswith(".safetensors"):
         (length,) = struct.unpack("<Q", data[:8])
-        header = json.dumps(other_structure(json.loads(data[8 : 8 + length]), draw)).encode(errors="replace")
+        header = json.dumps(other_structure(_parsed_json(data[8 : 8 + length]), draw)).encode(errors="replace")
         return struct.pack("<Q", len(header)) + header + data[8 + length :]
-    checkpoint = torch.load(io.BytesIO(data), weights_only=True)
+    checkpoint = dict(_parsed_checkpoint(data))
     if draw.random() < 0.5:
         checkpoint["config"] = other_structure(checkpoint["config"], draw)
     else:
@@ -75,6 +78,21 @@ def with_other_structure(data: bytes, name: str, draw: random.Random) -> bytes:
     out = io.BytesIO()
     torch.save(checkpoint, out)
     return out.getvalue()
+
+
+@lru_cache(8)
+def _parsed_json(data: bytes) -> Any:
+    return json.loads(data)
+
+
+@lru_cache(8)
+def _parsed_yaml(data: bytes) -> Any:
+    return yaml.safe_load(data)
+
+
+@lru_cache(8)
+def _parsed_checkpoint(data: bytes) -> dict[str, Any]:
+    return torch.load(io.BytesIO(data), weights_only=True)
 
 
 def _places(tree: Any) -> Any:

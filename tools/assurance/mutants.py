@@ -3,6 +3,7 @@
     python -m pip install cosmic-ray
     python tools/assurance/mutants.py --num-mutants 300 [--seed 0] [--out mutants.jsonl]
     python tools/assurance/mutants.py --again mutants.jsonl           (the survivors of a run, after new tests)
+    python tools/assurance/mutants.py --by-hand --out hand.jsonl      (those of hand_mutants.py; needs no cosmic-ray)
 
 The changes are those of cosmic-ray, drawn at random from all that it can make in the files of `TESTS`; those in
 annotations alone, which nothing ever runs, and those that are no Python are passed over. cosmic-ray's own runner starts
@@ -29,6 +30,8 @@ import sys
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
+
+from hand_mutants import MUTANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 LAWS = [
@@ -91,12 +94,45 @@ class Mutant:
 
         return mutate_code((ROOT / self.path).read_text(), _operator(self.operator), self.occurrence)
 
-    def difference(self) -> str:
-        """The changed lines, before and after."""
-        lines = difflib.unified_diff(
-            (ROOT / self.path).read_text().split("\n"), self.source().split("\n"), "", "", lineterm="", n=0
-        )
-        return "\n".join(line for line in lines if not line.startswith(("---", "+++")))
+    def unchanged(self) -> Mutant:
+        """The file as it is."""
+        return Mutant(self.path, "core/NoOp", 0)
+
+    def tests(self) -> tuple[list[str], ...]:
+        """What is run, and, where nothing fails, what after it."""
+        return TESTS[self.path]
+
+
+@dataclasses.dataclass(frozen=True)
+class HandMutant:
+    """A change that somebody thought of: what a piece of the file is replaced by."""
+
+    path: str
+    old: str
+    new: str
+
+    def source(self) -> str:
+        """The changed file."""
+        source = (ROOT / self.path).read_text()
+        if self.old and source.count(self.old) != 1:
+            raise ValueError(f"{self.path} has {self.old!r} {source.count(self.old)} times instead of once")
+        return source.replace(self.old, self.new) if self.old else source
+
+    def unchanged(self) -> HandMutant:
+        """The file as it is."""
+        return HandMutant(self.path, "", "")
+
+    def tests(self) -> tuple[list[str], ...]:
+        """What is run, and, where nothing fails, what after it."""
+        return MUTANTS[self.path][0]
+
+
+def difference(mutant: Mutant | HandMutant) -> str:
+    """The changed lines, before and after."""
+    lines = difflib.unified_diff(
+        (ROOT / mutant.path).read_text().split("\n"), mutant.source().split("\n"), "", "", lineterm="", n=0
+    )
+    return "\n".join(line for line in lines if not line.startswith(("---", "+++")))
 
 
 def _operator(name: str):
@@ -139,14 +175,14 @@ def _what_runs(source: str) -> str:
     return ast.dump(tree)
 
 
-def fate(mutant: Mutant, log: Path) -> str:
+def fate(mutant: Mutant | HandMutant, log: Path) -> str:
     """What the tests say: "survived", "killed", or "killed: time"."""
-    for tests in TESTS[mutant.path]:
-        whole = Mutant(mutant.path, "core/NoOp", 0)
+    for tests in mutant.tests():
+        whole = mutant.unchanged()
         if mutant != whole and tuple(tests) not in _SOUND:  # tests that fail anyway kill nothing
             if fate(whole, log) != "survived":
                 sys.exit(f"pytest {' '.join(tests)} fails without any change:\n{log.read_text()}")
-            _SOUND.update(map(tuple, TESTS[mutant.path]))
+            _SOUND.update(map(tuple, mutant.tests()))
         child = os.fork()
         if not child:
             status = 70
@@ -164,7 +200,7 @@ def fate(mutant: Mutant, log: Path) -> str:
     return "survived"
 
 
-def _test(mutant: Mutant, tests: list[str], log: Path) -> int:
+def _test(mutant: Mutant | HandMutant, tests: list[str], log: Path) -> int:
     """In a process of its own: pytest's exit status with the change made."""
     import pytest
 
@@ -179,7 +215,7 @@ def _test(mutant: Mutant, tests: list[str], log: Path) -> int:
 class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Imports the changed file in the place of the one on the disk."""
 
-    def __init__(self, mutant: Mutant):
+    def __init__(self, mutant: Mutant | HandMutant):
         self.name = mutant.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         self.path, self.source = str(ROOT / mutant.path), mutant.source()
 
@@ -207,7 +243,9 @@ def main() -> int:
         help="a line of JSON for each; a run that was stopped goes on",
     )
     parser.add_argument("--again", type=Path, help="try the survivors in this file once more, instead of drawing")
+    parser.add_argument("--by-hand", action="store_true", help="those of hand_mutants.py, all of them")
     options = parser.parse_args()
+    kind = HandMutant if options.by_hand else Mutant
     os.chdir(ROOT)
     os.environ["OMP_NUM_THREADS"] = "1"
     sys.path.insert(0, str(ROOT))
@@ -216,7 +254,9 @@ def main() -> int:
     assert not any(name == "mcvd" or name.startswith("mcvd.") for name in sys.modules)
     if options.again:
         rows = [json.loads(line) for line in options.again.read_text().splitlines()]
-        chosen = [Mutant(**row["mutant"]) for row in rows if row["fate"] == "survived"]
+        chosen = [kind(**row["mutant"]) for row in rows if row["fate"] == "survived"]
+    elif options.by_hand:
+        chosen = [HandMutant(path, *pair) for path, (_, pairs) in MUTANTS.items() for pair in pairs]
     else:
         found = all_mutants()
         random.Random(options.seed).shuffle(found)
@@ -226,17 +266,17 @@ def main() -> int:
     done = {}
     if options.out.exists() and not options.again:  # of a run that was stopped
         rows = [json.loads(line) for line in options.out.read_text().splitlines()]
-        done = {Mutant(**row["mutant"]): row["fate"] for row in rows}
+        done = {kind(**row["mutant"]): row["fate"] for row in rows}
     with options.out.open("a") as out:
         for number, mutant in enumerate(chosen, 1):
             said = done.get(mutant) or fate(mutant, log)
             counts["mcvd/samplers" if "samplers" in mutant.path else mutant.path][said] += 1
             if mutant in done:
                 continue
-            row = {"fate": said, "mutant": dataclasses.asdict(mutant), "difference": mutant.difference()}
+            row = {"fate": said, "mutant": dataclasses.asdict(mutant), "difference": difference(mutant)}
             print(json.dumps(row), file=out, flush=True)
             if said == "survived":
-                print(f"{number} {mutant.path}, {mutant.operator}\n{row['difference']}", flush=True)
+                print(f"{number} {mutant.path}\n{row['difference']}", flush=True)
     print("\n| file | mutants | killed | of these by time | survived |\n|---|---|---|---|---|")
     for name, count in sorted(counts.items()):
         killed = count["killed"] + count["killed: time"]
