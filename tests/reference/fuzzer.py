@@ -217,18 +217,18 @@ class Places:
     """A folder for each target, in which one file is damaged at a time.
 
     Args:
-        scratch: where they are made; emptied first.
+        scratch: where they are made.
     """
 
     def __init__(self, scratch: Path):
         self._scratch = scratch
         self._damaged: dict[str, str] = {}  # of each target, the file that is not whole
-        shutil.rmtree(scratch, ignore_errors=True)
 
     def write(self, case: Case) -> Path:
         """The folder of the case, its victim damaged and all others whole."""
         files, folder = case.target.files, self._scratch / case.target.name
         if case.target.name not in self._damaged:
+            shutil.rmtree(folder, ignore_errors=True)  # of the process before
             folder.mkdir(parents=True)
             for path in () if case.target.is_alone else files.iterdir():
                 shutil.copyfile(path, folder / path.name)
