@@ -190,7 +190,7 @@ def _serve(cases: list[Case], scratch: Path, sender: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     for case in cases:
         folder, began = places.write(case), time.process_time()
-        said = _outcome(case, folder)
+        said = outcome(case, folder)
         worked = time.process_time() - began
         if worked > MAX_SECONDS:
             said = f"FAILED: {worked:.0f} s of work"
@@ -200,7 +200,8 @@ def _serve(cases: list[Case], scratch: Path, sender: int) -> None:
         os.write(sender, " ".join(said.split()).encode(errors="replace") + b"\n")
 
 
-def _outcome(case: Case, folder: Path) -> str:
+def outcome(case: Case, folder: Path) -> str:
+    """What becomes of a damaged file: as `fates` tells it."""
     try:
         case.target.read(folder, case.victim)
     except (ValueError, OSError) as error:

@@ -257,6 +257,7 @@ def main() -> int:
         chosen = [kind(**row["mutant"]) for row in rows if row["fate"] == "survived"]
     elif options.by_hand:
         chosen = [HandMutant(path, *pair) for path, (_, pairs) in MUTANTS.items() for pair in pairs]
+        random.Random(options.seed).shuffle(chosen)  # a run that is stopped has some of each file
     else:
         found = all_mutants()
         random.Random(options.seed).shuffle(found)
