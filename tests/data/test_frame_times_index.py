@@ -48,6 +48,18 @@ def test_a_second_start_opens_nothing_and_knows_the_same(start):
     assert second.read(2, [3, 0], (16, 16)).shape[0] == 2
 
 
+def test_what_a_killed_start_left_is_taken_away(start, tmp_path):
+    start()
+    (index,) = (tmp_path / "cache").glob("*.npz")
+    index.with_suffix(".lock").touch()  # killed when it had saved
+    start()
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [index.name]
+    (tmp_path / "cache" / f".{index.name}.{'0' * 16}.part").touch()  # killed while it saved
+    index.unlink()
+    start()
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [index.name]
+
+
 def test_only_what_is_new_or_has_changed_is_opened(start, tmp_path):
     start()
     write_video(tmp_path / "videos/1.mp4", 30)

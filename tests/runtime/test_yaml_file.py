@@ -37,6 +37,33 @@ def test_what_cannot_be_read_is_refused_in_one_line_that_names_the_place(tmp_pat
     assert not (tmp_path / "mark").exists()
 
 
+def bomb(line):
+    """Eight lines, each of which holds the one before nine times: 43 million values in some 300 bytes."""
+    return "a0: &a0 {x0: 1, y: 2}\n" + "".join(line(number) + "\n" for number in range(1, 9))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        bomb(lambda n: f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]"),
+        bomb(lambda n: f"a{n}: &a{n} {{{', '.join(f'k{k}: *a{n - 1}' for k in range(9))}}}"),
+        "a: &a {b: 1}\nc: {<<: [" + "*a, " * 1000 + "]}",
+        "data: &a {root: *a}",
+        "data: &a [1, [*a]]",
+    ],
+)
+def test_aliases_that_stand_for_more_than_memory_holds_are_refused(tmp_path, text):
+    (tmp_path / "bomb.yaml").write_text(text)
+    with pytest.raises(ValueError, match=r"aliases|taken over|cannot be read"):
+        read_yaml(tmp_path / "bomb.yaml")
+
+
+def test_aliases_are_read(tmp_path):
+    (tmp_path / "a.yaml").write_text("a: &a {x: 1, y: 2}\nb: *a\nc: {<<: *a, y: 3}\nd: [*a, *a]\n")
+    one = {"x": 1, "y": 2}
+    assert read_yaml(tmp_path / "a.yaml") == {"a": one, "b": one, "c": {"x": 1, "y": 3}, "d": [one, one]}
+
+
 def test_chosen_tags_are_read_as_mappings_by_this_call_alone(tmp_path):
     tag, file = "tag:yaml.org,2002:python/object:argparse.Namespace", tmp_path / "config.yml"
     file.write_text("!!python/object:argparse.Namespace\ndata: !!python/object:argparse.Namespace {channels: 3}\n")

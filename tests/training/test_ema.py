@@ -43,6 +43,16 @@ def test_averages_live_where_the_training_does_and_no_update_waits_for_it():
         averages.update_parameters(model.to("meta"))  # a number of a meta tensor cannot be asked for
 
 
+def test_what_is_counted_and_not_trained_is_copied_and_not_averaged():
+    model, ema = Counter(), EMA(DECAY, warmup=False)
+    model.register_buffer("seen", torch.zeros(()))
+    ema.setup(SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("cpu"))), model, "fit")
+    for number in (3.0, 7.0):
+        model.seen.fill_(number)
+        ema._average_model.update_parameters(model)
+        assert ema._average_model.module.seen.item() == number
+
+
 def train(tmp_path, model, ema, num_steps=4, ckpt_path=None):
     trainer = Trainer(
         max_steps=num_steps,

@@ -57,6 +57,10 @@ class FrameTimesIndex:
         folder = Path(torch.hub.get_dir()).parent / "mcvd" if folder is None else Path(folder)
         self.path = folder / f"frame-times-{json_digest([str(root.resolve()), engine])[:16]}.npz"
 
+    @property
+    def _lock(self) -> Path:
+        return self.path.with_suffix(".lock")
+
     def probe(self, paths: Sequence[Path], look: _Look) -> list[Probed | str]:
         """What opening tells of each video, or its fault; only what is new or has changed is opened.
 
@@ -71,6 +75,9 @@ class FrameTimesIndex:
             return look(list(paths))
         known = self._load()
         if all(key is None or key in known for key in keys):
+            if self._lock.exists():  # its holder was killed after its last change, or has just saved
+                with suppress(OSError), file_lock(self._lock, wait=False):
+                    pass
             return _filled(paths, keys, known, look)
         with self._held():
             known = self._load()
@@ -89,7 +96,7 @@ class FrameTimesIndex:
         """Alone with the index; on a disk that cannot be written, with others, and nothing will be remembered."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock = file_lock(self.path.with_suffix(".lock"))
+            lock = file_lock(self._lock)
             lock.__enter__()
         except OSError:
             yield
@@ -119,7 +126,7 @@ class FrameTimesIndex:
     def _save(self, found: dict[_Key, Probed]) -> None:
         facts = [[*key, probed.notes] for key, probed in found.items()]
         all_times = [probed.times for probed in found.values()]
-        with suppress(OSError), atomic_write(self.path, sweep=False) as part, part.open("wb") as file:
+        with suppress(OSError), atomic_write(self.path) as part, part.open("wb") as file:
             np.savez(
                 file,
                 version=np.array(self._version),
