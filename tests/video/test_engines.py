@@ -76,3 +76,15 @@ def test_odd_files_are_read_as_the_default_reads_them_or_refused(engine, name):
     else:
         # Turned, square pixels, the declared colours: another scaling and chroma filter differ by little.
         assert (ours.float() - expected).abs().mean((1, 2, 3)).max() < 5
+
+
+@pytest.mark.parametrize("name", ["w.wmv", "w.asf"])
+def test_an_engine_finds_the_frames_of_wmv_again_or_refuses_the_file(tmp_path, engine, name):
+    encode(tmp_path / name, "wmv2", 0, {"g": "12"})
+    try:
+        with open_video(tmp_path / name, engine) as reader:
+            forward = reader.read(range(NUM_FRAMES))
+            for number in range(NUM_FRAMES - 1, -1, -3):
+                assert torch.equal(reader.read([number])[0], forward[number])
+    except VideoError as refusal:
+        assert 'engine="pyav"' in str(refusal)

@@ -70,3 +70,21 @@ def test_a_file_that_has_changed_since_it_was_looked_at_is_told(tmp_path):
     shutil.move(tmp_path / "c.mp4", tmp_path / "a.mp4")
     with pytest.raises(VideoError, match=r"a\.mp4: has 20 frames, other than when it was looked at"):
         videos.read(0, [0, 1], (16, 16))
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.mov"])
+def test_a_palette_that_comes_once_colours_every_frame(tmp_path, name):
+    palette = np.array([[0, 0, 0, 255], [255, 220, 10, 40]], np.uint8)  # alpha, red, green, blue
+    palette = np.concatenate([palette, np.zeros((254, 4), np.uint8)])
+    with av.open(str(tmp_path / name), "w") as container:
+        stream = container.add_stream("rawvideo", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 16, "pal8"
+        for number in range(6):
+            indices = np.zeros((16, 32), np.uint8)
+            indices[:, : 4 * number + 4] = 1
+            container.mux(stream.encode(av.VideoFrame.from_ndarray((indices, palette), format="pal8")))
+        container.mux(stream.encode())
+    with open_video(tmp_path / name) as reader:
+        for number in (5, 0, 3, 2):
+            frame = reader.read([number])[0]
+            assert frame[:, 8, 0].tolist() == [220, 10, 40] and (frame[0, 8] > 0).sum() == 4 * number + 4

@@ -129,8 +129,9 @@ def compare(path: Path, engine: str, cache: dict[Path, Expected], max_frames: in
             warnings.simplefilter("ignore")
             if path not in cache:
                 cache.clear()
+                size = reader.size
                 try:
-                    cache[path] = decode(path, reader.size, max_frames)
+                    cache[path] = decode(path, size, max_frames)
                 except (ImportError, ValueError) as error:
                     return "not compared", str(error)
             expected = cache[path]

@@ -32,6 +32,7 @@ class DecordReader(CheckedReader):
     """
 
     engine = "decord"
+    not_seeking = frozenset({"asf"})
 
     def __init__(self, path: str | Path) -> None:
         try:

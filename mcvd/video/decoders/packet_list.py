@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,15 @@ class PacketList:
 
     Attributes:
         facts: of each packet, in the order of `Packet`'s fields.
+        format_name: FFmpeg's name of the format of the file.
+        has_palette: whether colours come with some packets, which FFmpeg hands out once: not again after a seek.
         fault: what ended the list; None: the file did.
     """
 
     def __init__(self, stream: Any) -> None:
         self._stream, self.fault, head = stream, None, b""
+        self.format_name = str(stream.container.format.name)
+        self.has_palette = stream.codec_context.pix_fmt == "pal8"
         facts: list[tuple[int | None, int | None, int, int, bool, bool]] = []
         try:
             for packet in stream.container.demux(stream):
@@ -66,7 +71,8 @@ class PacketList:
     def index(self) -> FrameIndex:
         """The frames in the order shown."""
         may_jump = bool(self._stream.container.format.flags & Flags.ts_discont.value)
-        return FrameIndex.of(list(map(Packet._make, self.facts)), float(self._stream.time_base), may_jump)
+        index = FrameIndex.of(list(map(Packet._make, self.facts)), float(self._stream.time_base), may_jump)
+        return replace(index, entries=index.entries[:1]) if self.has_palette else index
 
     def plain_ticks(self) -> tuple[np.ndarray, int] | None:
         """`FrameIndex.ticks` and `FrameIndex.last_ticks`; None unless they are certain before a frame is decoded.

@@ -76,8 +76,8 @@ class PyAVReader(AbstractReader):
         self._seeks = True
         self._open()
         try:
-            self._packets = self._list_packets()
-            plain = self._packets.plain_ticks()
+            self.packets = self._list_packets()
+            plain = self.packets.plain_ticks()
             if plain is None:
                 self._begin()
             else:
@@ -92,9 +92,9 @@ class PyAVReader(AbstractReader):
         if self._has_begun:
             return
         with library_faults(self.path):
-            self._index = self._packets.index
+            self._index = self.packets.index
             if not self._index.num_frames:
-                raise VideoError(f"{self.path}: none of its {len(self._packets)} frames is to be shown, it is damaged")
+                raise VideoError(f"{self.path}: none of its {len(self.packets)} frames is to be shown, it is damaged")
             self._first = self._decode_first()
             if not self._index.labels:
                 self._index_by_decoding()
@@ -102,7 +102,7 @@ class PyAVReader(AbstractReader):
             self.notes = self._notes(self._index.jumps, self._first)
             stored = self._first.height, self._first.width
             order = [stream.index for stream in self._container.streams.video].index(self._stream.index)
-            self._crop = container_crop(self.path, self._container.format.name, order, self._stream.id, stored)
+            self._crop = container_crop(self.path, self.packets.format_name, order, self._stream.id, stored)
             self._size = displayed_size(self._first, self._pixel_aspect(), self._crop)
             self._to_rgb = RGBConverter(self._crop)
         self._has_begun = True
@@ -150,6 +150,8 @@ class PyAVReader(AbstractReader):
         self._begin()
         if self._index.doubt:
             return self._index.doubt
+        if self.packets.has_palette:
+            return "its palette comes only once"
         if any(self._crop):
             return "the container crops its pictures"
         if not is_usual(self._first):
@@ -322,7 +324,7 @@ class PyAVReader(AbstractReader):
         """Packets to decode, beginning exactly with that of ``entry``."""
         begin = self._index.packets[entry.place]
         packets, packet = iter(()), None
-        if begin.pts is not None:
+        if begin.pts is not None and not self.packets.has_palette:
             with suppress(av.FFmpegError, OSError):
                 self._container.seek(begin.pts, stream=self._stream)
                 packets = self._container.demux(self._stream)
