@@ -16,6 +16,7 @@ from mcvd.apps.cli.options import Command
 from mcvd.apps.cli.parser import Parser, UsageError
 from mcvd.apps.cli.say import note
 from mcvd.runtime.error_text import one_line
+from mcvd.runtime.machine import prepare_process
 
 DESCRIPTION = "Masked conditional video diffusion: predict, interpolate and generate video with one model."
 _SHARED = {
@@ -38,9 +39,7 @@ _A_PROCESS_DIED = ("Connection closed by peer", "Connection reset by peer", "ter
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 2 wrong usage or configuration, 1 anything else."""
-    # Read when torch loads: threads that wait give way. Spinning, two on a busy machine are slower than one.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    prepare_process()
     argv = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in argv
     argv = [word for word in argv if word != "--debug"]
