@@ -2,10 +2,20 @@
 
 from mcvd.diffusion.block_store import BlockStore
 from mcvd.diffusion.denoiser import Denoiser
+from mcvd.diffusion.distillation import Distillation
 from mcvd.diffusion.engine import GenerationEngine
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.diffusion.tasks import Task
 
-__all__ = ["BlockStore", "Denoiser", "GenerationEngine", "Masking", "SamplingOptions", "Task", "TaskSamplers"]
+__all__ = [
+    "BlockStore",
+    "Denoiser",
+    "Distillation",
+    "GenerationEngine",
+    "Masking",
+    "SamplingOptions",
+    "Task",
+    "TaskSamplers",
+]

@@ -157,6 +157,14 @@ class Denoiser(nn.Module):
             return each
         return each * self._parametrization.min_snr_weight(at, self.min_snr).view(-1)
 
+    def estimate(self, noisy: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        """The clean estimate, not clipped, of frames, or residuals, (B, N, C, H, W) at times t (B,), to train on.
+
+        What `bind` makes says the same, for many calls with one condition.
+        """
+        output = self._run(noisy, t, self._encode(condition, cache=False))
+        return self._parametrization.clean(output, noisy, self.schedule(t).like(noisy))
+
     def predict_noise(self, noisy: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """The noise that the network sees in noisy frames, or residuals, (B, N, C, H, W) at times t (B,)."""
         output = self._run(noisy, t, self._encode(condition, cache=False))

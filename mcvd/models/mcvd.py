@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from mcvd.diffusion.reference import MEASURED_STEPS
-from mcvd.frames import FrameBlock
+from mcvd.frames import Condition, FrameBlock
 from mcvd.models.video_model import VideoModel
 from mcvd.runtime.fsdp import full_tensor, shard, unshard
 from mcvd.runtime.rng import TrainingNoise, keyed_seed
@@ -45,7 +45,17 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         Returns:
             float (B,).
         """
-        batch = self._numbered(batch)
+        current, condition, uniform, noise, weight = self.draw(self._numbered(batch))
+        num_steps = self.denoiser.schedule.num_steps
+        t = ((uniform * num_steps).floor() + 1) / num_steps
+        return self.denoiser.loss(current, condition, t, noise, weight)
+
+    def draw(self, batch: dict[str, Any]) -> tuple[Tensor, Condition, Tensor, Tensor, Tensor | None]:
+        """What a step needs of a batch of numbered clips, with its random numbers drawn.
+
+        Returns:
+            (current frames, masked condition, uniform numbers (B,) for the time, noise, weight of each number).
+        """
         past, current, future = self.block.split(self.codec.encode(batch["video"]))
         weight = self.codec.weight(batch["video"])
         if weight is not None:
@@ -54,13 +64,11 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         shapes = [current.shape[1:]] + ([condition_shape] if self.context_noise else [])
         draws = TrainingNoise(self.seed, current.device)(batch["index"], *shapes)
         noise, *of_context = draws.normal
-        num_steps = self.denoiser.schedule.num_steps
-        t = ((draws.time * num_steps).floor() + 1) / num_steps
         condition = self.masking.condition(past, future, torch.cat([draws.hidden, draws.part], dim=1))
         if of_context:
             level = (2 * draws.context_noise - 1).clamp(min=0) * self.context_noise  # half of the clips stay clean
             condition = condition.noised(level, of_context[0])
-        return self.denoiser.loss(current, condition, t, noise, weight)
+        return current, condition, draws.time, noise, weight
 
     def on_train_start(self) -> None:
         """A new training measures how far frames lie from what the context tells, unless its weights came with that."""

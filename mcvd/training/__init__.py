@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from mcvd.training.checkpoint_io import AtomicCheckpointIO, last_checkpoint
     from mcvd.training.checkpoints import Checkpoints
     from mcvd.training.cost import TrainingEstimate, training_estimate
+    from mcvd.training.distill import Student
+    from mcvd.training.distill_cli import run_distill
     from mcvd.training.ema import EMA
     from mcvd.training.fit import ConfigError, FitCLI, run_fit
     from mcvd.training.memory import MemoryEstimate
@@ -25,9 +27,11 @@ __getattr__, __dir__ = lazy_exports(
         "GracefulStop": "mcvd.training.signals",
         "MemoryEstimate": "mcvd.training.memory",
         "Preview": "mcvd.training.preview",
+        "Student": "mcvd.training.distill",
         "TrainingEstimate": "mcvd.training.cost",
         "TrainingInterrupted": "mcvd.training.signals",
         "last_checkpoint": "mcvd.training.checkpoint_io",
+        "run_distill": "mcvd.training.distill_cli",
         "run_fit": "mcvd.training.fit",
         "training_estimate": "mcvd.training.cost",
     },

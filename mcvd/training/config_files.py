@@ -24,7 +24,7 @@ def check_config_files(argv: Sequence[str], callbacks: Mapping[str, type]) -> No
 
     Args:
         argv: the words after ``mcvd fit``.
-        callbacks: the class of each section beside ``model``, ``data`` and ``trainer``.
+        callbacks: the class of each section beside ``model``, ``data`` and ``trainer``, or in their place.
 
     Raises:
         ValueError: one names something else; says where.

@@ -85,7 +85,9 @@ def with_configs(words: list[str]) -> tuple[list[str], str | None]:
             found.append(word)
     options = [word.partition("=")[0] for word in words]
     asks = any(option in ("-h", "--help", "-c", "--config") or option.startswith("--print_") for option in options)
-    if asks or any(option == "--model" or option.startswith("--model.block") for option in options):
+    if asks or any(
+        option == "--model" or option.startswith(("--model.block", "--model.teacher")) for option in options
+    ):
         return found, None
     if not any(option.startswith("--data") for option in options):
         raise ValueError(

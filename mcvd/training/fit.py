@@ -7,7 +7,7 @@ import logging
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jsonargparse import ArgumentError
@@ -83,19 +83,23 @@ class FitCLI(LightningCLI):
         log: called with what the user should know.
     """
 
+    model_kind: type[MCVD] = MCVD
+    prog, about = "mcvd fit", "Train a model."
+    trainer_changes: ClassVar[dict[str, Any]] = {}  # of the defaults
+
     def __init__(self, argv: list[str], log: Log = _LOGGER.info):
         self.log = log
         super().__init__(
-            MCVD,
+            self.model_kind,
             VideoData,
             args=argv,
             run=False,
             save_config_callback=None,
-            trainer_defaults=TRAINER_DEFAULTS,
+            trainer_defaults=TRAINER_DEFAULTS | self.trainer_changes,
             seed_everything_default=False,  # one seed, the model's, see before_instantiate_classes
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
-            parser_kwargs={"prog": "mcvd fit", "exit_on_error": False, "description": "Train a model."},
+            parser_kwargs={"prog": self.prog, "exit_on_error": False, "description": self.about},
         )
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -121,6 +125,10 @@ class FitCLI(LightningCLI):
         )
         for section, callback in CALLBACKS.items():
             parser.add_lightning_class_args(callback, section)
+        self.link_model(parser)
+
+    def link_model(self, parser: LightningArgumentParser) -> None:
+        """The clips are what the model works on."""
         parser.link_arguments("model.block", "data.num_frames", lambda block: block.past + block.current + block.future)
         for name in ("size", "channels", "seed"):
             parser.link_arguments(f"model.{name}", f"data.{name}")
@@ -129,7 +137,7 @@ class FitCLI(LightningCLI):
         """Parse; a mistake is one line."""
         words, told = with_configs([*args])
         try:
-            check_config_files(words, CALLBACKS)
+            check_config_files(words, {"model": self.model_kind, **CALLBACKS})
             self.config = parser.parse_args(words)
         except ArgumentError as error:
             raise ConfigError(explain(error, parser._option_string_actions)) from error
@@ -171,10 +179,15 @@ class FitCLI(LightningCLI):
             folder = config.data.get(option)
             if folder is not None and not Path(folder).exists():
                 raise FileNotFoundError(f"--data.{option} {folder}: no such folder of videos")
-        self.root = Path(config.trainer.default_root_dir or _default_root(config.get("config") or []))
+        self.root = Path(config.trainer.default_root_dir or self.default_root())
         self.checkpoint = _resumed_checkpoint(config.ckpt_path, self.root)
         if self.checkpoint and config.data.batch_size == "auto":
             self._save_batch_size(batch_size_of(self.checkpoint))
+
+    def default_root(self) -> str:
+        """``runs/NAME``, where NAME is that of the first config file."""
+        configs = self.config.get("config") or []
+        return f"runs/{Path(str(configs[0])).stem if configs else 'mcvd'}"
 
     def instantiate_trainer(self, **_: Any) -> Trainer:
         """The trainer, with what every run has."""
@@ -265,13 +278,18 @@ def run_fit(argv: list[str], log: Log = _LOGGER.info) -> None:
         FileNotFoundError: a folder of videos or a model is not there.
         SystemExit: after Ctrl-C or SIGTERM, with 128 + the signal's number, when the checkpoint is written.
     """
+    run_cli(FitCLI, argv, log)
+
+
+def run_cli(kind: type[FitCLI], argv: list[str], log: Log) -> None:
+    """Train what the words say to a kind of command; see `run_fit`."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     with warnings.catch_warnings():
         for remark in _REMARKS:
             warnings.filterwarnings("ignore", remark)
         try:
-            cli = FitCLI(argv, log)
+            cli = kind(argv, log)
         except MisconfigurationException as error:  # such as a device that is not there
             raise ConfigError(one_line(error)) from error
         cli.model.config = cli.model_config()
@@ -343,8 +361,3 @@ def _resumed_checkpoint(ckpt_path: str | None, root: Path) -> Path | None:
     if not Path(ckpt_path).is_file():
         raise FileNotFoundError(f"--ckpt_path {ckpt_path}: no such checkpoint; 'last' finds the newest below {root}")
     return Path(ckpt_path)
-
-
-def _default_root(configs: list[Any]) -> str:
-    """``runs/NAME``, where NAME is that of the first config file."""
-    return f"runs/{Path(str(configs[0])).stem if configs else 'mcvd'}"

@@ -1,0 +1,17 @@
+"""``mcvd distill``: a student that does with few network calls what its teacher does with many."""
+
+from __future__ import annotations
+
+from mcvd.apps.cli.options import Command
+from mcvd.apps.cli.say import say
+
+
+def run(words: list[str]) -> None:
+    """Train, with the words of the command line."""
+    from mcvd.training.distill_cli import run_distill
+
+    run_distill(words, log=lambda text: say(*text.splitlines()))
+
+
+HELP = "train a student that needs fewer network calls than its teacher (mcvd distill --help lists every option)"
+COMMAND = Command(HELP, run)

@@ -1,0 +1,123 @@
+"""What a student that takes one step where its teacher takes several has to answer: on tensors, deterministic.
+
+Legend (Salimans and Ho 2022 -> here): z_t -> noisy, x-tilde -> the target, x-hat -> a clean estimate, N -> calls of
+the student's sampler. All steps are those of `DDIM`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from mcvd.noise import AbstractNoiseSchedule, Coefficients
+from mcvd.samplers import DDIM
+from mcvd.samplers.base import Denoise
+
+Method = Literal["progressive", "consistency"]
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """How a student learns the steps of its own sampler from a teacher that takes shorter ones.
+
+    Each step of the student, from one of its times to the next, is divided into equal parts. The *landing* is where it
+    should end, and the target is the clean estimate with which one step of `DDIM` lands there.
+
+    - "progressive": from the beginning of the step the teacher walks all parts (Salimans and Ho 2022, arXiv
+      2202.00512, algorithm 2, where there are two).
+    - "consistency": from the beginning of any part the teacher walks that one, and the student's own estimate there
+      tells where the step lands (Song et al. 2023, arXiv 2303.01469; of several steps: Heek et al. 2024,
+      arXiv 2403.06807). One call of the teacher, however many parts there are.
+
+    Args:
+        sampler: the student's, deterministic.
+        parts: how many steps of the teacher one of the student's is worth, 2 or more.
+        method: "progressive" or "consistency".
+
+    Raises:
+        ValueError: the sampler draws fresh noise, or there are too few parts.
+    """
+
+    sampler: DDIM
+    parts: int = 2
+    method: Method = "progressive"
+
+    def __post_init__(self) -> None:
+        if self.sampler.eta or self.sampler.published_final_denoise:
+            raise ValueError(f"a student follows a deterministic sampler, got {self.sampler}")
+        if self.parts < 2:
+            raise ValueError(f"a step of the student is worth 2 of the teacher's or more, got {self.parts}")
+        if self.method not in ("progressive", "consistency"):
+            raise ValueError(f"method must be 'progressive' or 'consistency', got {self.method!r}")
+
+    def times(self, uniform: Tensor, schedule: AbstractNoiseSchedule) -> Tensor:
+        """Where the teacher stops: from the time that the student is asked at to the end of its step.
+
+        Args:
+            uniform: (B,) in [0, 1), draws the step, and for "consistency" the part.
+            schedule: of teacher and student.
+
+        Returns:
+            float64 (B, parts + 1), falling; for "consistency" from the drawn part on, and then the end over and over.
+        """
+        grid = self.sampler.spacing(self.sampler.num_steps, schedule).to(uniform.device)
+        place = uniform.double() * self.sampler.num_steps
+        step = place.long().clamp(max=self.sampler.num_steps - 1)
+        fractions = torch.arange(self.parts + 1, device=uniform.device, dtype=torch.float64)
+        if self.method == "consistency":
+            part = ((place - step) * self.parts).long().clamp(max=self.parts - 1)
+            fractions = (fractions + part[:, None]).clamp(max=self.parts)
+        start, end = grid[step][:, None], grid[step + 1][:, None]
+        return torch.lerp(start, end, fractions / self.parts)
+
+    def target(
+        self, noisy: Tensor, times: Tensor, teacher: Denoise, student: Denoise, schedule: AbstractNoiseSchedule
+    ) -> Tensor:
+        """The clean estimate that the student should have at the first of its times.
+
+        Args:
+            noisy: float (B, ...), the state at ``times[:, 0]``.
+            times: of `times`.
+            teacher: its clean estimate.
+            student: its own, asked by "consistency" alone; no gradient should flow through it.
+            schedule: of both.
+
+        Returns:
+            float (B, ...).
+        """
+        first, last = times[:, 0], times[:, -1]
+        if self.method == "progressive":
+            landed = noisy
+            for start, end in zip(times[:, :-1].unbind(1), times[:, 1:].unbind(1), strict=True):
+                landed = self._step(teacher, landed, start, end, schedule)
+        else:
+            second = times[:, 1]
+            landed = self._step(teacher, noisy, first, second, schedule)
+            has_arrived = (second <= last).view(-1, *[1] * (noisy.ndim - 1))
+            # Where the part was the last one nothing is left to go: the student is asked there at a time above 0.
+            there = torch.where(second <= last, first, second)
+            landed = torch.where(has_arrived, landed, self._step(student, landed, there, last, schedule))
+        return clean_that_lands(noisy, landed, schedule(first).like(noisy), schedule(last).like(noisy))
+
+    def _step(self, denoise: Denoise, x: Tensor, start: Tensor, end: Tensor, schedule: AbstractNoiseSchedule) -> Tensor:
+        """One step of the sampler, each sample between times of its own (B,)."""
+        clean, noise = self.sampler.estimate(denoise, x, start.to(x), schedule(start).like(x))
+        there = schedule(end).like(x)
+        return there.alpha * clean + there.sigma * noise
+
+
+def clean_that_lands(noisy: Tensor, landed: Tensor, here: Coefficients, there: Coefficients) -> Tensor:
+    """The clean estimate with which a step of DDIM goes from one state to another: the inverse of the step."""
+    shrink = there.sigma / here.sigma
+    return (landed - shrink * noisy) / (there.alpha - shrink * here.alpha)
+
+
+def weight(at: Coefficients) -> Tensor:
+    """Weight of the squared error of a clean estimate: the signal-to-noise ratio, and 1, so that pure noise counts too.
+
+    It is the error of the velocity (Salimans and Ho 2022, section 4, "SNR+1"), whatever the network predicts.
+    """
+    return (at.alpha / at.sigma).square() + 1

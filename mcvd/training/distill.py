@@ -1,0 +1,112 @@
+"""The student of a model: the same network, taught to do with few calls what its teacher does with many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Adam, Optimizer
+
+from mcvd.diffusion.distillation import Distillation, Method, weight
+from mcvd.diffusion.task_samplers import TaskSamplers
+from mcvd.diffusion.tasks import TASKS
+from mcvd.models.mcvd import MCVD, Batch
+from mcvd.noise import noisy_from_clean
+from mcvd.samplers import DDIM, AbstractSpacing
+from mcvd.samplers.spacing import UNIFORM
+
+
+class Student(MCVD):
+    """A copy of a trained model, and its frozen teacher, from which it learns longer steps; see `Distillation`.
+
+    Masks, times, noise and noise on the context are drawn as in the teacher's training, so the student keeps all its
+    tasks. What is saved is the student alone, an ordinary model whose own sampler is the one that it was taught.
+
+    Args:
+        teacher: as `mcvd.load` takes it.
+        calls: network calls of the student for a block.
+        parts: how many steps of the teacher one of the student's is worth; the teacher then stands for
+            ``calls * parts`` calls.
+        method: "progressive" or "consistency"; see `Distillation`.
+        guidance: of the teacher, which the student learns: it then samples so with guidance 1.
+        spacing: of the student's steps.
+        optimizer: makes the optimiser from the parameters.
+        warmup_steps: the learning rate rises linearly from 0 over so many steps.
+        cooldown_steps: it falls linearly towards 0 over the last so many; None is from the beginning, as published.
+        seed: of the random numbers of training.
+        trust: modules of the teacher's own classes; see `mcvd.load`.
+    """
+
+    def __init__(
+        self,
+        teacher: str,
+        calls: int = 4,
+        parts: int = 2,
+        method: Method = "progressive",
+        guidance: float = 1.0,
+        spacing: AbstractSpacing = UNIFORM,
+        optimizer: Callable[[Iterable], Optimizer] = lambda parameters: Adam(parameters, lr=1e-4, fused=True),
+        warmup_steps: int = 100,
+        cooldown_steps: int | None = None,
+        seed: int = 0,
+        trust: Sequence[str] = (),
+    ):
+        model = MCVD.from_pretrained(teacher, trust=list(trust))
+        if calls < 1:
+            raise ValueError(f"calls must be 1 or more, got {calls}")
+        if guidance != 1 and not model.facts().guidance:
+            raise ValueError(f"guidance {guidance:g}: {teacher} was never trained with all context hidden")
+        sampler = DDIM(num_steps=calls, spacing=spacing)
+        training = {"warmup_steps": warmup_steps, "cooldown_steps": cooldown_steps or 0, "seed": seed}
+        able = [name for name, task in TASKS.items() if task.refusal(model.block, model.masking) is None]
+        samplers = TaskSamplers(**dict.fromkeys(able, sampler))
+        super().__init__(**model._arguments | training | {"optimizer": optimizer, "samplers": samplers})
+        self.load_state_dict(model.state_dict())
+        self.config = model.trained_config() | training
+        self.frame_rate_hz = model.frame_rate_hz
+        self.distillation = Distillation(sampler, parts, method)
+        self.guidance = guidance
+        self._cools_all_along = cooldown_steps is None
+        self._teacher = _Frozen(model)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Half the squared error of the clean estimate, by its `weight`, summed over pixels: float (B,)."""
+        current, condition, uniform, noise, known = self.draw(self._numbered(batch))
+        schedule, distillation = self.denoiser.schedule, self.distillation
+        with torch.no_grad():
+            teacher = self._teacher.model.denoiser.bind(condition, self.guidance)
+            clean = current if teacher.residual is None else teacher.residual.from_frames(current)
+            times = distillation.times(uniform, schedule)
+            at = schedule(times[:, 0]).like(clean)
+            noisy = noisy_from_clean(clean, noise, at)
+            own = self.denoiser.bind(condition) if distillation.method == "consistency" else teacher
+            target = distillation.target(noisy, times, teacher, own, schedule)
+        estimate = self.denoiser.estimate(noisy, times[:, 0].to(noisy), condition)
+        each = weight(at) * (estimate - target).square()
+        return 0.5 * (each if known is None else known * each).flatten(1).sum(1)
+
+    def on_fit_start(self) -> None:
+        """The teacher computes where the student does."""
+        super().on_fit_start()
+        self._teacher.model.to(self.device)
+
+    def on_train_start(self) -> None:
+        """What context tells was measured in the teacher's training."""
+
+    def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
+        """See `MCVD.configure_optimizers`."""
+        if self._cools_all_along:
+            self.cooldown_steps = int(self.trainer.estimated_stepping_batches)
+        return super().configure_optimizers()
+
+
+class _Frozen:
+    """A model that is no part of what holds it: not trained, not saved, not copied with its averages."""
+
+    def __init__(self, model: MCVD):
+        self.model = model.eval().requires_grad_(False)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Frozen:
+        return self

@@ -1,0 +1,145 @@
+"""The student of a model: an ordinary model with its teacher's tasks, which a resumed training makes bit for bit."""
+
+import copy
+
+import pytest
+import torch
+import yaml
+from reference.tiny import pixels, tiny_config
+from reference.tiny_fit import TINY, assert_same_run
+
+import mcvd
+from mcvd.apps.cli.main import main
+from mcvd.diffusion.distillation import Distillation
+from mcvd.samplers import DDIM
+from mcvd.training.distill import Student
+from mcvd.training.distill_cli import run_distill
+
+PREDICTS = {
+    "eps": {"schedule": {"class_path": "mcvd.noise.LinearBeta"}},
+    "x0": {},
+    "v": {"masking": {"p_past": 0.5, "p_future": 0.5, "p_partial": 0.5}},
+    "edm": {"reference": "context", "frame_rate_hz": 10.0},
+}
+
+
+@pytest.fixture(scope="module")
+def teachers(tmp_path_factory):
+    """A model of each parametrization, with weights that say something."""
+    folder, torch_state = tmp_path_factory.mktemp("teachers"), torch.get_rng_state()
+    for predicts, options in PREDICTS.items():
+        torch.manual_seed(0)
+        cosine = {"schedule": {"class_path": "mcvd.noise.Cosine"}}
+        model = mcvd.models.MCVD.from_config(tiny_config(channels=3) | {"predicts": predicts} | cosine | options)
+        for weight in model.parameters():
+            torch.nn.init.normal_(weight, std=0.1)
+        model.save_pretrained(folder / predicts)
+    torch.set_rng_state(torch_state)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "data.yaml"
+    path.write_text(yaml.safe_dump({"data": TINY["data"]}))
+    return str(path)
+
+
+def distil(teacher, data, root, *options):
+    told = []
+    fixed = ["--trainer.accelerator=cpu", "--preview.every_n_steps=null", f"--trainer.default_root_dir={root}"]
+    run_distill([str(teacher), "--config", data, *fixed, *options], told.append)
+    return told
+
+
+def test_a_student_is_a_model_of_the_same_tasks_and_resumes_bit_for_bit(teachers, data, tmp_path):
+    options = ["--calls", "2", "--method=consistency", "--trainer.max_steps=4", "--checkpoints.every_n_steps=2"]
+    distil(teachers / "edm", data, tmp_path, *options, "--checkpoints.keep_every_n_steps=2")
+    run = tmp_path / "run-1"
+    whole = torch.load(run / "last.ckpt", weights_only=True)
+    distil(teachers / "edm", data, tmp_path / "again", *options, f"--ckpt_path={run / 'step-000002.ckpt'}")
+    assert_same_run(torch.load(tmp_path / "again/run-1/last.ckpt", weights_only=True), whole)
+
+    student, teacher = mcvd.load(run), mcvd.load(teachers / "edm")
+    assert student.facts().tasks == teacher.facts().tasks and student.block == teacher.block
+    assert student.samplers.predict == student.samplers.generate == DDIM(2)
+    assert student.state_dict().keys() == teacher.state_dict().keys()
+    changed = [not torch.equal(value, teacher.state_dict()[name]) for name, value in student.state_dict().items()]
+    assert any(changed)
+    past = pixels(1, 2, 3, 16, 16)
+    assert torch.equal(student.predict(past, 3), student.predict(past, 3, sampler=DDIM(2)))
+    student.save_pretrained(tmp_path / "student")
+    assert mcvd.load(tmp_path / "student").samplers == student.samplers
+
+
+@pytest.mark.parametrize("predicts", PREDICTS)
+@pytest.mark.parametrize("method", ["progressive", "consistency"])
+def test_a_student_learns_its_target_whatever_its_teacher_predicts(teachers, predicts, method):
+    student = Student(str(teachers / predicts), calls=2, method=method)
+    clips = {"video": pixels(2, 7, 3, 16, 16), "index": [0, 1]}
+    loss = student.loss(clips)
+    assert loss.shape == (2,) and (loss > 0).all()
+    before = loss.mean().item()
+    loss.mean().backward()
+    weights = [weight for weight in student.parameters() if weight.grad is not None]
+    length = sum(weight.grad.square().sum() for weight in weights).item()
+    with torch.no_grad():
+        for weight in weights:
+            weight -= 1e-3 * before / length * weight.grad
+    assert student.loss(clips).mean().item() < before
+    assert not any(weight.requires_grad for weight in student._teacher.model.parameters())
+
+
+def test_guidance_is_distilled_along(teachers):
+    """Where all context is hidden the guided teacher is the teacher; elsewhere the student learns something else."""
+    plain, guided = (Student(str(teachers / "v"), guidance=weight) for weight in (1.0, 3.0))
+    clips = {"video": pixels(8, 7, 3, 16, 16), "index": list(range(8))}
+    hidden = ~plain.draw(clips)[1].keep.any(1)
+    assert hidden.any() and not hidden.all()
+    same = torch.isclose(plain.loss(clips), guided.loss(clips), rtol=1e-4)
+    assert torch.equal(same, hidden)
+
+
+def test_a_perfect_student_has_no_loss(teachers):
+    """The loss is of the clean estimate at the student's times: with the targets as estimates nothing is left."""
+    student = Student(str(teachers / "x0"), calls=3)
+    asked = []
+    distillation = student.distillation
+
+    class Recording(Distillation):
+        def target(self, noisy, times, teacher, own, schedule):
+            asked.append((times, super().target(noisy, times, teacher, own, schedule)))
+            return asked[-1][1]
+
+    student.distillation = Recording(distillation.sampler, distillation.parts, distillation.method)
+    estimated = []
+    student.denoiser.estimate = lambda noisy, t, condition: estimated.append(t) or asked[-1][1]
+    assert student.loss({"video": pixels(4, 7, 3, 16, 16), "index": [0, 1, 2, 3]}).abs().max() == 0
+    assert torch.equal(estimated[0], asked[0][0][:, 0].float())
+
+
+def test_the_teacher_is_neither_saved_nor_copied(teachers):
+    student = Student(str(teachers / "x0"))
+    assert not any("teacher" in name for name in student.state_dict())
+    assert copy.deepcopy(student)._teacher is student._teacher
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "name the teacher"),
+        (["nowhere", "--data.root", "."], "nowhere"),
+        (["{x0}", "--config", "{data}", "--calls", "0"], "calls must be 1"),
+        (["{x0}", "--config", "{data}", "--parts", "1"], "2 of the teacher's"),
+        (["{x0}", "--config", "{data}", "--method", "adversarial"], "progressive"),
+        (["{x0}", "--config", "{data}", "--trainer.strategy", "fsdp"], "ddp"),
+        (["{x0}", "--config", "{data}", "--callz", "2"], "no option --callz"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(teachers, data, tmp_path, capsys, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    words = [word.format(x0=teachers / "x0", data=data) for word in words]
+    assert main(["distill", *words]) != 0
+    told = capsys.readouterr().err
+    assert message in told and len(told.splitlines()) == 1
+    assert not [*tmp_path.iterdir()]
