@@ -15,6 +15,7 @@ from mcvd.diffusion.tasks import TASKS, Task
 from mcvd.evaluation.batch import SampledBatch
 from mcvd.evaluation.evaluate import evaluate
 from mcvd.evaluation.statistics import NUM_RESAMPLES
+from mcvd.metrics.ensemble import crps, sharpness
 from mcvd.metrics.frame_metrics import PSNR, SSIM
 from mcvd.metrics.frames import squared_distance_of_samples
 from mcvd.models.video_model import VideoModel
@@ -275,26 +276,10 @@ class _Samples:
         found = {
             "crps": crps(samples, batch.target.cpu()).mean(-1),
             "diversity": squared_distance_of_samples(samples),
-            "sharpness": _sharpness(samples),
+            "sharpness": sharpness(samples).mean((1, 2)),
         }
         for measure, values in found.items():
             self.per_clip[measure] += tuple(values.tolist())
-
-
-def crps(samples: Tensor, target: Tensor) -> Tensor:
-    """Fair CRPS (Ferro 2014), the mean over pixels: uint8 (B, K, T, C, H, W), (B, T, C, H, W) -> float64 (B, T)."""
-    num_samples, pixels = samples.shape[1], samples.float()
-    error = (pixels - target[:, None].float()).abs().flatten(-3).double().mean(-1).mean(1)
-    first, second = torch.triu_indices(num_samples, num_samples, offset=1)
-    pairs = zip(first.tolist(), second.tolist(), strict=True)
-    apart = sum((pixels[:, i] - pixels[:, j]).abs().flatten(-3).double().mean(-1) for i, j in pairs)
-    return error - apart / (num_samples * (num_samples - 1))
-
-
-def _sharpness(samples: Tensor) -> Tensor:
-    """uint8 (B, K, T, C, H, W) -> float64 (B,)."""
-    pixels = samples.float()
-    return (sum(pixels.diff(dim=axis).abs().flatten(1).mean(1) for axis in (-1, -2)) / 2).double()  # type: ignore[union-attr]
 
 
 def _finish(measure: str, means: Any) -> Any:

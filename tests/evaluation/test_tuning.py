@@ -10,7 +10,7 @@ import mcvd
 from mcvd.apps.cli.main import main
 from mcvd.data.datamodule import VideoData
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
-from mcvd.evaluation.tuning import Trial, change, choose, clips_in_two, crps, tune
+from mcvd.evaluation.tuning import Trial, change, choose, clips_in_two, tune
 from mcvd.samplers import DDIM, SASolver, UniPC
 
 
@@ -55,12 +55,6 @@ def test_a_change_is_paired_over_clips():
     assert found.mean == pytest.approx(0.01, abs=1e-5) and found.high - found.low < 1e-5
     doubled = Trial(UniPC(5), {"diversity": tuple(4 * value for value in before.per_clip["diversity"])})
     assert change(doubled, before, "diversity").mean == pytest.approx(1)  # the root of the mean square
-
-
-def test_crps_of_known_samples():
-    samples = torch.tensor([0, 10], dtype=torch.uint8).view(1, 2, 1, 1, 1, 1)
-    assert crps(samples, samples[:, 0] + 4).item() == 0  # (4 + 6) / 2 - 10 / 2
-    assert crps(samples, samples[:, 0] + 20).item() == 10
 
 
 def test_no_video_is_both_chosen_and_reported_on():
