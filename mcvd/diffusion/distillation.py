@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mcvd.noise import AbstractNoiseSchedule, Coefficients
+from mcvd.noise import AbstractNoiseSchedule, Coefficients, noisy_from_clean
 from mcvd.samplers import DDIM
 from mcvd.samplers.base import Denoise
 
@@ -72,6 +72,13 @@ class Distillation:
             fractions = (fractions + part[:, None]).clamp(max=self.parts)
         start, end = grid[step][:, None], grid[step + 1][:, None]
         return torch.lerp(start, end, fractions / self.parts)
+
+    def start(
+        self, clean: Tensor, noise: Tensor, times: Tensor, schedule: AbstractNoiseSchedule
+    ) -> tuple[Tensor, Tensor]:
+        """The noisy state (B, ...) at the first of the times, and the `weight` of an error there, which broadcasts."""
+        at = schedule(times[:, 0]).like(clean)
+        return noisy_from_clean(clean, noise, at), weight(at)
 
     def target(
         self, noisy: Tensor, times: Tensor, teacher: Denoise, student: Denoise, schedule: AbstractNoiseSchedule

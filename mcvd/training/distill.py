@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from mcvd.diffusion.distillation import Distillation, Method, weight
+from mcvd.diffusion.distillation import Distillation, Method
 from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.diffusion.tasks import TASKS
 from mcvd.models.mcvd import MCVD, Batch
-from mcvd.noise import noisy_from_clean
 from mcvd.samplers import DDIM, AbstractSpacing
 from mcvd.samplers.spacing import UNIFORM
 
@@ -72,19 +71,18 @@ class Student(MCVD):
         self._teacher = _Frozen(model)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Half the squared error of the clean estimate, by its `weight`, summed over pixels: float (B,)."""
+        """Half the squared error of the clean estimate, weighted (`mcvd.diffusion.distillation.weight`), summed over pixels: float (B,)."""
         current, condition, uniform, noise, known = self.draw(self._numbered(batch))
         schedule, distillation = self.denoiser.schedule, self.distillation
         with torch.no_grad():
             teacher = self._teacher.model.denoiser.bind(condition, self.guidance)
             clean = current if teacher.residual is None else teacher.residual.from_frames(current)
             times = distillation.times(uniform, schedule)
-            at = schedule(times[:, 0]).like(clean)
-            noisy = noisy_from_clean(clean, noise, at)
+            noisy, weight = distillation.start(clean, noise, times, schedule)
             own = self.denoiser.bind(condition) if distillation.method == "consistency" else teacher
             target = distillation.target(noisy, times, teacher, own, schedule)
         estimate = self.denoiser.estimate(noisy, times[:, 0].to(noisy), condition)
-        each = weight(at) * (estimate - target).square()
+        each = weight * (estimate - target).square()
         return 0.5 * (each if known is None else known * each).flatten(1).sum(1)
 
     def on_fit_start(self) -> None:
