@@ -71,7 +71,7 @@ class Student(MCVD):
         self._teacher = _Frozen(model)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Half the squared error of the clean estimate, weighted (`mcvd.diffusion.distillation.weight`), summed over pixels: float (B,)."""
+        """Half the squared error of the clean estimate, by the weight of its time, summed over pixels: float (B,)."""
         current, condition, uniform, noise, known = self.draw(self._numbered(batch))
         schedule, distillation = self.denoiser.schedule, self.distillation
         with torch.no_grad():
