@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 import mcvd
-from mcvd.apps.demo import SAMPLER, held_out_clips
+from mcvd.apps.demo import held_out_clips
 from mcvd.video.contact_sheet import contact_sheet
 
 NUM_FRAMES = 10
@@ -27,7 +27,7 @@ def main() -> None:
     model = mcvd.load(options.model)
     num_past = model.block.past
     clips = held_out_clips(model, max(SCENES) + 1, NUM_FRAMES)[list(SCENES), : num_past + NUM_FRAMES]
-    samples = model.predict(clips[:, :num_past], NUM_FRAMES, sampler=SAMPLER, seed=0)
+    samples = model.predict(clips[:, :num_past], NUM_FRAMES, seed=0)
     rows = {}
     for number, (clip, video) in enumerate(zip(clips, samples, strict=True), start=1):
         rows[f"target {number}"] = clip

@@ -62,6 +62,25 @@ def still(clips: Tensor, num_past: int, num_frames: int) -> Tensor:
     return (truth - before).abs().mean((1, 2, 3, 4)) < STILL_LEVELS
 
 
+def markdown(task: str, kinds: dict[str, dict[str, float | None]]) -> list[str]:
+    """The numbers of a task as a table for a card; what is better than the baseline is bold."""
+    simple = "cross-fade" if task == "interpolate" else "repeated frame"
+    lines = [
+        f"| {task} | clips | PSNR: {simple} | one sample | mean of K | CRPS: {simple} | samples | spread / skill "
+        "| squared error | motion | sharpness |",
+        "|---" * 11 + "|",
+    ]
+    for kind, row in kinds.items():
+        cells = [f"{kind}", f"{row['clips']}", f"{row['psnr_simple']:.2f}", f"{row['psnr']:.2f}"]
+        wins = row["psnr_mean"] > row["psnr_simple"], row["crps"] < row["crps_simple"]
+        mean, crps = f"{row['psnr_mean']:.2f}", f"{row['crps']:.2f}"
+        cells += [f"**{mean}**" if wins[0] else mean, f"{row['crps_simple']:.2f}", f"**{crps}**" if wins[1] else crps]
+        ratios = (row[name] for name in ("spread_skill", "error_ratio", "motion", "sharpness"))
+        cells += ["" if each is None else f"{each:.2f}" for each in ratios]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
 def main() -> None:
     """Score and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -73,7 +92,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=list(SIMPLE))
     parser.add_argument("--kinds", nargs="+")
     parser.add_argument("--sampler", help="such as UniPC:10; the model's own without")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help="JSON of all numbers; FILE.md beside it holds them as tables")
     arguments = parser.parse_args()
     model = mcvd.load(BOX if arguments.model == "box" else arguments.model)
     sampler = None
@@ -101,7 +120,10 @@ def main() -> None:
         for kind, row in kinds.items():
             print(f"{kind:20}" + "".join(f"{'' if row[name] is None else row[name]:>13}" for name in ROWS))
     if arguments.out:
-        arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+        settings = {"sampler": arguments.sampler or "the model's own", "samples": arguments.samples}
+        arguments.out.write_text(json.dumps(settings | result, indent=1) + "\n")
+        tables = ["\n".join(markdown(task, kinds)) for task, kinds in result.items()]
+        arguments.out.with_suffix(".md").write_text("\n\n".join(tables) + "\n")
 
 
 if __name__ == "__main__":
