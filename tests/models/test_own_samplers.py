@@ -56,7 +56,7 @@ def test_commands_sample_with_the_own_one(tmp_path):
     out = tmp_path / "out.html"
     command = ["generate", "--model", str(tmp_path / "model"), "--num-frames", "3", "--out", str(tmp_path / "out.gif")]
     assert main([*command, "--gallery"]) == 0
-    assert "DDIM(num_steps=3" in out.read_text()
+    assert "by DDIM with 3 network calls" in out.read_text()
 
 
 @pytest.mark.parametrize(

@@ -83,9 +83,15 @@ def translate_config(published: Mapping[str, Any]) -> dict[str, Any]:
 
 def _conditioning(model: _Section) -> dict[str, Any]:
     if not model.flag("spade", False):
-        return {"class_path": "mcvd.nets.Concat", "init_args": {"tell_mask": False, "tell_noise": False}}
+        return {
+            "class_path": "mcvd.nets.Concat",
+            "init_args": {"tell_mask": False, "tell_noise": False, "tell_motion": False},
+        }
     width = model.integer("spade_dim", 128)
-    return {"class_path": "mcvd.nets.SPATIN", "init_args": {"width": width, "tell_mask": False, "tell_noise": False}}
+    return {
+        "class_path": "mcvd.nets.SPATIN",
+        "init_args": {"width": width, "tell_mask": False, "tell_noise": False, "tell_motion": False},
+    }
 
 
 def _schedule(model: _Section) -> dict[str, Any]:
