@@ -25,7 +25,7 @@ from mcvd.samplers import AbstractSampler
 from mcvd.samplers.base import Denoise
 
 AUTOCAST = {"float32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
-KNOWN_WEIGHT, KNOWN_MIN_SNR = 3.0, 0.1  # chosen by measurement: docs/guides.md
+KNOWN_WEIGHT, KNOWN_MIN_SNR = 3.0, 0.1  # the best of those tried on streets other than those of docs/guides.md
 _OF_CONTEXT = 1 << 20  # in the key of a noise: beyond the draws of any sampler
 
 
