@@ -143,12 +143,14 @@ class Denoiser(nn.Module):
             float (B,), summed over frames, channels and pixels as published (not averaged); of residuals where they
             are diffused.
         """
-        if self.reference is not None:
-            clean = self.reference(condition).from_frames(clean)
+        residual = self._residual(condition)
+        if residual is not None:
+            clean = residual.from_frames(clean)
         at = self.schedule(t).like(clean)
         noisy = noisy_from_clean(clean, noise, at)
         target = self._parametrization.target(clean, noise, noisy, at)
-        difference = self._run(noisy, t, self._encode(condition, cache=False)) - target
+        encoded = self._encode(condition, cache=False, residual=residual)
+        difference = self._run(noisy, t, encoded) - target
         each = 0.5 * difference.square() if self.distance == "squared" else difference.abs()
         if weight is not None:
             each = each * weight
@@ -211,7 +213,7 @@ class Denoiser(nn.Module):
         """
         residual = self._residual(condition)
         if guidance == 1:
-            encoded = self._encode(condition, True, claim_past_visible, modulation)
+            encoded = self._encode(condition, True, claim_past_visible, modulation, residual)
 
             def denoise(noisy: Tensor, t: Tensor) -> Tensor:
                 return self._parametrization.clean(self._run(noisy, t, encoded), noisy, self.schedule(t).like(noisy))
@@ -271,11 +273,19 @@ class Denoiser(nn.Module):
             return None
         return self.net.modulation(label_from_time(times, self.schedule.num_steps))  # type: ignore[operator]
 
-    def _encode(self, condition: Condition, cache: bool, claim: bool = False, modulation: NormModulation | None = None):
+    def _encode(
+        self,
+        condition: Condition,
+        cache: bool,
+        claim: bool = False,
+        modulation: NormModulation | None = None,
+        residual: Residual | None = None,
+    ):
+        """The condition for the network; ``residual`` is that of the condition, if it is known already."""
         known: dict[str, object] = {} if modulation is None else {"modulation": modulation}
         if getattr(self.net, "motion_planes", 0):
             num_frames: int = self.net.block.current  # type: ignore[union-attr, assignment]
-            known["motion"] = motion_planes(condition, self._residual(condition), num_frames)
+            known["motion"] = motion_planes(condition, residual or self._residual(condition), num_frames)
         return self.net.encode_condition(  # type: ignore[operator]
             condition.frames, condition.keep, cache, claim, condition.noise_level, **known
         )

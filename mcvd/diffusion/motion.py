@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mcvd.diffusion.reference import Residual
+from mcvd.diffusion.reference import Residual, box_mean
 from mcvd.frames import Condition
 
 COARSEST = 8  # pixels of the shorter side, where the search for the flow begins
@@ -77,7 +77,7 @@ def optical_flow(frame: Tensor, other: Tensor) -> Tensor:
             flow = F.interpolate(flow, here.shape[2:], mode="bilinear", align_corners=False) * larger[:, None, None]
         for _ in range(ROUNDS):
             flow = flow + _correction(here, carry(there, flow))
-        flow = _box(flow, 1)
+        flow = box_mean(flow, 1)
     return flow
 
 
@@ -99,7 +99,7 @@ def _correction(here: Tensor, found: Tensor) -> Tensor:
     down = (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]) / 2
     difference = found - here
     products = [across * across, across * down, down * down, across * difference, down * difference]
-    xx, xy, yy, xd, yd = _box(torch.cat(products, 1), REACH, times=2).split(1, 1)
+    xx, xy, yy, xd, yd = box_mean(torch.cat(products, 1), REACH, times=2).split(1, 1)
     xx, yy = xx + FLAT, yy + FLAT
     return torch.cat([xy * yd - yy * xd, xy * xd - xx * yd], 1).div(xx * yy - xy * xy).clamp(-REACH, REACH)
 
@@ -108,12 +108,5 @@ def _explained(near: Tensor, far: Tensor, flow: Tensor) -> Tensor:
     """The part of the difference between two frames that the flow explains, around each pixel, (B, 1, H, W)."""
     left = (carry(far, flow) - near).square().mean(1, keepdim=True)
     seen = (far - near).float().square().mean(1, keepdim=True)
-    left, seen = _box(torch.cat([left, seen], 1), REACH, times=2).split(1, 1)
+    left, seen = box_mean(torch.cat([left, seen], 1), REACH, times=2).split(1, 1)
     return (1 - left / (seen + 1e-4)).clamp(0, 1)
-
-
-def _box(x: Tensor, reach: int, times: int = 1) -> Tensor:
-    """Means over squares of 2 * reach + 1 pixels."""
-    for _ in range(times):
-        x = F.avg_pool2d(F.pad(x, (reach,) * 4, mode="replicate"), 2 * reach + 1, stride=1)
-    return x

@@ -171,10 +171,15 @@ def _local_distance(a: Tensor, b: Tensor) -> Tensor:
     """Mean squared difference of pictures (B, C, H, W) around each pixel, a little of it everywhere: (B, 1, H, W)."""
     each = (a - b).float().square().mean(1, keepdim=True)
     reach = max(1, min(each.shape[-2:]) // 24)
-    local = each
-    for _ in range(2):  # about a Gaussian
-        local = avg_pool2d(pad(local, (reach,) * 4, mode="reflect"), 2 * reach + 1, stride=1)
+    local = box_mean(each, reach, times=2, padding="reflect")  # about a Gaussian
     return (1 - GLOBAL) * local + GLOBAL * each.mean((2, 3), keepdim=True)
+
+
+def box_mean(x: Tensor, reach: int, times: int = 1, padding: str = "replicate") -> Tensor:
+    """Means over squares of 2 * reach + 1 pixels of (B, C, H, W), so often in turn."""
+    for _ in range(times):
+        x = avg_pool2d(pad(x, (reach,) * 4, mode=padding), 2 * reach + 1, stride=1)
+    return x
 
 
 def _over_pixels(each: Tensor) -> Tensor:
