@@ -3,5 +3,6 @@
 from mcvd.nets.blocks import ConditionCache
 from mcvd.nets.conditioning import SPATIN, AbstractConditioning, Concat
 from mcvd.nets.unet import UNet
+from mcvd.nets.unet3d import UNet3D
 
-__all__ = ["SPATIN", "AbstractConditioning", "Concat", "ConditionCache", "UNet"]
+__all__ = ["SPATIN", "AbstractConditioning", "Concat", "ConditionCache", "UNet", "UNet3D"]

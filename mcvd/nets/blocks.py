@@ -51,6 +51,23 @@ class ConditionCache:
 
 
 @dataclass(frozen=True)
+class LayerKinds:
+    """What blocks are built of: layers for feature maps (B, C, h, w), or for such with an axis of frames.
+
+    Args:
+        conv: makes a convolution, as `mcvd.nets.layers.conv` does.
+        attention: makes self-attention of a number of channels and a width of its heads.
+        halve: height and width.
+        double: height and width.
+    """
+
+    conv: Callable[..., nn.Module] = conv
+    attention: Callable[[int, int], nn.Module] = Attention
+    halve: Callable[[Tensor], Tensor] = downsample
+    double: Callable[[Tensor], Tensor] = upsample
+
+
+@dataclass(frozen=True)
 class BlockConfig:
     """What all blocks of a network have in common; ``norm`` makes the norm for a number of channels and a level."""
 
@@ -59,10 +76,11 @@ class BlockConfig:
     dropout: float
     head_channels: int
     gradient_checkpointing: bool
+    layers: LayerKinds = LayerKinds()
 
     def attention(self, channels: int, wanted: bool) -> nn.Module:
         """Attention where it is wanted, nothing elsewhere."""
-        return Attention(channels, self.head_channels) if wanted else nn.Identity()
+        return self.layers.attention(channels, self.head_channels) if wanted else nn.Identity()
 
 
 @dataclass(frozen=True)
@@ -82,20 +100,21 @@ class ResBlock(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, level: int, out_level: int, config: BlockConfig) -> None:
         super().__init__()
+        layers = config.layers
         self.norm0 = config.norm(in_channels, level)
         self.embed0 = linear(config.embedding_channels, 2 * in_channels)
-        self.conv0 = conv(in_channels, out_channels)
+        self.conv0 = layers.conv(in_channels, out_channels)
         self.norm1 = config.norm(out_channels, out_level)
         self.embed1 = linear(config.embedding_channels, 2 * out_channels)
         self.dropout = nn.Dropout(config.dropout)
-        self.conv1 = conv(out_channels, out_channels, scale=TINY)
-        self.resample = {0: None, 1: downsample, -1: upsample}[out_level - level]
+        self.conv1 = layers.conv(out_channels, out_channels, scale=TINY)
+        self.resample = {0: None, 1: layers.halve, -1: layers.double}[out_level - level]
         reshapes = in_channels != out_channels or out_level != level
-        self.skip = conv(in_channels, out_channels, size=1) if reshapes else nn.Identity()
+        self.skip = layers.conv(in_channels, out_channels, size=1) if reshapes else nn.Identity()
         self.gradient_checkpointing = config.gradient_checkpointing
 
     def forward(self, x: Tensor, scale_shift: ScaleShift, condition: ConditionCache) -> Tensor:
-        """(B * K, in_channels, h, w) -> (B * K, out_channels, ...)."""
+        """(B * K, in_channels, [frames,] h, w) -> (B * K, out_channels, ...)."""
         if self.gradient_checkpointing and torch.is_grad_enabled():
             return checkpoint(self._compute, x, scale_shift, condition, use_reentrant=False)
         return self._compute(x, scale_shift, condition)

@@ -90,7 +90,7 @@ class Concat(AbstractConditioning):
 
     def norm(self, num_planes: int, channels: int, level: int, final: bool = False) -> AbstractNorm:
         """A group norm that does not see the context; the final one has learnt weights instead of a time embedding."""
-        return _GroupNorm(channels, level, affine=final)
+        return GroupNorm(channels, level, affine=final)
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class SPATIN(AbstractConditioning):
         return _SPATINNorm(num_planes, self.width, channels, level)
 
 
-class _GroupNorm(AbstractNorm):
+class GroupNorm(AbstractNorm):
     """Group norm with a scale and a shift that come from the time, or are learnt (``affine``)."""
 
     def __init__(self, channels: int, level: int, affine: bool) -> None:
@@ -136,9 +136,11 @@ class _GroupNorm(AbstractNorm):
         self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
 
     def maps(self, planes: Tensor) -> None:
+        """None: the context does not modulate it."""
         return None
 
     def forward(self, x: Tensor, maps: Maps | None, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
+        """See `AbstractNorm`."""
         if scale is None:
             return group_norm(x, 1e-5, self.weight, self.bias)
         return group_norm(x, 1e-5, scale, shift)
@@ -153,6 +155,7 @@ class _SPATINNorm(AbstractNorm):
         self.gamma_beta = conv(width, 2 * channels, parts=2)
 
     def maps(self, planes: Tensor) -> Maps:
+        """See `AbstractNorm`."""
         size = [side >> self.level for side in planes.shape[2:]]
         hidden = silu(self.hidden(F.interpolate(planes, size, mode="nearest")))
         assert self.gamma_beta.bias is not None
@@ -163,18 +166,24 @@ class _SPATINNorm(AbstractNorm):
         return one_plus_gamma, beta
 
     def forward(self, x: Tensor, maps: Maps | None, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
-        assert maps is not None
-        one_plus_gamma, beta = maps
-        h = group_norm(x, 1e-6)
-        if len(beta) == len(x):
-            h = scaled(h, one_plus_gamma, beta)
-        else:  # K samples share the maps of their condition
-            h = h.unflatten(0, (len(beta), -1))  # (B, K, C, h, w)
-            h = scaled(h, one_plus_gamma[:, None], beta[:, None]).flatten(0, 1)
-        if scale is None or shift is None:
-            return h
-        scale, shift = (each.to(h.dtype)[:, :, None, None] for each in (scale, shift))
-        return scaled(h, scale, shift)
+        """See `AbstractNorm`."""
+        return spatin(x, maps, scale, shift)
+
+
+def spatin(x: Tensor, maps: Maps | None, scale: Tensor | None, shift: Tensor | None) -> Tensor:
+    """Group norm, maps, scale and shift of SPATIN; arguments as in `AbstractNorm`."""
+    assert maps is not None
+    one_plus_gamma, beta = maps
+    h = group_norm(x, 1e-6)
+    if len(beta) == len(x):
+        h = scaled(h, one_plus_gamma, beta)
+    else:  # K samples share the maps of their condition
+        h = h.unflatten(0, (len(beta), -1))  # (B, K, C, h, w)
+        h = scaled(h, one_plus_gamma[:, None], beta[:, None]).flatten(0, 1)
+    if scale is None or shift is None:
+        return h
+    scale, shift = (each.to(h.dtype)[:, :, None, None] for each in (scale, shift))
+    return scaled(h, scale, shift)
 
 
 def num_motion_planes(block: FrameBlock, channels: int) -> int:

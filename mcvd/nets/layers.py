@@ -13,20 +13,20 @@ from torch import Tensor, nn
 # The last layer of a residual branch starts at almost nothing: at first a block is its skip connection.
 TINY = 1e-10
 
-Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
+Layer = TypeVar("Layer", nn.Conv2d, nn.Conv3d, nn.Linear)
 
 
 def conv(in_channels: int, out_channels: int, size: int = 3, scale: float = 1.0, parts: int = 1) -> nn.Conv2d:
     """A convolution that keeps height and width, initialised as published."""
-    return _initialised(nn.Conv2d(in_channels, out_channels, size, padding=size // 2), scale, parts)
+    return initialised(nn.Conv2d(in_channels, out_channels, size, padding=size // 2), scale, parts)
 
 
 def linear(in_features: int, out_features: int, scale: float = 1.0, parts: int = 1) -> nn.Linear:
     """A linear map, initialised as published."""
-    return _initialised(nn.Linear(in_features, out_features), scale, parts)
+    return initialised(nn.Linear(in_features, out_features), scale, parts)
 
 
-def _initialised(layer: Layer, scale: float, parts: int) -> Layer:
+def initialised(layer: Layer, scale: float, parts: int) -> Layer:
     """Weights uniform with variance ``scale / mean(fan_in, fan_out)``, each of the stacked parts with its own fan."""
     num_out, num_in, *kernel = layer.weight.shape
     mean_fan = math.prod(kernel) * (num_in + num_out / parts) / 2

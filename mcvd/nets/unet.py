@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -11,14 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mcvd.frames import FrameBlock
-from mcvd.nets.blocks import BlockConfig, ConditionCache, Down, Level, Middle, ResBlock, Up
-from mcvd.nets.conditioning import AbstractConditioning, AbstractNorm, Concat, Maps, context_planes, num_motion_planes
-from mcvd.nets.layers import TINY, conv, linear, silu
+from mcvd.nets.abstract_unet import AbstractUNet, check_choices
+from mcvd.nets.blocks import BlockConfig, ConditionCache, Down, Level, Middle, Up
+from mcvd.nets.conditioning import AbstractConditioning, Concat, Maps, context_planes, num_motion_planes
+from mcvd.nets.layers import TINY, conv, silu
 from mcvd.nets.modulation import NormModulation
 from mcvd.nets.onednn import OneDNNConvolutions
 
 
-class UNet(nn.Module):
+class UNet(AbstractUNet):
     """The published MCVD network (NCSN++ family, arXiv 2011.13456, conditioned as in arXiv 2205.09853).
 
     Args:
@@ -60,21 +60,15 @@ class UNet(nn.Module):
         past_embedding: bool = False,
         gradient_checkpointing: bool = False,
     ) -> None:
-        super().__init__()
-        _check_choices(channels, width, multipliers, num_blocks, attention_levels, head_channels, dropout)
-        if past_embedding and block.past == 0:
-            raise ValueError(f"past_embedding tells whether the past is visible, but {block} has none: set it to False")
-        self.block, self.channels, self.width, self.conditioning = block, channels, width, conditioning
+        check_choices(channels, width, multipliers, num_blocks, attention_levels, head_channels, dropout)
+        super().__init__(block, channels, conditioning, width, past_embedding)
+        self.width = width
         self.motion_planes = num_motion_planes(block, channels) if conditioning.tell_motion else 0
         num_planes = conditioning.num_planes(block.num_context, channels) + self.motion_planes
 
-        self.embed0 = linear(width, 4 * width)
-        self.embed1 = linear(4 * width, 4 * width)
-        self.past_embedding = nn.Embedding(2, width // 2) if past_embedding else None
-
         config = BlockConfig(
             norm=partial(conditioning.norm, num_planes),
-            embedding_channels=4 * width + (width // 2 if past_embedding else 0),
+            embedding_channels=self.embedding_channels,
             dropout=dropout,
             head_channels=head_channels,
             gradient_checkpointing=gradient_checkpointing,
@@ -98,15 +92,6 @@ class UNet(nn.Module):
         self.final_norm = conditioning.norm(num_planes, h, level=0, final=True)
         self.last = conv(h, noisy_planes, scale=TINY)
 
-    def check_size(self, height: int, width: int) -> None:
-        """Raise ValueError if frames of this size cannot be halved as often as the network has levels."""
-        divisor = 2 ** (len(self.down) - 1)
-        if height % divisor or width % divisor or not height or not width:
-            raise ValueError(
-                f"frames of {height}x{width} do not fit a network of {len(self.down)} levels: "
-                f"height and width must be divisible by {divisor}"
-            )
-
     def cache_bytes(self, height: int, width: int, dtype: torch.dtype = torch.float32) -> int:
         """Memory in bytes that `encode_condition` with ``cache=True`` keeps for each condition at this frame size."""
         self.check_size(height, width)
@@ -125,36 +110,9 @@ class UNet(nn.Module):
         modulation: NormModulation | None = None,
         motion: Tensor | None = None,
     ) -> ConditionCache:
-        """Compute what depends on the condition alone.
-
-        Args:
-            context: float (B, P + F, C, H, W), past then future frames, masked ones already zero.
-            keep: bool (B, P + F), True where a frame is visible.
-            cache: True (sampling) computes every map now and keeps it; False (training) leaves maps to the blocks.
-            claim_past_visible: let ``past_embedding`` say that the past is visible, whatever ``keep`` says.
-            noise_level: float (B,), standard deviation of the noise in the context; None is 0.
-            modulation: from `modulation`, made under the same autocast; None makes one.
-            motion: float (B, M, H, W), the planes of `mcvd.diffusion.motion` for a conditioning with ``tell_motion``.
-
-        Raises:
-            ValueError: for shapes that do not fit; with ``past_embedding`` and ``cache``, for a past that is only
-                partly visible; without it, for a claim that it would have to make.
-        """
-        batch = len(context)
-        expected = (batch, self.block.num_context, self.channels)
-        if context.shape[:3] != expected or context.ndim != 5 or keep.shape != expected[:2]:
-            raise ValueError(
-                f"context must be {(*expected, 'H', 'W')} and keep {expected[:2]} for {self.block}, "
-                f"got {tuple(context.shape)} and {tuple(keep.shape)}"
-            )
-        told = 0 if motion is None else motion.shape[1]
-        if told != self.motion_planes:
-            raise ValueError(f"this network takes {self.motion_planes} planes of motion, got {told} (see tell_motion)")
-        if claim_past_visible and self.past_embedding is None:
-            raise ValueError("claim_past_visible is for networks with past_embedding, and this one has none")
-        self.check_size(*context.shape[3:])
-        keep_past = keep[:, : self.block.past] | claim_past_visible
-        level = context.new_zeros(batch) if noise_level is None else noise_level
+        """See `AbstractUNet`."""
+        self._check_condition(context, keep, motion, claim_past_visible)
+        level = context.new_zeros(len(context)) if noise_level is None else noise_level
         planes = context_planes(context, keep, level, self.conditioning)
         planes = _laid_out(planes if motion is None else torch.cat([planes, motion], dim=1))
         noisy_planes = self.block.current * self.channels
@@ -164,15 +122,10 @@ class UNet(nn.Module):
             planes=planes,
             first=F.conv2d(planes, weight, padding=1) if weight.shape[1] else None,
             modulation=modulation,
-            past=None if self.past_embedding is None else modulation.of_past(self._embed_past(keep_past, check=cache)),
+            past=self._encode_past(keep, claim_past_visible, modulation, check=cache),
             cached={norm: _cached_maps(norm.maps(planes)) for norm in self._norms()} if cache else {},
             onednn=self._onednn() if cache else None,
         )
-
-    def modulation(self, labels: Tensor | None = None) -> NormModulation:
-        """From labels to the scale and shift of the norms; for given labels (T,) alone, and computed now, if given."""
-        layers = [layer for block in self._blocks() for layer in (block.embed0, block.embed1)]
-        return NormModulation(layers, self._embed_label, self._dtype(), labels)
 
     def forward(self, noisy: Tensor, label: Tensor, condition: ConditionCache) -> Tensor:
         """What the network answers (noise, clean frames or velocity: the denoiser knows).
@@ -185,13 +138,8 @@ class UNet(nn.Module):
         Returns:
             The shape and dtype of ``noisy``.
         """
+        self._check_noisy(noisy, label, condition)
         batch = len(condition.planes)
-        expected = (self.block.current, self.channels, *condition.planes.shape[2:])
-        if noisy.shape[1:] != expected or len(noisy) % batch or label.shape != noisy.shape[:1]:
-            raise ValueError(
-                f"noisy must be (a multiple of {batch}, {', '.join(map(str, expected))}) with one label each "
-                f"for {self.block}, got {tuple(noisy.shape)} and {tuple(label.shape)}"
-            )
         scale_shift = condition.modulation(label, condition.past)
         x = _laid_out(noisy.flatten(1, 2))  # (B * K, N * C, H, W)
         h = F.conv2d(x, self.first.weight[:, : x.shape[1]], self.first.bias, padding=1)
@@ -206,40 +154,9 @@ class UNet(nn.Module):
         h = silu(self.final_norm(h, condition.maps(self.final_norm)))
         return condition.convolve(self.last, h).unflatten(1, noisy.shape[1:3]).to(noisy.dtype)
 
-    def _dtype(self) -> torch.dtype:
-        """In which it multiplies: autocast's, or that of its weights."""
-        weight = self.last.weight
-        device = weight.device.type
-        return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
-
     def _onednn(self) -> OneDNNConvolutions | None:
         usable = OneDNNConvolutions.can_run(self.last.weight.device, self._dtype()) and not torch.is_grad_enabled()
         return OneDNNConvolutions() if usable else None
-
-    def _blocks(self) -> list[ResBlock]:
-        return [module for module in self.modules() if isinstance(module, ResBlock)]
-
-    def _norms(self) -> list[AbstractNorm]:
-        """Every norm that the context may modulate."""
-        return [norm for block in self._blocks() for norm in (block.norm0, block.norm1)] + [self.final_norm]
-
-    def _embed_label(self, label: Tensor) -> Tensor:
-        """Sines, then cosines, of the raw label through two layers, activated for the blocks; (L,) -> (L, E)."""
-        weight = self.embed0.weight
-        half = self.width // 2
-        dtype = torch.promote_types(weight.dtype, torch.float32)  # labels near 1000 need more than bf16
-        rate = torch.exp(torch.arange(half, dtype=dtype, device=label.device) * (-math.log(10000) / (half - 1)))
-        angle = label.to(dtype)[:, None] * rate
-        waves = F.pad(torch.cat([angle.sin(), angle.cos()], dim=1), (0, self.width % 2)).to(weight.dtype)
-        return F.silu(self.embed1(F.silu(self.embed0(waves))))
-
-    def _embed_past(self, keep: Tensor, check: bool) -> Tensor:
-        """The learnt vector for a visible or a masked past, activated for the blocks; (B, P) -> (B, width // 2)."""
-        visible = keep.all(dim=1)
-        # Not in training, where each step would wait for the device: `mcvd.MCVD` refuses masks that mix.
-        if check and not torch.equal(visible, keep.any(dim=1)):
-            raise ValueError("past_embedding tells one bit per sample: its past must be visible or masked as a whole")
-        return F.silu(self.past_embedding(visible.long()))  # type: ignore[misc]
 
 
 def _cached_maps(maps: Maps | None) -> Maps | None:
@@ -253,36 +170,3 @@ def _laid_out(x: Tensor) -> Tensor:
     CUDA's group norm returns contiguous tensors, and what meets two layouts is slow there.
     """
     return x if torch.is_grad_enabled() or x.is_cuda else x.contiguous(memory_format=torch.channels_last)
-
-
-def _check_choices(
-    channels: int,
-    width: int,
-    multipliers: Sequence[int],
-    num_blocks: int,
-    attention_levels: Sequence[int],
-    head_channels: int,
-    dropout: float,
-) -> None:
-    """Refuse what cannot be built, naming the argument."""
-    # The upper bounds keep a config that is not trusted from asking for a network without end.
-    for name, value, least, most in (
-        ("channels", channels, 1, 1 << 10),
-        ("width", width, 4, 1 << 16),
-        ("num_blocks", num_blocks, 1, 100),
-        ("head_channels", head_channels, 1, 1 << 26),
-        ("the number of multipliers", len(multipliers), 1, 16),
-        ("the smallest multiplier", min(multipliers, default=1), 1, 1 << 10),
-        ("the largest multiplier", max(multipliers, default=1), 1, 1 << 10),
-    ):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
-        if value > most:
-            raise ValueError(f"{name} must be at most {most}, got {value}")
-    if not set(attention_levels) <= set(range(len(multipliers))):
-        raise ValueError(
-            f"attention_levels must lie in 0 ... {len(multipliers) - 1} (one level per multiplier), "
-            f"got {list(attention_levels)}"
-        )
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout is a probability below 1, got {dropout}")

@@ -37,23 +37,22 @@ CHOICES = {
 }  # fmt: skip
 
 
+OF_DATA = ("rescaled", "logit_transform", "uniform_dequantization", "gaussian_dequantization")
+
+
 def choices(**changes):
     """The small configuration with some entries of `model` or `data` changed."""
     changed = copy.deepcopy(CHOICES)
     for key, value in changes.items():
-        changed["data" if key in changed["data"] or key.startswith("prob_mask") else "model"][key] = value
+        section = "data" if key in changed["data"] or key in OF_DATA or key.startswith("prob_mask") else "model"
+        changed[section][key] = value
     return changed
 
 
 def published_shapes(net):
     """Names and shapes of the published tensors of one of our networks."""
     ours = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
-    shapes = {}
-    for each in translations(net):
-        size, *rest = ours[each.ours]
-        shape = (size // len(each.published), *rest)
-        shapes |= dict.fromkeys(each.published, shape[::-1] if each.transposed else shape)
-    return shapes
+    return {name: each.published_shape(ours[each.ours]) for each in translations(net) for name in each.published}
 
 
 def random_state(changed=CHOICES, seed=0):

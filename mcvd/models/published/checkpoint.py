@@ -14,7 +14,7 @@ from mcvd.models.files import is_state_dict, safe_load
 from mcvd.models.published.config import read_config, translate_config
 from mcvd.models.published.state_dict import BUFFERS, translate
 from mcvd.models.video_model import VideoModel
-from mcvd.nets import UNet
+from mcvd.nets import UNet, UNet3D
 from mcvd.noise import AbstractNoiseSchedule, Cosine, LinearBeta
 
 _SCHEDULES = {"mcvd.noise.Cosine": Cosine, "mcvd.noise.LinearBeta": LinearBeta}
@@ -26,7 +26,7 @@ class PublishedModel:
 
     Args:
         config: the model's configuration, class paths and arguments, as in the config.json of an exported folder.
-        state: state dict of its `UNet`, float32.
+        state: state dict of its network, float32.
     """
 
     config: dict[str, Any]
@@ -38,7 +38,7 @@ def read_published(checkpoint: str | Path, config: str | Path, use_ema: bool = T
 
     Args:
         checkpoint: ``checkpoint_*.pt``, a list of model state, optimiser, epoch, step and averaged weights.
-        config: the YAML beside it; only frame counts, size, channels, masking and ``model`` are read.
+        config: the YAML beside it; see `mcvd.models.published.keys` for what of it is read.
         use_ema: take the averaged weights, with which the published results were made.
 
     Raises:
@@ -60,11 +60,11 @@ def read_published(checkpoint: str | Path, config: str | Path, use_ema: bool = T
         raise ValueError(f"{checkpoint}: {error}") from error
 
 
-def build_net(config: Mapping[str, Any]) -> UNet:
+def build_net(config: Mapping[str, Any]) -> UNet | UNet3D:
     """The network of a translated configuration on the meta device: its structure, without memory for weights."""
     with torch.device("meta"):
         net = VideoModel.from_config(dict(config)).denoiser.net
-    assert isinstance(net, UNet)
+    assert isinstance(net, UNet | UNet3D)
     return net
 
 

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mcvd.models.published.keys import check_keys
 from mcvd.runtime.yaml_file import read_yaml
+
+# Whether a 3-D network convolves over space and time one after the other; None for the 2-D network.
+_FACTORIZED = {"unetmore": None, "unetmore3d": False, "unetmorepseudo3d": True}
 
 _NAMESPACE = "tag:yaml.org,2002:python/object:argparse.Namespace"
 
@@ -25,26 +29,20 @@ def translate_config(published: Mapping[str, Any]) -> dict[str, Any]:
     """Our configuration of a published model.
 
     Args:
-        published: the parsed config.yml; only frame counts, size, channels, masking and ``model`` are read.
+        published: the parsed config.yml; `mcvd.models.published.keys` lists what of it is read.
 
     Raises:
-        ValueError: for a missing entry, or for a kind of model that we do not build, by name.
+        ValueError: for a missing or unknown entry, or for a kind of model that we do not build, by name.
     """
-    data, model = (_Section(name, published.get(name)) for name in ("data", "model"))
-    model.refuse_unless("arch", ("unetmore",), "only the 2-D network can be read")
+    check_keys(published)
+    data, model = (_Section(name, published[name]) for name in ("data", "model"))
+    model.refuse_unless("arch", tuple(_FACTORIZED), "only the networks of this family can be read")
     model.refuse_unless("version", ("DDPM", "DDIM", "FPNDM"), "only models with the DDPM noise can be read", "DDPM")
     model.refuse_unless("sigma_dist", ("linear", "cosine"), "only these noise schedules can be read", "linear")
-    model.refuse_unless("time_conditional", (True,), "the network must know the noise level", True)
-    for name, reason in (
-        ("gamma", "only Gaussian noise can be read"),
-        ("noise_in_cond", "context frames must be clean"),
-        ("output_all_frames", "the network must make the current frames only"),
-    ):
-        model.refuse_unless(name, (False,), reason, False)
 
     side = data.integer("image_size")
     width, multipliers = model.integer("ngf"), model.integers("ch_mult")
-    attended = model.integers("attn_resolutions")
+    attended, factorized = model.integers("attn_resolutions"), _FACTORIZED[model.values["arch"]]
     # -1 stands for one head everywhere, which is what a head as wide as the widest level gives.
     head_channels = model.integer("n_head_channels", -1)
     return {
@@ -58,7 +56,7 @@ def translate_config(published: Mapping[str, Any]) -> dict[str, Any]:
         "predicts": "eps",
         "frame_rate_hz": None,
         "net": {
-            "class_path": "mcvd.nets.UNet",
+            "class_path": "mcvd.nets.UNet" if factorized is None else "mcvd.nets.UNet3D",
             "init_args": {
                 "width": width,
                 "multipliers": multipliers,
@@ -69,7 +67,8 @@ def translate_config(published: Mapping[str, Any]) -> dict[str, Any]:
                 "conditioning": _conditioning(model),
                 "past_embedding": model.flag("cond_emb", False),
                 "gradient_checkpointing": False,
-            },
+            }
+            | ({} if factorized is None else {"factorized": factorized}),
         },
         "schedule": _schedule(model),
         "masking": {
@@ -105,9 +104,7 @@ def _schedule(model: _Section) -> dict[str, Any]:
 class _Section:
     """A section of the published configuration; every read names the entry if it is missing or of another kind."""
 
-    def __init__(self, name: str, values: Any) -> None:
-        if not isinstance(values, dict):
-            raise ValueError(f"the configuration has no section {name}")
+    def __init__(self, name: str, values: Mapping[str, Any]) -> None:
         self.name, self.values = name, values
 
     def integer(self, key: str, default: int | None = None) -> int:

@@ -5,13 +5,13 @@ The published code keeps all modules in one list, `unet.all_modules.{i}`, in ord
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from mcvd.nets import UNet
+from mcvd.nets import UNet, UNet3D
 
 # Constants of the noise schedule that the published state dict carries beside the weights.
 BUFFERS = frozenset({"betas", "alphas", "alphas_prev", "unet.sigmas", "k", "k_cum", "theta_t"})
@@ -25,11 +25,13 @@ class Part:
         published: names of the layers which, stacked along the outputs, make ours; "" is the module itself.
         ours: name inside our module.
         matrix: a published `NIN`, whose W (in, out) is the transpose of our weight.
+        added: axes of size 1 of our weight that the published one lacks.
     """
 
     published: tuple[str, ...]
     ours: str
     matrix: bool = False
+    added: tuple[int, ...] = ()
 
     @property
     def leaves(self) -> tuple[tuple[str, str], ...]:
@@ -37,27 +39,55 @@ class Part:
         return (("W", "weight"), ("b", "bias")) if self.matrix else (("weight", "weight"), ("bias", "bias"))
 
 
-def _spatin(prefix: str, ours: str) -> tuple[Part, Part]:
-    hidden = Part((f"{prefix}.mlp_shared.0",), f"{ours}hidden")
-    return hidden, Part((f"{prefix}.mlp_gamma", f"{prefix}.mlp_beta"), f"{ours}gamma_beta")
+Convolution = Callable[[Sequence[str], str], tuple[Part, ...]]
+"""What a convolution consists of: from the published names of those that are stacked, and ours, to parts."""
 
 
-PLAIN = (Part(("",), ""),)
-BLOCK = (
-    Part(("actnorm0.Dense_0",), "embed0"),
-    *_spatin("actnorm0.Norm_0", "norm0."),
-    Part(("Conv_0",), "conv0"),
-    Part(("actnorm1.Dense_0",), "embed1"),
-    *_spatin("actnorm1.Norm_0", "norm1."),
-    Part(("Conv_1",), "conv1"),
-    Part(("Conv_2",), "skip"),
-)
-ATTENTION = (
-    Part(("GroupNorm_0",), "norm"),
-    Part(("NIN_0", "NIN_1", "NIN_2"), "qkv", matrix=True),
-    Part(("NIN_3",), "out", matrix=True),
-)
-FINAL_NORM = (Part(("Norm_0",), ""), *_spatin("Norm_0", ""))
+def _flat(published: Sequence[str], ours: str) -> tuple[Part, ...]:
+    """Of the 2-D networks; a linear map of all."""
+    return (Part(tuple(published), ours),)
+
+
+def _full(published: Sequence[str], ours: str) -> tuple[Part, ...]:
+    """Over frames, height and width at once."""
+    return (Part(tuple(_dotted(name, "conv") for name in published), ours),)
+
+
+def _factorized(published: Sequence[str], ours: str) -> tuple[Part, ...]:
+    """Over height and width, then over the frames."""
+    space, time = (tuple(_dotted(name, f"{axis}_conv") for name in published) for axis in ("space", "time"))
+    return Part(space, _dotted(ours, "space"), added=(2,)), Part(time, _dotted(ours, "time"), added=(3, 4))
+
+
+def _attention(prefix: str = "", ours: str = "") -> tuple[Part, ...]:
+    return (
+        Part((_dotted(prefix, "GroupNorm_0"),), _dotted(ours, "norm")),
+        Part(tuple(_dotted(prefix, f"NIN_{i}") for i in range(3)), _dotted(ours, "qkv"), matrix=True),
+        Part((_dotted(prefix, "NIN_3"),), _dotted(ours, "out"), matrix=True),
+    )
+
+
+def _spatin(prefix: str, ours: str, conv: Convolution) -> tuple[Part, ...]:
+    return (
+        *conv([f"{prefix}.converter"], _dotted(ours, "converter")),
+        *conv([f"{prefix}.mlp_shared.0"], _dotted(ours, "hidden")),
+        *conv([f"{prefix}.mlp_gamma", f"{prefix}.mlp_beta"], _dotted(ours, "gamma_beta")),
+    )
+
+
+def _block(conv: Convolution) -> tuple[Part, ...]:
+    return (
+        *_flat(["actnorm0.Dense_0"], "embed0"),
+        *_spatin("actnorm0.Norm_0", "norm0", conv),
+        *conv(["Conv_0"], "conv0"),
+        *_flat(["actnorm1.Dense_0"], "embed1"),
+        *_spatin("actnorm1.Norm_0", "norm1", conv),
+        *conv(["Conv_1"], "conv1"),
+        *conv(["Conv_2"], "skip"),
+    )
+
+
+PLAIN = _flat([""], "")
 
 
 @dataclass(frozen=True)
@@ -68,19 +98,29 @@ class Translation:
         published: names of the published tensors which, stacked along the first axis, make ours.
         ours: name in our state dict.
         transposed: whether the published ones are transposed first.
+        added: axes of ours, of size 1, that the published ones lack.
     """
 
     published: tuple[str, ...]
     ours: str
     transposed: bool
+    added: tuple[int, ...] = ()
 
     def read(self, state: Mapping[str, Tensor]) -> Tensor:
         """Our tensor, a float32 copy."""
-        parts = [state[name].t() if self.transposed else state[name] for name in self.published]
-        return torch.cat(parts).float()
+        parts = torch.cat([state[name].t() if self.transposed else state[name] for name in self.published]).float()
+        for axis in self.added:
+            parts = parts.unsqueeze(axis)
+        return parts
+
+    def published_shape(self, ours: Sequence[int]) -> tuple[int, ...]:
+        """Shape of each published tensor that goes into ours of this shape."""
+        rest = [size for axis, size in enumerate(ours) if axis > 0 and axis not in self.added]
+        part = (ours[0] // len(self.published), *rest)
+        return part[::-1] if self.transposed else part
 
 
-def translations(net: UNet) -> list[Translation]:
+def translations(net: UNet | UNet3D) -> list[Translation]:
     """Where each tensor of our network stands in the published state dict, in the published order.
 
     Examples:
@@ -97,6 +137,7 @@ def translations(net: UNet) -> list[Translation]:
             published=tuple(_dotted(f"unet.all_modules.{i}", layer, leaf) for layer in part.published),
             ours=_dotted(place, part.ours, our_leaf),
             transposed=part.matrix and our_leaf == "weight",
+            added=part.added if our_leaf == "weight" else (),
         )
         for i, (place, parts) in enumerate(places)
         for part in parts
@@ -105,7 +146,7 @@ def translations(net: UNet) -> list[Translation]:
     return [each for each in candidates if each.ours in names]
 
 
-def translate(net: UNet, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def translate(net: UNet | UNet3D, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Our state dict from a published one (no `module.` prefixes; buffers are ignored).
 
     Raises:
@@ -124,7 +165,7 @@ def translate(net: UNet, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     result = {}
     for each in table:
         shapes = [tuple(state[name].shape) for name in each.published]
-        expected = _published_shape(each, tuple(ours[each.ours].shape))
+        expected = each.published_shape(ours[each.ours].shape)
         if shapes != [expected] * len(shapes):
             raise ValueError(
                 f"the weights do not fit the configuration: {each.published[0]} has shape {shapes[0]}, "
@@ -134,25 +175,41 @@ def translate(net: UNet, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return result
 
 
-def _places(net: UNet) -> Iterator[tuple[str, tuple[Part, ...]]]:
+def _places(net: UNet | UNet3D) -> Iterator[tuple[str, tuple[Part, ...]]]:
     """Our modules that may hold weights, in the published order of construction, with what they consist of."""
-    for name in ("embed0", "embed1", "past_embedding", "first"):
+    over_frames = isinstance(net, UNet3D)
+    conv: Convolution = _flat
+    if isinstance(net, UNet3D):
+        conv = _factorized if net.factorized else _full
+    block, outer = _block(conv), conv([""], "")
+    attention = (*_attention("space_att", "space"), *_attention("time_att", "time")) if over_frames else _attention()
+    final_norm = (*_flat(["Norm_0"], ""), *_spatin("Norm_0", "", conv))
+    mixer = _flat([""], "weights")
+
+    for name in ("embed0", "embed1", "past_embedding"):
         yield name, PLAIN
+    yield "first", outer
+    num_skips = 1
     for i, down in enumerate(net.down):
         for j in range(len(down.blocks)):  # type: ignore[arg-type]
-            yield f"down.{i}.blocks.{j}", BLOCK
-            yield f"down.{i}.attentions.{j}", ATTENTION
-        yield f"down.{i}.downsample", BLOCK
-    yield "middle.block0", BLOCK
-    yield "middle.attention", ATTENTION
-    yield "middle.block1", BLOCK
+            yield f"down.{i}.blocks.{j}", block
+            yield f"down.{i}.attentions.{j}", attention
+            num_skips += 1
+        yield f"down.{i}.downsample", block
+        num_skips += down.downsample is not None
+    yield "middle.block0", block
+    yield "middle.attention", attention
+    yield "middle_mixer", mixer
+    yield "middle.block1", block
     for i in reversed(range(len(net.up))):
         for j in range(len(net.up[i].blocks)):  # type: ignore[arg-type]
-            yield f"up.{i}.blocks.{j}", BLOCK
-        yield f"up.{i}.attention", ATTENTION
-        yield f"up.{i}.upsample", BLOCK
-    yield "final_norm", FINAL_NORM
-    yield "last", PLAIN
+            num_skips -= 1
+            yield f"skip_mixers.{num_skips}", mixer
+            yield f"up.{i}.blocks.{j}", block
+        yield f"up.{i}.attention", attention
+        yield f"up.{i}.upsample", block
+    yield "final_norm", final_norm
+    yield "last", outer
 
 
 def _with_present_names(table: list[Translation], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -163,12 +220,6 @@ def _with_present_names(table: list[Translation], state: Mapping[str, Tensor]) -
         if each.ours in ("final_norm.weight", "final_norm.bias")
     }
     return {present.get(name, name): tensor for name, tensor in state.items()}
-
-
-def _published_shape(each: Translation, ours: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape of each published tensor that goes into one of ours."""
-    part = (ours[0] // len(each.published), *ours[1:])
-    return part[::-1] if each.transposed else part
 
 
 def _dotted(*names: str) -> str:
