@@ -20,6 +20,8 @@ from mcvd.runtime.atomic import atomic_write
 from mcvd.runtime.error_text import first_line, one_line
 from mcvd.runtime.numbers import NumbersError, check_finite
 
+BOX = Path(__file__).parents[1] / "box"  # a small trained model that comes with the package; its README.md tells of it
+BUNDLED = "bundled"  # its name, unless something else is called so
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 MAX_CONFIG_BYTES = 1 << 20
 SAMPLERS = "samplers.json"  # in an exported folder, how its samplers were chosen
@@ -67,7 +69,7 @@ def read_model(source: str | Path, revision: str | None = None) -> StoredModel:
     """A model, wherever it is: an exported folder, a checkpoint, a run's folder, the Hub.
 
     Args:
-        source: a path, or ``user/name`` or ``user/name@revision`` on the Hugging Face Hub.
+        source: a path, ``bundled``, or ``user/name`` or ``user/name@revision`` on the Hugging Face Hub.
         revision: branch, tag or commit on the Hub.
 
     Raises:
@@ -75,6 +77,8 @@ def read_model(source: str | Path, revision: str | None = None) -> StoredModel:
         ValueError: what is there is damaged, or is not a model of mcvd.
     """
     path = Path(source)
+    if source == BUNDLED and not path.exists():
+        path = BOX
     if (path / LAST).is_file():
         return read_checkpoint(path / LAST)
     if path.is_dir():
@@ -86,7 +90,10 @@ def read_model(source: str | Path, revision: str | None = None) -> StoredModel:
         if revision and pinned:
             raise ValueError(f"{source} names a revision already: leave {revision!r} out, or the part from @ on")
         return read_folder(_download(name, revision or pinned or None))
-    raise FileNotFoundError(f"no model at {source}: expected an exported folder, a .ckpt file or user/name on the Hub")
+    raise FileNotFoundError(
+        f"no model at {source}: expected an exported folder, a .ckpt file, user/name on "
+        f"the Hub, or {BUNDLED}"
+    )
 
 
 def write_folder(folder: str | Path, config: dict[str, Any], weights: dict[str, Tensor], card: str) -> None:

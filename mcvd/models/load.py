@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mcvd.models.files import BOX
 from mcvd.models.video_model import VideoModel
 from mcvd.runtime.named_classes import Trust
 
 if TYPE_CHECKING:
     from mcvd.models.mcvd import MCVD
-
-BOX = Path(__file__).parents[1] / "box"  # a small trained model that comes with the package; its README.md tells of it
-
 
 def build(config: dict[str, Any], trust: Trust = False) -> MCVD:
     """Make an untrained model from a config of class paths, as config.json holds it.
@@ -44,7 +42,8 @@ def load(source: str | Path = BOX, revision: str | None = None, trust: Trust = F
 
     Args:
         source: an exported folder, a training checkpoint (``.ckpt``), the folder of a training run, or the name of a
-            model on the Hugging Face Hub, ``user/name`` or ``user/name@revision``; by default the bundled model.
+            model on the Hugging Face Hub, ``user/name`` or ``user/name@revision``; by default the bundled model,
+            ``bundled``.
         revision: branch, tag or commit on the Hub; a commit always gives the same weights.
         trust: names of modules, beside mcvd, whose classes the model may be made of; True allows any. See `build`.
 

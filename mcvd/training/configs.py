@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+from mcvd.models.config import SLOTS
+from mcvd.models.files import read_model
+from mcvd.models.mcvd import MCVD
 from mcvd.runtime.error_text import one_line
+from mcvd.runtime.named_classes import check_classes
 from mcvd.runtime.suggest import did_you_mean
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-DEFAULT_CONFIG = "small"
+DEFAULT_CONFIG, FINE_TUNE = "small", "fine-tune"
 
 # What other programs call it, in the form that `did_you_mean` compares.
 _ELSEWHERE = {
@@ -94,8 +100,30 @@ def with_configs(words: list[str]) -> tuple[list[str], str | None]:
             f"name a config and a folder of videos: mcvd fit --config {DEFAULT_CONFIG} --data.root FOLDER (configs "
             f"of mcvd: {', '.join(name for name in config_names() if '/' not in name)}, published/...)"
         )
+    if "--init_from" in options:
+        source = _value_of("--init_from", words)
+        return [f"--config={find_config(FINE_TUNE)}", f"--model={json.dumps(_model_of(source))}", *found], (
+            f"no config was named: training the model of {source} further (--config {FINE_TUNE})"
+        )
     told = f"no config was named: training {DEFAULT_CONFIG} (--config {DEFAULT_CONFIG}), a small model of all tasks"
     return [f"--config={find_config(DEFAULT_CONFIG)}", *found], told
+
+
+def _value_of(option: str, words: list[str]) -> str:
+    """What follows an option, as a word of its own or behind =."""
+    place = next(i for i, word in enumerate(words) if word.partition("=")[0] == option)
+    if "=" in words[place]:
+        return words[place].partition("=")[2]
+    if place + 1 == len(words):
+        raise ValueError(f"{option} needs a model: an exported folder, a .ckpt file, user/name on the Hub, or bundled")
+    return words[place + 1]
+
+
+def _model_of(source: str) -> dict[str, Any]:
+    """The model section that makes the model of a folder or file anew, without what a training chooses."""
+    config = check_classes(MCVD, read_model(source).config, SLOTS, False)
+    chosen_anew = (*MCVD.not_in_config, *MCVD.not_exported, "frame_rate_hz", "samplers")
+    return {name: value for name, value in config.items() if name not in chosen_anew}
 
 
 def explain(error: Exception, known: Iterable[str]) -> str:
