@@ -91,8 +91,7 @@ def read_model(source: str | Path, revision: str | None = None) -> StoredModel:
             raise ValueError(f"{source} names a revision already: leave {revision!r} out, or the part from @ on")
         return read_folder(_download(name, revision or pinned or None))
     raise FileNotFoundError(
-        f"no model at {source}: expected an exported folder, a .ckpt file, user/name on "
-        f"the Hub, or {BUNDLED}"
+        f"no model at {source}: expected an exported folder, a .ckpt file, user/name on the Hub, or {BUNDLED}"
     )
 
 

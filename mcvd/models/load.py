@@ -12,6 +12,7 @@ from mcvd.runtime.named_classes import Trust
 if TYPE_CHECKING:
     from mcvd.models.mcvd import MCVD
 
+
 def build(config: dict[str, Any], trust: Trust = False) -> MCVD:
     """Make an untrained model from a config of class paths, as config.json holds it.
 

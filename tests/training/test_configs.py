@@ -1,9 +1,12 @@
 """Configs by name, and the config of a command that names none."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+import mcvd
+from mcvd.models.files import BOX
 from mcvd.training.configs import CONFIGS, config_names, find_config, with_configs
 
 SMALL = str(CONFIGS / "small.yaml")
@@ -48,3 +51,43 @@ def test_who_describes_the_model_or_asks_for_help_gets_no_other_config(words):
 def test_nothing_to_train_on_is_refused():
     with pytest.raises(ValueError, match=r"mcvd fit --config small --data\.root FOLDER"):
         with_configs(["--trainer.max_steps", "3"])
+
+
+@pytest.mark.parametrize("words", [["--init_from", "bundled"], ["--init_from=bundled"]])
+def test_a_model_alone_is_trained_further_by_its_own_config(words):
+    found, told = with_configs([*words, "--data.root", "videos"])
+    assert found[0] == f"--config={CONFIGS / 'fine-tune.yaml'}" and "bundled" in told
+    model = json.loads(found[1].removeprefix("--model="))
+    own = json.loads((BOX / "config.json").read_text())
+    assert {name: own[name] for name in model} == model
+    assert {"block", "net", "schedule", "reference", "masking"} <= {*model}
+    assert not {"optimizer", "seed", "frame_rate_hz", "samplers"} & {*model}
+    assert found[2:] == [*words, "--data.root", "videos"]
+
+
+def test_a_named_config_goes_before_that_of_the_model():
+    words = ["--config", "small", "--init_from", "bundled"]
+    assert with_configs(words) == (["--config", SMALL, "--init_from", "bundled"], None)
+
+
+def test_a_model_to_start_from_has_to_be_one(tmp_path):
+    with pytest.raises(ValueError, match="--init_from needs a model"):
+        with_configs(["--data.root", "videos", "--init_from"])
+    with pytest.raises(FileNotFoundError, match="or bundled"):
+        with_configs(["--data.root", "videos", "--init_from", "bundeld"])
+    hostile = tmp_path / "model"
+    hostile.mkdir()
+    (hostile / "model.safetensors").write_bytes((BOX / "model.safetensors").read_bytes())
+    config = json.loads((BOX / "config.json").read_text())
+    config["net"] = {"class_path": "os.system", "init_args": {"command": "true"}}
+    (hostile / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"os\.system"):
+        with_configs(["--data.root", "videos", "--init_from", str(hostile)])
+
+
+def test_the_bundled_model_has_a_name_unless_a_folder_is_called_so(tmp_path, monkeypatch):
+    assert mcvd.load("bundled").config == mcvd.load().config
+    monkeypatch.chdir(tmp_path)
+    Path("bundled").mkdir()
+    with pytest.raises(FileNotFoundError, match="not an exported model"):
+        mcvd.load("bundled")
