@@ -73,6 +73,12 @@ def blend(past: Tensor, future: Tensor, num_frames: int) -> Tensor:
     return (before + weight * (after - before)).round().to(torch.uint8)
 
 
+def cross_faded(video: Tensor, factor: int) -> Tensor:
+    """A whole video at ``factor`` times its frame rate: uint8 (T, C, H, W) -> ((T - 1) * factor + 1, C, H, W)."""
+    between = blend(video[:-1, None], video[1:, None], factor - 1)
+    return torch.cat([torch.cat([video[:-1, None], between], 1).flatten(0, 1), video[-1:]])
+
+
 @dataclass(frozen=True)
 class Baseline:
     """A video made without a model, as `evaluate` has it beside the model's.

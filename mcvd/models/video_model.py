@@ -25,6 +25,7 @@ from mcvd.models.codecs.pixels import Pixels
 from mcvd.models.config import config_of
 from mcvd.models.facts import ModelFacts, num_parameters, sampler_facts
 from mcvd.models.pretrained import Pretrained
+from mcvd.models.upsampling import upsampled_whole
 from mcvd.nets import UNet
 from mcvd.noise import AbstractNoiseSchedule, LinearBeta
 from mcvd.runtime.arrays import Video, as_tensor
@@ -155,6 +156,19 @@ class VideoModel(Pretrained):
             raise ValueError(f"num_samples must be at least 1, got {num_samples}")
         nothing = torch.empty(num_samples, 0, self.channels, *self.size, dtype=self.codec.dtype)
         return _collect(self.stream(nothing, num_frames, **options), num_frames)
+
+    def upsample(self, video: Video, factor: int, **options: Any) -> Tensor:
+        """A whole video at ``factor`` times its frame rate: all gaps between its frames are filled, many at once.
+
+        Args:
+            video: as ``past`` in `predict`, T of 2 or more; all of its frames count.
+            factor: 2 or more; see `mcvd.models.upsampling.Upsampling`.
+            **options: as in `predict`; ``batch_size`` is how many gaps are filled at once.
+
+        Returns:
+            As in `predict`, (T - 1) * factor + 1 frames; every ``factor``-th is one that was given, unchanged.
+        """
+        return upsampled_whole(self, self._checked(as_tensor(video)), factor, **options)
 
     def stream(
         self, past: Video | None, num_frames: int, *, future: Video | None = None, **options: Any

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -21,6 +21,13 @@ from mcvd.video.frame_store import FrameStore
 from mcvd.video.page import Page
 from mcvd.video.timing import DEFAULT_FPS
 from mcvd.video.write import write_chunks
+
+
+class MakesPage(Protocol):
+    """What makes the page of ``--gallery``."""
+
+    def page(self, samples: Tensor, past: Tensor, future: Tensor, fps: float) -> Page:
+        """The page; arguments as in `mcvd.apps.result_page.add_result`."""
 
 
 class Gallery(NamedTuple):
@@ -57,7 +64,7 @@ def write_output(
     past: Tensor,
     future: Tensor,
     fps: float | None,
-    gallery: Gallery | None,
+    gallery: MakesPage | None,
     only_new: bool = False,
     json: bool = False,
 ) -> None:

@@ -20,6 +20,8 @@ COMMANDS_ELSEWHERE = {
     "extrapolate": "predict",
     "inpaint": "interpolate",
     "fill": "interpolate",
+    "slow_motion": "upsample --factor",
+    "super_resolution": "upsample",
     "eval": "evaluate",
     "test": "evaluate",
     "validate": "evaluate",

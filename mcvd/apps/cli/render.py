@@ -60,15 +60,8 @@ def render(
         The videos; when the ``with`` ends well they are written.
     """
     part = out if world_size() == 1 else f"{Path(out)}.{rank() + 1}-of-{world_size()}"  # out may end in a slash
-    settings = {
-        "versions": [version("mcvd"), torch.__version__],
-        "device": next(model.parameters()).device.type,
-        "model": digest(model.state_dict()),
-        "config": model.config,
-        "given": digest({"past": past, "future": future} | _known(options)),
-        "num_frames": num_frames,
-        "options": repr(options),
-    }
+    given = digest({"past": past, "future": future} | _known(options))
+    settings = settings_of(model, options) | {"given": given, "num_frames": num_frames}
     shape = (len(own), num_frames, model.channels, *model.size)
     if not workdir_of(part).exists():
         check_free_space(out, prod(shape))
@@ -86,6 +79,17 @@ def render(
     all_gather(None)  # until all have deleted theirs, the result can be told from somebody else's
     if rank() == 0:
         unmark(out)
+
+
+def settings_of(model: VideoModel, options: SamplingOptions) -> dict[str, Any]:
+    """What a result depends on beside the given frames, as JSON can hold it."""
+    return {
+        "versions": [version("mcvd"), torch.__version__],
+        "device": next(model.parameters()).device.type,
+        "model": digest(model.state_dict()),
+        "config": model.config,
+        "options": repr(options),
+    }
 
 
 def _known(options: SamplingOptions) -> dict[str, Tensor]:

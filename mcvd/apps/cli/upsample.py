@@ -1,0 +1,146 @@
+"""``mcvd upsample``: a whole video with more frames a second."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mcvd.apps.cli import options
+from mcvd.apps.cli.options import Command
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mcvd.apps.cli.render import Rendered
+    from mcvd.models.upsampling import Upsampling
+    from mcvd.models.video_model import VideoModel
+    from mcvd.video.page import Page
+
+EXAMPLES = """examples:
+  mcvd upsample street.mp4 --factor 4 --out smooth.mp4
+  mcvd upsample street.mp4 --factor 2 --model drive --out smooth.mp4 --gallery
+  mcvd upsample frames/ --factor 4 --rate 5 --out between/"""
+
+
+def _add_arguments(command: ArgumentParser) -> None:
+    command.add_argument("video", metavar="VIDEO")
+    text = "how many times the frame rate: N - 1 new frames between each two, which stay as they are"
+    command.add_argument("--factor", type=_factor, required=True, metavar="N", help=text)
+    command.add_argument("--rate", type=options.rate, metavar="HZ", help=options.EVERY_FRAME)
+    options.add_model(command)
+    options.add_output(command)
+    options.add_sampling(command)
+
+
+def run(
+    video: str,
+    out: str,
+    factor: int,
+    rate: float | None = None,
+    fps: float | None = None,
+    gallery: bool = False,
+    json: bool = False,
+    **asked: Any,
+) -> None:
+    """Write the whole video, its frames and those between them."""
+    import numpy as np
+
+    from mcvd.apps.cli.checks import check_inputs, check_videos_out
+    from mcvd.apps.cli.output import write_output
+    from mcvd.apps.cli.setup import ModelChoice
+    from mcvd.diffusion.tasks import INTERPOLATE
+    from mcvd.models.upsampling import Upsampling
+    from mcvd.video.decoders.base import VideoError
+    from mcvd.video.open import open_video
+    from mcvd.video.read import read_frames
+    from mcvd.video.timing import DEFAULT_FPS, frames_at_rate
+
+    check_inputs(VIDEO=video)
+    check_videos_out(out, video)
+    choice = ModelChoice.of(**asked)
+    with open_video(video) as reader:
+        numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times, rate)
+        if len(numbers) < 2:
+            at_rate = "" if rate is None else f" at {rate:g} Hz"
+            raise VideoError(f"{video}: {len(numbers)} frame{at_rate} has no gap to fill: at least 2 are needed")
+        model, chosen = choice.load(INTERPOLATE)
+        upsampling = Upsampling(model, factor, chosen)
+
+        def read(frames: range) -> Tensor:
+            return read_frames(reader, numbers[frames.start : frames.stop].tolist(), model.size, model.channels)
+
+        fps = fps or factor * (rate or reader.times.told_rate_hz or model.frame_rate_hz or DEFAULT_FPS)
+        page = _Gallery(model, upsampling) if gallery else None
+        nothing = read(range(0, 1))[:0]
+        with _rendered(out, model, upsampling, len(numbers), read) as frames:
+            write_output(out, frames, nothing, nothing, fps, page, json=json)
+
+
+@contextmanager
+def _rendered(
+    out: str, model: VideoModel, upsampling: Upsampling, num_given: int, read: Callable[[range], Tensor]
+) -> Iterator[Rendered]:
+    """The video, for as long as the ``with`` lasts; interrupted, the same command resumes from the gaps that it filled.
+
+    Arguments beside as in `mcvd.models.upsampling.upsampled`.
+    """
+    from math import prod
+
+    from mcvd.apps.cli.render import Rendered, settings_of
+    from mcvd.apps.cli.setup import log
+    from mcvd.models.upsampling import upsampled
+    from mcvd.runtime.digests import digest
+    from mcvd.runtime.disk import check_free_space
+    from mcvd.runtime.piece_store import PieceStore
+    from mcvd.runtime.workdir import resumable_workdir, unmark, workdir_of
+    from mcvd.video.frame_store import FrameStore
+
+    options = upsampling.options
+    shape = (options.num_samples, upsampling.num_frames(num_given), model.channels, *model.size)
+    given = [digest({"frames": read(range(gaps.start, gaps.stop + 1))}) for gaps in upsampling.gaps(num_given)]
+    settings = settings_of(model, options) | {"factor": upsampling.factor, "given": given}
+    if not workdir_of(out).exists():
+        check_free_space(out, 2 * prod(shape))
+    with resumable_workdir(out, settings, log) as folder:
+        videos = FrameStore(folder / "frames", shape)
+        for start, frames in upsampled(upsampling, num_given, read, PieceStore(folder)):
+            videos.write(start, frames)
+        yield Rendered([videos], settings)
+    unmark(out)
+
+
+@dataclass(frozen=True)
+class _Gallery:
+    """The page of ``--gallery``: the video beside what needs no model."""
+
+    model: VideoModel
+    upsampling: Upsampling
+
+    def page(self, samples: Tensor, past: Tensor, future: Tensor, fps: float) -> Page:
+        """The page of videos (K, T, C, H, W)."""
+        from mcvd.apps.result_page import named_samples
+        from mcvd.evaluation.baselines import cross_faded
+        from mcvd.video.page import Page, VideoFigure
+
+        factor, sampler = self.upsampling.factor, self.upsampling.options.sampler
+        assert sampler is not None
+        how = f"By {type(sampler).__name__} with {sampler.num_calls} network calls for each gap."
+        page = Page("More frames a second", f"{self.model.facts().sentence} {how}")
+        given = {*range(0, samples.shape[1], factor)}
+        rows = named_samples(samples) | {"cross-fade": cross_faded(samples[0, ::factor], factor)}
+        page.videos([VideoFigure(title, row, given, title.startswith("sample")) for title, row in rows.items()], fps)
+        return page
+
+
+def _factor(text: str) -> int:
+    value = options.whole(text)
+    if value < 2:
+        raise ArgumentTypeError(f"must be a whole number of at least 2, got {text}")
+    return value
+
+
+HELP = "fill the gaps between all frames of a video: N times as many frames a second"
+COMMAND = Command(HELP, run, _add_arguments, EXAMPLES)
