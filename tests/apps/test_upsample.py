@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import torch
 from reference.tiny import pixels, tiny_model
 
 import mcvd

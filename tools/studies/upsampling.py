@@ -4,8 +4,8 @@
     python tools/studies/upsampling.py time VIDEO
 
 Quality: the bundled model, PSNR in dB (mean over generated frames and streets) beside cross-fading and the nearest
-frame; the streets are given at 10 Hz (of 40 Hz) and at 2.5 Hz (of 10 Hz, the model's own rate). Time: seconds of the processor
-for a gap when many are filled at once, when each is a call of Python, and when each is a command.
+frame; the streets are given at 10 Hz (of 40 Hz) and at 2.5 Hz (of 10 Hz, the model's own rate). Time: seconds of the
+processor for a gap when many are filled at once, when each is a call of Python, and when each is a command.
 """
 
 import argparse
