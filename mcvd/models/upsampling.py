@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral
 from typing import Any, Protocol
 
@@ -161,7 +162,7 @@ def upsampled(
             inside = replace(options, progress=False, on_progress=_share(options.on_progress, gaps, num_given - 1))
             given = read(range(gaps.start, gaps.stop + 1))
             shape = (options.num_samples, len(gaps) * upsampling.factor, *given.shape[1:])
-            stored = store and store.load(number, shape, given.dtype)
+            stored = None if store is None else store.load(number, shape, given.dtype)
             frames = replace(upsampling, options=inside).fill(gaps, given) if stored is None else stored
             if store is not None and stored is None:
                 store.save(number, frames)
@@ -173,6 +174,10 @@ def upsampled(
             last = codec.decode(codec.encode(last), rounded=False)
         yield total - 1, last.expand(options.num_samples, -1, -1, -1, -1)
         bar.update(options.num_samples)
+
+
+def _part(video: Tensor, frames: range) -> Tensor:
+    return video[frames.start : frames.stop]
 
 
 def _share(told: Callable[[float], None] | None, gaps: range, num_gaps: int) -> Callable[[float], None] | None:
@@ -191,7 +196,6 @@ def upsampled_whole(model: Interpolates, video: Tensor, factor: int, **options: 
     for number, each in enumerate(video):
         first = sampling.first_video + number * num_gaps
         own = replace(upsampling, options=replace(sampling, first_video=first))
-        stream = upsampled(own, len(each), lambda frames, each=each: each[frames.start : frames.stop])
-        results.append(torch.cat([frames for _, frames in stream], 1))
+        results.append(torch.cat([frames for _, frames in upsampled(own, len(each), partial(_part, each))], 1))
     whole = torch.stack(results)
     return whole if sampling.num_samples > 1 else whole[:, 0]
