@@ -153,6 +153,11 @@ class Condition:
         )
         return replace(self, past=past, future=future, noise_level=level)
 
+    def repeat(self, num_samples: int) -> Condition:
+        """So many copies of each sample's condition, adjacent."""
+        names = ("past", "future", "keep_past", "keep_future", "noise_level")
+        return Condition(*(getattr(self, name).repeat_interleave(num_samples, dim=0) for name in names))
+
     def followed_by(self, other: Condition) -> Condition:
         """One condition of both batches, this one's samples first."""
         names = ("past", "future", "keep_past", "keep_future", "noise_level")

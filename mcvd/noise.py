@@ -201,6 +201,29 @@ class ZeroTerminalSNR(AbstractNoiseSchedule):
         return Coefficients(alpha.to(t.dtype), (lost * (1 + alpha)).sqrt().to(t.dtype))
 
 
+def gamma_noise(normal: Tensor, theta: float, at: Coefficients) -> Tensor:
+    """Noise of a gamma distribution, scaled to mean 0 and variance 1 (Nachmani et al. 2021, arXiv 2110.05948).
+
+    What it adds to the frames, ``sigma * noise``, has the shape ``k = (sigma / (alpha * theta))^2`` and the scale
+    ``alpha * theta``, as in the published MCVD code: it leans to one side, by ``2 / sqrt(k)``, where there is little
+    noise, and is normal where there is much.
+
+    Args:
+        normal: standard normal noise, which is transformed (Wilson and Hilferty 1931): float of any shape. No
+            probability is wrong by more than 6e-5 for k of 100 and more, as in `LinearBeta` with the published scale.
+        theta: scale, above 0; 0.001 in the published code.
+        at: of the noise level, broadcasting against ``normal``.
+
+    Examples:
+        >>> gamma_noise(torch.zeros(1), 0.001, Coefficients(torch.tensor(1.0), torch.tensor(0.01)))
+        tensor([-0.0333])
+    """
+    third = theta * at.alpha / (3 * at.sigma)  # 1 / (3 sqrt(k))
+    shifted = normal - third
+    power = third * shifted
+    return shifted * (1 + power + power.square() / 3)
+
+
 def label_from_time(t: Tensor, num_steps: int) -> Tensor:
     """The published network input for time t: 0 is the noisiest step, ``num_steps - 1`` the cleanest.
 

@@ -101,11 +101,11 @@ class BlockSampler:
         sees_generated: bool,
         known: KnownPart | None,
     ) -> Tensor:
-        draw = KeyedNoise([(*key, number) for key in keys])
+        normal = KeyedNoise([(*key, number) for key in keys])
+        of_context = KeyedNoise([(*key, number, _OF_CONTEXT) for key in keys])
         if self.options.context_noise and sees_generated:
             level = condition.noise_level + self.options.context_noise
-            noise = KeyedNoise([(*key, number, _OF_CONTEXT) for key in keys])(condition.frames)
-            condition = condition.noised(level, noise)
+            condition = condition.noised(level, of_context(condition.frames))
         denoiser, options = self.denoiser, self.options
         # Entered once a block: autocast keeps the weights that it has cast until it ends.
         precision = autocast(options.precision, blank.device)
@@ -113,12 +113,23 @@ class BlockSampler:
         untracked = torch.no_grad() if options.steers else torch.inference_mode()
         with untracked, evaluating(denoiser), precision, denoiser.calling(self.stand_in):
             bound = denoiser.bind(
-                condition, options.guidance, options.guidance_drops, options.claim_past_visible, self.modulation
+                condition,
+                options.guidance,
+                options.guidance_drops,
+                options.claim_past_visible,
+                self.modulation,
+                of_context,
             )
+            now = blank.new_ones(len(blank))  # the time of the last call, whose noise is drawn next
 
             def counted(noisy: Tensor, t: Tensor) -> Tensor:
+                nonlocal now
+                now = t
                 self.progress.before_call()
                 return bound(noisy, t)
+
+            def draw(x: Tensor) -> Tensor:
+                return denoiser.shaped(normal(x), now)
 
             end = denoiser.schedule(torch.ones((), dtype=torch.float64))
             size = (end.alpha**2 + end.sigma**2).sqrt()  # 1, or about sigma(1) where variance explodes

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +18,8 @@ from mcvd.frames import Condition
 from mcvd.nets.compiled import CompiledNet
 from mcvd.nets.cuda_graph import CUDAGraphNet
 from mcvd.nets.modulation import NormModulation
-from mcvd.noise import AbstractNoiseSchedule, label_from_time, noise_from_clean, noisy_from_clean
-from mcvd.samplers.base import Denoise
+from mcvd.noise import AbstractNoiseSchedule, gamma_noise, label_from_time, noise_from_clean, noisy_from_clean
+from mcvd.samplers.base import Denoise, Draw
 from mcvd.samplers.spacing import log_snr, time_from_log_snr
 
 Dropped = Literal["both", "past", "future"]
@@ -71,10 +71,12 @@ class Denoiser(nn.Module):
         distance: of the loss: half the squared difference, or the absolute one, summed over all pixels.
         min_snr: weigh times as if the clean frames were predicted with the signal-to-noise ratio, but at most this,
             as weight (min-SNR, Hang et al. 2023, arXiv 2303.09556, who advise 5); None weighs all outputs equally.
-
-    reference: if given, residuals to what the context tells are diffused, not the frames themselves. The state, the
+        reference: if given, residuals to what the context tells are diffused, not the frames themselves. The state, the
             noise and the network's output are then in units of residuals; `loss` takes frames all the same, and
             `bind` tells how samples become frames.
+        gamma_noise: scale of gamma noise, see `mcvd.noise.gamma_noise`; None is normal noise.
+        diffuses_context: the context is diffused to the time of the frames, in each call with noise of its own
+            (``noise_in_cond`` of the published code).
 
     The state and all conversions keep the dtype of the noisy frames; only the network runs under autocast.
     """
@@ -87,6 +89,8 @@ class Denoiser(nn.Module):
         distance: Literal["squared", "absolute"] = "squared",
         min_snr: float | None = None,
         reference: ContextReference | None = None,
+        gamma_noise: float | None = None,
+        diffuses_context: bool = False,
     ):
         super().__init__()
         if predicts not in PARAMETRIZATIONS:
@@ -101,6 +105,11 @@ class Denoiser(nn.Module):
             )
         if min_snr is not None and (not 0 < min_snr < inf or distance != "squared"):
             raise ValueError(f"min_snr weighs squared distances and must be above 0, got {min_snr} for {distance!r}")
+        if gamma_noise is not None and not 0 < gamma_noise <= 1:
+            raise ValueError(
+                f"gamma_noise is a scale above 0 and at most 1, or None for normal noise, got {gamma_noise}"
+            )
+        self.gamma_noise, self.diffuses_context = gamma_noise, diffuses_context
         self.net = net
         self.schedule = schedule
         self.predicts = predicts
@@ -127,8 +136,20 @@ class Denoiser(nn.Module):
             if isinstance(stand_in, CUDAGraphNet):
                 stand_in.reset()
 
+    def shaped(self, normal: Tensor, t: Tensor) -> Tensor:
+        """Noise as this model has it at times t (B,), from standard normal noise (B, ...)."""
+        if self.gamma_noise is None:
+            return normal
+        return gamma_noise(normal, self.gamma_noise, self.schedule(t).like(normal))
+
     def loss(
-        self, clean: Tensor, condition: Condition, t: Tensor, noise: Tensor, weight: Tensor | None = None
+        self,
+        clean: Tensor,
+        condition: Condition,
+        t: Tensor,
+        noise: Tensor,
+        weight: Tensor | None = None,
+        context_noise: Tensor | None = None,
     ) -> Tensor:
         """Regression loss on the current frames, deterministic in its arguments (MCVD, eq. 3).
 
@@ -138,6 +159,7 @@ class Denoiser(nn.Module):
             t: float (B,), 0 is clean, 1 is noise.
             noise: standard normal of clean's shape.
             weight: how much each number counts, float of clean's shape, 0 where nothing is known; None: all the same.
+            context_noise: standard normal (B, P + F, C, H, W), for a model that diffuses its context.
 
         Returns:
             float (B,), summed over frames, channels and pixels as published (not averaged); of residuals where they
@@ -146,10 +168,12 @@ class Denoiser(nn.Module):
         residual = self._residual(condition)
         if residual is not None:
             clean = residual.from_frames(clean)
-        at = self.schedule(t).like(clean)
+        at, noise = self.schedule(t).like(clean), self.shaped(noise, t)
         noisy = noisy_from_clean(clean, noise, at)
         target = self._parametrization.target(clean, noise, noisy, at)
-        encoded = self._encode(condition, cache=False, residual=residual)
+        encoded = self._encode(
+            condition, cache=False, residual=residual, context=self._context(condition, t, context_noise)
+        )
         difference = self._run(noisy, t, encoded) - target
         each = 0.5 * difference.square() if self.distance == "squared" else difference.abs()
         if weight is not None:
@@ -159,17 +183,21 @@ class Denoiser(nn.Module):
             return each
         return each * self._parametrization.min_snr_weight(at, self.min_snr).view(-1)
 
-    def estimate(self, noisy: Tensor, t: Tensor, condition: Condition) -> Tensor:
+    def estimate(self, noisy: Tensor, t: Tensor, condition: Condition, context_noise: Tensor | None = None) -> Tensor:
         """The clean estimate, not clipped, of frames, or residuals, (B, N, C, H, W) at times t (B,), to train on.
 
-        What `bind` makes says the same, for many calls with one condition.
+        What `bind` makes says the same, for many calls with one condition. ``context_noise`` is that of `loss`.
         """
-        output = self._run(noisy, t, self._encode(condition, cache=False))
+        context = self._context(condition, t, context_noise)
+        output = self._run(noisy, t, self._encode(condition, cache=False, context=context))
         return self._parametrization.clean(output, noisy, self.schedule(t).like(noisy))
 
-    def predict_noise(self, noisy: Tensor, t: Tensor, condition: Condition) -> Tensor:
+    def predict_noise(
+        self, noisy: Tensor, t: Tensor, condition: Condition, context_noise: Tensor | None = None
+    ) -> Tensor:
         """The noise that the network sees in noisy frames, or residuals, (B, N, C, H, W) at times t (B,)."""
-        output = self._run(noisy, t, self._encode(condition, cache=False))
+        context = self._context(condition, t, context_noise)
+        output = self._run(noisy, t, self._encode(condition, cache=False, context=context))
         if self.predicts == "eps":
             return output
         at = self.schedule(t).like(noisy)
@@ -182,6 +210,7 @@ class Denoiser(nn.Module):
         guidance_drops: Dropped = "both",
         claim_past_visible: bool = False,
         modulation: NormModulation | None = None,
+        draw: Draw | None = None,
     ) -> BoundDenoiser:
         """Fix the condition; everything that depends on it alone is computed here, once, not in every step.
 
@@ -195,6 +224,7 @@ class Denoiser(nn.Module):
             claim_past_visible: only to repeat published numbers: the published samplers tell a network with
                 ``past_embedding`` that its past is visible even where it is masked, unlike the published training.
             modulation: from `modulation`, for the times at which the result is called; None takes any time.
+            draw: gives standard normal noise for the context, (B * K, P + F, C, H, W), to a model that diffuses it.
 
         Returns:
             ``denoise(noisy, t)`` for noisy frames (B * K, N, C, H, W): K samples of each condition, adjacent
@@ -213,10 +243,11 @@ class Denoiser(nn.Module):
         """
         residual = self._residual(condition)
         if guidance == 1:
-            encoded = self._encode(condition, True, claim_past_visible, modulation, residual)
+            encode = self._encoder(condition, claim_past_visible, modulation, residual, draw)
 
             def denoise(noisy: Tensor, t: Tensor) -> Tensor:
-                return self._parametrization.clean(self._run(noisy, t, encoded), noisy, self.schedule(t).like(noisy))
+                output = self._run(noisy, t, encode(noisy, t))
+                return self._parametrization.clean(output, noisy, self.schedule(t).like(noisy))
 
             return BoundDenoiser(denoise, residual)
 
@@ -224,14 +255,16 @@ class Denoiser(nn.Module):
         null_residual = self._residual(null)
         if residual is not None:
             modulation = None  # whose times are others
-        encoded = self._encode(condition.followed_by(null), True, claim_past_visible, modulation)
+        both = condition.followed_by(null)
+        encode = self._encoder(both, claim_past_visible, modulation, None, draw and _same_for_both(draw))
 
         def guided(noisy: Tensor, t: Tensor) -> Tensor:
             null_noisy, null_t = noisy, t
             if residual is not None and null_residual is not None:
                 null_noisy, null_t = self._in_other_units(noisy, t, residual, null_residual)
             twice = t[:1].expand(2 * len(t)) if t.stride(0) == 0 and null_t is t else torch.cat([t, null_t])
-            output = self._run(torch.cat([noisy, null_noisy]), twice, encoded)
+            states = torch.cat([noisy, null_noisy])
+            output = self._run(states, twice, encode(states, twice))
             conditional, unconditional = (
                 self._parametrization.clean(half, state, self.schedule(time).like(state))
                 for half, state, time in zip(output.chunk(2), (noisy, null_noisy), (t, null_t), strict=True)
@@ -273,6 +306,34 @@ class Denoiser(nn.Module):
             return None
         return self.net.modulation(label_from_time(times, self.schedule.num_steps))  # type: ignore[operator]
 
+    def _context(self, condition: Condition, t: Tensor, noise: Tensor | None) -> Tensor | None:
+        """The diffused context at times t (B,), hidden frames too; None where it stays as it is."""
+        if not self.diffuses_context:
+            return None
+        if noise is None:
+            raise ValueError("this model diffuses its context: give it noise for that (context_noise, or draw)")
+        return noisy_from_clean(condition.frames, self.shaped(noise, t), self.schedule(t).like(noise))
+
+    def _encoder(
+        self,
+        condition: Condition,
+        claim: bool,
+        modulation: NormModulation | None,
+        residual: Residual | None,
+        draw: Draw | None,
+    ) -> Callable[[Tensor, Tensor], Any]:
+        """From noisy frames and times to the condition for the network: the same for all calls, if it can be."""
+        if not self.diffuses_context:
+            encoded = self._encode(condition, True, claim, modulation, residual)
+            return lambda noisy, t: encoded
+
+        def encode(noisy: Tensor, t: Tensor) -> Any:
+            each = condition.repeat(len(noisy) // condition.batch_size)
+            context = self._context(each, t, None if draw is None else draw(each.frames))
+            return self._encode(each, False, claim, modulation, residual, context)
+
+        return encode
+
     def _encode(
         self,
         condition: Condition,
@@ -280,14 +341,21 @@ class Denoiser(nn.Module):
         claim: bool = False,
         modulation: NormModulation | None = None,
         residual: Residual | None = None,
+        context: Tensor | None = None,
     ):
-        """The condition for the network; ``residual`` is that of the condition, if it is known already."""
+        """The condition for the network; ``residual`` is that of the condition, if it is known already, and
+        ``context`` what is shown instead of its frames."""
         known: dict[str, object] = {} if modulation is None else {"modulation": modulation}
         if getattr(self.net, "motion_planes", 0):
             num_frames: int = self.net.block.current  # type: ignore[union-attr, assignment]
             known["motion"] = motion_planes(condition, residual or self._residual(condition), num_frames)
         return self.net.encode_condition(  # type: ignore[operator]
-            condition.frames, condition.keep, cache, claim, condition.noise_level, **known
+            condition.frames if context is None else context,
+            condition.keep,
+            cache,
+            claim,
+            condition.noise_level,
+            **known,
         )
 
     def _run(self, noisy: Tensor, t: Tensor, encoded) -> Tensor:
@@ -301,3 +369,8 @@ class Denoiser(nn.Module):
     @property
     def _parametrization(self) -> AbstractParametrization:
         return PARAMETRIZATIONS[self.predicts]
+
+
+def _same_for_both(draw: Draw) -> Draw:
+    """Draws once for both halves of a batch."""
+    return lambda x: draw(x[: len(x) // 2]).repeat(2, *[1] * (x.ndim - 1))

@@ -45,30 +45,34 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         Returns:
             float (B,).
         """
-        current, condition, uniform, noise, weight = self.draw(self._numbered(batch))
+        current, condition, uniform, noise, weight, context_noise = self.draw(self._numbered(batch))
         num_steps = self.denoiser.schedule.num_steps
         t = ((uniform * num_steps).floor() + 1) / num_steps
-        return self.denoiser.loss(current, condition, t, noise, weight)
+        return self.denoiser.loss(current, condition, t, noise, weight, context_noise)
 
-    def draw(self, batch: dict[str, Any]) -> tuple[Tensor, Condition, Tensor, Tensor, Tensor | None]:
+    def draw(self, batch: dict[str, Any]) -> tuple[Tensor, Condition, Tensor, Tensor, Tensor | None, Tensor | None]:
         """What a step needs of a batch of numbered clips, with its random numbers drawn.
 
         Returns:
-            (current frames, masked condition, uniform numbers (B,) for the time, noise, weight of each number).
+            (current frames, masked condition, uniform numbers (B,) for the time, noise, weight of each number or None,
+            noise of a context that is diffused or None).
         """
         past, current, future = self.block.split(self.codec.encode(batch["video"]))
         weight = self.codec.weight(batch["video"])
         if weight is not None:
             _, weight, _ = self.block.split(weight)
         condition_shape = (self.block.num_context, *current.shape[2:])
-        shapes = [current.shape[1:]] + ([condition_shape] if self.context_noise else [])
+        shapes = [current.shape[1:]] + (
+            [condition_shape] if self.context_noise or self.denoiser.diffuses_context else []
+        )
         draws = TrainingNoise(self.seed, current.device)(batch["index"], *shapes)
         noise, *of_context = draws.normal
         condition = self.masking.condition(past, future, torch.cat([draws.hidden, draws.part], dim=1))
-        if of_context:
+        if self.context_noise:
             level = (2 * draws.context_noise - 1).clamp(min=0) * self.context_noise  # half of the clips stay clean
             condition = condition.noised(level, of_context[0])
-        return current, condition, draws.time, noise, weight
+        diffusing = of_context[0] if self.denoiser.diffuses_context else None
+        return current, condition, draws.time, noise, weight, diffusing
 
     def on_train_start(self) -> None:
         """A new training measures how far frames lie from what the context tells, unless its weights came with that."""

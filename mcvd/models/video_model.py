@@ -51,6 +51,9 @@ class VideoModel(Pretrained):
         masking: how often past and future are hidden in training; it decides which tasks the model can do.
         context_noise: in half of the training the context carries noise of a random level up to this standard
             deviation (range of the frames: [-1, 1]), which the network is told; its conditioning needs ``tell_noise``.
+        gamma_noise: the scale of gamma noise in place of normal noise; see `mcvd.noise.gamma_noise`.
+        diffuses_context: the context is diffused to the time of the frames, with noise of its own, in training and
+            sampling (``noise_in_cond`` of the published code).
         optimizer: makes the optimiser from the parameters.
         warmup_steps: the learning rate rises linearly from 0 over so many steps, then stays.
         cooldown_steps: it falls linearly towards 0 over the last so many steps of the training.
@@ -82,6 +85,8 @@ class VideoModel(Pretrained):
         seed: int = 0,
         samplers: TaskSamplers | None = None,
         codec: AbstractCodec = Pixels(),
+        gamma_noise: float | None = None,
+        diffuses_context: bool = False,
     ):
         super().__init__()
         check_seed(seed)
@@ -106,12 +111,19 @@ class VideoModel(Pretrained):
             raise ValueError(f"reference must be 'frames' or 'context', got {reference!r}")
         residuals = ContextReference(block) if reference == "context" else None
         network = net(block, codec.planes(channels))
-        self.denoiser = Denoiser(network, schedule, predicts, min_snr=min_snr, reference=residuals)
+        kinds = {"gamma_noise": gamma_noise, "diffuses_context": diffuses_context}
+        self.denoiser = Denoiser(network, schedule, predicts, min_snr=min_snr, reference=residuals, **kinds)  # type: ignore[arg-type]
         self.denoiser.net.check_size(*self.size)  # type: ignore[operator]
         if not 0 <= context_noise < 2:
             raise ValueError(f"context_noise is a standard deviation in the range [-1, 1], got {context_noise}")
         if context_noise and not self.denoiser.net.conditioning.tell_noise:  # type: ignore[union-attr]
             raise ValueError("context_noise needs a network that is told of it: set tell_noise of its conditioning")
+        told_motion = self.denoiser.net.conditioning.tell_motion  # type: ignore[union-attr]
+        if diffuses_context and (context_noise or residuals or told_motion):
+            raise ValueError(
+                "diffuses_context hides the context in as much noise as the frames have: context_noise, reference: "
+                "context and tell_motion, which need it as it is, must be off"
+            )
         if masking.p_partial and self.denoiser.net.past_embedding is not None:
             raise ValueError(
                 "past_embedding tells one bit of the past: masking.p_partial, which shows parts, must be 0"
@@ -230,6 +242,7 @@ class VideoModel(Pretrained):
         """What this model is and what it can do."""
         block, net = self.block, self.denoiser.net
         tasks = {name: task.refusal(block, self.masking) for name, task in TASKS.items()}
+        gamma = self.denoiser.gamma_noise
         return ModelFacts(
             block=block,
             size=self.size,
@@ -237,8 +250,8 @@ class VideoModel(Pretrained):
             frame_rate_hz=self.frame_rate_hz,
             parameters=num_parameters(self),
             net=type(net).__name__,
-            conditioning=repr(net.conditioning),
-            schedule=repr(self.denoiser.schedule),
+            conditioning=repr(net.conditioning) + ", diffused with the frames" * self.denoiser.diffuses_context,
+            schedule=repr(self.denoiser.schedule) + (f", gamma noise of scale {gamma:g}" if gamma else ""),
             predicts=self.denoiser.predicts,
             reference="frames" if self.denoiser.reference is None else "context",
             context_noise=self.context_noise,

@@ -57,6 +57,8 @@ class Student(MCVD):
             raise ValueError(f"calls must be 1 or more, got {calls}")
         if guidance != 1 and not model.facts().guidance:
             raise ValueError(f"guidance {guidance:g}: {teacher} was never trained with all context hidden")
+        if model.denoiser.diffuses_context or model.denoiser.gamma_noise:
+            raise ValueError(f"{teacher} diffuses its context, or with gamma noise: a student cannot follow it")
         sampler = DDIM(num_steps=calls, spacing=spacing)
         training = {"warmup_steps": warmup_steps, "cooldown_steps": cooldown_steps or 0, "seed": seed}
         able = [name for name, task in TASKS.items() if task.refusal(model.block, model.masking) is None]
@@ -72,7 +74,7 @@ class Student(MCVD):
 
     def loss(self, batch: Batch) -> Tensor:
         """Half the squared error of the clean estimate, by the weight of its time, summed over pixels: float (B,)."""
-        current, condition, uniform, noise, known = self.draw(self._numbered(batch))
+        current, condition, uniform, noise, known, _ = self.draw(self._numbered(batch))
         schedule, distillation = self.denoiser.schedule, self.distillation
         with torch.no_grad():
             teacher = self._teacher.model.denoiser.bind(condition, self.guidance)

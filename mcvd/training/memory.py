@@ -112,7 +112,9 @@ class MemoryEstimate:
             video = torch.zeros(batch_size, model.block.num_frames, planes, *model.size, device=self.device)
             past, current, future = model.block.split(video)
             time = torch.zeros(batch_size, device=self.device)
-            arguments = (current, Condition.visible(past, future), time, torch.zeros_like(current))
+            condition = Condition.visible(past, future)
+            of_context = torch.zeros_like(condition.frames) if denoiser.diffuses_context else None
+            arguments = (current, condition, time, torch.zeros_like(current), None, of_context)
             with self.autocast():
                 mean = functional_call(loss, weights, arguments).mean()
             for weight in weights.values():

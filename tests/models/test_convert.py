@@ -122,7 +122,6 @@ FAULTS = {
     "another width": (reconfigure(ngf=16), "checkpoint.pt"),
     "three dimensions": (reconfigure(arch="unetmore3d"), "checkpoint.pt"),
     "frames from 0 to 1": (reconfigure(rescaled=False), "config.yml"),
-    "noisy context": (reconfigure(noise_in_cond=True), "config.yml"),
     "a hostile configuration": (
         lambda folder: (folder / "config.yml").write_text(f"data: !!python/object/apply:os.mkdir [{folder}/mark]"),
         "config.yml",

@@ -95,8 +95,7 @@ def test_one_head_everywhere_is_understood():
     [
         ({"arch": "unet"}, "model.arch is 'unet'"),
         ({"version": "SMLD"}, "model.version is 'SMLD'"),
-        ({"gamma": True}, "model.gamma is True"),
-        ({"noise_in_cond": True}, "model.noise_in_cond is True"),
+        ({"gamma": 1}, "model.gamma must be true or false"),
         ({"output_all_frames": True}, "model.output_all_frames is True"),
         ({"sigma_dist": "geometric"}, "model.sigma_dist is 'geometric'"),
         ({"ngf": None}, "no model.ngf"),

@@ -12,6 +12,8 @@ from mcvd.runtime.yaml_file import read_yaml
 # Whether a 3-D network convolves over space and time one after the other; None for the 2-D network.
 _FACTORIZED = {"unetmore": None, "unetmore3d": False, "unetmorepseudo3d": True}
 
+GAMMA_SCALE = 0.001
+
 _NAMESPACE = "tag:yaml.org,2002:python/object:argparse.Namespace"
 
 
@@ -77,6 +79,8 @@ def translate_config(published: Mapping[str, Any]) -> dict[str, Any]:
             "tied": data.flag("prob_mask_sync", False),
             "p_partial": 0.0,
         },
+        "gamma_noise": GAMMA_SCALE if model.flag("gamma", False) else None,
+        "diffuses_context": model.flag("noise_in_cond", False),
     }
 
 

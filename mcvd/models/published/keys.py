@@ -35,6 +35,8 @@ READ = {
             "cond_emb",
             "spade",
             "spade_dim",
+            "gamma",
+            "noise_in_cond",
         ]
     ),
 }
@@ -49,8 +51,6 @@ EXPECTED: dict[str, dict[str, tuple[Any, str]]] = {
     },
     "model": {
         "time_conditional": (True, "the network must know the noise level"),
-        "gamma": (False, "only Gaussian noise can be read"),
-        "noise_in_cond": (False, "context frames must be clean"),
         "output_all_frames": (False, "the network must make the current frames only"),
     },
 }
