@@ -11,8 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
-from mcvd.data.likeness import describe_copies, describe_cuts
+from mcvd.data.copies import describe_copies
 from mcvd.data.probe import Probe, describe_other_files, describe_probes, probe_folder
+from mcvd.data.scene_cuts import describe_cuts
 from mcvd.data.value_range import describe_values, pictures_of_values
 from mcvd.data.video_clips import VideoClips
 from mcvd.data.videos import AbstractVideos

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
 from mcvd.data.clips.spec import ClipSpec
+from mcvd.data.fingerprint import Fingerprint, coarse, frames_looked_at
 from mcvd.runtime.error_text import one_line
 from mcvd.runtime.progress import map_in_threads
-from mcvd.video.decoders.base import VideoError
+from mcvd.video.decoders.base import AbstractReader, VideoError
 from mcvd.video.find import find_other_files, find_videos
 from mcvd.video.open import open_reader
 from mcvd.video.survey import NOTHING_ODD, Survey, holds_video, survey
@@ -22,10 +23,10 @@ from mcvd.video.timing import FrameTimes
 
 MAX_NAMED = 20
 _FEW_NAMED = 5
-# Colour and likeness are judged on frames at these shares of a video: its first ones are often black.
+# Colour is judged on frames at these shares of a video: its first ones are often black.
 _LOOKED_AT = (0.1, 0.3, 0.5, 0.7, 0.9)
 _LOOKED_AT_SIZE = (64, 64)
-_LIKENESS_CELLS = 8
+_AT_ONCE = 64  # frames
 _GREY_LEVELS = 6  # between channels: what compression alone makes of grey
 _NO_TIMES = FrameTimes.counted(0, None)
 # Files that lie beside videos and are none: nobody has to be asked whether they were meant.
@@ -42,7 +43,7 @@ class Probe:
         path: the file or folder of frames.
         times, size: when its frames are shown, and their (height, width).
         is_grey: whether none of some frames has colour.
-        likeness: float32 (5 frames, 8, 8), their brightness in coarse cells, by which copies are found.
+        looks: what it looks like over its time, by which copies are found.
         found: what a look through all of it found.
         fault: why it cannot be read; the other fields are then meaningless.
     """
@@ -51,7 +52,7 @@ class Probe:
     times: FrameTimes = _NO_TIMES
     size: tuple[int, int] = (0, 0)
     is_grey: bool = False
-    likeness: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32), compare=False)
+    looks: Fingerprint = field(default_factory=Fingerprint, compare=False)
     found: Survey = NOTHING_ODD
     fault: str = ""
 
@@ -63,7 +64,8 @@ def probe(path: Path, engine: str = "pyav") -> Probe:
             last = reader.num_frames - 1
             looked_at = reader.read([round(share * last) for share in _LOOKED_AT], _LOOKED_AT_SIZE)
             facts = reader.times, reader.size
-        return Probe(path, *facts, is_grey=is_grey(looked_at), likeness=likeness(looked_at), found=survey(path))
+            looks = _look_through(reader)
+        return Probe(path, *facts, is_grey=is_grey(looked_at), looks=looks, found=survey(path))
     except (VideoError, OSError) as error:
         return Probe(path, fault=one_line(error))
 
@@ -80,9 +82,15 @@ def is_grey(video: Tensor) -> bool:
     return bool((spread.quantile(0.99, dim=1) <= _GREY_LEVELS).all())
 
 
-def likeness(video: Tensor) -> np.ndarray:
-    """float32 (T, 8, 8): the brightness of coarse cells of each frame, 0 to 255, about the same for a copy."""
-    return adaptive_avg_pool2d(video.float().mean(1, keepdim=True), _LIKENESS_CELLS)[:, 0].numpy()
+def _look_through(reader: AbstractReader) -> Fingerprint:
+    """The fingerprint of a video; of a damaged one, as far as it can be read."""
+    frames = frames_looked_at(reader.times)
+    cells: list[np.ndarray] = []
+    with suppress(VideoError):
+        for first in range(0, len(frames), _AT_ONCE):
+            cells.append(coarse(reader.read(frames[first : first + _AT_ONCE], _LOOKED_AT_SIZE)))
+    count = sum(map(len, cells))
+    return Fingerprint(reader.times.starts[frames[:count]], np.concatenate(cells)) if cells else Fingerprint()
 
 
 def describe_probes(probes: list[Probe], spec: ClipSpec) -> list[str]:

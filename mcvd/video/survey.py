@@ -12,7 +12,7 @@ from av.stream import Disposition
 from mcvd.video.decoders.animation import is_animation
 from mcvd.video.decoders.base import library_faults
 from mcvd.video.decoders.frame_folder import check_all_sizes
-from mcvd.video.decoders.pyav import TOLERANT
+from mcvd.video.decoders.open_film import TOLERANT
 
 # Key frames that are decoded at most: those of an hour at one in ten seconds; of films of key frames alone, a part.
 _MAX_FRAMES = 360

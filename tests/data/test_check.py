@@ -9,7 +9,7 @@ from reference.pictures import numbered, write_numbered
 
 from mcvd.data.check import check_data
 from mcvd.data.datamodule import VideoData
-from mcvd.data.likeness import cuts
+from mcvd.data.scene_cuts import cuts
 from mcvd.video.write import write_video
 
 
@@ -128,6 +128,65 @@ def test_the_same_video_in_training_and_validation_is_told_by_content(tmp_path):
     write_video(tmp_path / "val/copy.gif", drifting(1), fps=10)  # other format, other colours, other name
     found = line(told(tmp_path), "the same video in training and validation: 1 of 2")
     assert "val/copy.gif is " in found and "train/1.mp4" in found
+
+
+def passing(seed, num_frames=60, background=0):
+    """A place in which two bright things pass, each in its own way, uint8 (T, 3, 96, 128)."""
+    generator = np.random.default_rng(seed)
+    place = np.random.default_rng(1000 + background).integers(30, 160, (6, 8)).repeat(16, 0).repeat(16, 1)
+    video = np.repeat(place[None, None].astype(np.uint8), 3, 1).repeat(num_frames, 0)
+    for _ in range(2):
+        down, right, phase, across = generator.uniform((0, 0, 0, 30), (60, 20, 6, 80))
+        for number in range(num_frames):
+            y = int(down / 2 + 16 + 14 * np.sin(phase + number / 7))
+            x = int(right + across * (1 + np.sin(phase + number / 11)) / 2)
+            video[number, :, y : y + 28, x : x + 28] = 235
+    return torch.from_numpy(video)
+
+
+def write_small(path, video, rate):
+    """Another size and encoder than `write_video`'s, and few bits."""
+    small = torch.nn.functional.interpolate(video.float(), size=(64, 96), mode="area").to(torch.uint8)
+    path.parent.mkdir(exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=rate, options={"qscale": "8"}, bit_rate=150_000)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for pixels in small.permute(0, 2, 3, 1).numpy():
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")))
+        container.mux(stream.encode())
+
+
+@pytest.mark.parametrize(
+    ("frames", "rate", "words"),
+    [
+        (range(13, 49), 10, "from 1.3 s on)"),
+        (range(0, 60), 25, "train/1.mp4, at about 2.5 times the speed)"),
+        (range(9, 57, 2), 10, "at about 2.0 times the speed)"),
+        (range(20, 50), 5, "at about 0.5 times the speed)"),
+    ],
+    ids=["trimmed", "faster", "frames left out", "slower"],
+)
+def test_a_copy_is_told_that_was_trimmed_encoded_again_or_has_another_speed(tmp_path, frames, rate, words):
+    for seed in range(3):
+        write_video(tmp_path / f"train/{seed}.mp4", passing(seed), fps=10)
+    write_small(tmp_path / "val/copy.avi", passing(1)[list(frames)], rate)
+    found = line(told(tmp_path, frame_rate_hz=5), "the same video in training and validation: 1 of 1")
+    assert "val/copy.avi is " in found and "train/1.mp4" in found and words in found, found
+
+
+def test_a_part_of_a_validation_video_that_is_a_training_video_is_told(tmp_path):
+    write_video(tmp_path / "train/0.mp4", passing(0)[20:50], fps=10)
+    write_small(tmp_path / "val/longer.avi", torch.cat([passing(0), passing(5, background=2)]), 10)
+    found = line(told(tmp_path), "the same video")
+    assert "val/longer.avi shows, from " in found and "train/0.mp4" in found
+
+
+def test_other_clips_of_the_same_place_are_no_copies(tmp_path):
+    for seed in range(6):
+        write_video(tmp_path / f"{'val' if seed > 3 else 'train'}/{seed}.mp4", passing(seed), fps=10)
+    write_video(tmp_path / "train/empty.mp4", passing(0)[:1].expand(40, -1, -1, -1), fps=10)
+    write_video(tmp_path / "val/empty.mp4", passing(4)[:1].expand(40, -1, -1, -1), fps=10)
+    assert has_none(told(tmp_path), "the same video")
 
 
 def test_a_picture_of_another_size_among_many_is_told(folder):

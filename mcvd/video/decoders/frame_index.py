@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ import numpy as np
 _FORWARD_SECONDS, _BACKWARD_SECONDS = 10.0, 0.1
 # A last frame that is said to be shown for longer is a damaged number.
 _LONGEST_FRAME_SECONDS = 3600.0
+# Of packets that say that the picture stays as it is: 2 of Camtasia, 7 of MPEG-4.
+_UNCHANGED_BYTES = 16
 
 
 class Packet(NamedTuple):
@@ -25,7 +28,7 @@ class Packet(NamedTuple):
         duration: how long the frame is shown; 0 where the file does not say.
         size: bytes.
         is_key: whether decoding can begin with it.
-        is_shown: False of what an edit list hides: it is decoded because others need it.
+        is_shown: False of what is decoded only because others need it: an edit list hides it, or it is a reference.
     """
 
     pts: int | None
@@ -47,7 +50,7 @@ class Entry(NamedTuple):
     Attributes:
         frame: the first frame that is shown from there on.
         place: the packet's number in the file.
-        is_shown: whether that frame is the packet's own; False where an edit list hides it.
+        is_shown: whether that frame is the packet's own; False where it is hidden.
     """
 
     frame: int
@@ -100,7 +103,7 @@ class FrameIndex:
         if self.jumps or len(set(self.labels)) < self.num_frames:
             return "frames have no time of their own"
         if not all(packet.is_shown for packet in self.packets):
-            return "an edit list hides frames that others need"
+            return "frames are hidden that others need"
         keys = {entry.place: entry.frame for entry in self.entries}
         earliest = self.num_frames
         for place in range(len(self.packets) - 1, -1, -1):
@@ -155,6 +158,34 @@ class FrameIndex:
             jumps=tuple((frame - count, jump) for frame, jump in self.jumps),
             num_frames=self.num_frames - count,
         )
+
+    def on_display(self, labels: Sequence[int | None], is_interlaced: bool) -> list[int] | None:
+        """For each frame, which of those that the decoder was seen to return is on display; -1: its own is lost.
+
+        A packet without a picture says that nothing changes, if it is small or another has its time; or it is the
+        second field of the picture just before.
+
+        Args:
+            labels: of the frames that the decoder returned.
+            is_interlaced: whether any of them is.
+
+        Returns:
+            None unless all of these are frames of the index, fewer and in its order.
+        """
+        known = [label for label in labels if label is not None]
+        rises = all(one < other for one, other in itertools.pairwise(known))
+        if not self.labels or self.jumps or len(known) < len(labels) or len(labels) >= len(self.labels) or not rises:
+            return None
+        if not set(known) <= self.number.keys():
+            return None
+        size = {packet.pts: packet.size for packet in self.packets}
+        found = []
+        for before, label in zip((None, *self.labels), self.labels, strict=False):
+            place = max(0, bisect_right(known, label or 0) - 1)
+            is_second_field = is_interlaced and known[place] == before
+            stays = known[place] == label or is_second_field or size[label] <= _UNCHANGED_BYTES
+            found.append(place if stays else -1)
+        return found
 
     def in_order_of(self, labels: Sequence[int | None]) -> FrameIndex:
         """The index with the frames, and in the order, that the decoder was seen to return.

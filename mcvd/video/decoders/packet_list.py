@@ -50,14 +50,15 @@ class PacketList:
         self._stream, self.fault, head = stream, None, b""
         self.format_name = str(stream.container.format.name)
         self.has_palette = stream.codec_context.pix_fmt == "pal8"
+        is_hidden = _IS_HIDDEN.get(stream.codec_context.name)
         facts: list[tuple[int | None, int | None, int, int, bool, bool]] = []
         try:
             for packet in stream.container.demux(stream):
                 if size := packet.size:
                     if not facts:
                         head = bytes(memoryview(packet)[:_HEAD_BYTES])
-                    # Frames cut off by an edit list are decoded but never shown.
-                    is_shown = not packet.is_discard
+                    # Frames cut off by an edit list are decoded but never shown, nor are those that only others need.
+                    is_shown = not packet.is_discard and not (is_hidden and is_hidden(packet))
                     facts.append((packet.pts, packet.dts, packet.duration or 0, size, packet.is_keyframe, is_shown))
         except (av.FFmpegError, OSError) as error:
             self.fault = error
@@ -98,6 +99,24 @@ def check_gif(path: Path, packets: PacketList) -> None:
     count, shortest = count_images(path.read_bytes()), min(duration for _, _, duration, *_ in packets.facts)
     if len(packets) != count or shortest < _SHORTEST_GIF_TICKS:
         raise MisreadGifError(f"{path}: FFmpeg makes {len(packets)} frames of its {count}, or hurries")
+
+
+def _is_hidden_vp8(packet: av.Packet) -> bool:
+    """Whether a frame of VP8 is only a reference for others (RFC 6386, 9.1)."""
+    return not memoryview(packet)[0] & 0x10
+
+
+def _is_hidden_vp9(packet: av.Packet) -> bool:
+    """Whether a packet of VP9 holds one frame, which is only a reference for others (VP9's bitstream, 6.2, annex B)."""
+    content = memoryview(packet)
+    if content[-1] & 0xE0 == 0xC0:  # several frames, of which one is shown
+        return False
+    shift = 0 if content[0] & 0x30 == 0x30 else 1  # the highest profile has a reserved bit
+    shows_earlier, is_shown = content[0] >> (shift + 2) & 1, content[0] >> shift & 1
+    return not (shows_earlier or is_shown)
+
+
+_IS_HIDDEN = {"vp8": _is_hidden_vp8, "vp9": _is_hidden_vp9}
 
 
 def _is_clean(stream: Any, head: bytes) -> bool:

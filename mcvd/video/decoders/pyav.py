@@ -13,30 +13,19 @@ from time import monotonic
 import av
 import numpy as np
 import torch
-from av.codec.context import Flags as CodecFlags
-from av.stream import Disposition
 from torch import Tensor
 
-from mcvd.runtime.error_text import one_line
 from mcvd.video.decoders.base import AbstractReader, VideoError, check_frames, library_faults
 from mcvd.video.decoders.color import ColorError, HasColors, RGBConverter, color_notes, displayed_size, is_usual
 from mcvd.video.decoders.container_crop import container_crop
 from mcvd.video.decoders.frame_index import Entry
+from mcvd.video.decoders.open_film import PICTURE_CODECS, fault_text, open_film
 from mcvd.video.decoders.packet_list import PacketList, check_gif
 from mcvd.video.timing import NOMINAL_RATE_HZ, FrameTimes
 
-# Two threads decode large frames in two thirds of the time, and cost small ones up to half as much again; more help
-# one reader little and cost many readers much.
-_TWO_THREADS_FROM_PIXELS = 640 * 480
 # Decoding on is cheaper than seeking to a key frame that is only this far ahead.
 _WORTH_SEEKING_FRAMES = 8
-# A live playlist, or a disk that has gone, would otherwise be waited for without end.
-_PATIENCE_SECONDS = 15.0
-# Titles in a broken encoding are no reason to refuse a video; PyAV 19 takes them without being told.
-TOLERANT = {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
 _MAX_PIXEL_ASPECT = 32
-# Still pictures: one of these beside sound is the cover of a record, not a video.
-_PICTURE_CODECS = frozenset({"mjpeg", "png", "bmp", "gif", "webp"})
 
 
 class _OutOfStepError(Exception):
@@ -73,6 +62,7 @@ class PyAVReader(AbstractReader):
         self._run: Iterator[tuple[int, av.VideoFrame]] | None = None
         self._next = self._wanted = 0
         self._index_is_decoded = self._has_begun = False
+        self._on_display: list[int] | None = None
         self._seeks = True
         self._open()
         try:
@@ -128,7 +118,7 @@ class PyAVReader(AbstractReader):
                     for target, plane in zip(video[first], self._to_rgb.planes(frame, (height, width)), strict=True):
                         target[:] = plane
                 except (av.FFmpegError, ColorError) as error:
-                    raise VideoError(f"{self.path}: frame {number} cannot be scaled ({_fault(error)})") from None
+                    raise VideoError(f"{self.path}: frame {number} cannot be scaled ({fault_text(error)})") from None
                 for place in others:
                     video[place] = video[first]
         except _TooLongError:
@@ -171,50 +161,15 @@ class PyAVReader(AbstractReader):
     # Opening
 
     def _open(self) -> None:
-        # FFmpeg would write its complaints to the terminal; what matters comes back as an exception.
-        av.logging.set_level(None)
-        try:
-            # "file:" keeps a name such as "a:b.mp4" from being read as a protocol, the list keeps playlists from
-            # reaching the network; as `options` it would crash PyAV before 18 on formats that show streams late (mpg).
-            self._container = av.open(  # type: ignore[call-overload]
-                f"file:{self.path}",
-                **TOLERANT,  # type: ignore[arg-type]
-                container_options={"protocol_whitelist": "file,crypto,data"},
-                timeout=_PATIENCE_SECONDS,
-            )
-        except PermissionError:
-            raise VideoError(f"{self.path}: permission denied") from None
-        except (av.FFmpegError, ValueError, OSError) as error:
-            raise VideoError(f"{self.path}: cannot be opened as a video ({_fault(error)})") from None
-        try:
-            streams = self._container.streams
-            if not streams.video:
-                kinds = sorted({stream.type for stream in streams})
-                raise VideoError(f"{self.path}: holds no video" + (f", only {' and '.join(kinds)}" if kinds else ""))
-            decodable = [stream for stream in streams.video if stream.codec_context is not None]
-            if not decodable:
-                raise VideoError(f"{self.path}: FFmpeg has no decoder for its video")
-            # The first of those that are switched on, as the order is the author's; but a cover may come before it.
-            self._stream = min(
-                decodable,
-                key=lambda stream: (stream.name in _PICTURE_CODECS, not stream.disposition & Disposition.default),
-            )
-            self._stream.thread_type = "SLICE"
-            decoder = self._stream.codec_context
-            # Or a crop on the left would be rounded down to what vector instructions like.
-            decoder.flags |= CodecFlags.unaligned
-            decoder.thread_count = 2 if decoder.width * decoder.height >= _TWO_THREADS_FROM_PIXELS else 1
-        except BaseException:
-            self._container.close()
-            raise
+        self._container, self._stream = open_film(self.path)
 
     def _list_packets(self) -> PacketList:
         packets = PacketList(self._stream)
         if not len(packets):
             promised = f", its header promises {self._stream.frames}" if self._stream.frames else ""
-            fault = f" ({_fault(packets.fault)})" if packets.fault else ""
+            fault = f" ({fault_text(packets.fault)})" if packets.fault else ""
             raise VideoError(f"{self.path}: holds no frame{promised}{fault}")
-        if len(packets) == 1 and self._container.streams.audio and self._stream.name in _PICTURE_CODECS:
+        if len(packets) == 1 and self._container.streams.audio and self._stream.name in PICTURE_CODECS:
             raise VideoError(f"{self.path}: holds no video, only audio and a cover picture")
         if self._stream.name == "gif":
             check_gif(self.path, packets)
@@ -233,7 +188,7 @@ class PyAVReader(AbstractReader):
                     return frame
             fault = "the decoder returns nothing"
         except (av.FFmpegError, OSError) as error:
-            fault = _fault(error)
+            fault = fault_text(error)
         raise VideoError(f"{self.path}: {self._damage(fault, 0)}")
 
     def _pixel_aspect(self) -> Fraction | None:
@@ -273,6 +228,8 @@ class PyAVReader(AbstractReader):
 
     def _frame(self, number: int) -> av.VideoFrame:
         """Frame ``number``, decoded; VideoError if it cannot be."""
+        if self._on_display:
+            number = self._displayed(number)
         if number == 0:
             return self._first
         try:
@@ -283,12 +240,21 @@ class PyAVReader(AbstractReader):
                     self._run, self._seeks = None, False
             if not self._index_is_decoded:
                 self._index_by_decoding()
+                number = self._displayed(number)
             check_frames(self.path, [number], self._index.num_frames)
             return self._decode(number, self._index.entries[0])
         except (av.FFmpegError, OSError, _OutOfStepError) as error:
             self._run = None
-            damage = self._damage(_fault(error), self._count_readable())
+            damage = self._damage(fault_text(error), self._count_readable())
             raise VideoError(f"{self.path}: frame {number} cannot be decoded: {damage}") from None
+
+    def _displayed(self, number: int) -> int:
+        """Which of the frames that the decoder returns is on display as frame ``number``."""
+        if not self._on_display:
+            return number
+        if self._on_display[number] < 0:
+            raise VideoError(f"{self.path}: frame {number} cannot be decoded: its packet holds no picture")
+        return self._on_display[number]
 
     def _decode(self, number: int, entry: Entry) -> av.VideoFrame:
         """Frame ``number``, decoding on from where the reader is, or else from ``entry``."""
@@ -358,20 +324,24 @@ class PyAVReader(AbstractReader):
     def _index_by_decoding(self) -> None:
         """Learn the order of the frames, and their number, from the decoder: slow, and true whatever the times say."""
         self._run = None
-        labels, fault = [], None
+        labels, fault, is_interlaced = [], None, False
         try:
             for packet in self._packets_from(self._index.entries[0]):
                 if monotonic() > self._deadline:
                     raise _TooLongError
-                labels += [frame.pts for frame in packet.decode()]
+                for frame in packet.decode():
+                    labels.append(frame.pts)
+                    is_interlaced |= frame.interlaced_frame
         except (av.FFmpegError, OSError, _OutOfStepError) as error:
-            fault = _fault(error)
+            fault = fault_text(error)
         self._index_is_decoded = True
         labels = labels[labels.index(self._first.pts) :]
         if fault:
             # What comes after the damage keeps the place that its time gives it.
             decoded = set(labels)
             labels += [label for label in self._index.labels if label not in decoded]
+        if self._has_begun:  # the frames are counted already, and have their times
+            self._on_display = self._index.on_display(labels, is_interlaced)
         self._index = self._index.in_order_of(labels)
 
     def _count_readable(self) -> int:
@@ -389,8 +359,3 @@ class PyAVReader(AbstractReader):
         return (
             f"only the first {readable} of {total} frames are readable, num_frames={readable} asks for these ({fault})"
         )
-
-
-def _fault(error: Exception) -> str:
-    """What went wrong, in one line."""
-    return one_line(error.strerror if isinstance(error, OSError | av.FFmpegError) else error)

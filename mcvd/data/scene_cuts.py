@@ -1,16 +1,12 @@
-"""What clips and videos look like: cuts of the scene within clips, and videos that are copies of each other."""
+"""Cuts of the scene within clips."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
 from mcvd.data.clips.dataset import ClipDataset
 from mcvd.data.clips.sampling import EvenClips
-from mcvd.data.probe import Probe
 from mcvd.video.decoders.base import VideoError
 
 _NUM_CLIPS = 64
@@ -18,9 +14,6 @@ _NAMED = 5
 _COVER = (32, 32)
 # A cut changes the picture by this many grey levels on average, and by this many times what the clip changes else.
 _CUT_LEVELS, _CUT_RATIO = 16.0, 4.0
-# A copy in another format or size differs by less than this on average, and in every cell; where little can be seen,
-# nothing is told.
-_COPY_MEAN_LEVELS, _COPY_LEVELS, _LEAST_CONTRAST = 4.0, 16.0, 4.0
 
 
 def cuts(clip: Tensor) -> list[int]:
@@ -58,31 +51,3 @@ def describe_cuts(*sides: ClipDataset) -> list[str]:
         f"scene cuts: in {len(places)} of {num_read} clips looked at ({named}): training learns to continue one scene "
         "with another; cut such videos where the scene changes"
     ]
-
-
-def describe_copies(train: Sequence[Probe], val: Sequence[Probe]) -> list[str]:
-    """A line that names the validation videos which look like a training video all the way; none if none does."""
-    known = [one for one in train if _tells(one)]
-    if not known:
-        return []
-    trained = np.stack([one.likeness.ravel() for one in known])
-    pairs: list[tuple[Path, Path]] = []
-    for one in val:
-        if _tells(one):
-            levels = np.abs(trained - one.likeness.ravel())
-            means = levels.mean(1)
-            means[[other.path == one.path for other in known]] = np.inf  # two parts of one video
-            place = int(means.argmin())
-            if means[place] < _COPY_MEAN_LEVELS and levels[place].max() < _COPY_LEVELS:
-                pairs.append((one.path, known[place].path))
-    if not pairs:
-        return []
-    named = ", ".join(f"{copy} is {original}" for copy, original in pairs[:_NAMED])
-    return [
-        f"the same video in training and validation: {len(pairs)} of {len(val)} ({named}"
-        f"{', ...' * (len(pairs) > _NAMED)}): scores would be too good; take it out of one of them"
-    ]
-
-
-def _tells(one: Probe) -> bool:
-    return not one.fault and float(one.likeness.std((1, 2)).max(initial=0)) >= _LEAST_CONTRAST
