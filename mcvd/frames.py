@@ -70,6 +70,8 @@ class Condition:
         keep_future: bool (B, F), True where a future frame is visible.
         noise_level: float (B,), standard deviation of the noise that the visible frames carry, in the model's range;
             None is 0, clean frames. It is what the network is told; `noised` adds the noise too.
+        alone: bool (B,), True where the frames of a sample are pictures that have nothing to do with each other; None:
+            nowhere. For networks that see frame by frame, such as `mcvd.nets.SpaceTimeUNet`.
 
     Generated context comes back unclamped, so values are not checked against [-1, 1].
 
@@ -85,6 +87,7 @@ class Condition:
     keep_past: Tensor
     keep_future: Tensor
     noise_level: Tensor = None  # type: ignore[assignment]  # never None once made
+    alone: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.noise_level is None:
@@ -92,6 +95,10 @@ class Condition:
         if self.noise_level.shape != self.past.shape[:1]:
             raise ValueError(
                 f"noise_level must be one number per sample, ({len(self.past)},), got {tuple(self.noise_level.shape)}"
+            )
+        if self.alone is not None and (self.alone.dtype != torch.bool or self.alone.shape != self.past.shape[:1]):
+            raise ValueError(
+                f"alone must be bool ({len(self.past)},), got {self.alone.dtype} {tuple(self.alone.shape)}"
             )
         for side in ("past", "future"):
             frames, keep = getattr(self, side), getattr(self, f"keep_{side}")
@@ -161,7 +168,10 @@ class Condition:
     def followed_by(self, other: Condition) -> Condition:
         """One condition of both batches, this one's samples first."""
         names = ("past", "future", "keep_past", "keep_future", "noise_level")
-        return Condition(*(torch.cat([getattr(self, name), getattr(other, name)]) for name in names))
+        both = [torch.cat([getattr(self, name), getattr(other, name)]) for name in names]
+        if self.alone is not None and other.alone is not None:
+            both.append(torch.cat([self.alone, other.alone]))
+        return Condition(*both)
 
     def __repr__(self) -> str:
         return f"Condition(past={tuple(self.past.shape)}, future={tuple(self.future.shape)})"

@@ -33,8 +33,9 @@ class Coefficients:
     sigma: Tensor
 
     def like(self, x: Tensor) -> Coefficients:
-        """The same coefficients of shape (B,), made to broadcast over x (B, ...)."""
-        shape = (-1,) + (1,) * (x.ndim - 1)
+        """The same coefficients of shape (B,), or (B, N), made to broadcast over x (B, ...), or (B, N, ...)."""
+        axes = self.alpha.shape or (1,)
+        shape = (*axes, *(1,) * (x.ndim - len(axes)))
         return Coefficients(self.alpha.to(x).view(shape), self.sigma.to(x).view(shape))
 
 

@@ -6,13 +6,14 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 from jsonargparse._util import get_import_path
 from reference.published import description, needs_fixtures
 
 import mcvd.data
 from mcvd.data import AbstractVideos
-from mcvd.models.published.checkpoint import build_net
 from mcvd.models.published.config import translate_config
+from mcvd.models.video_model import VideoModel
 from mcvd.training.fit import FitCLI
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -49,7 +50,8 @@ def experiment(name):
 
 def num_parameters(cli):
     config = cli.model_config()
-    net = build_net(config)
+    with torch.device("meta"):
+        net = VideoModel.from_config(config).denoiser.net
     net.check_size(*config["size"])
     return sum(weight.numel() for weight in net.parameters())
 

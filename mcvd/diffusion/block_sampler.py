@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mcvd.diffusion.denoiser import BoundDenoiser, Denoiser
-from mcvd.diffusion.guidance import Guide, guided, replaced
+from mcvd.diffusion.guidance import Guide, conditioned, guided, replaced
 from mcvd.diffusion.guides import KnownFrames
 from mcvd.diffusion.keyframes import KnownPart
 from mcvd.diffusion.options import Precision, SamplingOptions
@@ -142,7 +142,9 @@ class BlockSampler:
         options, schedule = self.options, self.denoiser.schedule
         guides: list[tuple[Guide, float]] = []
         frames = None if known is None else bound.from_frames(known.frames)
-        if frames is not None and known is not None and options.known_by == "guidance":
+        if frames is not None and known is not None and options.known_by == "condition":
+            denoise = conditioned(denoise, frames, known.keep[..., 0, 0, 0])
+        if frames is not None and known is not None and options.known_by in (None, "guidance"):
             guides.append((KnownFrames(frames, known.keep, schedule), KNOWN_WEIGHT))
         if options.guide is not None:
             wish = options.guide

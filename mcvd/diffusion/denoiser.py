@@ -156,7 +156,8 @@ class Denoiser(nn.Module):
         Args:
             clean: float (B, N, C, H, W), the true current frames.
             condition: the frames around them, masked as drawn.
-            t: float (B,), 0 is clean, 1 is noise.
+            t: float (B,), 0 is clean, 1 is noise; (B, N) for a network that takes a time for each frame. Frames at 0
+                are given and cost nothing.
             noise: standard normal of clean's shape.
             weight: how much each number counts, float of clean's shape, 0 where nothing is known; None: all the same.
             context_noise: standard normal (B, P + F, C, H, W), for a model that diffuses its context.
@@ -175,13 +176,15 @@ class Denoiser(nn.Module):
             condition, cache=False, residual=residual, context=self._context(condition, t, context_noise)
         )
         difference = self._run(noisy, t, encoded) - target
+        if t.ndim == 2:
+            difference = torch.where(t[..., None, None, None] == 0, 0.0, difference)  # where no noise says nothing
         each = 0.5 * difference.square() if self.distance == "squared" else difference.abs()
         if weight is not None:
             each = each * weight
-        each = each.flatten(1).sum(1)
         if self.min_snr is None:
-            return each
-        return each * self._parametrization.min_snr_weight(at, self.min_snr).view(-1)
+            return each.flatten(1).sum(1)
+        of_time = self._parametrization.min_snr_weight(at, self.min_snr).view(t.shape)
+        return (each.flatten(t.ndim).sum(t.ndim) * of_time).view(len(t), -1).sum(1)
 
     def estimate(self, noisy: Tensor, t: Tensor, condition: Condition, context_noise: Tensor | None = None) -> Tensor:
         """The clean estimate, not clipped, of frames, or residuals, (B, N, C, H, W) at times t (B,), to train on.
@@ -228,7 +231,8 @@ class Denoiser(nn.Module):
 
         Returns:
             ``denoise(noisy, t)`` for noisy frames (B * K, N, C, H, W): K samples of each condition, adjacent
-            (``repeat_interleave`` order). The estimate is not clipped. ``denoise.to_frames(sample)`` makes frames of
+            (``repeat_interleave`` order), at times (B * K,), or (B * K, N) where the network takes them.
+            The estimate is not clipped. ``denoise.to_frames(sample)`` makes frames of
             what was sampled.
 
         Examples:
@@ -262,7 +266,8 @@ class Denoiser(nn.Module):
             null_noisy, null_t = noisy, t
             if residual is not None and null_residual is not None:
                 null_noisy, null_t = self._in_other_units(noisy, t, residual, null_residual)
-            twice = t[:1].expand(2 * len(t)) if t.stride(0) == 0 and null_t is t else torch.cat([t, null_t])
+            one_row = t.stride(0) == 0 and null_t is t
+            twice = t[:1].expand(2 * len(t), *t.shape[1:]) if one_row else torch.cat([t, null_t])
             states = torch.cat([noisy, null_noisy])
             output = self._run(states, twice, encode(states, twice))
             conditional, unconditional = (
@@ -285,13 +290,18 @@ class Denoiser(nn.Module):
         """Noisy residuals of one kind as those of another kind, and the times at which these have as much noise."""
         num_samples = len(noisy) // len(own.base)
         own, other = own.repeat(num_samples), other.repeat(num_samples)
-        wider = (other.scale / own.scale).log().flatten(1).mean(1).double()
+        wider = (other.scale / own.scale).log().flatten(t.ndim).mean(t.ndim).double()
         cleanest = log_snr(torch.full_like(wider, 1 / self.schedule.num_steps), self.schedule)
         wanted = torch.minimum(log_snr(t.double(), self.schedule) + 2 * wider, cleanest)
         there = time_from_log_snr(wanted, self.schedule)
         before, after = self.schedule(t).like(noisy), self.schedule(there.to(t)).like(noisy)
         shift = after.alpha / other.scale * (own.base - other.base)
-        return shift + after.sigma / before.sigma * noisy, there.to(t)
+        moved, there = shift + after.sigma / before.sigma * noisy, there.to(t)
+        if t.ndim == 1:
+            return moved, there
+        given = t == 0  # these are no noisier in other units
+        moved = torch.where(given[..., None, None, None], other.from_frames(own.to_frames(noisy)), moved)
+        return moved, torch.where(given, 0.0, there)
 
     def modulation(self, times: Tensor) -> NormModulation | None:
         """What the network's norms are told at these times, computed once for all calls of what `bind` makes of it.
@@ -346,6 +356,8 @@ class Denoiser(nn.Module):
         """The condition for the network; ``residual`` is that of the condition, if it is known already, and
         ``context`` what is shown instead of its frames."""
         known: dict[str, object] = {} if modulation is None else {"modulation": modulation}
+        if condition.alone is not None:
+            known["alone"] = condition.alone
         if getattr(self.net, "motion_planes", 0):
             num_frames: int = self.net.block.current  # type: ignore[union-attr, assignment]
             known["motion"] = motion_planes(condition, residual or self._residual(condition), num_frames)
@@ -360,7 +372,7 @@ class Denoiser(nn.Module):
 
     def _run(self, noisy: Tensor, t: Tensor, encoded) -> Tensor:
         # One time for all (a sampler's, expanded) becomes one label for all, which the network embeds once.
-        label = label_from_time(t[:1] if t.stride(0) == 0 else t, self.schedule.num_steps).expand(len(t))
+        label = label_from_time(t[:1] if t.stride(0) == 0 else t, self.schedule.num_steps).expand(t.shape)
         sigma_data = self._parametrization.sigma_data or (None if self.schedule.preserves_variance else 1.0)
         seen = noisy if sigma_data is None else noisy / noisy_std(self.schedule(t).like(noisy), sigma_data)
         run = self.net if self._stand_in is None else self._stand_in

@@ -56,6 +56,8 @@ class GenerationEngine:
         keyframes = None
         if options.known is not None:
             keyframes = Keyframes.of(options.known, options.known_pixels, past, num_frames, self.encode)
+        elif options.known_by == "condition":
+            keyframes = Keyframes({}, {})  # given frames that a block covers again are as good
         return self._stream(past, future, num_frames, keyframes)
 
     def _stream(
@@ -152,5 +154,7 @@ class GenerationEngine:
         times = sampler.times(self.denoiser.schedule)
         if times is None:
             return None
+        if self.options.known_by == "condition":
+            times = torch.cat([times, times.new_zeros(1)])  # of known frames
         with autocast(self.options.precision, self._device):
             return self.denoiser.modulation(times.to(self._device, torch.float32))

@@ -97,6 +97,25 @@ def replaced(denoise: Denoise, frames: Tensor, keep: Tensor) -> Denoise:
     return lambda noisy, t: torch.where(keep, frames, denoise(noisy, t))
 
 
+def conditioned(denoise: Denoise, frames: Tensor, keep: Tensor) -> Denoise:
+    """A denoiser that is shown part of the frames as they are: at time 0, without noise, among those that have noise.
+
+    Args:
+        denoise: of states (B, N, ...) at times (B, N).
+        frames: float (B, N, ...), what is known, in units of the states.
+        keep: bool (B, N), which frames are known.
+    """
+
+    def shown(noisy: Tensor, t: Tensor) -> Tensor:
+        # One row for all where that is so, which the network embeds once.
+        one_row = t.stride(0) == 0 and keep.stride(0) == 0
+        rows = slice(0, 1) if one_row else slice(None)
+        times = torch.where(keep[rows], 0.0, t[rows, None]).expand(len(t), -1)
+        return denoise(torch.where(keep.view(*keep.shape, *(1,) * (noisy.ndim - 2)), frames, noisy), times)
+
+    return shown
+
+
 def _like(each: Tensor, x: Tensor) -> Tensor:
     """(B,) with x's number of axes."""
     return each.view(-1, *[1] * (x.ndim - 1))

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mcvd.frames import Condition
+from mcvd.frames import Condition, FrameBlock
 
 
 @dataclass(frozen=True)
 class Masking:
-    """Hides the whole past and the whole future of a sample at random (MCVD, section 2.2).
+    """Hides the whole past and the whole future of a sample at random (MCVD, section 2.2), or shows any of its frames.
 
     Args:
         p_past: probability that the past frames of a sample are hidden, 0 to 1.
@@ -20,6 +20,9 @@ class Masking:
         tied: one coin for both sides: both are shown or both are hidden. Needs ``p_past == p_future``.
         p_partial: probability that a shown side is shown in part: its nearest n frames, n uniform from 1 to one less
             than all, each side by itself. A model that was trained so takes any number of given frames.
+        p_any: probability that any frames of a sample are shown, current ones too: each by a coin of its own, whose
+            odds are uniform over samples; one current frame at least is hidden. A model that was trained so takes given
+            frames anywhere. For networks that see frame by frame, such as `mcvd.nets.SpaceTimeUNet`.
 
     Examples:
         >>> past = future = torch.ones(4, 2, 1, 8, 8)
@@ -31,16 +34,19 @@ class Masking:
     p_future: float = 0.0
     tied: bool = False
     p_partial: float = 0.0
+    p_any: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("p_past", "p_future", "p_partial"):
+        for name in ("p_past", "p_future", "p_partial", "p_any"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} is a probability from 0 to 1, got {value}")
         if self.tied and self.p_past != self.p_future:
             raise ValueError(f"tied masks use one coin: p_past and p_future must be equal, got {self}")
 
-    def condition(self, past: Tensor, future: Tensor, uniform: Tensor) -> Condition:
+    def condition(
+        self, past: Tensor, future: Tensor, uniform: Tensor, shown: tuple[Tensor, Tensor] | None = None
+    ) -> Condition:
         """Hide sides of each sample by comparing given random numbers with the probabilities.
 
         Args:
@@ -48,6 +54,7 @@ class Masking:
             future: float (B, F, C, H, W).
             uniform: float (B, 2) in [0, 1): a number for the past and one for the future (ignored when tied); with
                 ``p_partial``, (B, 4): two more, for how much of the past and of the future.
+            shown: which samples, bool (B,), show which context frames instead, bool (B, P + F), as of `given`.
         """
         show_past = uniform[:, 0] >= self.p_past
         show_future = show_past if self.tied else uniform[:, 1] >= self.p_future
@@ -56,7 +63,28 @@ class Masking:
         if self.p_partial:
             keep_past = keep_past & self._nearest(past.shape[1], uniform[:, 2]).flip(1)
             keep_future = keep_future & self._nearest(future.shape[1], uniform[:, 3])
+        if shown is not None:
+            is_any, context = shown
+            any_past, any_future = context.split([past.shape[1], future.shape[1]], dim=1)
+            keep_past = torch.where(is_any[:, None], any_past, keep_past)
+            keep_future = torch.where(is_any[:, None], any_future, keep_future)
         return Condition(past, future, keep_past, keep_future)
+
+    def given(self, block: FrameBlock, uniform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Which samples show any of their frames, and which frames these show.
+
+        Args:
+            block: of the model.
+            uniform: float (B, 1 + P + N + F) in [0, 1): a number for the sample, then one for each frame of its block.
+
+        Returns:
+            bool: of the samples, (B,); of their context frames, (B, P + F); of their current frames, (B, N), none in
+            other samples.
+        """
+        is_any, odds = uniform[:, :1] < self.p_any, uniform[:, :1] / max(self.p_any, 1e-9)
+        past, current, future = uniform[:, 1:].split([block.past, block.current, block.future], dim=1)
+        context = torch.cat([past, future], dim=1) < odds
+        return is_any[:, 0], context, is_any & (current < odds) & (current < current.amax(1, keepdim=True))
 
     def _nearest(self, num_frames: int, uniform: Tensor) -> Tensor:
         """Which frames of a shown side are shown, nearest first, bool (B, num_frames)."""

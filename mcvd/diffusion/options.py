@@ -43,7 +43,7 @@ _ELSEWHERE = {
 }
 
 Precision = Literal["float32", "bf16", "fp16"]
-KnownBy = Literal["guidance", "replacement"]
+KnownBy = Literal["guidance", "replacement", "condition"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,9 @@ class SamplingOptions:
         known: keyframes: uint8 frames (C, H, W), or (B, C, H, W), by their place among the generated ones, from 0. They
             come out as they are and pull the frames beside them; given frames that a block covers again do so too.
         known_pixels: inpainting: bool (H, W), True where the known frames are known, or one for each place.
-        known_by: "guidance" pulls by gradients, at about twice the time; "replacement" only puts them in at each step.
+        known_by: "guidance" pulls by gradients, at about twice the time; "replacement" only puts them in at each step;
+            "condition" gives them to the network as context, for models trained with ``masking.p_any``. None is this
+            where it can be done, else guidance.
         loop: the video leads back to its first frame, a given one if there are any.
         guide: what the video should be like, of `mcvd.diffusion.guides` or your own, called for each block; see
             `mcvd.diffusion.guidance`. guide_weight is how strongly, 0 or more.
@@ -107,7 +109,7 @@ class SamplingOptions:
     rounded: bool = True
     known: Mapping[int, Video] | None = field(default=None, repr=False, compare=False)
     known_pixels: Video | Mapping[int, Video] | None = field(default=None, repr=False, compare=False)
-    known_by: KnownBy = "guidance"
+    known_by: KnownBy | None = None
     loop: bool = False
     guide: Guide | None = None
     guide_weight: float = 1.0
@@ -115,7 +117,7 @@ class SamplingOptions:
     def __post_init__(self) -> None:
         choices = {"precision": Precision, "guidance_drops": Dropped, "compile": Compile, "known_by": KnownBy}
         for name, kinds in choices.items():
-            if getattr(self, name) not in get_args(kinds):
+            if getattr(self, name) not in get_args(kinds) and (name, getattr(self, name)) != ("known_by", None):
                 *others, last = map(repr, get_args(kinds))
                 raise ValueError(f"{name} must be {', '.join(others)} or {last}, got {getattr(self, name)!r}")
         if isinstance(self.sampler, str | type):
@@ -137,6 +139,8 @@ class SamplingOptions:
         if not all(isinstance(seed, Integral) and not isinstance(seed, bool) and seed >= 0 for seed in seeds):
             raise ValueError(f"seed must be a whole number of at least 0, or one for each video, got {self.seed!r}")
 
+        if self.known_by == "condition" and self.known_pixels is not None:
+            raise ValueError("known_by='condition' takes whole frames: with known_pixels take 'guidance'")
         if self.sampler is not None:
             self.sampler_for(from_nothing=False)
 
@@ -159,7 +163,7 @@ class SamplingOptions:
     @property
     def steers(self) -> bool:
         """Whether sampling follows gradients."""
-        pulls = self.known_by == "guidance" and (self.known is not None or self.loop)
+        pulls = self.known_by in (None, "guidance") and (self.known is not None or self.loop)
         return pulls or self.guide is not None
 
     def sampler_for(self, from_nothing: bool) -> AbstractSampler:
@@ -194,6 +198,8 @@ class SamplingOptions:
             reason = "a loop leads from given frames, forward, or from nothing and is then longer than a block: " + (
                 "no frames after it can be given" if num_future else f"ask for more than {block.current} frames"
             )
+        if reason is None and self.known_by == "condition" and not masking.p_any:
+            reason = "known_by='condition': this model was never given frames among those it makes (masking.p_any)"
         if reason is None and not 0 <= self.context_noise <= max_context_noise:
             reason = (
                 f"context_noise {self.context_noise:g}: this model was trained with levels from 0 to "

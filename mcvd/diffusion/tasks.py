@@ -88,7 +88,7 @@ class Task:
                 words = [f"the {name} {'shown' if is_shown else 'hidden'}" for name, is_shown in shown.items()]
                 return f"this needs {' and '.join(words)}, which {masking} never drew: train with other masks"
             for name, (given, slots) in sides.items():
-                part_is_known = masking.p_partial > 0 or masking.allows(
+                part_is_known = max(masking.p_partial, masking.p_any) > 0 or masking.allows(
                     *(False if side == name else None for side in sides)
                 )
                 if 0 < given < slots and not part_is_known:

@@ -26,7 +26,7 @@ from mcvd.samplers import AbstractSampler, AbstractSpacing
 from mcvd.samplers.select import sampler_names
 
 SLOTS: Slots = {
-    nn.Module: ("mcvd.nets.UNet", "mcvd.nets.UNet3D"),
+    nn.Module: ("mcvd.nets.UNet", "mcvd.nets.UNet3D", "mcvd.nets.SpaceTimeUNet"),
     AbstractConditioning: ("mcvd.nets.Concat", "mcvd.nets.SPATIN"),
     AbstractNoiseSchedule: tuple(
         f"mcvd.noise.{name}" for name in ("LinearBeta", "Cosine", "Geometric", "ZeroTerminalSNR")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning import LightningModule
@@ -22,6 +22,28 @@ Batch = Tensor | Mapping[str, Any]
 """Clips to train on: uint8 (B, T, C, H, W), or a dictionary with them as ``video`` and, if known, ``index``."""
 
 MAX_BATCH = 1 << 20  # so many clips of a batch have numbers of their own
+
+
+class Drawn(NamedTuple):
+    """What a training step needs of its clips.
+
+    Args:
+        current: the true current frames, float (B, N, C, H, W).
+        condition: the frames around them, masked.
+        time: uniform numbers for the time, (B,) in [0, 1).
+        noise: of the current frames.
+        weight: of each number of them, or None.
+        context_noise: of a context that is diffused, or None.
+        frame_times: where frames have times of their own: uniform numbers for these, (B, N), -1 for given frames.
+    """
+
+    current: Tensor
+    condition: Condition
+    time: Tensor
+    noise: Tensor
+    weight: Tensor | None
+    context_noise: Tensor | None
+    frame_times: Tensor | None
 
 
 class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_checkpoint
@@ -45,18 +67,14 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         Returns:
             float (B,).
         """
-        current, condition, uniform, noise, weight, context_noise = self.draw(self._numbered(batch))
+        drawn = self.draw(self._numbered(batch))
         num_steps = self.denoiser.schedule.num_steps
-        t = ((uniform * num_steps).floor() + 1) / num_steps
-        return self.denoiser.loss(current, condition, t, noise, weight, context_noise)
+        uniform = drawn.time if drawn.frame_times is None else drawn.frame_times
+        t = ((uniform * num_steps).floor() + 1).clamp(min=0) / num_steps
+        return self.denoiser.loss(drawn.current, drawn.condition, t, drawn.noise, drawn.weight, drawn.context_noise)
 
-    def draw(self, batch: dict[str, Any]) -> tuple[Tensor, Condition, Tensor, Tensor, Tensor | None, Tensor | None]:
-        """What a step needs of a batch of numbered clips, with its random numbers drawn.
-
-        Returns:
-            (current frames, masked condition, uniform numbers (B,) for the time, noise, weight of each number or None,
-            noise of a context that is diffused or None).
-        """
+    def draw(self, batch: dict[str, Any]) -> Drawn:
+        """What a step needs of a batch of numbered clips, with its random numbers drawn."""
         past, current, future = self.block.split(self.codec.encode(batch["video"]))
         weight = self.codec.weight(batch["video"])
         if weight is not None:
@@ -65,14 +83,25 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         shapes = [current.shape[1:]] + (
             [condition_shape] if self.context_noise or self.denoiser.diffuses_context else []
         )
-        draws = TrainingNoise(self.seed, current.device)(batch["index"], *shapes)
+        num_more = [(1 + self.block.num_frames) * (self.masking.p_any > 0)]
+        num_more += [(1 + self.block.current) * bool(self.frame_noise)]
+        draws = TrainingNoise(self.seed, current.device)(batch["index"], *shapes, num_more=sum(num_more))
         noise, *of_context = draws.normal
-        condition = self.masking.condition(past, future, torch.cat([draws.hidden, draws.part], dim=1))
+        of_masks, of_times = draws.more.split(num_more, dim=1)
+        frame_times, shown = None, None
+        if self.frame_noise:
+            frame_times = self.frame_noise.times(draws.time, of_times)
+        if self.masking.p_any:
+            is_any, context, given = self.masking.given(self.block, of_masks)
+            shown = is_any, context
+            frame_times = draws.time[:, None].expand(-1, self.block.current) if frame_times is None else frame_times
+            frame_times = torch.where(given, -1.0, frame_times)
+        condition = self.masking.condition(past, future, torch.cat([draws.hidden, draws.part], dim=1), shown)
         if self.context_noise:
             level = (2 * draws.context_noise - 1).clamp(min=0) * self.context_noise  # half of the clips stay clean
             condition = condition.noised(level, of_context[0])
         diffusing = of_context[0] if self.denoiser.diffuses_context else None
-        return current, condition, draws.time, noise, weight, diffusing
+        return Drawn(current, condition, draws.time, noise, weight, diffusing, frame_times)
 
     def on_train_start(self) -> None:
         """A new training measures how far frames lie from what the context tells, unless its weights came with that."""

@@ -14,6 +14,7 @@ from torch.optim import Adam, Optimizer
 
 from mcvd.diffusion.denoiser import Denoiser, Prediction
 from mcvd.diffusion.engine import GenerationEngine
+from mcvd.diffusion.frame_noise import FrameNoise
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.diffusion.reference import ContextReference
@@ -54,6 +55,7 @@ class VideoModel(Pretrained):
         gamma_noise: the scale of gamma noise in place of normal noise; see `mcvd.noise.gamma_noise`.
         diffuses_context: the context is diffused to the time of the frames, with noise of its own, in training and
             sampling (``noise_in_cond`` of the published code).
+        frame_noise: how often the frames of a training clip have noise levels of their own; see `FrameNoise`.
         optimizer: makes the optimiser from the parameters.
         warmup_steps: the learning rate rises linearly from 0 over so many steps, then stays.
         cooldown_steps: it falls linearly towards 0 over the last so many steps of the training.
@@ -87,6 +89,7 @@ class VideoModel(Pretrained):
         codec: AbstractCodec = Pixels(),
         gamma_noise: float | None = None,
         diffuses_context: bool = False,
+        frame_noise: FrameNoise = FrameNoise(),
     ):
         super().__init__()
         check_seed(seed)
@@ -96,6 +99,7 @@ class VideoModel(Pretrained):
         self.channels = channels
         self.masking = masking
         self.context_noise = context_noise
+        self.frame_noise = frame_noise
         self.optimizer = optimizer
         self.warmup_steps = warmup_steps
         self.cooldown_steps = cooldown_steps
@@ -124,6 +128,15 @@ class VideoModel(Pretrained):
                 "diffuses_context hides the context in as much noise as the frames have: context_noise, reference: "
                 "context and tell_motion, which need it as it is, must be off"
             )
+        if diffuses_context and self.per_frame:
+            raise ValueError(
+                "diffuses_context is for networks with one noise level for all frames, such as mcvd.nets.UNet"
+            )
+        if (masking.p_any or frame_noise) and not self.per_frame:
+            raise ValueError(
+                "masking.p_any and frame_noise need a network that sees frame by frame, mcvd.nets.SpaceTimeUNet, "
+                f"got {type(network).__name__}"
+            )
         if masking.p_partial and self.denoiser.net.past_embedding is not None:
             raise ValueError(
                 "past_embedding tells one bit of the past: masking.p_partial, which shows parts, must be 0"
@@ -133,6 +146,11 @@ class VideoModel(Pretrained):
     def device(self) -> torch.device:
         """Where it is."""
         return next(self.parameters()).device
+
+    @property
+    def per_frame(self) -> bool:
+        """Whether the network takes frame by frame what others take of a block: noise levels, given frames."""
+        return getattr(self.denoiser.net, "per_frame", False)
 
     # The four tasks
 
@@ -213,6 +231,9 @@ class VideoModel(Pretrained):
             raise ValueError(reason)
         if sampling.sampler is None:
             sampling = replace(sampling, sampler=self.sampler_for(task_of(past.shape[1], future.shape[1])))
+        if sampling.known_by is None:
+            trained = self.masking.p_any > 0 and sampling.known_pixels is None
+            sampling = replace(sampling, known_by="condition" if trained else "guidance")
         decode = partial(self.codec.decode, rounded=sampling.rounded)
         engine = GenerationEngine(self.denoiser, self.block, sampling, self.codec.encode, decode)
         return engine.stream(past, future, num_frames)

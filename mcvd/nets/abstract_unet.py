@@ -131,14 +131,9 @@ class AbstractUNet(nn.Module, ABC):
         return [norm for block in self._blocks() for norm in (block.norm0, block.norm1)] + [self.final_norm]
 
     def _embed_label(self, label: Tensor) -> Tensor:
-        """Sines, then cosines, of the raw label through two layers, activated for the blocks; (L,) -> (L, E)."""
+        """Waves of the raw label through two layers, activated for the blocks; (L,) -> (L, E)."""
         weight = self.embed0.weight
-        num_waves = weight.shape[1]
-        half = num_waves // 2
-        dtype = torch.promote_types(weight.dtype, torch.float32)  # labels near 1000 need more than bf16
-        rate = torch.exp(torch.arange(half, dtype=dtype, device=label.device) * (-math.log(10000) / (half - 1)))
-        angle = label.to(dtype)[:, None] * rate
-        waves = F.pad(torch.cat([angle.sin(), angle.cos()], dim=1), (0, num_waves % 2)).to(weight.dtype)
+        waves = label_waves(label, weight.shape[1], weight.dtype)
         return F.silu(self.embed1(F.silu(self.embed0(waves))))
 
     def _encode_past(
@@ -157,6 +152,15 @@ class AbstractUNet(nn.Module, ABC):
         if check and not torch.equal(visible, keep.any(dim=1)):
             raise ValueError("past_embedding tells one bit per sample: its past must be visible or masked as a whole")
         return F.silu(self.past_embedding(visible.long()))  # type: ignore[misc]
+
+
+def label_waves(label: Tensor, num_waves: int, dtype: torch.dtype) -> Tensor:
+    """Sines, then cosines, of raw labels (L,), from fast to slow: (L, num_waves) of this dtype."""
+    half = num_waves // 2
+    exact = torch.promote_types(dtype, torch.float32)  # labels near 1000 need more than bf16
+    rate = torch.exp(torch.arange(half, dtype=exact, device=label.device) * (-math.log(10000) / (half - 1)))
+    angle = label.to(exact)[:, None] * rate
+    return F.pad(torch.cat([angle.sin(), angle.cos()], dim=1), (0, num_waves % 2)).to(dtype)
 
 
 def check_choices(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from mcvd.nets.layers import TINY, conv, linear, silu
 from mcvd.nets.modulation import NormModulation, ScaleShift
 from mcvd.nets.onednn import OneDNNConvolutions
 from mcvd.nets.resample import downsample, upsample
+from mcvd.nets.time_attention import FrameAttention, SpaceTimeAttention, TimeAttention
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class ConditionCache:
         past: (B, S), what `NormModulation.of_past` says of the past, or None.
         cached: maps of norms; those of other norms are computed when asked for and not cached.
         onednn: runs the convolutions with weights laid out once, or None: as they are.
+        frames: how frames look at each other, where each is a feature map of its own; None: a map is a whole block.
     """
 
     planes: Tensor
@@ -37,6 +39,7 @@ class ConditionCache:
     past: Tensor | None
     cached: Mapping[AbstractNorm, Maps | None]
     onednn: OneDNNConvolutions | None
+    frames: FrameAttention | None = None
 
     def maps(self, norm: AbstractNorm) -> Maps | None:
         """The maps of a norm for these conditions."""
@@ -48,6 +51,10 @@ class ConditionCache:
         if self.onednn is None or runs_as_it_is or not isinstance(layer, nn.Conv2d):
             return layer(x)
         return self.onednn(layer, x)
+
+    def attend(self, layer: nn.Module, x: Tensor) -> Tensor:
+        """``layer(x)``, where the layer is attention, over space or over time too, or nothing."""
+        return layer(x) if self.frames is None else self.frames(layer, x)
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,10 @@ class LayerKinds:
 
 @dataclass(frozen=True)
 class BlockConfig:
-    """What all blocks of a network have in common; ``norm`` makes the norm for a number of channels and a level."""
+    """What all blocks of a network have in common; ``norm`` makes the norm for a number of channels and a level.
+
+    ``time_levels`` are those with attention over time as well.
+    """
 
     norm: Callable[[int, int], AbstractNorm]
     embedding_channels: int
@@ -77,10 +87,15 @@ class BlockConfig:
     head_channels: int
     gradient_checkpointing: bool
     layers: LayerKinds = LayerKinds()
+    time_levels: frozenset[int] = frozenset()
 
-    def attention(self, channels: int, wanted: bool) -> nn.Module:
-        """Attention where it is wanted, nothing elsewhere."""
-        return self.layers.attention(channels, self.head_channels) if wanted else nn.Identity()
+    def attention(self, level: Level) -> nn.Module:
+        """Attention where a level has it, nothing elsewhere."""
+        space = self.layers.attention(level.channels, self.head_channels) if level.attends else nn.Identity()
+        if level.index not in self.time_levels:
+            return space
+        time = TimeAttention(level.channels, self.head_channels, level.index, self.gradient_checkpointing)
+        return SpaceTimeAttention(space, time)
 
 
 @dataclass(frozen=True)
@@ -137,14 +152,14 @@ class Down(nn.Module):
         index, channels = level.index, level.channels
         widths = [in_channels] + [channels] * (num_blocks - 1)
         self.blocks = nn.ModuleList(ResBlock(width, channels, index, index, config) for width in widths)
-        self.attentions = nn.ModuleList(config.attention(channels, level.attends) for _ in widths)
+        self.attentions = nn.ModuleList(config.attention(level) for _ in widths)
         self.downsample = None if last else ResBlock(channels, channels, index, index + 1, config)
 
     def forward(self, h: Tensor, scale_shift: ScaleShift, condition: ConditionCache) -> list[Tensor]:
         """Every feature map made on this level, in order: the skips, of which the last goes on downwards."""
         made = []
         for block, attention in zip(self.blocks, self.attentions, strict=True):
-            h = attention(block(h, scale_shift, condition))
+            h = condition.attend(attention, block(h, scale_shift, condition))
             made.append(h)
         return made if self.downsample is None else [*made, self.downsample(h, scale_shift, condition)]
 
@@ -155,12 +170,13 @@ class Middle(nn.Module):
     def __init__(self, level: Level, config: BlockConfig) -> None:
         super().__init__()
         self.block0 = ResBlock(level.channels, level.channels, level.index, level.index, config)
-        self.attention = config.attention(level.channels, wanted=True)
+        self.attention = config.attention(replace(level, attends=True))
         self.block1 = ResBlock(level.channels, level.channels, level.index, level.index, config)
 
     def forward(self, h: Tensor, scale_shift: ScaleShift, condition: ConditionCache) -> Tensor:
         """(B * K, C, h, w) -> (B * K, C, h, w)."""
-        return self.block1(self.attention(self.block0(h, scale_shift, condition)), scale_shift, condition)
+        h = condition.attend(self.attention, self.block0(h, scale_shift, condition))
+        return self.block1(h, scale_shift, condition)
 
 
 class Up(nn.Module):
@@ -177,12 +193,12 @@ class Up(nn.Module):
             ResBlock(width + skip, channels, index, index, config)
             for width, skip in zip(widths, skip_channels, strict=True)
         )
-        self.attention = config.attention(channels, level.attends)
+        self.attention = config.attention(level)
         self.upsample = None if index == 0 else ResBlock(channels, channels, index, index - 1, config)
 
     def forward(self, h: Tensor, scale_shift: ScaleShift, condition: ConditionCache, skips: list[Tensor]) -> Tensor:
         """Takes its skips from the end of the list."""
         for block in self.blocks:
             h = block(torch.cat([h, skips.pop()], dim=1), scale_shift, condition)
-        h = self.attention(h)
+        h = condition.attend(self.attention, h)
         return h if self.upsample is None else self.upsample(h, scale_shift, condition)

@@ -56,14 +56,20 @@ class NormModulation:
             label: float (B * K,); an expanded one, as of a sampler, is looked at once and answered with one row.
             past: from `of_past`, of the B conditions; then there are always B * K rows.
         """
-        one = label[:1] if label.stride(0) == 0 else label
-        if self._known is None:
-            numbers = self._map(self._embed(one))
-        else:
-            labels, told = self._known
-            numbers = told[(labels - one[:, None]).abs().argmin(1)]
+        numbers = self.numbers(label[:1] if label.stride(0) == 0 else label)
         if past is not None:
             numbers = numbers + past.repeat_interleave(len(label) // len(past), dim=0)
+        return self.told(numbers)
+
+    def numbers(self, label: Tensor) -> Tensor:
+        """All scales and shifts side by side, (L, S), for labels (L,)."""
+        if self._known is None:
+            return self._map(self._embed(label))
+        labels, told = self._known
+        return told[(labels - label[:, None]).abs().argmin(1)]
+
+    def told(self, numbers: Tensor) -> ScaleShift:
+        """The scale and shift of each norm among such numbers (rows, S)."""
         halves = numbers.split(self._sizes, dim=1)
         return dict(zip(self._layers, zip(halves[::2], halves[1::2], strict=True), strict=True))
 

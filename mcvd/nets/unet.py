@@ -114,7 +114,7 @@ class UNet(AbstractUNet):
         self._check_condition(context, keep, motion, claim_past_visible)
         level = context.new_zeros(len(context)) if noise_level is None else noise_level
         planes = context_planes(context, keep, level, self.conditioning)
-        planes = _laid_out(planes if motion is None else torch.cat([planes, motion], dim=1))
+        planes = laid_out(planes if motion is None else torch.cat([planes, motion], dim=1))
         noisy_planes = self.block.current * self.channels
         weight = self.first.weight[:, noisy_planes:]
         modulation = self.modulation() if modulation is None else modulation
@@ -123,7 +123,7 @@ class UNet(AbstractUNet):
             first=F.conv2d(planes, weight, padding=1) if weight.shape[1] else None,
             modulation=modulation,
             past=self._encode_past(keep, claim_past_visible, modulation, check=cache),
-            cached={norm: _cached_maps(norm.maps(planes)) for norm in self._norms()} if cache else {},
+            cached={norm: cached_maps(norm.maps(planes)) for norm in self._norms()} if cache else {},
             onednn=self._onednn() if cache else None,
         )
 
@@ -141,7 +141,7 @@ class UNet(AbstractUNet):
         self._check_noisy(noisy, label, condition)
         batch = len(condition.planes)
         scale_shift = condition.modulation(label, condition.past)
-        x = _laid_out(noisy.flatten(1, 2))  # (B * K, N * C, H, W)
+        x = laid_out(noisy.flatten(1, 2))  # (B * K, N * C, H, W)
         h = F.conv2d(x, self.first.weight[:, : x.shape[1]], self.first.bias, padding=1)
         if condition.first is not None:
             h = (h.unflatten(0, (batch, -1)) + condition.first[:, None]).flatten(0, 1)
@@ -159,12 +159,12 @@ class UNet(AbstractUNet):
         return OneDNNConvolutions() if usable else None
 
 
-def _cached_maps(maps: Maps | None) -> Maps | None:
+def cached_maps(maps: Maps | None) -> Maps | None:
     """Maps to keep, each in memory of its own: halves of one tensor are slower to read, in every step."""
-    return maps if maps is None else (_laid_out(maps[0].clone()), _laid_out(maps[1].clone()))
+    return maps if maps is None else (laid_out(maps[0].clone()), laid_out(maps[1].clone()))
 
 
-def _laid_out(x: Tensor) -> Tensor:
+def laid_out(x: Tensor) -> Tensor:
     """Channels last where a CPU trains nothing: its convolutions of sampling are faster so, those of training are not.
 
     CUDA's group norm returns contiguous tensors, and what meets two layouts is slow there.

@@ -124,6 +124,7 @@ class TrainingDraws(NamedTuple):
         time: (B,), of the diffusion.
         part: (B, 2), how much of a shown past and of a shown future is shown.
         context_noise: (B,), the level of the noise on the context.
+        more: (B, M), as many more as were asked for.
         normal: standard normal, (B, *shape) for each shape that was asked for.
     """
 
@@ -131,6 +132,7 @@ class TrainingDraws(NamedTuple):
     time: Tensor
     part: Tensor
     context_noise: Tensor
+    more: Tensor
     normal: tuple[Tensor, ...]
 
 
@@ -146,20 +148,25 @@ class TrainingNoise:
         self.seed = seed
         self.generator = torch.Generator(device)
 
-    def __call__(self, indices: Sequence[int], *shapes: Sequence[int]) -> TrainingDraws:
+    def __call__(self, indices: Sequence[int], *shapes: Sequence[int], num_more: int = 0) -> TrainingDraws:
         """Draw for a batch.
 
         Args:
             indices: number of each clip, counted over the whole training.
             shapes: of one row of each noise that is wanted.
+            num_more: how many more uniform numbers; they change nothing in the others.
         """
         device = self.generator.device
         columns = [torch.empty(len(indices), 6, device=device)]
         columns += [torch.empty(len(indices), *shape, device=device) for shape in shapes]
-        for index, uniform, *normal in zip(indices, *(column.unbind() for column in columns), strict=True):
+        more = torch.empty(len(indices), num_more, device=device)
+        each = zip(indices, more.unbind(), *(column.unbind() for column in columns), strict=True)
+        for index, last, uniform, *normal in each:
             self.generator.manual_seed(keyed_seed(self.seed, index))
             uniform.uniform_(generator=self.generator)
             for row in normal:
                 row.normal_(generator=self.generator)
+            if num_more:
+                last.uniform_(generator=self.generator)
         uniform, *normals = columns
-        return TrainingDraws(uniform[:, :2], uniform[:, 2], uniform[:, 3:5], uniform[:, 5], tuple(normals))
+        return TrainingDraws(uniform[:, :2], uniform[:, 2], uniform[:, 3:5], uniform[:, 5], more, tuple(normals))

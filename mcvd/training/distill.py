@@ -74,7 +74,7 @@ class Student(MCVD):
 
     def loss(self, batch: Batch) -> Tensor:
         """Half the squared error of the clean estimate, by the weight of its time, summed over pixels: float (B,)."""
-        current, condition, uniform, noise, known, _ = self.draw(self._numbered(batch))
+        current, condition, uniform, noise, known, *_ = self.draw(self._numbered(batch))
         schedule, distillation = self.denoiser.schedule, self.distillation
         with torch.no_grad():
             teacher = self._teacher.model.denoiser.bind(condition, self.guidance)

@@ -126,7 +126,7 @@ def test_a_guide_of_ones_own_is_followed_in_every_block(model):
         ({"known": {0: FRAME.float()}}, r"known\[0\] must be a uint8 frame"),
         ({"known": {0: FRAME[:, :8]}}, "got torch.uint8 .1, 8, 16."),
         ({"known": {0: FRAME}, "known_pixels": FRAME[0]}, "known_pixels must be bool"),
-        ({"known_by": "magic"}, "known_by must be 'guidance' or 'replacement'"),
+        ({"known_by": "magic"}, "known_by must be 'guidance', 'replacement' or 'condition'"),
         ({"guide_weight": -1.0}, "guide_weight"),
         ({"guide_weight": float("nan")}, "guide_weight"),
     ],

@@ -7,9 +7,12 @@ import mcvd
 SIZE = (16, 16)
 
 
-def tiny_config(past=2, current=3, future=2, channels=1, conditioning="Concat", p=0.5, past_embedding=False):
+def tiny_config(
+    past=2, current=3, future=2, channels=1, conditioning="Concat", p=0.5, past_embedding=False, net="UNet"
+):
     init_args = {"width": 8, "multipliers": [1, 2], "num_blocks": 1, "attention_levels": [1], "head_channels": 8}
-    init_args["past_embedding"] = past_embedding
+    if net == "UNet":
+        init_args["past_embedding"] = past_embedding
     width = {"width": 8} if conditioning == "SPATIN" else {}
     init_args["conditioning"] = {"class_path": f"mcvd.nets.{conditioning}", "init_args": width}
     return {
@@ -17,7 +20,7 @@ def tiny_config(past=2, current=3, future=2, channels=1, conditioning="Concat", 
         "size": list(SIZE),
         "channels": channels,
         "masking": {"p_past": p, "p_future": p},
-        "net": {"class_path": "mcvd.nets.UNet", "init_args": init_args},
+        "net": {"class_path": f"mcvd.nets.{net}", "init_args": init_args},
     }
 
 

@@ -28,7 +28,7 @@ HELD = {"class_path": "mcvd.data.InMemoryVideos"}
 MODEL, DATA = (mcvd.MCVD, MODEL_SLOTS), (VideoData, DATA_SLOTS)
 # Where an object is made: the class and the lists, the config with it in its place, and what may stand there.
 PLACES = {
-    "net": (MODEL, lambda value: {"net": value}, {"UNet", "UNet3D"}),
+    "net": (MODEL, lambda value: {"net": value}, {"UNet", "UNet3D", "SpaceTimeUNet"}),
     "conditioning": (MODEL, lambda value: net({"conditioning": value}), {"Concat", "SPATIN"}),
     "schedule": (
         MODEL, lambda value: {"schedule": value}, {"LinearBeta", "Cosine", "Geometric", "ZeroTerminalSNR"},

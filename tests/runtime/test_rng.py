@@ -36,8 +36,8 @@ def test_the_dtype_is_that_of_the_state():
 
 def test_training_draws_of_a_clip_do_not_depend_on_its_batch():
     draws = TrainingNoise(5, torch.device("cpu"))
-    together = draws([7, 8, 9], (2, 3), (4,))
-    alone = draws([8], (2, 3), (4,))
+    together = draws([7, 8, 9], (2, 3), (4,), num_more=3)
+    alone = draws([8], (2, 3), (4,), num_more=3)
     pairs = [*zip(together[:-1], alone[:-1], strict=True), *zip(together.normal, alone.normal, strict=True)]
     assert all(torch.equal(whole[1:2], single) for whole, single in pairs)
     generator = torch.Generator().manual_seed(keyed_seed(5, 8))
@@ -46,6 +46,7 @@ def test_training_draws_of_a_clip_do_not_depend_on_its_batch():
     assert torch.equal(alone.part[0], part) and torch.equal(alone.context_noise, level)
     for values, shape in zip(alone.normal, [(2, 3), (4,)], strict=True):
         assert torch.equal(values[0], torch.randn(shape, generator=generator))
+    assert torch.equal(alone.more[0], torch.rand(3, generator=generator))
 
 
 def test_the_numbers_of_a_key_are_the_same_in_every_version():

@@ -30,8 +30,9 @@ def memory(model, optimizer=adam):
     return MemoryEstimate(model, CPU)
 
 
-def test_what_is_foreseen_lies_between_what_backward_keeps_and_twice_that():
-    model, kept = tiny_model(), {}
+@pytest.mark.parametrize("net", ["UNet", "SpaceTimeUNet"])
+def test_what_is_foreseen_lies_between_what_backward_keeps_and_twice_that(net):
+    model, kept = tiny_model(net=net), {}
 
     def keep(tensor):
         if not isinstance(tensor, torch.nn.Parameter):

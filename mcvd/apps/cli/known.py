@@ -26,8 +26,11 @@ def add_keyframes(command: ArgumentParser) -> None:
 
 def add_known_by(command: ArgumentParser) -> None:
     """``--known-by``."""
-    text = "how known frames act: guidance (default) pulls the frames beside them too, replacement takes half the time"
-    command.add_argument("--known-by", choices=["guidance", "replacement"], help=text)
+    text = (
+        "how known frames act: guidance pulls the frames beside them, replacement takes half the time, condition gives "
+        "them to a network trained for it (default: condition where it can be done, else guidance)"
+    )
+    command.add_argument("--known-by", choices=["guidance", "replacement", "condition"], help=text)
 
 
 def keyframe(text: str) -> Keyframe:

@@ -78,6 +78,7 @@ def translate_config(published: Mapping[str, Any]) -> dict[str, Any]:
             "p_future": data.number("prob_mask_future", 0.0),
             "tied": data.flag("prob_mask_sync", False),
             "p_partial": 0.0,
+            "p_any": 0.0,
         },
         "gamma_noise": GAMMA_SCALE if model.flag("gamma", False) else None,
         "diffuses_context": model.flag("noise_in_cond", False),

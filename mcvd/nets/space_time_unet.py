@@ -1,0 +1,293 @@
+"""A network in which frames stay frames: residual blocks see one frame each, attention over time joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mcvd.frames import FrameBlock
+from mcvd.nets.abstract_unet import AbstractUNet, check_choices, label_waves
+from mcvd.nets.blocks import BlockConfig, ConditionCache, Down, Level, Middle, Up
+from mcvd.nets.conditioning import AbstractConditioning, Concat, context_planes
+from mcvd.nets.layers import TINY, conv, linear, silu
+from mcvd.nets.modulation import NormModulation, ScaleShift
+from mcvd.nets.onednn import OneDNNConvolutions
+from mcvd.nets.time_attention import FrameAttention, FrameView, Seen, TimeAttention
+from mcvd.nets.unet import cached_maps, laid_out
+
+
+@dataclass(frozen=True)
+class EncodedFrames:
+    """What the network knows from B conditions alone.
+
+    Args:
+        condition: planes, maps and modulation, as of `mcvd.nets.UNet`; of each condition, for all its frames.
+        place: (B or 1, N, S), what the place in time of each of the N current frames tells the norms.
+        biases: of every attention over time, for the P + F context frames and then the N current ones.
+        seen: what these attentions made of the context frames.
+    """
+
+    condition: ConditionCache
+    place: Tensor
+    biases: dict[TimeAttention, Tensor]
+    seen: dict[TimeAttention, Seen]
+
+
+class SpaceTimeUNet(AbstractUNet):
+    """A factorised space-time U-Net (video diffusion models, Ho et al. 2022, arXiv 2204.03458, section 3).
+
+    The residual blocks of `mcvd.nets.UNet` work on each frame by itself, with the same weights; after them frames look
+    at each other at each place of the picture, with relative positions. Every current frame may have a noise level of
+    its own (diffusion forcing, Chen et al. 2024, arXiv 2407.01392) and one without noise
+    is given: any set of frames can be.
+
+    Context frames are frames as well, clean or with noise that the network is told of; hidden ones are not looked at.
+    They look at each other and never at the noisy ones, so what the network makes of them is computed once for all
+    steps of a sampler. The conditioning lets every current frame see them directly too, beside that.
+
+    Args:
+        block: how many frames it sees and makes.
+        channels: of a frame, 1 or 3.
+        width: channels of the first level.
+        multipliers: channels of each level over ``width``; each further level halves height and width.
+        num_blocks: residual blocks on each level on the way down; one more on the way up.
+        attention_levels: levels with attention over space, 0 the finest; the bottom always has it.
+        time_levels: levels with attention over time; None is all of them.
+        head_channels: width of an attention head; narrower levels have one head.
+        dropout: probability, inside residual blocks.
+        conditioning: how the context enters each frame directly, `Concat` or `SPATIN`, without ``tell_motion``.
+        gradient_checkpointing: as in `mcvd.nets.UNet`, for attention over time too.
+
+    Raises:
+        ValueError: for a shape that cannot be built, naming the argument to change.
+
+    Examples:
+        >>> net = SpaceTimeUNet(FrameBlock(past=2, current=3), width=8, multipliers=(1, 2), attention_levels=())
+        >>> context, keep = torch.zeros(1, 2, 3, 16, 16), torch.ones(1, 2, dtype=torch.bool)
+        >>> condition = net.encode_condition(context, keep, cache=True)
+        >>> labels = torch.tensor([[1000.0, 500.0, 0.0]])  # the first frame is given, the last is all noise
+        >>> net(torch.randn(1, 3, 3, 16, 16), labels, condition).shape
+        torch.Size([1, 3, 3, 16, 16])
+    """
+
+    per_frame = True  # takes a label for each frame, times, and frames that look at no others
+
+    def __init__(
+        self,
+        block: FrameBlock,
+        channels: int = 3,
+        width: int = 64,
+        multipliers: Sequence[int] = (1, 2, 3, 4),
+        num_blocks: int = 2,
+        attention_levels: Sequence[int] = (1, 2, 3),
+        time_levels: Sequence[int] | None = None,
+        head_channels: int = 64,
+        dropout: float = 0.0,
+        conditioning: AbstractConditioning = Concat(),
+        gradient_checkpointing: bool = False,
+    ) -> None:
+        check_choices(channels, width, multipliers, num_blocks, attention_levels, head_channels, dropout)
+        over_time = range(len(multipliers)) if time_levels is None else time_levels
+        if not set(over_time) <= set(range(len(multipliers))):
+            raise ValueError(f"time_levels must lie in 0 ... {len(multipliers) - 1}, got {list(over_time)}")
+        if conditioning.tell_motion:
+            raise ValueError("tell_motion tells all frames at once: it is for mcvd.nets.UNet, set it to false")
+        super().__init__(block, channels, conditioning, width, past_embedding=False)
+        self.width = width
+        num_planes = conditioning.num_planes(block.num_context, channels)
+
+        self.embed_place = linear(width, width // 2)
+        self.embed_given = linear(1, 4 * width) if block.num_context else None
+        config = BlockConfig(
+            norm=partial(conditioning.norm, num_planes),
+            embedding_channels=self.embedding_channels + width // 2,
+            dropout=dropout,
+            head_channels=head_channels,
+            gradient_checkpointing=gradient_checkpointing,
+            time_levels=frozenset(over_time),
+        )
+        levels = [Level(i, width * each, i in attention_levels) for i, each in enumerate(multipliers)]
+        self.first = conv(channels + conditioning.first_planes(num_planes), width)
+        self.first_given = conv(channels, width) if block.num_context else None
+        h, skips = width, [width]
+        self.down = nn.ModuleList()
+        for level in levels:
+            last = level is levels[-1]
+            self.down.append(Down(h, level, num_blocks, last, config))
+            h = level.channels
+            skips += [h] * (num_blocks + (not last))
+        self.middle = Middle(levels[-1], config)
+        up = []
+        for level in reversed(levels):
+            up.append(Up(h, [skips.pop() for _ in range(num_blocks + 1)], level, config))
+            h = level.channels
+        self.up = nn.ModuleList(reversed(up))  # indexed by level, as the way down
+        self.final_norm = conditioning.norm(num_planes, h, level=0, final=True)
+        self.last = conv(h, channels, scale=TINY)
+
+    def cache_bytes(self, height: int, width: int, dtype: torch.dtype = torch.float32) -> int:
+        """Memory in bytes that `encode_condition` with ``cache=True`` keeps for each condition at this frame size."""
+        self.check_size(height, width)
+        sees_context = self.first.in_channels > self.channels
+        numbers = self.width * height * width if sees_context else 0
+        numbers += sum(norm.map_channels * (height >> norm.level) * (width >> norm.level) for norm in self._norms())
+        if self.block.num_context:
+            each = sum(time.channels * (height >> time.level) * (width >> time.level) for time in self._over_time())
+            numbers += 2 * self.block.num_context * each
+        return numbers * dtype.itemsize
+
+    def encode_condition(  # type: ignore[override]
+        self,
+        context: Tensor,
+        keep: Tensor,
+        cache: bool,
+        claim_past_visible: bool = False,
+        noise_level: Tensor | None = None,
+        modulation: NormModulation | None = None,
+        motion: Tensor | None = None,
+        times: Tensor | None = None,
+        alone: Tensor | None = None,
+    ) -> EncodedFrames:
+        """Compute what depends on the condition alone.
+
+        Args:
+            context: float (B, P + F, C, H, W), past then future frames, masked ones already zero.
+            keep: bool (B, P + F), True where a frame is visible.
+            cache: True (sampling) keeps what is computed; False (training) leaves the maps to the blocks.
+            claim_past_visible: refused; it is for `mcvd.nets.UNet` with ``past_embedding``.
+            noise_level: float (B,), standard deviation of the noise in the context; None is 0.
+            modulation: from `modulation`, made under the same autocast; None makes one.
+            motion: refused likewise.
+            times: float (B, P + N + F), when each frame of the block is, in frames after the first current one; None is
+                one frame after the other.
+            alone: bool (B,), True where the frames of a block are unrelated pictures: none looks at another.
+
+        Raises:
+            ValueError: for shapes that do not fit.
+        """
+        batch, block = len(context), self.block
+        self._check_condition(context, keep, motion, claim_past_visible)
+        if times is None:
+            times = torch.arange(-block.past, block.current + block.future, device=context.device)[None].to(context)
+        if times.ndim != 2 or times.shape[1] != block.num_frames or len(times) not in (1, batch):
+            raise ValueError(f"times must be ({batch}, {block.num_frames}) for {block}, got {tuple(times.shape)}")
+        level = context.new_zeros(batch) if noise_level is None else noise_level
+        planes = laid_out(context_planes(context, keep, level, self.conditioning))
+        weight = self.first.weight[:, self.channels :]
+        modulation = self.modulation() if modulation is None else modulation
+        condition = ConditionCache(
+            planes=planes,
+            first=F.conv2d(planes, weight, padding=1) if weight.shape[1] else None,
+            modulation=modulation,
+            past=None,
+            cached={norm: cached_maps(norm.maps(planes)) for norm in self._norms()} if cache else {},
+            onednn=self._onednn() if cache else None,
+        )
+        past, current, future = times.split([block.past, block.current, block.future], dim=1)
+        of_context = torch.cat([past, future], dim=1)
+        seen: dict[TimeAttention, Seen] = {}
+        if self.block.num_context:
+            seen = self._look_at_context(context, keep, of_context, level, condition)
+        if cache:  # in memory of their own: the queries are not kept
+            seen = {time: (_copy(key), _copy(value)) for time, (key, value) in seen.items()}
+        looks = torch.cat([keep, keep.new_ones(batch, block.current)], dim=1)[:, None].expand(-1, block.current, -1)
+        if alone is not None:
+            itself = torch.eye(block.current, dtype=torch.bool, device=keep.device)
+            looks = looks & (~alone[:, None, None] | F.pad(itself, (block.num_context, 0)))
+        view = FrameView(torch.cat([of_context, current], dim=1)[:, None] - current[..., None], looks)
+        return EncodedFrames(
+            condition=condition,
+            place=modulation.of_past(self._embed_time(current).flatten(0, 1)).unflatten(0, current.shape),
+            biases={each: each.bias(view) for each in self._over_time()},
+            seen=seen,
+        )
+
+    def forward(self, noisy: Tensor, label: Tensor, encoded: EncodedFrames) -> Tensor:
+        """What the network answers (noise, clean frames or velocity: the denoiser knows).
+
+        Args:
+            noisy: float (B * K, N, C, H, W), K samples for each condition, those of one condition adjacent.
+            label: float (B * K,), the published label, 0 the noisiest, or (B * K, N), one for each frame.
+            encoded: of the B conditions, from `encode_condition`.
+
+        Returns:
+            The shape and dtype of ``noisy``.
+        """
+        condition, num_frames = encoded.condition, self.block.current
+        batch, rows = len(condition.planes), len(noisy)
+        expected = (num_frames, self.channels, *condition.planes.shape[2:])
+        if noisy.shape[1:] != expected or rows % batch or label.shape not in ((rows,), (rows, num_frames)):
+            raise ValueError(
+                f"noisy must be (a multiple of {batch}, {', '.join(map(str, expected))}) with one label each, or one "
+                f"for each frame, for {self.block}, got {tuple(noisy.shape)} and {tuple(label.shape)}"
+            )
+        one = label[:1] if label.stride(0) == 0 else label
+        numbers = condition.modulation.numbers(one.flatten()).unflatten(0, (len(one), -1))  # (rows or 1, N or 1, S)
+        place = encoded.place
+        if len(place) > 1:
+            place = place.repeat_interleave(rows // len(place), 0)
+        numbers = (numbers + place).expand(rows, -1, -1).flatten(0, 1)  # (B * K * N, S)
+        x = laid_out(noisy.flatten(0, 1))  # (B * K * N, C, H, W)
+        h = F.conv2d(x, self.first.weight[:, : self.channels], self.first.bias, padding=1)
+        if condition.first is not None:
+            h = (h.unflatten(0, (batch, -1)) + condition.first[:, None]).flatten(0, 1)
+        frames = FrameAttention(rows, encoded.biases, encoded.seen)
+        h = self._walk(h, condition.modulation.told(numbers), replace(condition, frames=frames))
+        h = silu(self.final_norm(h, condition.maps(self.final_norm)))
+        return condition.convolve(self.last, h).unflatten(0, noisy.shape[:2]).to(noisy.dtype)
+
+    def _look_at_context(
+        self, context: Tensor, keep: Tensor, times: Tensor, level: Tensor, condition: ConditionCache
+    ) -> dict[TimeAttention, Seen]:
+        """What every attention over time makes of context frames (B, T, C, H, W), which look at each other alone."""
+        assert self.first_given is not None
+        num_frames = context.shape[1]
+        modulation = NormModulation(self._maps(), self._embed_given, self._dtype())
+        place = modulation.of_past(self._embed_time(times).flatten(0, 1)).unflatten(0, times.shape)
+        numbers = (modulation.numbers(level)[:, None] + place).flatten(0, 1)  # (B * T, S)
+        itself = torch.eye(num_frames, dtype=torch.bool, device=keep.device)
+        view = FrameView(times[:, None] - times[..., None], keep[:, None] | itself)
+        made: dict[TimeAttention, Seen] = {}
+        frames = FrameAttention(len(context), {each: each.bias(view) for each in self._over_time()}, made=made)
+        h = self.first_given(laid_out(context.flatten(0, 1)))
+        self._walk(h, modulation.told(numbers), replace(condition, frames=frames))
+        return made
+
+    def _walk(self, h: Tensor, scale_shift: ScaleShift, condition: ConditionCache) -> Tensor:
+        """Down and up again, (rows * frames, width, H, W) to (rows * frames, C, H, W)."""
+        skips = [h]
+        for down in self.down:
+            skips += down(skips[-1], scale_shift, condition)
+        h = self.middle(skips[-1], scale_shift, condition)
+        for up in reversed(self.up):
+            h = up(h, scale_shift, condition, skips)
+        return h
+
+    def _onednn(self) -> OneDNNConvolutions | None:
+        usable = OneDNNConvolutions.can_run(self.last.weight.device, self._dtype()) and not torch.is_grad_enabled()
+        return OneDNNConvolutions() if usable else None
+
+    def _maps(self) -> list[nn.Linear]:
+        return [layer for block in self._blocks() for layer in (block.embed0, block.embed1)]
+
+    def _over_time(self) -> list[TimeAttention]:
+        return [module for module in self.modules() if isinstance(module, TimeAttention)]
+
+    def _embed_given(self, level: Tensor) -> Tensor:
+        """What is told instead of a label of frames that carry noise of this standard deviation: (B,) -> (B, E)."""
+        assert self.embed_given is not None
+        return F.silu(self.embed_given(level.to(self.embed_given.weight.dtype)[:, None]))
+
+    def _embed_time(self, times: Tensor) -> Tensor:
+        """What is told of the place in time: (B, T) -> (B, T, width // 2)."""
+        waves = label_waves(times.flatten(), self.width, self.embed_place.weight.dtype)
+        return F.silu(self.embed_place(waves)).unflatten(0, times.shape)
+
+
+def _copy(x: Tensor) -> Tensor:
+    return x.clone(memory_format=torch.contiguous_format)
