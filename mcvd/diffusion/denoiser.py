@@ -32,10 +32,12 @@ class BoundDenoiser:
     Args:
         denoise: the function.
         residual: what the samples are, if not frames.
+        bound: the largest absolute value of frames.
     """
 
     denoise: Denoise
     residual: Residual | None
+    bound: float = 1.0
 
     def __call__(self, noisy: Tensor, t: Tensor) -> Tensor:
         """The clean estimate of (B * K, N, C, H, W) at times t (B * K,), not clipped."""
@@ -43,7 +45,9 @@ class BoundDenoiser:
 
     def bounds(self, batch_size: int) -> tuple[Tensor, Tensor] | None:
         """Between which values so many samples lie, if not between -1 and 1; see `mcvd.samplers.base.clipped`."""
-        return None if self.residual is None else self.residual.repeat(batch_size // len(self.residual.base)).bounds
+        if self.residual is not None:
+            return self.residual.repeat(batch_size // len(self.residual.base)).bounds
+        return None if self.bound == 1 else (torch.tensor(-self.bound), torch.tensor(self.bound))
 
     def to_frames(self, sample: Tensor) -> Tensor:
         """What was sampled, (B * K, N, C, H, W), as frames in the model's range, not clamped."""
@@ -77,6 +81,7 @@ class Denoiser(nn.Module):
         gamma_noise: scale of gamma noise, see `mcvd.noise.gamma_noise`; None is normal noise.
         diffuses_context: the context is diffused to the time of the frames, in each call with noise of its own
             (``noise_in_cond`` of the published code).
+        bound: the largest absolute value of frames, to which samplers clip; 1 for pixels.
 
     The state and all conversions keep the dtype of the noisy frames; only the network runs under autocast.
     """
@@ -91,6 +96,7 @@ class Denoiser(nn.Module):
         reference: ContextReference | None = None,
         gamma_noise: float | None = None,
         diffuses_context: bool = False,
+        bound: float = 1.0,
     ):
         super().__init__()
         if predicts not in PARAMETRIZATIONS:
@@ -116,6 +122,7 @@ class Denoiser(nn.Module):
         self.distance = distance
         self.min_snr = min_snr
         self.reference = reference
+        self.bound = bound
         self._compiled: dict[str, CompiledNet] = {}
         self._stand_in: CompiledNet | CUDAGraphNet | None = None  # see `calling`
 
@@ -253,7 +260,7 @@ class Denoiser(nn.Module):
                 output = self._run(noisy, t, encode(noisy, t))
                 return self._parametrization.clean(output, noisy, self.schedule(t).like(noisy))
 
-            return BoundDenoiser(denoise, residual)
+            return BoundDenoiser(denoise, residual, self.bound)
 
         null = condition.null(past=guidance_drops != "future", future=guidance_drops != "past")
         null_residual = self._residual(null)
@@ -280,7 +287,7 @@ class Denoiser(nn.Module):
                 unconditional = residual.repeat(num_samples).from_frames(frames)
             return unconditional + guidance * (conditional - unconditional)
 
-        return BoundDenoiser(guided, residual)
+        return BoundDenoiser(guided, residual, self.bound)
 
     def _residual(self, condition: Condition) -> Residual | None:
         """What is diffused under this condition, if not frames."""

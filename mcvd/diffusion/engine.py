@@ -69,7 +69,7 @@ class GenerationEngine:
         num_videos, num_samples = len(past), options.num_samples
         sampler = options.sampler_for(from_nothing=not past.shape[1] + future.shape[1])
         keys = self._keys(num_videos)
-        parts = list(self._parts(num_videos, past.shape[-2:]))
+        parts = list(self._parts(num_videos, self.encode(past[:0]).shape[-2:]))
         places = () if keyframes is None else keyframes.frames
         lengths = past.shape[1], future.shape[1], num_frames
         num_blocks = len(parts) * sum(1 for _ in windows(self.block, *lengths, options.overlap, places, options.loop))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from mcvd.runtime.arrays import Video, as_tensor
 
@@ -31,7 +32,8 @@ class Keyframes:
 
     Args:
         frames: float (B, C, H, W) in the model's range.
-        keep: bool (1, 1, H, W), True where a pixel is known; everywhere at places that are not told.
+        keep: bool (1, 1, H, W), True where a pixel, or all that a latent is made of, is known; everywhere at places
+            that are not told.
     """
 
     frames: Mapping[int, Tensor]
@@ -78,7 +80,7 @@ class Keyframes:
                 raise ValueError(
                     f"known_pixels must be bool (H, W) = {shape[1:]}, got {mask.dtype} {tuple(mask.shape)}"
                 )
-            keep[int(place)] = mask[None, None]
+            keep[int(place)] = _known_throughout(mask, frames[int(place)].shape[-2:])[None, None]
         return cls(frames, keep)
 
     def also(self, frames: Mapping[int, Tensor]) -> Keyframes:
@@ -111,3 +113,8 @@ class Keyframes:
             torch.stack([rows.get(place, blank) for place in places], 1),
             torch.stack([masks.get(place, nothing) for place in places], 1).expand(num_rows, -1, -1, -1, -1),
         )
+
+
+def _known_throughout(mask: Tensor, size: Sequence[int]) -> Tensor:
+    """Where all pixels are known that belong to a pixel of a smaller picture, bool ``size``."""
+    return mask if mask.shape == tuple(size) else adaptive_avg_pool2d(mask[None, None].float(), list(size))[0, 0] == 1

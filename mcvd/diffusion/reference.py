@@ -28,10 +28,12 @@ class Residual:
     Args:
         base: float (B, N, C, H, W), what the context lets expect.
         scale: float, broadcasts to them, above 0.
+        bound: the largest absolute value of frames.
     """
 
     base: Tensor
     scale: Tensor
+    bound: float = 1.0
 
     def from_frames(self, frames: Tensor) -> Tensor:
         """Frames in the model's range, whatever broadcasts to (B, N, C, H, W), as residuals."""
@@ -43,14 +45,17 @@ class Residual:
 
     @cached_property
     def bounds(self) -> tuple[Tensor, Tensor]:
-        """The residuals of black and of white frames, between which a sampler clips: the same in all its steps."""
-        return self.from_frames(self.base.new_tensor(-1.0)), self.from_frames(self.base.new_tensor(1.0))
+        """The residuals of the least and the greatest frames, of pixels black and white ones, between which a sampler
+        clips: the same in all its steps."""
+        low, high = self.base.new_tensor([-self.bound, self.bound])
+        return self.from_frames(low), self.from_frames(high)
 
     def repeat(self, num_samples: int) -> Residual:
         """For so many samples of each condition, adjacent in the batch."""
         if num_samples == 1:
             return self
-        return Residual(self.base.repeat_interleave(num_samples, 0), self.scale.repeat_interleave(num_samples, 0))
+        base, scale = (each.repeat_interleave(num_samples, 0) for each in (self.base, self.scale))
+        return Residual(base, scale, self.bound)
 
 
 class ContextReference(nn.Module):
@@ -80,6 +85,7 @@ class ContextReference(nn.Module):
 
     Args:
         block: of the model.
+        bound: the largest absolute value of frames.
     """
 
     distance: Tensor
@@ -88,8 +94,9 @@ class ContextReference(nn.Module):
     sums: Tensor
     num_clips: Tensor
 
-    def __init__(self, block: FrameBlock):
+    def __init__(self, block: FrameBlock, bound: float = 1.0):
         super().__init__()
+        self.bound = bound
         num_frames = block.current
         place = torch.arange(num_frames) + 1.0
         bridge = place * (num_frames + 1 - place) / (num_frames + 1)
@@ -107,7 +114,7 @@ class ContextReference(nn.Module):
         fixed = FLOOR**2 * self.distance[case] + noise
         variance = _over_pixels(fixed) + _over_pixels(self.growth[case].square()) * seen[:, None]
         known = _over_pixels(weights.sum(0) > 0)
-        return Residual(base, torch.where(known, variance.sqrt() / SIGMA_DATA, 1.0).to(base.dtype))
+        return Residual(base, torch.where(known, variance.sqrt() / SIGMA_DATA, 1.0).to(base.dtype), self.bound)
 
     @torch.no_grad()
     def measure(self, past: Tensor, current: Tensor, future: Tensor) -> None:

@@ -32,7 +32,7 @@ SLOTS: Slots = {
         f"mcvd.noise.{name}" for name in ("LinearBeta", "Cosine", "Geometric", "ZeroTerminalSNR")
     ),
     AbstractSampler: tuple(f"mcvd.samplers.{name}" for name in sampler_names()),
-    AbstractCodec: tuple(f"mcvd.models.codecs.{name}" for name in ("Pixels", "Scale")),
+    AbstractCodec: tuple(f"mcvd.models.codecs.{name}" for name in ("Latents", "Pixels", "Scale")),
     AbstractSpacing: tuple(f"mcvd.samplers.{name}" for name in ("Uniform", "LogSNR", "Karras")),
 }
 """The classes that a model's config may name, by what an argument is annotated with; a dataclass is its own slot."""

@@ -162,7 +162,7 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
     def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
         """Optimiser, and the published warm-up: update n (from 0) has ``lr * min(n / warmup_steps, 1)``; see also
         ``cooldown_steps``, which the published training has not."""
-        optimizer = self.optimizer(self.parameters())
+        optimizer = self.optimizer([each for each in self.parameters() if each.requires_grad])
         last = self.trainer.estimated_stepping_batches if self.cooldown_steps else 0
 
         def share(step: int) -> float:

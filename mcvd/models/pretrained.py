@@ -74,6 +74,8 @@ class Pretrained(nn.Module, ABC):
     def from_pretrained(cls, source: str | Path, *, revision: str | None = None, trust: Trust = False) -> Self:
         """Open a model that was saved, here or on the Hugging Face Hub; see `mcvd.load`."""
         stored = read_model(source, revision)
+        if _names_other_files(stored.config):
+            raise ValueError(f"{source}: its config names a codec elsewhere (source); a model holds its own")
         try:
             with torch.device("meta"):  # shapes without memory: a config that asks for more than there is is refused
                 check_header(cls.from_config(stored.config, trust=trust), stored.header, source)
@@ -196,3 +198,10 @@ class Pretrained(nn.Module, ABC):
             model._arguments = {name: value for name, value in options.items() if name in model._arguments}
             model._other_arguments = config
         return model
+
+
+def _names_other_files(config: dict[str, Any]) -> bool:
+    """Whether opening a model of this config would read more than the model's own files."""
+    codec = config.get("codec")
+    arguments = codec.get("init_args") if isinstance(codec, dict) else None
+    return isinstance(arguments, dict) and arguments.get("source") is not None

@@ -30,6 +30,7 @@ from mcvd.models.upsampling import upsampled_whole
 from mcvd.nets import UNet
 from mcvd.noise import AbstractNoiseSchedule, LinearBeta
 from mcvd.runtime.arrays import Video, as_tensor
+from mcvd.runtime.named_classes import paths_of
 from mcvd.runtime.rng import check_seed
 from mcvd.samplers import AbstractSampler
 
@@ -62,7 +63,8 @@ class VideoModel(Pretrained):
         frame_rate_hz: of the training clips; learned from the data when training starts.
         seed: of the random numbers of training.
         samplers: the model's own sampler for each task; see `TaskSamplers`.
-        codec: what the numbers of a video mean: pixels, or values with a unit (`mcvd.models.codecs.Scale`).
+        codec: what the numbers of a video mean: pixels, pixels that are diffused as latents
+            (`mcvd.models.codecs.Latents`), or values with a unit (`mcvd.models.codecs.Scale`).
     """
 
     not_in_config = ("optimizer",)
@@ -106,18 +108,19 @@ class VideoModel(Pretrained):
         self.frame_rate_hz = frame_rate_hz
         self.seed = seed
         self.samplers = samplers or TaskSamplers()
-        self.codec = codec
+        self.codec, self.autoencoder = codec.with_network()
         check_format(self.size, frame_rate_hz)
         for name in ("warmup_steps", "cooldown_steps", "seed"):
             if not 0 <= getattr(self, name) < 1 << 63:
                 raise ValueError(f"{name} must be 0 or more, and have 63 bits at most, got {getattr(self, name)}")
         if reference not in ("frames", "context"):
             raise ValueError(f"reference must be 'frames' or 'context', got {reference!r}")
-        residuals = ContextReference(block) if reference == "context" else None
-        network = net(block, codec.planes(channels))
-        kinds = {"gamma_noise": gamma_noise, "diffuses_context": diffuses_context}
+        bound = self.codec.bound
+        residuals = ContextReference(block, bound) if reference == "context" else None
+        network = net(block, self.codec.planes(channels))
+        kinds = {"gamma_noise": gamma_noise, "diffuses_context": diffuses_context, "bound": bound}
         self.denoiser = Denoiser(network, schedule, predicts, min_snr=min_snr, reference=residuals, **kinds)  # type: ignore[arg-type]
-        self.denoiser.net.check_size(*self.size)  # type: ignore[operator]
+        self.denoiser.net.check_size(*self.codec.frame_size(self.size))  # type: ignore[operator]
         if not 0 <= context_noise < 2:
             raise ValueError(f"context_noise is a standard deviation in the range [-1, 1], got {context_noise}")
         if context_noise and not self.denoiser.net.conditioning.tell_noise:  # type: ignore[union-attr]
@@ -269,7 +272,7 @@ class VideoModel(Pretrained):
             size=self.size,
             channels=self.channels,
             frame_rate_hz=self.frame_rate_hz,
-            parameters=num_parameters(self),
+            parameters=num_parameters(self.denoiser),
             net=type(net).__name__,
             conditioning=repr(net.conditioning) + ", diffused with the frames" * self.denoiser.diffuses_context,
             schedule=repr(self.denoiser.schedule) + (f", gamma noise of scale {gamma:g}" if gamma else ""),
@@ -283,9 +286,13 @@ class VideoModel(Pretrained):
         )
 
     def trained_config(self) -> dict[str, Any]:
-        """The config, with the frame rate of the training clips and the samplers of today."""
+        """The config, with the frame rate of the training clips, the samplers of today and a codec that is whole."""
         own = config_of(TaskSamplers, vars(self.samplers)) if self.samplers else None
-        return self.config | {"frame_rate_hz": self.frame_rate_hz, "samplers": own}
+        config = self.config | {"frame_rate_hz": self.frame_rate_hz, "samplers": own}
+        if (arguments := self.codec.init_args()) is not None:
+            kind = type(self.codec)
+            config["codec"] = {"class_path": next(paths_of(kind)), "init_args": config_of(kind, arguments)}
+        return config
 
 
 def _collect(stream: Iterable[tuple[int, Tensor]], num_frames: int) -> Tensor:

@@ -109,7 +109,8 @@ class MemoryEstimate:
             for weight in weights.values():
                 weight.grad = torch.zeros_like(weight)
             planes = model.codec.planes(model.channels)
-            video = torch.zeros(batch_size, model.block.num_frames, planes, *model.size, device=self.device)
+            size = model.codec.frame_size(model.size)
+            video = torch.zeros(batch_size, model.block.num_frames, planes, *size, device=self.device)
             past, current, future = model.block.split(video)
             time = torch.zeros(batch_size, device=self.device)
             condition = Condition.visible(past, future)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class AbstractCodec(ABC):
     """What a model's numbers mean. A model asks it where videos come in and where they go out, and nowhere else.
 
-    What is diffused lies between -1 and 1, to which samplers clip.
+    What is diffused lies between -`bound` and `bound`, to which samplers clip.
     """
 
     dtype: torch.dtype
@@ -26,9 +27,30 @@ class AbstractCodec(ABC):
     def planes(self, channels: int) -> int:
         """How many channels the network sees of frames with so many."""
 
+    @property
+    def bound(self) -> float:
+        """The largest absolute value of what is diffused."""
+        return 1.0
+
+    def frame_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of the frames that the network sees, of frames of this height and width."""
+        return size
+
+    def with_network(self) -> tuple[AbstractCodec, nn.Module | None]:
+        """The codec with the network that it needs, made anew, whose weights belong to the model; None: it needs none.
+
+        Raises:
+            ValueError, FileNotFoundError: there is none, or it is damaged.
+        """
+        return self, None
+
+    def init_args(self) -> dict[str, Any] | None:
+        """The arguments that a model is saved with, where they are not those that it was made of."""
+        return None
+
     @abstractmethod
     def encode(self, video: Tensor) -> Tensor:
-        """A user's video (..., C, H, W) as what is diffused, float32 (..., planes, H, W) in [-1, 1].
+        """A user's video (..., C, H, W) as what is diffused, float32 (..., planes, h, w).
 
         Raises:
             ValueError: of another dtype, or with values that have no meaning.
@@ -36,7 +58,7 @@ class AbstractCodec(ABC):
 
     @abstractmethod
     def decode(self, frames: Tensor, rounded: bool = True) -> Tensor:
-        """What was diffused, float (..., planes, H, W), as a user's video (..., C, H, W).
+        """What was diffused, float (..., planes, h, w), as a user's video (..., C, H, W).
 
         Args:
             frames: not clamped.
