@@ -117,4 +117,7 @@ class Keyframes:
 
 def _known_throughout(mask: Tensor, size: Sequence[int]) -> Tensor:
     """Where all pixels are known that belong to a pixel of a smaller picture, bool ``size``."""
-    return mask if mask.shape == tuple(size) else adaptive_avg_pool2d(mask[None, None].float(), list(size))[0, 0] == 1
+    height, width = size
+    if tuple(mask.shape) == (height, width):
+        return mask
+    return adaptive_avg_pool2d(mask[None, None].float(), (height, width))[0, 0] == 1

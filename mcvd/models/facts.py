@@ -11,6 +11,8 @@ from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.diffusion.tasks import TASKS
 from mcvd.frames import FrameBlock
 
+_OF_PIXELS = ("Pixels(", "Latents(")  # codecs whose videos are pixels
+
 
 @dataclass(frozen=True)
 class SamplerFacts:
@@ -78,14 +80,15 @@ class ModelFacts:
     @property
     def look(self) -> str:
         """What a frame shows, in a word or two."""
-        if self.codec != "Pixels()":
+        if not self.codec.startswith(_OF_PIXELS):
             return f"{self.channels} channel{'s' * (self.channels > 1)}"
         return "colour" if self.channels == 3 else "grey"
 
     @property
     def diffused(self) -> str:
         """What noise is added to."""
-        return "residuals to the context" if self.reference == "context" else "frames"
+        kind = "residuals to the context" if self.reference == "context" else "frames"
+        return f"{kind}, as latents" if self.codec.startswith("Latents(") else kind
 
     @property
     def summary(self) -> str:

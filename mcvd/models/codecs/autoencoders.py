@@ -110,7 +110,7 @@ def read_autoencoder(source: str) -> StoredAutoencoder:
     config, measured = _read_json(folder / CONFIG), {}
     if (folder / MEASURED).is_file():
         measured = _read_json(folder / MEASURED)
-    kind = config.get("_class_name")
+    kind: Any = config.get("_class_name")
     if kind not in get_args(Kind):
         raise ValueError(
             f"{folder / CONFIG} is of the class {one_line(str(kind))}: a codec must be {', '.join(get_args(Kind))}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
-from math import isfinite
+from math import isfinite, prod
 from typing import Any
 
 import torch
@@ -200,7 +200,7 @@ class Latents(AbstractCodec):
 def _in_chunks(code: Callable[[Tensor], Tensor], frames: Tensor, size: tuple[int, int, int], net: nn.Module) -> Tensor:
     """Frames (..., C, H, W) through an autoencoder, (N, *size) on their device, in float32, some at a time."""
     weight = next(net.parameters())
-    flat = frames.flatten(0, -4)
+    flat = frames.reshape(prod(frames.shape[:-3]), *frames.shape[-3:])
     coded = flat.new_empty(len(flat), *size)
     step = max(1, _CHUNK_PIXELS // max(size[1] * size[2], flat.shape[-1] * flat.shape[-2]))
     with torch.autocast(weight.device.type, enabled=False):
