@@ -151,7 +151,7 @@ def changed(folder, **values):
 
 
 def test_what_does_not_fit_is_refused_by_name(folder):
-    with pytest.raises(ValueError, match="AutoencoderKL.* codes frames of 3 channels, and the model has 1"):
+    with pytest.raises(ValueError, match=r"AutoencoderKL.* codes frames of 3 channels, and the model has 1"):
         latent_model("AutoencoderKL", channels=1)
     with pytest.raises(ValueError, match="multiples of 2, got 15x16"):
         latent_model(config={"size": [15, 16]})
@@ -159,7 +159,7 @@ def test_what_does_not_fit_is_refused_by_name(folder):
         latent_model(arguments={"flavour": 1})
     with pytest.raises(ValueError, match="a number for each of the 4 channels"):
         latent_model(mean=[0.0], std=[1.0])
-    with pytest.raises(ValueError, match="C, H, W"):
+    with pytest.raises(ValueError, match=r"C, H, W"):
         latent_model().predict(pixels(3, 1, 16, 16), 2)
     with pytest.raises(ValueError, match="latents of 4 channels"):
         codec().decode(torch.zeros(1, 3, 4, 4))
@@ -171,10 +171,10 @@ def test_damaged_and_foreign_codecs_are_refused(folder):
     with pytest.raises(FileNotFoundError, match="missing"):
         read_autoencoder(str(folder.parent))
     changed(folder, latent_channels=3)
-    with pytest.raises(ValueError, match="another shape|must be 3 numbers"):
+    with pytest.raises(ValueError, match=r"another shape|must be 3 numbers"):
         read_autoencoder(str(folder))
     changed(folder, _class_name="os.system")
-    with pytest.raises(ValueError, match="of the class os.system: a codec must be"):
+    with pytest.raises(ValueError, match=r"of the class os\.system: a codec must be"):
         read_autoencoder(str(folder))
     (folder / "config.json").write_text("{")
     with pytest.raises(ValueError, match="damaged"):
