@@ -11,6 +11,7 @@ from mcvd.noise import (
     Cosine,
     Geometric,
     LinearBeta,
+    SubVP,
     ZeroTerminalSNR,
     clean_from_noise,
     clean_from_velocity,
@@ -133,3 +134,26 @@ def test_zero_terminal_snr_is_its_definition():
 def test_only_variance_preserving_schedules_are_stretched():
     with pytest.raises(ValueError, match="variance preserving"):
         ZeroTerminalSNR(Geometric())
+
+
+def test_the_marginals_of_sub_vp_solve_its_stochastic_equation():
+    """Song et al. 2021, section 3.4: dx = -b x / 2 dt + sqrt(b (1 - exp(-2 B))) dw."""
+    low, high, steps = 0.1, 20.0, 20000
+    t = (torch.arange(steps, dtype=torch.float64) + 0.5) / steps
+    beta = low + (high - low) * t
+    total = low * t + (high - low) * t**2 / 2
+    mean, variance = 1.0, 0.0
+    for b, added in zip(beta.tolist(), (beta * (1 - torch.exp(-2 * total))).tolist(), strict=True):
+        middle = variance + (added - b * variance) / (2 * steps)
+        mean, variance = mean * math.exp(-b / 2 / steps), variance + (added - b * middle) / steps
+    at = SubVP(beta_min=low, beta_max=high)(torch.ones((), dtype=torch.float64))
+    assert at.alpha.item() == pytest.approx(mean, rel=1e-6)
+    assert at.sigma.item() ** 2 == pytest.approx(variance, rel=1e-6)
+
+
+def test_sub_vp_has_the_square_of_the_noise_that_preserves_the_variance():
+    at = SubVP()(torch.linspace(0, 1, 101, dtype=torch.float64))
+    torch.testing.assert_close(at.sigma, 1 - at.alpha**2)
+    assert (at.sigma.diff() > 0).all() and at.sigma[0] == 0
+    with pytest.raises(ValueError, match="beta_min"):
+        SubVP(beta_min=0.0)

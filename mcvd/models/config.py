@@ -29,7 +29,7 @@ SLOTS: Slots = {
     nn.Module: ("mcvd.nets.UNet", "mcvd.nets.UNet3D", "mcvd.nets.SpaceTimeUNet"),
     AbstractConditioning: ("mcvd.nets.Concat", "mcvd.nets.SPATIN"),
     AbstractNoiseSchedule: tuple(
-        f"mcvd.noise.{name}" for name in ("LinearBeta", "Cosine", "Geometric", "ZeroTerminalSNR")
+        f"mcvd.noise.{name}" for name in ("LinearBeta", "Cosine", "Geometric", "SubVP", "ZeroTerminalSNR")
     ),
     AbstractSampler: tuple(f"mcvd.samplers.{name}" for name in sampler_names()),
     AbstractCodec: tuple(f"mcvd.models.codecs.{name}" for name in ("Latents", "Pixels", "Scale")),

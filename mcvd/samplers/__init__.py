@@ -3,6 +3,7 @@
 from mcvd.samplers.adaptive_sde import AdaptiveSDE
 from mcvd.samplers.annealed_langevin import AnnealedLangevin
 from mcvd.samplers.base import AbstractGridSampler, AbstractSampler
+from mcvd.samplers.consistent_annealed_langevin import ConsistentAnnealedLangevin
 from mcvd.samplers.ddim import DDIM
 from mcvd.samplers.ddpm import DDPM
 from mcvd.samplers.dpm_solver_pp import DPMSolverPP
@@ -23,6 +24,7 @@ __all__ = [
     "AbstractSpacing",
     "AdaptiveSDE",
     "AnnealedLangevin",
+    "ConsistentAnnealedLangevin",
     "DPMSolverPP",
     "Heun",
     "Karras",

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from mcvd.noise import AbstractNoiseSchedule, Coefficients
 from mcvd.samplers.base import AbstractSampler, Denoise, Draw, posterior
-from mcvd.samplers.spacing import LogSNR
+from mcvd.samplers.spacing import LOG_SNR, AbstractSpacing, LogSNR
 
-# The walk goes down a ladder of equal parts of the log-SNR. A step is a number of rungs: at least one, and at most an
-# eighth of the ladder, because both of the pair agree on a blurred video if the noise vanishes at once.
+# The walk goes down a ladder, by default of equal parts of the log-SNR. A step is a number of rungs: at least one, and
+# at most an eighth of the ladder, because both of the pair agree on a blurred video if the noise vanishes at once.
 NUM_RUNGS = 256
 MOST_RUNGS = NUM_RUNGS // 8
 SAFETY, EXPONENT = 0.9, 0.9  # the paper's theta and r: how the next step follows from the error of this one
@@ -25,25 +25,30 @@ class AdaptiveSDE(AbstractSampler):
     Args:
         tolerance: allowed difference of the two, relative to the value of a pixel; 0.01 (careful) to 0.1 (fast).
         clip: clip clean estimates to [-1, 1].
-        absolute_tolerance: and at least this much; the paper's value is one grey level of 256.
+        absolute_tolerance: and at least this much; None is the smaller of the paper's value, one grey level of 256, and
+            the tolerance.
+        spacing: its first and its last noise but one are where the walk begins and ends, and equal parts of it the
+            shortest steps; None is `LogSNR` down to the smaller of its own last noise and the tolerance, because an
+            estimate that is asked for at more noise than that is less exact than the steps.
 
     The lower of the embedded pair is the exact solution for a constant clean estimate, where the paper has a step of
     Euler and Maruyama: it is right for every schedule and stable at any length. The higher one takes the mean of the
     clean estimates at both ends, and is what is kept. Both use the same noise. A refused step is tried again, at most
     half as long, with fresh noise as in the paper: over the many pixels of a video the decision hardly depends on it.
 
-    The walk ends at the last noise of `LogSNR`, where the last call gives the video. Each step waits for the device
+    The last call, at the last noise, gives the video. Each step waits for the device
     once, to see whether a video is left. Neighbours in the batch do not influence each other if ``draw`` gives each row
     noise of its own, as `mcvd.runtime.rng.KeyedNoise` does.
     """
 
     tolerance: float = 0.05
     clip: bool = True
-    absolute_tolerance: float = 2 / 256
+    absolute_tolerance: float | None = None
+    spacing: AbstractSpacing | None = None
     order = 1
 
     def __post_init__(self) -> None:
-        if not (self.tolerance > 0 and self.absolute_tolerance > 0):
+        if not (self.tolerance > 0 and self._least_allowed > 0):
             raise ValueError(f"tolerance and absolute_tolerance must be positive, got {self}")
 
     @property
@@ -51,9 +56,14 @@ class AdaptiveSDE(AbstractSampler):
         """The most there can be: each kept step at most doubles the length, each refused one at least halves it."""
         return 2 * (2 * NUM_RUNGS + MOST_RUNGS.bit_length()) + 1
 
+    @property
+    def _least_allowed(self) -> float:
+        return min(2 / 256, self.tolerance) if self.absolute_tolerance is None else self.absolute_tolerance
+
     def times(self, schedule: AbstractNoiseSchedule) -> Tensor:
         """The rungs, the noisiest first."""
-        return LogSNR()(NUM_RUNGS + 1, schedule)[:-1]
+        spacing = LogSNR(min(LOG_SNR.sigma_min, self.tolerance)) if self.spacing is None else self.spacing
+        return spacing(NUM_RUNGS + 1, schedule)[:-1]
 
     def __call__(
         self, denoise: Denoise, noise: Tensor, schedule: AbstractNoiseSchedule, draw: Draw = torch.randn_like
@@ -75,7 +85,7 @@ class AdaptiveSDE(AbstractSampler):
             low = of_clean * clean + of_state * x + fresh * draw(x)
             change = of_clean * (self.clean(denoise, low, times[there]) - clean) / 2
 
-            allowed = (self.tolerance * torch.maximum(low.abs(), before.abs())).clamp(min=self.absolute_tolerance)
+            allowed = (self.tolerance * torch.maximum(low.abs(), before.abs())).clamp(min=self._least_allowed)
             error = (change / allowed).flatten(1).square().mean(1).sqrt()
             kept = (error <= 1) | (num_rungs <= 1)
             x = torch.where(kept.view(column), low + change, x)

@@ -22,7 +22,8 @@ class AnnealedLangevin(AbstractGridSampler):
         clip: clip clean estimates to [-1, 1].
         spacing: where the noise levels lie; by default equal factors apart, as published.
 
-    The last call, at the least noise, gives the video (Song and Ermon 2020, algorithm 1). Called with a schedule that
+    The last call, at the least noise, gives the video (Song and Ermon 2020, algorithm 1). What ``step_size`` leaves of
+    the error does not fall with the number of steps: ``order`` is 0. Called with a schedule that
     is not variance exploding, where the data shrink from level to level, it raises ValueError.
     """
 
@@ -31,7 +32,7 @@ class AnnealedLangevin(AbstractGridSampler):
     step_size: float = 0.06
     clip: bool = True
     spacing: AbstractSpacing = LOG_SNR
-    order = 1
+    order = 0
 
     def __post_init__(self) -> None:
         if self.num_langevin_steps < 1 or not 0 < self.step_size < 1:
@@ -43,14 +44,19 @@ class AnnealedLangevin(AbstractGridSampler):
         return self.num_steps * (self.num_langevin_steps - 1) + 1
 
     def _walk(self, denoise: Denoise, x: Tensor, steps: TimeGrid, draw: Draw) -> Tensor:
-        if (steps.alpha != 1).any():
-            raise ValueError(
-                f"AnnealedLangevin needs alpha = 1 at all times, as in mcvd.noise.Geometric, got {steps.schedule}: "
-                "use mcvd.samplers.PredictorCorrector"
-            )
+        check_variance_exploding(self, steps)
         for i in range(self.num_steps):
             for _ in range(self.num_langevin_steps):
                 # x + a * score + sqrt(2 a) * z with a = step_size * sigma^2 and score = (clean - x) / sigma^2.
                 way = self.clean(denoise, x, steps.t[i]) - x
                 x = x + self.step_size * way + sqrt(2 * self.step_size) * steps.sigma[i] * draw(x)
         return self.clean(denoise, x, steps.t[self.num_steps - 1])
+
+
+def check_variance_exploding(sampler: AbstractGridSampler, steps: TimeGrid) -> None:
+    """Refuse schedules in which the data shrink from level to level."""
+    if (steps.alpha != 1).any():
+        raise ValueError(
+            f"{type(sampler).__name__} needs alpha = 1 at all times, as in mcvd.noise.Geometric, got {steps.schedule}: "
+            "use mcvd.samplers.PredictorCorrector"
+        )

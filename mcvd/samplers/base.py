@@ -26,7 +26,11 @@ class AbstractSampler(ABC):
     """Turns noise into a sample by asking ``denoise(noisy, t)`` for the clean estimate, a number of times.
 
     A sampler knows nothing of video, networks or conditions; it works on tensors of any shape (B, ...). ``order`` says
-    how fast the error falls: like ``num_calls ** -order``, once there are enough of them.
+    how fast the error falls: like ``num_calls ** -order``, once there are enough of them; 0 where something else bounds
+    it. That is the error of the state down to the last noise, also with the sampler's default spacing. The last step,
+    from there to no noise, is one clean estimate for all samplers: it leaves what this estimate is off by, 0.001 (an
+    eighth of a grey level) for Gaussian data after ``LogSNR(sigma_min=0.03)``, where it does not fall with the calls,
+    and after `Uniform`, whose last noise gets less with the calls, it makes the whole of first order.
     """
 
     clip: bool

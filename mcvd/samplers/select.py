@@ -70,6 +70,8 @@ _ELSEWHERE = {
     "edm": "Heun",
     "euler": "DDIM",
     "langevin": "AnnealedLangevin",
+    "cas": "ConsistentAnnealedLangevin",
+    "consistentannealedsampling": "ConsistentAnnealedLangevin",
     "pc": "PredictorCorrector",
     "ancestral": "DDPM",
 }

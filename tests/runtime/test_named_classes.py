@@ -31,12 +31,12 @@ PLACES = {
     "net": (MODEL, lambda value: {"net": value}, {"UNet", "UNet3D", "SpaceTimeUNet"}),
     "conditioning": (MODEL, lambda value: net({"conditioning": value}), {"Concat", "SPATIN"}),
     "schedule": (
-        MODEL, lambda value: {"schedule": value}, {"LinearBeta", "Cosine", "Geometric", "ZeroTerminalSNR"},
+        MODEL, lambda value: {"schedule": value}, {"LinearBeta", "Cosine", "Geometric", "SubVP", "ZeroTerminalSNR"},
     ),
     "schedule within": (
         MODEL,
         lambda value: {"schedule": ZERO | {"init_args": {"schedule": value}}},
-        {"LinearBeta", "Cosine", "Geometric", "ZeroTerminalSNR"},
+        {"LinearBeta", "Cosine", "Geometric", "SubVP", "ZeroTerminalSNR"},
     ),
     "masking": (MODEL, lambda value: {"masking": value}, {"Masking"}),
     "block": (MODEL, lambda value: {"block": value}, {"FrameBlock"}),

@@ -189,6 +189,18 @@ def test_a_smaller_tolerance_costs_calls_and_brings_accuracy():
     assert fine < rough / 2
 
 
+@pytest.mark.parametrize("schedule", [LinearBeta(), Cosine()], ids=["linear", "cosine"])
+def test_the_tolerance_buys_exactness(schedule):
+    distance, calls = error(AdaptiveSDE(tolerance=0.01), schedule, quantiles(40000))
+    assert distance < 0.004 and calls <= 200
+
+
+def test_adaptive_steps_end_where_the_spacing_says():
+    asked = called_times(AdaptiveSDE(spacing=LogSNR(0.2)), NARROW, noise(1, 8), SCHEDULE)
+    at = SCHEDULE(time(min(asked)))
+    assert (at.sigma / at.alpha).item() == pytest.approx(0.2)
+
+
 def test_where_nothing_changes_adaptive_steps_are_the_longest():
     assert count_calls(AdaptiveSDE(), lambda x, t: torch.full_like(x, 0.5), noise(2, 8)) == 17
 

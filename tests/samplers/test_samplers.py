@@ -24,7 +24,7 @@ from reference.known_answers import (
 )
 
 from mcvd import samplers
-from mcvd.noise import Coefficients, Cosine, LinearBeta, ZeroTerminalSNR
+from mcvd.noise import Coefficients, Cosine, LinearBeta, SubVP, ZeroTerminalSNR
 from mcvd.runtime.rng import KeyedNoise
 from mcvd.samplers import (
     DDIM,
@@ -33,6 +33,7 @@ from mcvd.samplers import (
     AbstractSampler,
     AdaptiveSDE,
     AnnealedLangevin,
+    ConsistentAnnealedLangevin,
     DPMSolverPP,
     Heun,
     PredictorCorrector,
@@ -74,7 +75,7 @@ STOCHASTIC = [
     AdaptiveSDE(),
     PredictorCorrector(20),
 ]
-NOT_FOR_EVERY_SCHEDULE = {AnnealedLangevin}  # see test_variance_exploding
+NOT_FOR_EVERY_SCHEDULE = {AnnealedLangevin, ConsistentAnnealedLangevin}  # see test_variance_exploding
 
 
 def all_samplers():
@@ -205,6 +206,26 @@ def test_fresh_noise_keeps_the_mean_and_the_error_of_the_variance_falls_with_the
     assert math.log2(errors[0] / errors[1]) > sampler.order - 0.25
 
 
+@pytest.mark.parametrize(
+    "sampler", [DDIM(), DPMSolverPP(), DPMSolverPP(order=3), UniPC(), UniPC(order=3), Heun()], ids=repr
+)
+def test_with_the_default_spacing_the_order_holds_down_to_the_last_noise(sampler):
+    start, errors = noise(1, 64), []
+    denoise = gaussian(SCHEDULE)
+    for num_steps in (64, 128):
+        run, states = replace(sampler, num_steps=num_steps, clip=False), {}
+
+        def recording(x, t, states=states):
+            states[t[0].item()] = x
+            return denoise(x, t)
+
+        run(recording, start, SCHEDULE)
+        first, last = SCHEDULE(run.spacing(num_steps, SCHEDULE)[0]), min(states)
+        truth = gaussian_flow(start, first, SCHEDULE(time(last)))
+        errors.append((states[last] - truth).abs().mean().item())
+    assert math.log2(errors[0] / errors[1]) > sampler.order - 0.25
+
+
 @pytest.mark.parametrize("schedule", [LinearBeta(), Cosine()], ids=["linear", "cosine"])
 @pytest.mark.parametrize("sampler", DETERMINISTIC + LINEAR, ids=repr)
 def test_with_the_jump_to_zero_the_error_falls_still_or_is_far_below_a_grey_level(sampler, schedule):
@@ -232,10 +253,10 @@ PLAIN = {kind: {"spacing": Uniform()} for kind in (DDIM, DDPM, DPMSolverPP, UniP
 PLAIN[DPMSolverPP]["threshold"] = None
 
 
-SCHEDULES = [LinearBeta(), Cosine(), ZeroTerminalSNR(LinearBeta())]
+SCHEDULES = [LinearBeta(), Cosine(), ZeroTerminalSNR(LinearBeta()), SubVP()]
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES, ids=["linear", "cosine", "zero-terminal"])
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=["linear", "cosine", "zero-terminal", "sub-vp"])
 @pytest.mark.parametrize("sampler", DETERMINISTIC + STOCHASTIC, ids=repr)
 def test_many_steps_reach_the_distribution(sampler, schedule):
     if not isinstance(sampler, AdaptiveSDE):

@@ -11,6 +11,7 @@ from mcvd.samplers import (
     DDPM,
     AdaptiveSDE,
     AnnealedLangevin,
+    ConsistentAnnealedLangevin,
     DPMSolverPP,
     Heun,
     PredictorCorrector,
@@ -58,6 +59,7 @@ def test_steps_begin_with_the_most_noise(spacing):
     "sampler",
     [
         AnnealedLangevin(200, num_langevin_steps=5),
+        ConsistentAnnealedLangevin(800, step_size=0.02),
         PredictorCorrector(200),
         DDPM(300, spacing=LogSNR()),
         DDIM(300),
@@ -110,3 +112,43 @@ class TestAnnealedLangevin:
     def test_refuses_impossible_steps(self, wrong):
         with pytest.raises(ValueError, match="step_size"):
             AnnealedLangevin(**wrong)
+
+
+class TestConsistentAnnealedLangevin:
+    @pytest.mark.parametrize("sampler", [ConsistentAnnealedLangevin(), ConsistentAnnealedLangevin(20)], ids=repr)
+    def test_the_state_has_the_noise_of_each_level_exactly(self, sampler):
+        """For one clean video the state is that plus noises, whose squares add up to sigma^2: algorithm 3, eq. 9."""
+        clean, at, variances = 0.25, sampler.spacing(sampler.num_steps, SCHEDULE), []
+        size = sampler.num_steps
+
+        def denoise(x, t):
+            variances.append((x - clean).square().sum().item())
+            return torch.full_like(x, clean)
+
+        units = iter(torch.eye(size + 1, dtype=torch.float64)[1:, :, None])
+        start = torch.full((size + 1, 1), clean, dtype=torch.float64)
+        start[0] += SCHEDULE(at[0]).sigma
+        sampler(denoise, start, SCHEDULE, lambda x: next(units))
+        torch.testing.assert_close(
+            torch.tensor(variances, dtype=torch.float64), SCHEDULE(at[:-1]).sigma ** 2, rtol=1e-10, atol=0
+        )
+
+    def test_the_plain_method_has_more_noise_than_it_tells(self):
+        """Why this one is there: at the paper's step size some tenths of the standard deviation more."""
+        found = []
+
+        def denoise(x, t):
+            found.append((x.std() / SCHEDULE(t[:1].double()).sigma).item())
+            return torch.zeros_like(x)
+
+        AnnealedLangevin(200, num_langevin_steps=1)(denoise, 50 * noise(1, 4000), SCHEDULE, seeded())
+        assert found[-1] > 1.05
+
+    def test_calls_as_often_as_it_says_and_refuses_other_schedules(self):
+        sampler, times = ConsistentAnnealedLangevin(7), []
+        sampler(lambda x, t: times.append(t) or torch.zeros_like(x), 50 * noise(1, 4), SCHEDULE, seeded())
+        assert len(times) == sampler.num_calls == 7
+        with pytest.raises(ValueError, match="ConsistentAnnealedLangevin needs alpha = 1"):
+            sampler(gaussian(LinearBeta()), noise(1, 4), LinearBeta())
+        with pytest.raises(ValueError, match="step_size"):
+            ConsistentAnnealedLangevin(step_size=1.0)
