@@ -144,19 +144,19 @@ def test_packets_that_leave_the_picture_as_it_is_repeat_it_at_their_time(tmp_pat
             assert [numbers(reader.read([frame]))[0] for frame in order] == [expected[frame] for frame in order]
 
 
-@pytest.mark.parametrize("name", ["a.avi", "a.mov"])
-def test_a_palette_that_comes_once_colours_every_frame(tmp_path, name):
+@pytest.mark.parametrize("codec", ["rawvideo", "smc", "msrle"])  # in MOV the palette comes with the first packet
+def test_a_palette_that_comes_once_colours_every_frame(tmp_path, codec):
     palette = np.array([[0, 0, 0, 255], [255, 220, 10, 40]], np.uint8)  # alpha, red, green, blue
     palette = np.concatenate([palette, np.zeros((254, 4), np.uint8)])
-    with av.open(str(tmp_path / name), "w") as container:
-        stream = container.add_stream("rawvideo", rate=10)
+    with av.open(str(tmp_path / "a.mov"), "w") as container:
+        stream = container.add_stream(codec, rate=10, options={"g": "1"})
         stream.width, stream.height, stream.pix_fmt = 32, 16, "pal8"
         for number in range(6):
             indices = np.zeros((16, 32), np.uint8)
             indices[:, : 4 * number + 4] = 1
             container.mux(stream.encode(av.VideoFrame.from_ndarray((indices, palette), format="pal8")))
         container.mux(stream.encode())
-    with open_video(tmp_path / name) as reader:
+    with open_video(tmp_path / "a.mov") as reader:
         for number in (5, 0, 3, 2):
             frame = reader.read([number])[0]
             assert frame[:, 8, 0].tolist() == [220, 10, 40] and (frame[0, 8] > 0).sum() == 4 * number + 4

@@ -173,7 +173,7 @@ class RGBConverter:
         frame = self._converter.reformat(
             frame, width, height, route.pixel_format, interpolation=SCALING, **options, **ONE_THREAD
         )
-        planes = _planes(frame)
+        planes = _planes(frame, route.pixel_format)
         pixels, opaque = planes[:3], 255
         if route.formula is not None:
             rgb = route.formula(np.stack(pixels).astype(np.float32))
@@ -190,22 +190,32 @@ class RGBConverter:
         )
         left, right, top, bottom = self._crop
         window = av.VideoFrame(frame.width - left - right, frame.height - top - bottom, route.pixel_format)
-        for target, source in zip(_planes(window), _planes(whole), strict=True):
+        for target, source in zip(*(_planes(each, route.pixel_format) for each in (window, whole)), strict=True):
             target[:] = source[top : top + len(target), left : left + target.shape[1]]
         return window
 
 
-def _planes(frame: av.VideoFrame) -> list[np.ndarray]:
-    """Views of the planes, (H, W) each, uint8 or uint16; of planar RGB in the order R, G, B."""
-    dtype = np.dtype(np.uint16 if frame.format.components[0].bits > 8 else np.uint8)
-    planes = []
-    for plane in frame.planes:
-        stored: Any = plane  # a buffer, which PyAV's types do not tell
-        shape = (plane.height, plane.width)
-        planes.append(np.ndarray(shape, dtype, stored, strides=(plane.line_size, dtype.itemsize)))
-    if frame.format.is_rgb:
-        planes[:3] = planes[2], planes[0], planes[1]
-    return planes
+def _planes(frame: av.VideoFrame, pixel_format: str) -> list[np.ndarray]:
+    """Views of the planes, (H, W) each, uint8 or uint16; of planar RGB in the order R, G, B.
+
+    Args:
+        frame: in the format of a route, of which all planes have full size.
+        pixel_format: its name, which costs time to ask for.
+    """
+    dtype, order = _layout(pixel_format)
+    shape, stored = (frame.height, frame.width), frame.planes
+    planes: list[Any] = [stored[place] for place in order]  # buffers, which PyAV's types do not tell
+    return [np.ndarray(shape, dtype, plane, 0, (plane.line_size, dtype.itemsize)) for plane in planes]
+
+
+@lru_cache(maxsize=64)
+def _layout(pixel_format: str) -> tuple[np.dtype, tuple[int, ...]]:
+    """Type of the samples, and in which order to take the planes."""
+    stored = av.VideoFormat(pixel_format)
+    order = tuple(range(len(stored.components)))
+    return np.dtype(np.uint16 if stored.components[0].bits > 8 else np.uint8), (
+        (2, 0, 1, *order[3:]) if stored.is_rgb else order
+    )
 
 
 @dataclass(frozen=True)

@@ -179,10 +179,11 @@ class FrameIndex:
         if not set(known) <= self.number.keys():
             return None
         size = {packet.pts: packet.size for packet in self.packets}
+        field_ticks = np.median(np.diff(known)) * 0.75 if is_interlaced and len(known) > 1 else 0
         found = []
         for before, label in zip((None, *self.labels), self.labels, strict=False):
             place = max(0, bisect_right(known, label or 0) - 1)
-            is_second_field = is_interlaced and known[place] == before
+            is_second_field = known[place] == before and (label or 0) - known[place] < field_ticks
             stays = known[place] == label or is_second_field or size[label] <= _UNCHANGED_BYTES
             found.append(place if stays else -1)
         return found

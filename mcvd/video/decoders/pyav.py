@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from fractions import Fraction
@@ -115,8 +116,9 @@ class PyAVReader(AbstractReader):
                 first, *others = places[number]
                 frame = self._frame(number)
                 try:
-                    for target, plane in zip(video[first], self._to_rgb.planes(frame, (height, width)), strict=True):
-                        target[:] = plane
+                    pixels = video[first]
+                    for channel, plane in enumerate(self._to_rgb.planes(frame, (height, width))):
+                        pixels[channel] = plane
                 except (av.FFmpegError, ColorError) as error:
                     raise VideoError(f"{self.path}: frame {number} cannot be scaled ({fault_text(error)})") from None
                 for place in others:
@@ -338,10 +340,13 @@ class PyAVReader(AbstractReader):
         labels = labels[labels.index(self._first.pts) :]
         if fault:
             # What comes after the damage keeps the place that its time gives it.
-            decoded = set(labels)
-            labels += [label for label in self._index.labels if label not in decoded]
-        if self._has_begun:  # the frames are counted already, and have their times
+            last = max(self._index.number.get(label, -1) for label in labels)
+            labels += self._index.labels[last + 1 :]
+        if self._has_begun and tuple(labels) != self._index.labels:  # counted already, with their times
             self._on_display = self._index.on_display(labels, is_interlaced)
+            if self._on_display is None:
+                text = "its time stamps contradict the order of its frames: its times are dealt out in their order"
+                warnings.warn(f"{self.path}: {text}", stacklevel=2)
         self._index = self._index.in_order_of(labels)
 
     def _count_readable(self) -> int:
