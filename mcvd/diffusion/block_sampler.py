@@ -27,6 +27,7 @@ from mcvd.samplers.base import Denoise
 AUTOCAST = {"float32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 KNOWN_WEIGHT, KNOWN_MIN_SNR = 3.0, 0.1  # the best of those tried on streets other than those of docs/guides.md
 _OF_CONTEXT = 1 << 20  # in the key of a noise: beyond the draws of any sampler
+_OF_GUIDANCE = _OF_CONTEXT + 3
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,14 @@ class BlockSampler:
         frames = store.load(part, number, blank.shape) if store else None
         if frames is None:
             frames = self._sample(blank, keys, condition, number, sees_generated, known)
-            self._check(frames, number)
+            self.check(frames, number)
             if store:
                 store.save(part, number, frames)
         self.progress.finish_block()
         return frames.to(blank.device)
 
-    def _check(self, frames: Tensor, number: int) -> None:
+    def check(self, frames: Tensor, number: int) -> None:
+        """Raise NumbersError if a block, or frame, of this number is not finite."""
         if not frames.isfinite().all():
             hint = (
                 "take float32 or bf16"
@@ -102,13 +104,46 @@ class BlockSampler:
         known: KnownPart | None,
     ) -> Tensor:
         normal = KeyedNoise([(*key, number) for key in keys])
+        now = blank.new_ones(len(blank))  # the time of the last call, whose noise is drawn next
+        with self.binding(keys, condition, number, sees_generated) as (bound, denoise):
+
+            def timed(noisy: Tensor, t: Tensor) -> Tensor:
+                nonlocal now
+                now = t
+                return denoise(noisy, t)
+
+            def draw(x: Tensor) -> Tensor:
+                return self.denoiser.shaped(normal(x), now)
+
+            end = self.denoiser.schedule(torch.ones((), dtype=torch.float64))
+            size = (end.alpha**2 + end.sigma**2).sqrt()  # 1, or about sigma(1) where variance explodes
+            steered = replace(bound, denoise=self._steered(timed, bound, known))
+            sample = self.sampler(steered, draw(blank) * size, self.denoiser.schedule, draw)
+            return bound.to_frames(sample)
+
+    @contextmanager
+    def binding(
+        self, keys: Sequence[tuple[int, ...]], condition: Condition, number: int, sees_generated: bool
+    ) -> Iterator[tuple[BoundDenoiser, Denoise]]:
+        """Inside the ``with`` the network computes as the options say; the arguments are as above.
+
+        Yields:
+            The denoiser of the condition, and the same as a function that tells the progress of every call.
+        """
         of_context = KeyedNoise([(*key, number, _OF_CONTEXT) for key in keys])
         if self.options.context_noise and sees_generated:
             level = condition.noise_level + self.options.context_noise
             condition = condition.noised(level, of_context(condition.frames))
+        weaker = None
+        if self.options.guidance != 1 and self.options.guidance_noise is not None:
+            own = keys[:: len(keys) // condition.batch_size]
+            noise = KeyedNoise([(*key, number, _OF_GUIDANCE) for key in own])(condition.frames)
+            level = torch.full_like(condition.noise_level, self.options.guidance_noise)
+            weaker = condition.noised((level**2 - condition.noise_level**2).clamp(min=0).sqrt(), noise)
+            weaker = replace(weaker, noise_level=torch.maximum(level, condition.noise_level))
         denoiser, options = self.denoiser, self.options
         # Entered once a block: autocast keeps the weights that it has cast until it ends.
-        precision = autocast(options.precision, blank.device)
+        precision = autocast(options.precision, condition.past.device)
         # Autograd cannot keep what inference mode made.
         untracked = torch.no_grad() if options.steers else torch.inference_mode()
         with untracked, evaluating(denoiser), precision, denoiser.calling(self.stand_in):
@@ -119,23 +154,14 @@ class BlockSampler:
                 options.claim_past_visible,
                 self.modulation,
                 of_context,
+                weaker,
             )
-            now = blank.new_ones(len(blank))  # the time of the last call, whose noise is drawn next
 
             def counted(noisy: Tensor, t: Tensor) -> Tensor:
-                nonlocal now
-                now = t
                 self.progress.before_call()
                 return bound(noisy, t)
 
-            def draw(x: Tensor) -> Tensor:
-                return denoiser.shaped(normal(x), now)
-
-            end = denoiser.schedule(torch.ones((), dtype=torch.float64))
-            size = (end.alpha**2 + end.sigma**2).sqrt()  # 1, or about sigma(1) where variance explodes
-            steered = replace(bound, denoise=self._steered(counted, bound, known))
-            sample = self.sampler(steered, draw(blank) * size, denoiser.schedule, draw)
-            return bound.to_frames(sample)
+            yield bound, counted
 
     def _steered(self, denoise: Denoise, bound: BoundDenoiser, known: KnownPart | None) -> Denoise:
         """The denoiser under the guide of the options, and what is known."""

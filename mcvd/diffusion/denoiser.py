@@ -221,6 +221,7 @@ class Denoiser(nn.Module):
         claim_past_visible: bool = False,
         modulation: NormModulation | None = None,
         draw: Draw | None = None,
+        weaker: Condition | None = None,
     ) -> BoundDenoiser:
         """Fix the condition; everything that depends on it alone is computed here, once, not in every step.
 
@@ -235,6 +236,8 @@ class Denoiser(nn.Module):
                 ``past_embedding`` that its past is visible even where it is masked, unlike the published training.
             modulation: from `modulation`, for the times at which the result is called; None takes any time.
             draw: gives standard normal noise for the context, (B * K, P + F, C, H, W), to a model that diffuses it.
+            weaker: what guidance compares with instead of the masked context, such as the context under noise (history
+                guidance, Song et al. 2025, arXiv 2502.06764).
 
         Returns:
             ``denoise(noisy, t)`` for noisy frames (B * K, N, C, H, W): K samples of each condition, adjacent
@@ -263,6 +266,7 @@ class Denoiser(nn.Module):
             return BoundDenoiser(denoise, residual, self.bound)
 
         null = condition.null(past=guidance_drops != "future", future=guidance_drops != "past")
+        null = null if weaker is None else weaker
         null_residual = self._residual(null)
         if residual is not None:
             modulation = None  # whose times are others

@@ -15,6 +15,7 @@ from mcvd.diffusion.denoiser import Denoiser
 from mcvd.diffusion.keyframes import Keyframes
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.diffusion.progress import SamplingProgress
+from mcvd.diffusion.rolling import calls_per_frame, rolling_rollout
 from mcvd.diffusion.rollout import rollout, windows
 from mcvd.frames import FrameBlock
 from mcvd.nets.compiled import CompiledNet, should_compile
@@ -73,10 +74,15 @@ class GenerationEngine:
         places = () if keyframes is None else keyframes.frames
         lengths = past.shape[1], future.shape[1], num_frames
         num_blocks = len(parts) * sum(1 for _ in windows(self.block, *lengths, options.overlap, places, options.loop))
+        calls_per_block, modulation = sampler.num_calls, None
+        if options.rolling:
+            num_blocks, calls_per_block = len(parts) * num_frames, calls_per_frame(self.block, sampler.num_calls)
+        else:
+            modulation = self._modulation(sampler)
         stand_in: CompiledNet | CUDAGraphNet | None = None
         if options.steers:
             pass  # both are for calls without gradients
-        elif should_compile(options.compile, self._device, num_blocks * sampler.num_calls):
+        elif should_compile(options.compile, self._device, num_blocks * calls_per_block):
             stand_in = self.denoiser.compiled("reduce-overhead")
         elif should_graph(options.compile, self._device):
             stand_in = CUDAGraphNet(self.denoiser.net)
@@ -87,12 +93,20 @@ class GenerationEngine:
                 options,
                 sampler,
                 stand_in,
-                self._modulation(sampler),
-                SamplingProgress(num_blocks, sampler.num_calls, bar, options.on_progress),
+                modulation,
+                SamplingProgress(num_blocks, calls_per_block, bar, options.on_progress),
             )
             # All parts advance together: each yields the same block of its own videos.
             parallel = [
-                rollout(
+                rolling_rollout(
+                    sample_block,
+                    [keys[v][s] for v in videos for s in samples],
+                    self.encode(past[videos.start : videos.stop].to(self._device)),
+                    num_frames,
+                    sampler.num_calls,
+                )
+                if options.rolling
+                else rollout(
                     partial(sample_block, part, [keys[v][s] for v in videos for s in samples]),
                     self.block,
                     self.encode(past[videos.start : videos.stop].to(self._device)),

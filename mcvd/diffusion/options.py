@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from mcvd.diffusion.block_store import BlockStore
 from mcvd.diffusion.denoiser import Dropped
+from mcvd.diffusion.frame_noise import FrameNoise
 from mcvd.diffusion.guidance import Guide
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.tasks import task_of
@@ -57,6 +58,8 @@ class SamplingOptions:
         steps: network calls for each block, instead of the sampler's own number.
         guidance: 1 is the model as trained; above 1, to 100, follows the context more strongly (see `Denoiser.bind`).
         guidance_drops: "both", "past" or "future": the side that guidance makes the result follow.
+        guidance_noise: guidance compares with the context under noise of this standard deviation, in the model's range
+            [-1, 1], instead of without context (history guidance); for models trained with ``MCVD.context_noise``.
         context_noise: standard deviation of noise added to the context of every block that sees generated frames, in
             the model's range [-1, 1]; steadies long videos of models trained with ``MCVD.context_noise``.
         overlap: how many frames a block shares with what is known on each side; None is all that it has slots for.
@@ -74,6 +77,9 @@ class SamplingOptions:
         block_store: where finished blocks are stored, and taken from when the same work is started again.
         rounded: False leaves the generated frames as they are before they become 8 bits: float32 in [0, 1], clamped.
             What published evaluations measure errors on.
+        rolling: frames are made one after the other in a window whose later frames are noisier, instead of block by
+            block: forward alone, by ancestral steps, with ``steps`` calls while a frame is in the window. For models
+            trained with ``MCVD.frame_noise``; see `mcvd.diffusion.rolling`.
         known: keyframes: uint8 frames (C, H, W), or (B, C, H, W), by their place among the generated ones, from 0. They
             come out as they are and pull the frames beside them; given frames that a block covers again do so too.
         known_pixels: inpainting: bool (H, W), True where the known frames are known, or one for each place.
@@ -94,6 +100,7 @@ class SamplingOptions:
     steps: int | None = None
     guidance: float = 1.0
     guidance_drops: Dropped = "both"
+    guidance_noise: float | None = None
     context_noise: float = 0.0
     overlap: int | None = None
     precision: Precision = "float32"
@@ -107,6 +114,7 @@ class SamplingOptions:
     claim_past_visible: bool = False
     block_store: BlockStore | None = None
     rounded: bool = True
+    rolling: bool = False
     known: Mapping[int, Video] | None = field(default=None, repr=False, compare=False)
     known_pixels: Video | Mapping[int, Video] | None = field(default=None, repr=False, compare=False)
     known_by: KnownBy | None = None
@@ -139,6 +147,10 @@ class SamplingOptions:
         if not all(isinstance(seed, Integral) and not isinstance(seed, bool) and seed >= 0 for seed in seeds):
             raise ValueError(f"seed must be a whole number of at least 0, or one for each video, got {self.seed!r}")
 
+        if self.guidance_noise is not None and self.guidance == 1:
+            raise ValueError("guidance_noise is what guidance compares with: set guidance too, above 1")
+        if self.rolling and (self.known is not None or self.loop or self.guide is not None or self.sampler is not None):
+            raise ValueError("rolling has its own steps, and takes no known frames, loop, guide or sampler")
         if self.known_by == "condition" and self.known_pixels is not None:
             raise ValueError("known_by='condition' takes whole frames: with known_pixels take 'guidance'")
         if self.sampler is not None:
@@ -184,14 +196,16 @@ class SamplingOptions:
         num_past: int,
         num_future: int,
         num_frames: int,
+        frame_noise: FrameNoise = FrameNoise(),
     ) -> str | None:
         """Why a model cannot sample so, or None if it can: as `Task.refusal`, but for these options too.
 
-        ``max_context_noise`` is the highest level of noise on the context that the model was trained with.
+        ``max_context_noise`` is the highest level of noise on the context that the model was trained with, and
+        ``frame_noise`` how it was trained with noise levels of frames.
         """
         task = task_of(num_past, num_future)
         reason = task.refusal(block, masking, num_past, num_future, num_frames, self.overlap)
-        if reason is None and self.guidance != 1:
+        if reason is None and self.guidance != 1 and self.guidance_noise is None:
             shown = num_past * (self.guidance_drops == "future"), num_future * (self.guidance_drops == "past")
             reason = task_of(*shown).refusal(block, masking, *shown, num_frames=1)
         if reason is None and self.loop and (num_future or (not num_past and num_frames <= block.current)):
@@ -200,9 +214,27 @@ class SamplingOptions:
             )
         if reason is None and self.known_by == "condition" and not masking.p_any:
             reason = "known_by='condition': this model was never given frames among those it makes (masking.p_any)"
+        if reason is None and not 0 <= (self.guidance_noise or 0.0) <= max_context_noise:
+            reason = (
+                f"guidance_noise {self.guidance_noise:g}: this model was trained with levels from 0 to "
+                f"{max_context_noise:g} (model.context_noise)"
+            )
         if reason is None and not 0 <= self.context_noise <= max_context_noise:
             reason = (
                 f"context_noise {self.context_noise:g}: this model was trained with levels from 0 to "
                 f"{max_context_noise:g} (model.context_noise)"
             )
+        if reason is None and self.rolling:
+            reason = self._rolling_refusal(block, masking, frame_noise, num_past, num_future)
         return reason
+
+    def _rolling_refusal(
+        self, block: FrameBlock, masking: Masking, frame_noise: FrameNoise, num_past: int, num_future: int
+    ) -> str | None:
+        if not frame_noise:
+            return "rolling: this model never saw frames at noise levels of their own (model.frame_noise)"
+        if num_future:
+            return "rolling goes forward: no frames after can be given"
+        if num_past < block.past and not max(masking.p_partial, masking.p_any):
+            return f"rolling begins with fewer than {block.past} frames: it needs masking.p_partial or p_any"
+        return None

@@ -76,7 +76,7 @@ def rollout(
             of_gap = {i - num_past: frame for i, frame in known.items()}
             rows = past.shape[0] * num_samples
             of_current = keyframes.within(range(current.start - num_past, current.stop - num_past), of_gap, rows)
-        condition = _condition(known, window, block, past, num_samples)
+        condition = condition_of(known, window, block, past, num_samples)
         generated = sample_block(condition, number, sees_generated, of_current)
         if of_current is not None:
             generated = torch.where(of_current.keep, of_current.frames, generated)
@@ -100,7 +100,7 @@ def _num_closing(block: FrameBlock, num_past: int) -> int:
     return min(num_past or block.current, max(1, block.current // 2))
 
 
-def _condition(
+def condition_of(
     known: dict[int, Tensor], window: Window, block: FrameBlock, like: Tensor, num_samples: int
 ) -> Condition:
     """The context of a window, padded on the far sides with masked frames; repeated per sample only if it must be."""

@@ -229,10 +229,10 @@ class VideoModel(Pretrained):
             raise ValueError(f"past and future must hold equally many videos, got {len(past)} and {len(future)}")
         sampling = SamplingOptions.of(**options)
         length = past.shape[1], future.shape[1], num_frames
-        reason = sampling.refusal(self.block, self.masking, self.context_noise, *length)
+        reason = sampling.refusal(self.block, self.masking, self.context_noise, *length, self.frame_noise)
         if reason is not None:
             raise ValueError(reason)
-        if sampling.sampler is None:
+        if sampling.sampler is None and not sampling.rolling:
             sampling = replace(sampling, sampler=self.sampler_for(task_of(past.shape[1], future.shape[1])))
         if sampling.known_by is None:
             trained = self.masking.p_any > 0 and sampling.known_pixels is None

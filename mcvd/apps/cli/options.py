@@ -125,8 +125,12 @@ def add_sampling(command: ArgumentParser) -> None:
         "--guidance", type=number, metavar="W", help="1 (default): as trained; more follows the context"
     )
     command.add_argument("--guidance-drops", choices=["both", "past", "future"], help="the context that W strengthens")
+    text = "compare with the context under noise of this level, not without it, if trained for it"
+    command.add_argument("--guidance-noise", type=number, metavar="L", help=text)
     command.add_argument("--context-noise", type=number, metavar="L", help="steadies long videos, if trained for it")
     command.add_argument("--overlap", type=positive, metavar="N", help="known frames that a block sees on each side")
+    text = "frame by frame in a window of rising noise, if trained for it, with S calls while a frame is in it"
+    command.add_argument("--rolling", action="store_true", default=None, help=text)
     command.add_argument("--precision", choices=["float32", "bf16", "fp16"], help="of the network (default: float32)")
     text = "the network, on a GPU with CUDA graphs (default: auto, for long work on a GPU)"
     command.add_argument("--compile", choices=["auto", "always", "never"], help=text)
