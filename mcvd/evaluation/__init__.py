@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from mcvd.evaluation.clips import ClipBatches
     from mcvd.evaluation.distances import SampleDistance
     from mcvd.evaluation.folders import compare_folders
+    from mcvd.evaluation.likelihood import TrueLikelihood
     from mcvd.evaluation.protocols import Protocol, find_protocol
     from mcvd.evaluation.result_card import ResultCard, compare_cards, read_card
     from mcvd.evaluation.scores import Scores
@@ -18,6 +19,7 @@ _EXPORTS = {
     "clips": ("ClipBatches",),
     "distances": ("SampleDistance",),
     "folders": ("compare_folders",),
+    "likelihood": ("TrueLikelihood",),
     "protocols": ("Protocol", "find_protocol"),
     "result_card": ("ResultCard", "compare_cards", "read_card"),
     "scores": ("Scores",),

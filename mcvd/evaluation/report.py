@@ -62,6 +62,7 @@ def format_card(card: ResultCard) -> str:
         f"{distance.name}: {f'none, {distance.reason}' if distance.value is None else distance.value}"
         for distance in card.distances
     ]
+    lines += [] if card.likelihood is None else [f"likelihood: {card.likelihood}"]
     return "\n".join(lines)
 
 
@@ -104,6 +105,9 @@ def card_page(card: ResultCard, highlights: Sequence[Highlight], fps: float = DE
     if scores.ensemble:
         add_ensemble(page, scores.ensemble)
     _add_distances(page, card.distances)
+    if card.likelihood is not None:
+        text = "of the true frames given their context, by the probability flow; lower is better, 8 is knowing nothing"
+        page.section("Likelihood").text(f"{card.likelihood}, {text}.")
     if scores.rows:
         page.section("Best and worst clips", "Best first, by the PSNR of one sample.")
     else:

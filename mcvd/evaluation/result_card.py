@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,39 @@ class Distance:
 
 
 @dataclass(frozen=True)
+class Likelihood:
+    """How probable a model finds the true frames; see `mcvd.evaluation.likelihood.TrueLikelihood`.
+
+    Args:
+        bits_per_dimension: mean over clips; lower is better, and 8 is knowing nothing.
+        interval_95: of the mean; None for a single clip.
+        per_clip: of each.
+        num_frames: of each clip, whose likelihood it is.
+        num_calls: of the network, each with a backward pass.
+        seed: of the noise within a grey level, and of the trace's estimate.
+    """
+
+    bits_per_dimension: float
+    interval_95: tuple[float, float] | None
+    per_clip: tuple[float, ...]
+    num_frames: int
+    num_calls: int
+    seed: int
+
+    def __str__(self) -> str:
+        interval = f" (95% interval {self.interval_95[0]:.3f} to {self.interval_95[1]:.3f})" if self.interval_95 else ""
+        return f"{self.bits_per_dimension:.3f} bits per dimension{interval}, {self.num_frames} frames of a clip"
+
+    @staticmethod
+    def from_json(found: Mapping[str, Any]) -> Likelihood:
+        """Of what `vars` gives."""
+        values: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in found.items()
+        }
+        return Likelihood(**values)
+
+
+@dataclass(frozen=True)
 class ResultCard:
     """All that a score needs to be repeated.
 
@@ -79,6 +112,7 @@ class ResultCard:
         data_digest: of the clips.
         versions: of Python and of the packages that compute.
         command: the command line that wrote it.
+        likelihood: of the true frames, if it was asked for.
     """
 
     model: str
@@ -93,13 +127,16 @@ class ResultCard:
     data_digest: str
     versions: Mapping[str, str]
     command: str
+    likelihood: Likelihood | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON holds it: the fields by their names."""
-        return vars(self) | {
+        """As JSON holds it: the fields by their names, without what was not asked for."""
+        found = vars(self) | {
             "scores": self.scores.to_json(),
             "distances": [distance.to_json() for distance in self.distances],
         }
+        likelihood = found.pop("likelihood")
+        return found if likelihood is None else found | {"likelihood": vars(likelihood)}
 
     @staticmethod
     def from_json(card: Mapping[str, Any]) -> ResultCard:
@@ -127,7 +164,8 @@ def read_card(path: str | Path) -> ResultCard:
 
 
 def _card(found: ResultJson, what: str = "") -> ResultCard:
-    missing = [field.name for field in fields(ResultCard) if field.name not in found]
+    needed = (field.name for field in fields(ResultCard) if field.default is MISSING)
+    missing = [name for name in needed if name not in found]
     if missing:
         raise ValueError(
             f"{what}no whole result card: it lacks {', '.join(missing)}; write one with mcvd evaluate --out"
@@ -137,6 +175,8 @@ def _card(found: ResultJson, what: str = "") -> ResultCard:
         "scores": Scores.from_json(found["scores"]),
         "distances": tuple(Distance.from_json(row) for row in found["distances"]),
     }
+    if "likelihood" in found:
+        values["likelihood"] = Likelihood.from_json(found["likelihood"])
     return ResultCard(**values)
 
 
@@ -204,6 +244,8 @@ def _settings_of_metrics(card: ResultCard) -> dict[str, dict[str, Any]]:
     if (ensemble := card.scores.ensemble) is not None:
         found |= {name: {"definition": info.definition} for name, info in ensemble.metrics.items()}
         found |= {f"events at {event.threshold:g}": {"unit": ensemble.unit} for event in ensemble.events}
+    if card.likelihood is not None:
+        found["bits per dimension"] = {name: vars(card.likelihood)[name] for name in ("num_frames", "num_calls")}
     settings = ("weights_digest", "random_seed", "preprocessing")
     with_value = (distance for distance in card.distances if distance.value is not None)
     return found | {distance.name: {name: vars(distance)[name] for name in settings} for distance in with_value}

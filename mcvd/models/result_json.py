@@ -124,6 +124,17 @@ class DistanceJson(TypedDict):
     cautions: NotRequired[list[Text]]
 
 
+class LikelihoodJson(TypedDict):
+    """See `mcvd.evaluation.result_card.Likelihood`."""
+
+    bits_per_dimension: float
+    interval_95: Interval | None
+    per_clip: list[float]
+    num_frames: Several
+    num_calls: Several
+    seed: int
+
+
 class ResultJson(TypedDict):
     """See `mcvd.evaluation.result_card.ResultCard`. What is not required here, a comparison requires."""
 
@@ -139,6 +150,7 @@ class ResultJson(TypedDict):
     model_digest: NotRequired[Text]
     data_digest: NotRequired[Text]
     versions: NotRequired[dict[Text, Text]]
+    likelihood: NotRequired[LikelihoodJson]
 
 
 class RowJson(TypedDict):
@@ -156,7 +168,7 @@ class _ScoreJson(TypedDict):
 
 
 _OF_SCORES = (MetricJson, DiversityJson, CalibrationJson, EventScoreJson, EventJson, EnsembleJson, ScoresJson)
-for _each in (*_OF_SCORES, DistanceJson, ResultJson, RowJson, _ScoreJson):
+for _each in (*_OF_SCORES, DistanceJson, LikelihoodJson, ResultJson, RowJson, _ScoreJson):
     # Of pydantic: no other keys, no text for a number, neither NaN nor infinity.
     _each.__pydantic_config__ = {"extra": "forbid", "strict": True, "allow_inf_nan": False}  # type: ignore[union-attr]
 
@@ -198,6 +210,8 @@ def checked_result(found: Any) -> ResultJson:
         _check_row(row, f"scores.rows.{name}", scores["metrics"], scores)
     if "ensemble" in scores:
         _check_ensemble(scores["ensemble"], scores)
+    if "likelihood" in card and len(card["likelihood"]["per_clip"]) != scores["num_clips"]:
+        raise _no_card(f"likelihood.per_clip must have {scores['num_clips']} numbers")
     return card
 
 

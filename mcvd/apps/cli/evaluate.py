@@ -42,6 +42,8 @@ def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--threshold", action="append", type=options.number, metavar="X", help=text)
     text = "add the distance of a random network: not FVD"
     command.add_argument("--random-i3d", type=options.whole, metavar="SEED", help=text)
+    text = "also how probable the model finds the true frames of a block, in bits per dimension"
+    command.add_argument("--likelihood", action="store_true", help=text)
     text = "only say if two cards may be compared"
     command.add_argument("--compare", nargs=2, metavar=("A.json", "B.json"), help=text)
     command.add_argument("--task", metavar="TASK", help="predict (default), backward, interpolate or generate")
@@ -73,6 +75,7 @@ def run(
     metric: list[str] | None = None,
     threshold: list[float] | None = None,
     random_i3d: int | None = None,
+    likelihood: bool = False,
     rate: float | None = None,
     json: bool = False,
     sampler: str | None = None,
@@ -95,6 +98,7 @@ def run(
     from mcvd.evaluation.evaluate import evaluate as score
     from mcvd.evaluation.frame_metrics import frame_metrics
     from mcvd.evaluation.highlights import Highlights
+    from mcvd.evaluation.likelihood import TrueLikelihood
     from mcvd.evaluation.protocols import find_protocol
     from mcvd.evaluation.report import card_page
     from mcvd.runtime.atomic import write_json
@@ -104,13 +108,8 @@ def run(
 
     own_metrics = [choose_metric(path) for path in metric or ()]
     fixed = find_protocol(protocol) if protocol else None
-    if fixed and (task or num_frames or num_clips or num_samples):
-        raise ValueError("--protocol fixes --task, --num-frames, --num-clips and --num-samples: leave them out")
-    if fixed and fixed.starts == "random" and root and not (config or (Path(root) / "val").is_dir()):
-        raise ValueError(
-            f"--protocol {protocol} scores a test split, {fixed.data}, and --root {root} means what was held out of a "
-            "folder that was trained on: name the folder of the split with --val-root"
-        )
+    if fixed:
+        _check_options(fixed, any((task, num_frames, num_clips, num_samples)), config, root)
     asked = task_by_name(fixed.task if fixed else task or "predict")
     sampling |= {"num_samples": num_samples or 10}
     choice = ModelChoice.of(model, trust, device, sampler, steps, **sampling)
@@ -130,19 +129,24 @@ def run(
     metrics, missing = ([], {}) if not asked.has_context else frame_metrics(*net.size, fixed, lpips_weights)
     distances = distribution_metrics(length, weights, random_i3d, fixed, net.device, not asked.has_context)
     highlights = Highlights()
+    likelihoods = [TrueLikelihood(net, asked, sampling.get("seed") or 0)] if likelihood else []
     scores = score(
         net,
         clips,
         asked.name,
         num_frames=num_frames,
         metrics=[*metrics, *own_metrics],
-        accumulators=[*distances, highlights],
+        accumulators=[*distances, *likelihoods, highlights],
         thresholds=threshold,
         progress=rank() == 0,
         sampler=chosen.sampler,
         **sampling,
     )
-    measured, shown = tuple(distance.compute() for distance in distances), highlights.compute()
+    measured, probable, shown = (
+        tuple(distance.compute() for distance in distances),
+        [each.compute() for each in likelihoods],
+        highlights.compute(),
+    )
     if rank() != 0:
         return
     card = ResultCard(
@@ -158,6 +162,7 @@ def run(
         data_digest=clips.digest(),
         versions=package_versions(),
         command=shlex.join(["mcvd", *sys.argv[1:]]),
+        likelihood=probable[0] if probable else None,
     )
     write_json(out, card.to_json())
     card_page(card, shown, rate or DEFAULT_FPS).write(Path(out).with_suffix(".html"))
@@ -183,6 +188,17 @@ def _print(card: ResultCard, json: bool) -> None:
     say(*format_card(card).splitlines())
     for caution in dict.fromkeys(caution for distance in card.distances for caution in distance.cautions):
         note(f"mcvd: {caution}")
+
+
+def _check_options(protocol: Protocol, fixes: bool, config: str | None, root: str | None) -> None:
+    """Refuse options that a protocol rules out; ``fixes`` says that one was given which it fixes itself."""
+    if fixes:
+        raise ValueError("--protocol fixes --task, --num-frames, --num-clips and --num-samples: leave them out")
+    if protocol.starts == "random" and root and not (config or (Path(root) / "val").is_dir()):
+        raise ValueError(
+            f"--protocol {protocol.name} scores a test split, {protocol.data}, and --root {root} means what was held "
+            "out of a folder that was trained on: name the folder of the split with --val-root"
+        )
 
 
 def _check_protocol(protocol: Protocol, model: VideoModel) -> None:
