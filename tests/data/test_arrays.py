@@ -120,7 +120,7 @@ def no_hdf5(path):
 
 
 def other_axes(path):
-    np.save(path / "a.npy", np.zeros((3, 4)))
+    np.save(path / "a.npy", np.zeros(3))
 
 
 def words(path):
@@ -138,7 +138,7 @@ def several(path):
 @pytest.mark.parametrize(
     ("write", "message"),
     [
-        (broken, "a.npy"), (cut, "rain.npz"), (no_hdf5, "a.h5"), (other_axes, "axes THW"), (words, "numbers"),
+        (broken, "a.npy"), (cut, "rain.npz"), (no_hdf5, "a.h5"), (other_axes, "option axes"), (words, "numbers"),
         (objects, "a.npy"), (several, "one, two"),
     ],
 )  # fmt: skip
@@ -150,7 +150,7 @@ def test_what_is_no_array_of_fields_is_one_line(write, message, tmp_path):
 
 
 def test_options_that_cannot_be_are_refused(tmp_path):
-    for axes in ("THW" * 2, "TH", "THWX"):
+    for axes in ("THW" * 2, "TH", "THWX", ""):
         with pytest.raises(ValueError, match="axes"):
             ArrayVideos(tmp_path, axes)
     with pytest.raises(ValueError, match="frame_rate_hz"):

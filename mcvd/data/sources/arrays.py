@@ -2,43 +2,60 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from functools import cached_property
 from math import inf
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
-from mcvd.data.sources.array_file import ENDINGS, open_array, unpacked
-from mcvd.data.videos import AbstractVideos, check_request
+from mcvd.data.listed import ListedVideos, Listing
+from mcvd.data.videos import check_request
+from mcvd.video.arrays.axes import LETTERS, check_axes
+from mcvd.video.arrays.find import Place, find_places, open_place
+from mcvd.video.arrays.sequences import AbstractFields, covering_fields
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.timing import FrameTimes
 
-_AXES = "NTCHW"
+_MAX_OPEN = 8  # files at once, of each process
 
 
-class ArrayVideos(AbstractVideos):
-    """Sequences of fields in .npy, .npz, HDF5 or NetCDF-4 files, float32 in the unit of the data; NaN where missing.
+@dataclass(frozen=True)
+class _Found:
+    """What is there: the files, and (file, sequence in it) of each video; times where files tell them."""
 
-    A file holds one sequence, or many along the axis N. Only what a clip needs is read, by each process for itself.
-    The model needs a `mcvd.models.codecs.Scale`.
+    places: list[Place]
+    entries: np.ndarray
+    times: list[np.ndarray | None]
+    listing: Listing
+
+
+class ArrayVideos(ListedVideos):
+    """Sequences of fields in files of arrays, float32 in the unit of the data; NaN where missing.
+
+    .npy, .npz, Zarr, HDF5, NetCDF, TIFF stacks, GeoTIFF series, DICOM and 16-bit PNG. A file holds one sequence, or
+    many along the axis N; files without an axis of time are the frames of one sequence, those of each folder together.
+    Only what a clip needs is read, by each process for itself. The model needs a `mcvd.models.codecs.Scale`.
 
     Args:
-        root: a file, or a folder of files in the order of their names.
-        axes: of the arrays, a letter each: N sequences, T time, C channels, H height, W width; T, H and W are needed.
-            "THW" is one sequence of one channel, "NHWT" many as SEVIR stores them.
-        variable: name of the array in a file that holds several; None: the only one that fits.
+        root: a file, a folder of files in the order of their names, or a folder of folders of frames.
+        axes: of the arrays, a letter each: N sequences, T time, C channels, H height, W width; H and W are needed.
+            "THW" is one sequence of one channel, "NHWT" many as SEVIR stores them, "HW" one frame a file. None: as the
+            files tell, otherwise by their number HW, THW, TCHW or NTCHW.
+        variable: name of the array in a file that holds several, or of several that become channels; None: the only
+            one that fits.
         missing: a number that stands for missing values, beside NaN and what the file itself declares.
-        frame_rate_hz: of all sequences; None: it is unknown.
+        frame_rate_hz: of all sequences, in place of what the files tell; None: as they tell, or unknown.
 
     Raises (on first use):
         FileNotFoundError: there is no such file.
         VideoError: a file is damaged, or not of these axes.
-        ModuleNotFoundError: for HDF5 and NetCDF-4 without the package h5py.
+        ModuleNotFoundError: a package that the format needs is not installed.
 
     Examples:
         >>> np.save("/tmp/rain.npy", np.zeros((20, 32, 32), np.float32))  # doctest: +SKIP
@@ -49,94 +66,76 @@ class ArrayVideos(AbstractVideos):
     def __init__(
         self,
         root: str | Path,
-        axes: str = "THW",
-        variable: str | None = None,
+        axes: str | None = None,
+        variable: str | list[str] | None = None,
         missing: float | None = None,
         frame_rate_hz: float | None = None,
     ) -> None:
-        if len(set(axes)) != len(axes) or not set("THW") <= set(axes) <= set(_AXES):
-            raise ValueError(f"axes must be letters of {_AXES}, each once and T, H and W among them, got {axes!r}")
+        if axes is not None and not check_axes(axes):
+            raise ValueError(f"axes must be letters of {LETTERS}, each once and H and W among them, got {axes!r}")
         if frame_rate_hz is not None and not 0 < frame_rate_hz < inf:
             raise ValueError(f"frame_rate_hz must be more than 0, got {frame_rate_hz}")
         self.root, self.axes, self.variable = Path(root), axes, variable
         self.missing, self.frame_rate_hz = missing, frame_rate_hz
-
-    @cached_property
-    def _found(self) -> SimpleNamespace:
-        """The sequences of the files, listed on first use."""
-        root = self.root
-        if root.is_dir():
-            paths = sorted(path for path in root.iterdir() if path.suffix in ENDINGS)
-        else:
-            paths = [root] if root.is_file() and root.suffix in ENDINGS else []
-        if not paths:
-            raise FileNotFoundError(f"no arrays at {root}: name a file or a folder of files that end in {ENDINGS}")
-        entries, sizes = [], []
-        for number, path in enumerate(paths):
-            with open_array(path, self.variable) as array:
-                if len(array.shape) != len(self.axes) or array.dtype.kind not in "iuf" or 0 in array.shape:
-                    raise VideoError(
-                        f"{path}: its array is {array.dtype} {tuple(array.shape)}, and numbers of the axes {self.axes} "
-                        "are expected (option axes)"
-                    )
-                size = dict(zip(self.axes, array.shape, strict=True))
-            entries += [(number, sequence, size["T"]) for sequence in range(size.get("N", 1))]
-            sizes.append(size.get("C", 1))
-        if len(set(sizes)) > 1:
-            raise VideoError(f"{root}: the files have different numbers of channels, {sorted(set(sizes))}")
-        return SimpleNamespace(paths=paths, entries=np.array(entries, np.int64), channels=sizes[0])
+        self._opened: tuple[int, dict[int, AbstractFields]] = (0, {})
 
     @property
-    def channels(self) -> int:
-        """Of the axis C, or 1."""
-        return self._found.channels
+    def _options(self) -> tuple[str | None, tuple[str, ...], float | None]:
+        names = self.variable
+        return self.axes, () if names is None else (names,) if isinstance(names, str) else tuple(names), self.missing
 
-    def __len__(self) -> int:
-        return len(self._found.entries)
+    @cached_property
+    def _found(self) -> _Found:
+        """The sequences of the files, listed on first use."""
+        axes, variables, _ = self._options
+        places = find_places(self.root, axes, variables)
+        entries: list[tuple[int, int]] = []
+        names, lengths, times, channels = [], [], [], set()
+        for number, place in enumerate(places):
+            with closing(open_place(place, *self._options)) as fields:
+                several = fields.num_sequences > 1 or (axes is not None and "N" in axes)
+                entries += [(number, sequence) for sequence in range(fields.num_sequences)]
+                lengths += [fields.num_frames] * fields.num_sequences
+                times.append(fields.times_seconds)
+                channels.add(fields.channels)
+                name = place[0].name if len(place) == 1 else place[0].parent.name
+                names += [f"{name}[{s}]" if several else name for s in range(fields.num_sequences)]
+        if len(channels) > 1:
+            raise VideoError(f"{self.root}: the files have different numbers of channels, {sorted(channels)}")
+        listing = Listing(names, np.array(lengths, np.int64), self.frame_rate_hz, channels.pop())
+        return _Found(places, np.array(entries, np.int64), times, listing)
 
-    def times_seconds(self, index: int) -> np.ndarray:
-        """Evenly spaced times of the frames, float64 (num_frames,)."""
-        return self.frame_times(index).starts
+    @property
+    def _listing(self) -> Listing:
+        return self._found.listing
 
     def frame_times(self, index: int) -> FrameTimes:
-        """Evenly spaced times of the frames."""
-        return FrameTimes.counted(int(self._found.entries[index, 2]), self.frame_rate_hz)
-
-    def name(self, index: int) -> str:
-        """The file, and the number of the sequence where it has several."""
-        number, sequence, _ = self._found.entries[index].tolist()
-        name = self._found.paths[number].name
-        return f"{name}[{sequence}]" if "N" in self.axes else name
+        """Times of the frames: as the files tell, or evenly spaced."""
+        times = self._found.times[self._found.entries[index, 0]]
+        if times is None or self.frame_rate_hz is not None:
+            return super().frame_times(index)
+        return FrameTimes.of(times)
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
         """Some frames, float32 (T, C, H, W): as stored if that just covers ``cover``, otherwise means of areas.
 
         Missing values do not enter means; where nothing is known the mean is missing too.
         """
-        number, sequence, length = self._found.entries[index].tolist()
-        check_request(index, frames, len(self), length)
-        path, wanted = self._found.paths[number], sorted(set(frames))
-        with open_array(path, self.variable) as array:
-            place = tuple(
-                {"N": sequence, "T": slice(wanted[0], wanted[-1] + 1)}.get(axis, slice(None)) for axis in self.axes
-            )
-            values = unpacked(array, np.asarray(array[place]))
-        if self.missing is not None:
-            values[values == np.float32(self.missing)] = np.nan
-        axes = self.axes.replace("N", "")
-        values = values.transpose([axes.index(axis) for axis in _AXES if axis in axes])
-        video = torch.from_numpy(np.ascontiguousarray(values))
-        video = video if "C" in axes else video[:, None]
-        return _covering(video[[frame - wanted[0] for frame in frames]], cover)
+        check_request(index, frames, len(self), int(self._listing.lengths[index]))
+        number, sequence = self._found.entries[index].tolist()
+        return covering_fields(self._open(number).read(sequence, frames), cover)
 
+    def _open(self, number: int) -> AbstractFields:
+        """A file, kept open: of this process, as libraries and their locks do not survive a fork."""
+        process, files = self._opened
+        if process != os.getpid():
+            files = {}
+            self._opened = os.getpid(), files
+        fields = files.pop(number, None) or open_place(self._found.places[number], *self._options)
+        files[number] = fields  # the last used is the last
+        while len(files) > _MAX_OPEN:
+            files.pop(next(iter(files))).close()
+        return fields
 
-def _covering(video: Tensor, cover: tuple[int, int]) -> Tensor:
-    """Float (T, C, H, W) so that it just covers a size, keeping its aspect."""
-    height, width = video.shape[-2:]
-    factor = max(cover[0] / height, cover[1] / width)
-    size = max(cover[0], round(factor * height)), max(cover[1], round(factor * width))
-    if size == (height, width):
-        return video
-    known = ~video.isnan()
-    mean = adaptive_avg_pool2d(torch.where(known, video, 0.0), size) / adaptive_avg_pool2d(known.float(), size)
-    return mean  # 0 / 0 is NaN: nothing known
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_opened": (0, {})}

@@ -14,10 +14,10 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from mcvd.data.videos import AbstractVideos, check_request
+from mcvd.data.listed import ListedVideos, Listing
+from mcvd.data.videos import check_request
 from mcvd.runtime.error_text import one_line
 from mcvd.video.decoders.base import VideoError
-from mcvd.video.timing import FrameTimes
 from mcvd.video.transforms import scale_to_cover
 
 MAX_FRAME_BYTES = 64 << 20
@@ -25,7 +25,7 @@ _TEST_PERSONS = range(21, 26)
 Part = Literal["all", "kth-train", "kth-test", "ucf-train", "ucf-test"]
 
 
-class Hdf5Videos(AbstractVideos):
+class Hdf5Videos(ListedVideos):
     """Videos in HDF5 shards of the published MCVD code: ``"{video}/{frame}"`` uint8 (H, W[, C]), ``"len/{video}"``.
 
     Shards are in the order of their names, videos in the order of their numbers. A shard is opened for each clip, in
@@ -70,26 +70,10 @@ class Hdf5Videos(AbstractVideos):
             channels = _frame(shards[first], file, video, 0).shape[2]
         return SimpleNamespace(shards=shards, entries=np.array(entries, np.int64), channels=channels)
 
-    @property
-    def channels(self) -> int:
-        """3 for colour, 1 for grey."""
-        return self._found.channels
-
-    def __len__(self) -> int:
-        return len(self._found.entries)
-
-    def times_seconds(self, index: int) -> np.ndarray:
-        """Evenly spaced times of the frames, float64 (num_frames,)."""
-        return self.frame_times(index).starts
-
-    def frame_times(self, index: int) -> FrameTimes:
-        """Evenly spaced times of the frames."""
-        return FrameTimes.counted(int(self._found.entries[index, 2]), self.frame_rate_hz)
-
-    def name(self, index: int) -> str:
-        """Shard and number."""
-        shard, video, _ = self._found.entries[index].tolist()
-        return f"{self._found.shards[shard].name}/{video}"
+    @cached_property
+    def _listing(self) -> Listing:
+        names = [f"{self._found.shards[shard].name}/{video}" for shard, video, _ in self._found.entries.tolist()]
+        return Listing(names, self._found.entries[:, 2], self.frame_rate_hz, self._found.channels)
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
         """Some frames of one video, uint8 (T, C, H, W): as stored if that just covers ``cover``, otherwise scaled."""

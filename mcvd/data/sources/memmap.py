@@ -17,7 +17,8 @@ from einops import rearrange
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mcvd.data.videos import AbstractVideos, check_request
+from mcvd.data.listed import ListedVideos, Listing
+from mcvd.data.videos import check_request
 from mcvd.runtime.atomic import atomic_write
 from mcvd.runtime.error_text import one_line
 from mcvd.video.decoders.base import VideoError
@@ -97,7 +98,7 @@ def check_pack(folder: str | Path, content: bool = True) -> dict[str, Any]:
     return index
 
 
-class MemmapVideos(AbstractVideos):
+class MemmapVideos(ListedVideos):
     """Prepared videos: all packs below a folder, in the order of their paths.
 
     Frames are read through a memory map that is opened for each clip, so workers share its pages.
@@ -138,22 +139,11 @@ class MemmapVideos(AbstractVideos):
         # places: (num_videos, 3): pack, first frame, number of frames
         return SimpleNamespace(folders=folders, names=names, rates=rates, sizes=sizes, places=np.concatenate(places))
 
-    @property
-    def channels(self) -> int:
-        """3 for colour, 1 for grey."""
-        return self._found.sizes[0][2]
-
-    def __len__(self) -> int:
-        return len(self._found.names)
-
-    def times_seconds(self, index: int) -> np.ndarray:
-        """Evenly spaced times of the frames, float64 (num_frames,)."""
-        pack, _, length = self._found.places[index].tolist()
-        return np.arange(length) / self._found.rates[pack]
-
-    def name(self, index: int) -> str:
-        """What the video was prepared from."""
-        return self._found.names[index]
+    @cached_property
+    def _listing(self) -> Listing:
+        found = self._found
+        rates = [found.rates[pack] for pack in found.places[:, 0].tolist()]
+        return Listing(found.names, found.places[:, 2], rates, found.sizes[0][2])
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
         """Some frames of one video, uint8 (T, C, H, W): as stored if that just covers ``cover``, otherwise scaled."""

@@ -23,7 +23,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mcvd.data.videos import AbstractVideos, check_request
+from mcvd.data.listed import ListedVideos, Listing
+from mcvd.data.videos import check_request
 from mcvd.runtime.error_text import one_line
 from mcvd.runtime.timeout import TimeLimit
 from mcvd.video.decoders.base import VideoError
@@ -35,7 +36,7 @@ RECORD_BYTES = 4 << 20
 TIMEOUT_SECONDS = 60.0
 
 
-class ShardedVideos(AbstractVideos):
+class ShardedVideos(ListedVideos):
     """Videos in shards that `mcvd data pack` made, all of one size and rate.
 
     Every frame has a checksum, verified at each read; a damaged one is a `VideoError`, and training replaces the clip.
@@ -99,29 +100,16 @@ class ShardedVideos(AbstractVideos):
             expected[first + records - 1] = lengths - per_record * (records - 1)
             if not np.array_equal(expected, shards.frame_counts):
                 raise ValueError("the shards do not hold the records that it lists")
-        return SimpleNamespace(
-            names=facts["names"], lengths=lengths, first=first, per_record=per_record, rate=rate, channels=channels
-        )
+        listing = Listing(facts["names"], lengths, rate, channels)
+        return SimpleNamespace(listing=listing, first=first, per_record=per_record)
 
     @property
-    def channels(self) -> int:
-        """3 for colour, 1 for grey."""
-        return self._facts.channels
-
-    def __len__(self) -> int:
-        return len(self._facts.lengths)
-
-    def times_seconds(self, index: int) -> np.ndarray:
-        """Evenly spaced times of the frames, float64 (num_frames,)."""
-        return np.arange(self._facts.lengths[index]) / self._facts.rate
-
-    def name(self, index: int) -> str:
-        """What the video was packed from."""
-        return str(self._facts.names[index])
+    def _listing(self) -> Listing:
+        return self._facts.listing
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
         """Some frames of one video, uint8 (T, C, H, W): as stored if that just covers ``cover``, otherwise scaled."""
-        check_request(index, frames, len(self), int(self._facts.lengths[index]))
+        check_request(index, frames, len(self), int(self._listing.lengths[index]))
         wanted = np.asarray(frames, np.int64)
         try:
             return scale_to_cover(torch.from_numpy(self._call(self._read, index, wanted)), cover)

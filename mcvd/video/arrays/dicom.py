@@ -1,0 +1,58 @@
+"""DICOM, of several frames or one: in the unit of the modality (rescale slope and intercept), with its frame times."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mcvd.video.arrays.base import OpenArray, needs, unpacked
+from mcvd.video.arrays.times import rising
+
+
+def open_dicom(path: Path, variable: str | None) -> OpenArray:
+    """See `mcvd.video.arrays.open.open_array`; only the frames that are asked for are decoded."""
+    try:
+        import pydicom
+        from pydicom.pixels import pixel_array
+    except ModuleNotFoundError:
+        raise needs("pydicom", path, "fields") from None
+    with path.open("rb") as file:
+        about = pydicom.dcmread(file, stop_before_pixels=True)
+    frames, channels = int(about.get("NumberOfFrames", 1)), int(about.get("SamplesPerPixel", 1))
+    axes = ("T" if frames > 1 else "") + "HW" + ("C" if channels > 1 else "")
+    size = {"T": frames, "H": int(about.Rows), "W": int(about.Columns), "C": channels}
+    attributes = {
+        name: float(about[key].value)
+        for name, key in {
+            "scale_factor": "RescaleSlope",
+            "add_offset": "RescaleIntercept",
+            "_FillValue": "PixelPaddingValue",
+        }.items()
+        if key in about and channels == 1
+    }
+
+    def read(place: tuple[Any, ...]) -> np.ndarray:
+        if frames == 1:
+            return unpacked(pixel_array(path, raw=True)[place], attributes)
+        first, *rest = place
+        numbers = range(frames)[first] if isinstance(first, slice) else [first]
+        found = np.stack([pixel_array(path, index=number, raw=True)[tuple(rest)] for number in numbers])
+        return unpacked(found if isinstance(first, slice) else found[0], attributes)
+
+    stored = np.dtype(f"{'i' if about.get('PixelRepresentation', 0) else 'u'}{int(about.BitsAllocated) // 8}")
+    shape = tuple(size[letter] for letter in axes)
+    unit = str(about.get("RescaleType", "")).replace("US", "")
+    return OpenArray(shape, stored, read, axes=axes, times_seconds=_times(about, frames), unit=unit)
+
+
+def _times(about: Any, frames: int) -> np.ndarray | None:
+    """Of the frames, from what is in milliseconds there: a time for each, or one for all."""
+    if "FrameTimeVector" in about and len(about.FrameTimeVector) == frames:
+        return rising(
+            np.array([*accumulate(map(float, about.FrameTimeVector))]) * 1e-3 - float(about.FrameTimeVector[0]) * 1e-3
+        )
+    step = float(about.get("FrameTime", 0) or 0)
+    return np.arange(frames) * step * 1e-3 if step > 0 and frames > 1 else None
