@@ -22,7 +22,7 @@ ALLOWED = {
     "samplers": {"noise"},
     "data": {"video", "runtime"},
     "diffusion": {"frames", "noise", "nets", "samplers", "runtime"},
-    "models": {"diffusion", "nets", "samplers", "frames", "noise", "runtime"},
+    "models": {"diffusion", "nets", "samplers", "frames", "noise", "runtime", "video"},  # video: colours and legends
     "training": {"models", "diffusion", "data", "video", "nets", "samplers", "frames", "runtime"},
     "evaluation": {"models", "diffusion", "data", "video", "metrics", "samplers", "frames", "runtime"},
     "apps": {"training", "evaluation", "models", "diffusion", "data", "video", "metrics", "nets", "samplers"}

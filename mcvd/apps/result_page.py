@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -11,6 +12,8 @@ from torch.nn.functional import pad
 from mcvd.evaluation.baselines import simplest_baseline
 from mcvd.metrics.frames import mean_squared_error, psnr_from_mse
 from mcvd.metrics.spread import error_map, expected_error, spread_map
+from mcvd.metrics.values import mean_absolute_error
+from mcvd.models.look import PIXEL_LOOK, Look
 from mcvd.video.page import Page, VideoFigure
 
 TRUTH = "ground truth"
@@ -18,26 +21,40 @@ SPREAD, ERROR = "spread of the samples", "|ground truth - mean of the samples|"
 _MAX_COLUMNS = 24
 
 
-def add_result(page: Page, samples: Tensor, past: Tensor, future: Tensor, target: Tensor | None, fps: float) -> None:
+def add_result(
+    page: Page,
+    samples: Tensor,
+    past: Tensor,
+    future: Tensor,
+    target: Tensor | None,
+    fps: float,
+    look: Look = PIXEL_LOOK,
+) -> None:
     """Add the videos, on the clock; of several samples where they differ; and some frames as a strip.
 
     Args:
         page: gets them.
-        samples: uint8 (K, T, C, H, W), the generated frames alone.
-        past: uint8 (P, C, H, W), given before them; P may be 0.
-        future: uint8 (F, C, H, W), given after them; F may be 0.
-        target: the true frames, uint8 (T, C, H, W), where they are known.
+        samples: (K, T, C, H, W), the generated frames alone.
+        past: (P, C, H, W), given before them; P may be 0.
+        future: (F, C, H, W), given after them; F may be 0.
+        target: the true frames, (T, C, H, W), where they are known.
         fps: at which the videos play.
+        look: how videos are shown.
     """
+    past, future, samples = (look.codec.known_values(side) for side in (past, future, samples))
+    target = None if target is None else look.codec.known_values(target)
     futures = ({} if target is None else {TRUTH: target}) | named_samples(samples)
     baselines = simplest_baseline(past, future, samples.shape[1])
     num_frames = len(past) + samples.shape[1] + len(future)
     given = {*range(len(past)), *range(num_frames - len(future), num_frames)}
-    shown = {title: torch.cat([past, row, future]) for title, row in (futures | baselines).items()}
+    rows = {title: torch.cat([past, row, future]) for title, row in (futures | baselines).items()}
+    shown = {title: look.pictures(row) for title, row in rows.items()}
     figures = [VideoFigure(title, row, given, title.startswith("sample")) for title, row in shown.items()]
-    add_futures(page, figures, past, future, fps, baselines)
+    if look.legend is not None:
+        page.text(look.legend.sentence)
+    add_futures(page, figures, look.pictures(past), look.pictures(future), fps, baselines)
     if len(samples) > 1 and given:
-        add_spread(page, samples, past, future, target, fps)
+        add_spread(page, samples, past, future, target, fps, look.unit)
     numbers = range(0, num_frames, -(-num_frames // _MAX_COLUMNS))
     columns = {column for column, number in enumerate(numbers) if number in given}
     page.strip([row._replace(video=row.pixels[list(numbers)], context=columns) for row in figures], numbers)
@@ -61,25 +78,52 @@ def add_futures(
         page.fan(figures, root, label, fps, baselines)
 
 
-def add_spread(page: Page, samples: Tensor, past: Tensor, future: Tensor, target: Tensor | None, fps: float) -> None:
+def add_spread(
+    page: Page,
+    samples: Tensor,
+    past: Tensor,
+    future: Tensor,
+    target: Tensor | None,
+    fps: float,
+    unit: str = PIXEL_LOOK.unit,
+) -> None:
     """Add where samples differ, and where their mean misses the truth, as maps on the clock and by time.
 
-    Arguments as in `add_result`, K being 2 or more. Where frames are given, nothing differs.
+    Arguments as in `add_result`, K being 2 or more; ``unit`` is that of the videos. Where frames are given, nothing
+    differs.
     """
     maps = {SPREAD: spread_map(samples)}
     if target is not None:
         maps[ERROR] = error_map(samples, target)
     whole = {title: pad(values, (0, 0, 0, 0, len(past), len(future))) for title, values in maps.items()}
-    page.maps(whole, "grey levels", fps, range(len(past), len(past) + samples.shape[1]))
-    overall = [float(values.square().mean().sqrt()) for values in maps.values()]
-    text = f"Between {len(samples)} samples a pixel varies by {overall[0]:.1f} grey levels (standard deviation)."
+    page.maps(whole, unit, fps, range(len(past), len(past) + samples.shape[1]))
+    overall = [float(values.square().nanmean().sqrt()) for values in maps.values()]
+    said = partial(_number, exact=unit != PIXEL_LOOK.unit)
+    text = f"Between {len(samples)} samples a pixel varies by {said(overall[0])} {unit} (standard deviation)."
     if target is not None:
         expected = expected_error(overall[0], len(samples))
         text += (
-            f" Their mean misses the ground truth by {overall[1]:.1f}; if the samples were as varied as the truth is, "
-            f"it would miss it by {expected:.1f}."
+            f" Their mean misses the ground truth by {said(overall[1])}; if the samples were as varied as the truth "
+            f"is, it would miss it by {said(expected)}."
         )
     page.text(text)
+
+
+def _number(value: float, exact: bool) -> str:
+    return f"{value:.3g}" if exact else f"{value:.1f}"
+
+
+def add_scores(page: Page, samples: Tensor, past: Tensor, future: Tensor, target: Tensor, look: Look) -> None:
+    """Add how far each frame of the samples and of the baseline is from the truth; arguments as in `add_result`."""
+    if look.legend is None:
+        return add_psnr(page, samples, past, future, target)
+    past, future, samples, target = (look.codec.known_values(each) for each in (past, future, samples, target))
+    baselines = simplest_baseline(past, future, samples.shape[1])
+    curves = {
+        name: mean_absolute_error(row, target).tolist() for name, row in (named_samples(samples) | baselines).items()
+    }
+    title = f"mean absolute error {f'in {look.unit}' if look.unit else ''}"
+    page.curves(curves, title, "generated frame", baselines=[*baselines], at=len(past))
 
 
 def add_psnr(page: Page, samples: Tensor, past: Tensor, future: Tensor, target: Tensor) -> None:

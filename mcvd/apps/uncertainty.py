@@ -9,36 +9,45 @@ from torch import Tensor
 
 from mcvd.metrics.frames import mean_of_samples
 from mcvd.metrics.spread import spread_map
+from mcvd.models.look import Look
 from mcvd.video.frame_store import FrameStore
 from mcvd.video.heat_map import heat_map
 from mcvd.video.write import write_chunks
 
 
-def write_uncertainty(path: str, stores: Sequence[FrameStore], past: Tensor, future: Tensor, fps: float) -> float:
+def write_uncertainty(
+    path: str, stores: Sequence[FrameStore], past: Tensor, future: Tensor, fps: float, look: Look
+) -> float:
     """Write the mean of all samples, their spread and the samples themselves, side by side.
 
     Args:
         path: .mp4, .gif or .png, which replaces a file of this name.
-        stores: of 2 samples or more together, each uint8 (T, C, H, W); read a few frames at a time.
-        past: uint8 (P, C, H, W), given before them, shown without spread.
-        future: uint8 (F, C, H, W), given after them.
+        stores: of 2 samples or more together, each (T, C, H, W); read a few frames at a time.
+        past: (P, C, H, W), given before them, shown without spread.
+        future: (F, C, H, W), given after them.
         fps: at which it plays.
+        look: how videos are shown.
 
     Returns:
-        The spread of the brightest colour, in grey levels: the largest of all pixels and frames.
+        The spread of the brightest colour, in the unit of the videos: the largest of all pixels and frames.
     """
-    largest = max(spread_map(samples).max().item() for samples in _chunks(stores))
+    known = look.codec.known_values
+    num_frames = len(past) + stores[0].shape[1] + len(future)
+    largest = max(spread_map(known(samples)).nan_to_num().max().item() for samples in _chunks(stores))
     num_videos = sum(store.shape[0] for store in stores)
-    side = -2 if path.lower().endswith(".png") else -1
+    is_strip = path.lower().endswith(".png")
+    side = -2 if is_strip else -1
+    top = max(largest, 1.0 if look.legend is None else 1e-12)
 
     def rows() -> Iterator[Tensor]:
         parts = (past.expand(num_videos, *past.shape), *_chunks(stores), future.expand(num_videos, *future.shape))
         for samples in parts:
             if samples.shape[1]:
-                shown = [mean_of_samples(samples[None])[0], heat_map(spread_map(samples), max(largest, 1.0))]
-                yield torch.cat([video.expand(-1, 3, -1, -1) for video in (*shown, *samples)], side)
+                mean = look.codec.as_written(mean_of_samples(known(samples)[None])[0])
+                shown = [look.pictures(mean), heat_map(spread_map(known(samples)), top), *look.pictures(samples)]
+                yield torch.cat([video.expand(-1, 3, -1, -1) for video in shown], side)
 
-    write_chunks(path, rows(), len(past) + stores[0].shape[1] + len(future), fps)
+    write_chunks(path, (look.strip if is_strip else look.film)(rows()), num_frames, fps)
     return largest
 
 

@@ -19,10 +19,15 @@ class BlockStore:
 
     Frames that later blocks may see are stored exactly, older ones as pixels: a resumed rollout continues bit for bit
     as it would have, and 10,000 frames take the room of their pixels. The folder is for these blocks alone.
+
+    Args:
+        folder: for them.
+        block: of the model.
+        of_pixels: whether videos are the pixels of what is stored; if not, older frames stay as they are too.
     """
 
-    def __init__(self, folder: Path, block: FrameBlock):
-        self._folder = folder
+    def __init__(self, folder: Path, block: FrameBlock, of_pixels: bool = True):
+        self._folder, self._of_pixels = folder, of_pixels
         reach = 1 + (block.current + max(block.past, block.future)) // block.current  # blocks a new one may see
         self._num_exact = 2 * (reach + 1)  # forward and backward ones alternate in a long gap
 
@@ -41,7 +46,7 @@ class BlockStore:
         """Store a sampled block, float (B, N, C, H, W) in any range; parts of the batch and blocks count from 0."""
         self._write(part, number, frames.detach().cpu())
         old = number - self._num_exact
-        if old >= 0 and (seen := self.load(part, old, frames.shape)) is not None:
+        if self._of_pixels and old >= 0 and (seen := self.load(part, old, frames.shape)) is not None:
             self._write(part, old, pixels_from_model(seen))
 
     def _write(self, part: int, number: int, frames: Tensor) -> None:

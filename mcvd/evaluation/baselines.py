@@ -1,9 +1,10 @@
-"""Baselines, what a model must beat: videos made without one. uint8 in and out, any leading axes."""
+"""Baselines, what a model must beat: videos made without one. uint8 or float in and out, any leading axes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -38,6 +39,8 @@ def copy_first(future: Tensor, num_frames: int) -> Tensor:
 def extrapolate(past: Tensor, num_frames: int) -> Tensor:
     """Every pixel changes on as it did between the last two frames, until it is black or white.
 
+    Values, floats, go on until they are as low or high as any of the given ones.
+
     Arguments and result as in `copy_last`, with T 2 or more. For backward prediction reverse the videos:
     ``extrapolate(future.flip(-4), num_frames).flip(-4)``.
 
@@ -46,8 +49,15 @@ def extrapolate(past: Tensor, num_frames: int) -> Tensor:
         >>> extrapolate(past, 3).flatten().tolist()
         [240, 255, 255]
     """
-    before, last = _check(past, 2, "past")[..., -2:, :, :, :].short().split(1, -4)
+    both = _check(past, 2, "past")[..., -2:, :, :, :]
     steps = torch.arange(1, num_frames + 1, dtype=torch.int32, device=past.device).view(-1, 1, 1, 1)
+    if past.is_floating_point():
+        before, last = both.split(1, -4)
+        known = past[~past.isnan()]
+        if not len(known):
+            return copy_last(past, num_frames)
+        return (last + steps * (last - before)).clamp(known.min(), known.max())
+    before, last = both.short().split(1, -4)
     return (last + steps * (last - before)).clamp(0, 255).to(torch.uint8)
 
 
@@ -70,7 +80,8 @@ def blend(past: Tensor, future: Tensor, num_frames: int) -> Tensor:
     before = _check(past, 1, "past")[..., -1:, :, :, :].float()
     after = _check(future, 1, "future")[..., :1, :, :, :].float()
     weight = torch.arange(1, num_frames + 1, device=past.device).view(-1, 1, 1, 1) / (num_frames + 1)
-    return (before + weight * (after - before)).round().to(torch.uint8)
+    found = before + weight * (after - before)
+    return found if past.is_floating_point() else found.round().to(torch.uint8)
 
 
 def cross_faded(video: Tensor, factor: int) -> Tensor:
@@ -109,7 +120,13 @@ BASELINES = {
 }
 
 
-def generate_baselines(names: Iterable[str], past: Tensor, future: Tensor, num_frames: int) -> dict[str, Tensor]:
+def generate_baselines(
+    names: Iterable[str],
+    past: Tensor,
+    future: Tensor,
+    num_frames: int,
+    others: Mapping[str, Baseline] = MappingProxyType({}),
+) -> dict[str, Tensor]:
     """The baselines of a task, less those that need more frames than are given.
 
     Args:
@@ -117,12 +134,14 @@ def generate_baselines(names: Iterable[str], past: Tensor, future: Tensor, num_f
         past: uint8 (..., P, C, H, W), the frames given before; P may be 0.
         future: uint8 (..., F, C, H, W), the frames given after; F may be 0.
         num_frames: how many to make.
+        others: more of them, by name.
 
     Returns:
         name -> uint8 (..., num_frames, C, H, W).
     """
     num_given = max(past.shape[-4], future.shape[-4])
-    found = {name: BASELINES[name] for name in names if BASELINES[name].num_given <= num_given}
+    asked = {name: BASELINES[name] for name in names} | dict(others)
+    found = {name: baseline for name, baseline in asked.items() if baseline.num_given <= num_given}
     return {name: baseline.generate(past, future, num_frames) for name, baseline in found.items()}
 
 
@@ -143,8 +162,10 @@ def simplest_baseline(past: Tensor, future: Tensor, num_frames: int) -> dict[str
 
 
 def _check(frames: Tensor, least: int, name: str) -> Tensor:
-    if frames.dtype != torch.uint8 or frames.ndim < 4 or frames.shape[-4] < least:
+    is_video = frames.dtype == torch.uint8 or frames.is_floating_point()
+    if not is_video or frames.ndim < 4 or frames.shape[-4] < least:
         raise ValueError(
-            f"{name} must be uint8 (..., T, C, H, W) with T {least} or more, got {frames.dtype} {tuple(frames.shape)}"
+            f"{name} must be uint8 or float (..., T, C, H, W) with T {least} or more, got {frames.dtype} "
+            f"{tuple(frames.shape)}"
         )
     return frames

@@ -17,15 +17,20 @@ NUM_RESAMPLES = 1000
 _NUMBERS_AT_ONCE = 1 << 24  # of a resample: 128 MiB
 
 
+def mean_of_known(values: Tensor, dim: int) -> Tensor:
+    """The mean along an axis of what is not NaN; that is all, but where frames have no known value."""
+    return values.nanmean(dim) if values.isnan().any() else values.mean(dim)
+
+
 def best_of_samples(metric: FrameMetric, per_frame: Tensor) -> Tensor:
     """Of the K samples of each clip the best one: what `FrameMetric.per_frame` gives, (N, K, T) -> (N, 1, T)."""
-    chosen = metric.best(metric.finish(per_frame.mean(-1)), 1)
+    chosen = metric.best(metric.finish(mean_of_known(per_frame, -1)), 1)
     return per_frame[torch.arange(len(per_frame)), chosen][:, None]
 
 
 def per_clip(finish: Finish, per_frame: Tensor) -> Tensor:
     """The score of each clip, the mean over its K samples: (N, K, T) -> float64 (N,)."""
-    return finish(per_frame.mean(-1)).mean(1)
+    return mean_of_known(finish(mean_of_known(per_frame, -1)), 1)
 
 
 def summarize(per_frame: Mapping[tuple[str, str], Tensor], finish: Mapping[str, Finish]) -> dict[str, dict[str, Score]]:
@@ -44,8 +49,9 @@ def summarize(per_frame: Mapping[tuple[str, str], Tensor], finish: Mapping[str, 
     of_clips = [per_clip(finish[name], values) for (_, name), values in per_frame.items()]
     intervals = bootstrap_intervals(torch.stack(of_clips, 1))
     for ((row, name), values), clips, interval in zip(per_frame.items(), of_clips, intervals, strict=True):
-        course = finish[name](values).mean((0, 1))
-        found[row][name] = Score(clips.mean().item(), interval, tuple(clips.tolist()), tuple(course.tolist()))
+        course = mean_of_known(finish[name](values).flatten(0, 1), 0)
+        mean = mean_of_known(clips, 0).item()
+        found[row][name] = Score(mean, interval, tuple(clips.tolist()), tuple(course.tolist()))
     return found
 
 
@@ -61,11 +67,12 @@ def bootstrap_intervals(values: Tensor) -> list[tuple[float, float] | None]:
     if len(values) < 2:
         return [None] * values.shape[1]
     # Those of scipy.stats.bootstrap, whose import takes longer than a small evaluation's resamples.
+    mean, quantile = (np.nanmean, np.nanquantile) if values.isnan().any() else (np.mean, np.quantile)
     at_once, num_clips = max(1, _NUMBERS_AT_ONCE // values.numel()), len(values)
     generator, of_metrics = np.random.default_rng(0), np.ascontiguousarray(values.numpy().T)
     means = []
     for first in range(0, NUM_RESAMPLES, at_once):
         drawn = generator.integers(0, num_clips, (min(at_once, NUM_RESAMPLES - first), num_clips))
-        means.append(of_metrics[:, drawn].mean(-1))
-    low, high = np.quantile(np.concatenate(means, axis=1), (0.025, 0.975), axis=1)
+        means.append(mean(of_metrics[:, drawn], -1))
+    low, high = quantile(np.concatenate(means, axis=1), (0.025, 0.975), axis=1)
     return list(zip(low.tolist(), high.tolist(), strict=True))

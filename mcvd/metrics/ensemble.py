@@ -138,8 +138,11 @@ def _mean_of_known(values: Tensor, missing: Tensor) -> Tensor:
 
 def _mean_absolute(a: Tensor, b: Tensor) -> Tensor:
     """float64 (..., T) of two (..., T, C, H, W); 0 where there are no pixels."""
-    a, b = (side if side.is_floating_point() else side.short() for side in (a, b))
-    return (a - b).abs().flatten(-3).sum(-1, dtype=torch.float64) / max(1, a.shape[-3:].numel())
+    if a.is_floating_point():  # of what is known
+        change = (a - b).abs().flatten(-3)
+        return change.nansum(-1, dtype=torch.float64) / (~change.isnan()).sum(-1).clamp(min=1)
+    change = (a.short() - b.short()).abs().flatten(-3)
+    return change.sum(-1, dtype=torch.float64) / max(1, a.shape[-3:].numel())
 
 
 def check_ensemble(samples: Tensor, target: Tensor) -> None:

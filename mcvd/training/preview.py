@@ -17,7 +17,7 @@ from mcvd.runtime.fsdp import unsharded
 from mcvd.samplers import DDIM, AbstractSampler
 from mcvd.training.ema import averaged_weights
 from mcvd.video.contact_sheet import contact_sheet
-from mcvd.video.timing import DEFAULT_FPS
+from mcvd.video.timing import playing_fps
 from mcvd.video.write import write_video
 
 
@@ -94,7 +94,7 @@ class Preview(Callback):
         for task, (target, samples, context) in shown.items():
             path = self._folder / f"step-{self._step:06d}-{task}"
             try:
-                _write(path, pictures(target), pictures(samples), context, pl_module.frame_rate_hz or DEFAULT_FPS)
+                _write(path, pictures(target), pictures(samples), context, playing_fps(pl_module.frame_rate_hz))
             except OSError as error:
                 warnings.warn(f"no preview {path}: {error}", stacklevel=2)  # a full disk is no reason to stop training
 

@@ -128,18 +128,18 @@ class Page:
         """Add numbers of pixels as colours, which play as the videos do, and their course over the frames.
 
         Args:
-            maps: what each is, and float (T, H, W), 0 or more; one scale for all of them. The chart beside them shows
-                the root mean square of each frame.
+            maps: what each is, and float (T, H, W), 0 or more, NaN where missing; one scale for all of them. The chart
+                beside them shows the root mean square of each frame.
             unit: of the numbers.
             fps: frames per second.
             generated: frames that the chart shows; None shows all.
         """
-        top = max(float(_thinned(values).quantile(_TOP_QUANTILE)) for values in maps.values())
+        top = max(float(_thinned(values).nanquantile(_TOP_QUANTILE).nan_to_num()) for values in maps.values())
         top = float(f"{max(top, 1e-6):.2g}")  # people read it
         figures = [VideoFigure(title, heat_map(values, top), generated=None) for title, values in maps.items()]
         frames = range(len(figures[0].pixels)) if generated is None else generated
         lines = {title: values[frames.start : frames.stop] for title, values in maps.items()}
-        by_frame = {title: values.float().square().mean((-2, -1)).sqrt().tolist() for title, values in lines.items()}
+        by_frame = {title: values.float().square().nanmean((-2, -1)).sqrt().tolist() for title, values in lines.items()}
         styles = {
             title: LineStyle("var(--ink)", dashes) for title, dashes in zip(maps, cycle(("", *_DASHES)), strict=False)
         }

@@ -8,8 +8,19 @@ import numpy as np
 
 NOMINAL_RATE_HZ = 25.0  # of video files that do not tell their frame rate, as in FFmpeg: those of one frame
 DEFAULT_FPS = 10.0  # at which videos play where nobody knows or asks for a rate
+_SLOWEST_FPS = 0.5  # of films: radar has a field in minutes
 # Files store times in ticks, the coarsest common one being a millisecond (mkv, webm, flv).
 _TICK_SECONDS = 1e-3
+
+
+def playing_fps(rate_hz: float | None) -> float:
+    """At which rate to play frames that come ``rate_hz`` a second, or at a rate that nobody knows: not too slowly.
+
+    Examples:
+        >>> playing_fps(25.0), playing_fps(1 / 300), playing_fps(None)
+        (25.0, 10.0, 10.0)
+    """
+    return rate_hz if rate_hz is not None and rate_hz >= _SLOWEST_FPS else DEFAULT_FPS
 
 
 @dataclass(frozen=True)

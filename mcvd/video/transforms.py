@@ -70,6 +70,8 @@ def to_channels(video: Tensor, channels: int) -> Tensor:
     """
     if video.shape[1] == channels:
         return video
+    if video.is_floating_point() or {video.shape[1], channels} != {1, 3}:
+        raise ValueError(f"frames of {video.shape[1]} channels of {video.dtype} cannot become frames of {channels}")
     if channels == 3:
         return video.expand(-1, 3, -1, -1)
     # In thousandths, rounded; grey pixels keep their value exactly.
@@ -89,7 +91,7 @@ def fit_frames(
         corner: where the window lies, see `crop`.
 
     Returns:
-        uint8 (T, channels, height, width).
+        uint8 (T, channels, height, width); of values, float32, with any number of channels, the same.
     """
     return to_channels(video if size is None else crop(video, size, corner), channels).contiguous()
 

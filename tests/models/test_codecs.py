@@ -134,11 +134,8 @@ def test_a_config_of_before_there_were_codecs_is_one_of_pixels(tmp_path):
     assert mcvd.load(tmp_path / "old").codec == Pixels()
 
 
-def test_a_command_for_videos_says_what_the_model_is_for(tmp_path, capsys):
+def test_info_tells_the_scale(tmp_path, capsys):
     rain_model().save_pretrained(tmp_path / "rain")
-    words = ["generate", "--model", str(tmp_path / "rain"), "--num-frames", "1", "--out", str(tmp_path / "o.gif")]
-    assert main(words) == 2
-    assert "mm/h" in capsys.readouterr().err
     assert main(["info", str(tmp_path / "rain")]) == 0
     assert "missing='nan'" in capsys.readouterr().out
 
@@ -170,8 +167,37 @@ def test_what_does_not_fit_the_scale_is_refused():
         mcvd.build(config)
 
 
-def test_pictures_of_values_are_grey_and_missing_is_black():
+def test_pictures_of_values_are_coloured_and_missing_is_grey():
     codec = Scale(0.0, 10.0, missing="nan")
     video = torch.tensor([0.0, 10.0, float("nan"), 5.0]).view(1, 1, 2, 2)
-    assert codec.pictures(video).flatten().tolist() == [0, 255, 0, 128]
-    assert codec.pictures(video.expand(1, 5, 2, 2)).shape == (1, 1, 2, 2)
+    lowest, highest, missing, middle = codec.pictures(video)[0].flatten(1).T.tolist()
+    assert (lowest, highest, missing) == ([68, 1, 84], [253, 231, 37], [128, 128, 128]) and middle[1] > middle[0]
+    several = torch.cat([video, video.nan_to_num(2.0)[..., [1, 0]], video, video, video], 1)
+    assert codec.pictures(several).shape == (1, 3, 2, 2)
+    assert torch.equal(codec.pictures(several, (1,))[..., 0], codec.pictures(several[:, 1:2])[..., 0])
+    false_colour = codec.pictures(several, (0, 1, 0))[0, :, 0]
+    assert false_colour[:, 0].tolist() == [0, 255, 0] and codec.pictures(several[:, :3]).shape == (1, 3, 2, 2)
+    assert codec.pictures(several, (0, 1, 0))[0, :, 1, 0].tolist() == [128] * 3
+    with pytest.raises(ValueError, match="each 0 to 4"):
+        codec.pictures(several, (5,))
+    with pytest.raises(ValueError, match="shown"):
+        Scale(0.0, 1.0, shown=(0, 1))
+    with pytest.raises(ValueError, match="each 0 to 1"):
+        Scale(0.0, 1.0, shown=(2,)).planes(2)
+    with pytest.raises(ValueError, match="pixels"):
+        Pixels().pictures(several, (0,))
+
+
+def test_a_legend_tells_values_in_their_unit():
+    legend = Scale(0.0, 100.0, "log", "mm/h", "nan").legend(1)
+    assert [text for _, text in legend.ticks] == ["0", "1", "10", "100"] and legend.title == "mm/h"
+    steps = np.diff([place for place, _ in legend.ticks])
+    assert steps[1] == pytest.approx(steps[2], rel=0.05)
+    assert legend.sentence == "Colours: mm/h, from 0 (dark blue) to 100 (yellow); grey is missing."
+    panel = legend.panel(160, 96)
+    assert panel.shape == (3, 160, 96) and (panel == torch.tensor([253, 231, 37]).view(3, 1, 1)).all(0).any()
+    assert (panel == 128).all(0).any()
+    bands = Scale((0.0, 1.0, 2.0), (1.0, 2.0, 300.0), unit="K", names=("a", "b", "c"))
+    assert bands.legend(3).title == "a red, b green, c blue"
+    assert bands.legend(3, (2,)).title == "c K" and bands.legend(3, (2,)).ticks[-1][1] == "300"
+    assert bands.thresholds == () and Scale(0.0, 100.0, "log").thresholds == (0.46, 3.1, 18.0)

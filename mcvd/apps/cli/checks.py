@@ -53,8 +53,14 @@ def check_new_file(out: str, suffix: str, option: str = "--out") -> None:
         raise IsADirectoryError(f"{option} {out} is a folder: name a file in it")
 
 
-def check_videos_out(out: str, video: str | None = None, option: str = "--out") -> None:
+def check_videos_out(out: str, video: str | None = None, option: str = "--out", values: bool = True) -> None:
     """Refuse an output of videos that cannot be written or would replace its own input.
+
+    Args:
+        out: the file or folder.
+        video: the input.
+        option: that names ``out``.
+        values: whether it may be a file of an array, too.
 
     Raises:
         ValueError: it is the input, or its ending is none of ours.
@@ -62,12 +68,18 @@ def check_videos_out(out: str, video: str | None = None, option: str = "--out") 
         FileNotFoundError: there is no folder to write it to.
     """
     from mcvd.runtime.workdir import is_marked
+    from mcvd.video.arrays.write import WRITTEN
 
     path = Path(out)
     if video is not None and path.exists() and Path(video).exists() and os.path.samefile(path, video):
         raise ValueError(f"{option} {out} is the input itself: choose another name")
-    if path.suffix.lower() not in ("", ".mp4", ".gif", ".png"):
-        raise ValueError(f"{option} {out}: the ending must be .mp4, .gif or .png, or none for a folder")
+    suffix = path.suffix.lower()
+    if suffix not in ("", ".mp4", ".gif", ".png", *(WRITTEN if values else ())):
+        arrays = f"; of an array {', '.join(WRITTEN)}" if values else ""
+        raise ValueError(f"{option} {out}: the ending must be .mp4, .gif or .png, or none for a folder{arrays}")
+    if suffix == ".zarr":
+        check_new_folder(out)
+        path = path.with_suffix(".npy")  # the rest as of a file
     if not path.suffix:
         if not is_marked(path):  # by the same command, ended after it was written
             check_new_folder(out)

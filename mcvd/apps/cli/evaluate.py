@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from argparse import ArgumentParser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +15,20 @@ from mcvd.apps.cli.options import Command, positive
 from mcvd.apps.cli.say import note, say, say_json
 
 if TYPE_CHECKING:
+    from mcvd.diffusion.tasks import Task
+    from mcvd.evaluation.baselines import Baseline
+    from mcvd.evaluation.distances import SampleDistance
+    from mcvd.evaluation.highlights import Highlight
     from mcvd.evaluation.protocols import Protocol
     from mcvd.evaluation.result_card import ResultCard
+    from mcvd.metrics import FrameMetric
+    from mcvd.models.look import Look
     from mcvd.models.video_model import VideoModel
 
 EXAMPLES = """examples:
   mcvd evaluate --model drive --config datasets/driving_scenes/data.yaml --num-frames 10 --out result.json
   mcvd evaluate --model kth --val-root persons_21_to_25 --protocol mcvd-2022/kth-10-30 --out result.json
+  mcvd evaluate --model nowcast --config radar.yaml --threshold 1 --threshold 10 --advection --out result.json
   mcvd evaluate --compare a.json b.json"""
 
 
@@ -38,8 +46,10 @@ def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--lpips-weights", metavar="FILE", help="AlexNet weights for LPIPS (default: as --weights)")
     text = "also this metric, such as my_metrics.FLICKER: a FrameMetric of a module on the Python path; may be repeated"
     command.add_argument("--metric", action="append", metavar="MODULE.NAME", help=text)
-    text = "score forecasts that values reach X grey levels; may be repeated (default: 64, 128 and 192)"
+    text = "score forecasts that values reach X, in their unit; may be repeated (default: three in the range)"
     command.add_argument("--threshold", action="append", type=options.number, metavar="X", help=text)
+    text = "also score advection: the motion of the given frames, carried on (optical flow, needs OpenCV)"
+    command.add_argument("--advection", action="store_true", help=text)
     text = "add the distance of a random network: not FVD"
     command.add_argument("--random-i3d", type=options.whole, metavar="SEED", help=text)
     text = "also how probable the model finds the true frames of a block, in bits per dimension"
@@ -76,6 +86,7 @@ def run(
     threshold: list[float] | None = None,
     random_i3d: int | None = None,
     likelihood: bool = False,
+    advection: bool = False,
     rate: float | None = None,
     json: bool = False,
     sampler: str | None = None,
@@ -94,17 +105,15 @@ def run(
     from mcvd.data.recipe import data_from_recipe
     from mcvd.diffusion.tasks import INTERPOLATE, task_by_name
     from mcvd.evaluation.clips import ClipBatches
-    from mcvd.evaluation.distances import distribution_metrics
     from mcvd.evaluation.evaluate import evaluate as score
-    from mcvd.evaluation.frame_metrics import frame_metrics
     from mcvd.evaluation.highlights import Highlights
     from mcvd.evaluation.likelihood import TrueLikelihood
     from mcvd.evaluation.protocols import find_protocol
-    from mcvd.evaluation.report import card_page
-    from mcvd.runtime.atomic import write_json
+    from mcvd.metrics.frame_metrics import PSNR
+    from mcvd.metrics.values import MAE
+    from mcvd.models.look import Look
     from mcvd.runtime.digests import digest
     from mcvd.runtime.distributed import rank
-    from mcvd.video.timing import DEFAULT_FPS
 
     own_metrics = [choose_metric(path) for path in metric or ()]
     fixed = find_protocol(protocol) if protocol else None
@@ -126,9 +135,9 @@ def run(
     data = data_from_recipe(config, root, val_root, trust or (), **of_model, max_val_clips=num_clips)
     data.setup()
     clips = ClipBatches(fixed.clips(data) if fixed else data.val_clips, data.batch_size, data.num_workers)
-    metrics, missing = ([], {}) if not asked.has_context else frame_metrics(*net.size, fixed, lpips_weights)
-    distances = distribution_metrics(length, weights, random_i3d, fixed, net.device, not asked.has_context)
-    highlights = Highlights()
+    look = Look.of(net)
+    metrics, missing, distances = _metrics(net, fixed, lpips_weights, weights, random_i3d, length, asked, likelihood)
+    highlights = Highlights(look, PSNR if look.legend is None else MAE)
     likelihoods = [TrueLikelihood(net, asked, sampling.get("seed") or 0)] if likelihood else []
     scores = score(
         net,
@@ -138,6 +147,7 @@ def run(
         metrics=[*metrics, *own_metrics],
         accumulators=[*distances, *likelihoods, highlights],
         thresholds=threshold,
+        baselines=_advection(net) if advection else {},
         progress=rank() == 0,
         sampler=chosen.sampler,
         **sampling,
@@ -164,9 +174,43 @@ def run(
         command=shlex.join(["mcvd", *sys.argv[1:]]),
         likelihood=probable[0] if probable else None,
     )
-    write_json(out, card.to_json())
-    card_page(card, shown, rate or DEFAULT_FPS).write(Path(out).with_suffix(".html"))
+    _write(out, card, shown, look)
     _print(card, json)
+
+
+def _metrics(
+    model: VideoModel,
+    protocol: Protocol | None,
+    lpips_weights: str | None,
+    weights: str | None,
+    random_i3d: int | None,
+    length: int,
+    task: Task,
+    likelihood: bool,
+) -> tuple[list[FrameMetric], dict[str, str], list[SampleDistance]]:
+    """The metrics of frames, the reason for each that cannot be had, and the distances between sets of videos."""
+    from mcvd.evaluation.distances import distribution_metrics
+    from mcvd.evaluation.frame_metrics import frame_metrics
+    from mcvd.metrics.values import MAE, RMSE
+
+    if model.codec.dtype.is_floating_point:
+        if protocol or weights or lpips_weights or random_i3d is not None or likelihood:
+            raise ValueError(
+                "--protocol, --weights, --lpips-weights, --random-i3d and --likelihood are for pixels, not for values"
+            )
+        return [MAE, RMSE], {}, []
+    found: tuple[list[FrameMetric], dict[str, str]] = ([], {})
+    if task.has_context:
+        found = frame_metrics(*model.size, protocol, lpips_weights)
+    return *found, distribution_metrics(length, weights, random_i3d, protocol, model.device, not task.has_context)
+
+
+def _advection(model: VideoModel) -> dict[str, Baseline]:
+    from mcvd.evaluation.advection import Advection, import_opencv
+    from mcvd.evaluation.baselines import Baseline
+
+    import_opencv()
+    return {"advection": Baseline("advection by optical flow", Advection(model.codec), num_given=2)}
 
 
 def _checked(out: str | None, **paths: str | None) -> str:
@@ -178,6 +222,17 @@ def _checked(out: str | None, **paths: str | None) -> str:
     if not any(paths[name] for name in ("config", "root", "val_root")):
         raise ValueError("name the videos: --config data.yaml, --root FOLDER or --val-root FOLDER")
     return out
+
+
+def _write(out: str, card: ResultCard, shown: Sequence[Highlight], look: Look) -> None:
+    """The card, and the page beside it."""
+    from mcvd.evaluation.report import card_page
+    from mcvd.runtime.atomic import write_json
+    from mcvd.video.timing import playing_fps
+
+    write_json(out, card.to_json())
+    legend = look.legend.sentence if look.legend else ""
+    card_page(card, shown, playing_fps(card.frame_rate_hz), legend).write(Path(out).with_suffix(".html"))
 
 
 def _print(card: ResultCard, json: bool) -> None:

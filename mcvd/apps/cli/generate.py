@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from mcvd.apps.cli import options
+from mcvd.apps.cli.fields import FieldChoice, add_show
 from mcvd.apps.cli.known import Keyframe, add_keyframes, check_keyframes, with_keyframes
 from mcvd.apps.cli.options import Command, positive
 
@@ -18,6 +19,7 @@ EXAMPLES = """examples:
 def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--num-frames", type=positive, required=True, help="length of each video")
     add_keyframes(command)
+    add_show(command)
     options.add_model(command)
     options.add_output(command)
     options.add_processes(command)
@@ -38,7 +40,7 @@ def run(
     import torch
 
     from mcvd.apps.cli.checks import check_videos_out
-    from mcvd.apps.cli.output import Gallery, write_output
+    from mcvd.apps.cli.output import Form, Gallery, write_output
     from mcvd.apps.cli.render import render
     from mcvd.apps.cli.setup import ModelChoice
     from mcvd.diffusion.tasks import GENERATE
@@ -46,16 +48,19 @@ def run(
 
     check_keyframes(keyframe, num_frames)
     check_videos_out(out)
+    fields = FieldChoice.taken_from(asked)
     choice = ModelChoice.of(**asked)
     model, chosen = choice.load(GENERATE)
     chosen = with_keyframes(chosen, keyframe, model)
+    look = fields.look(model)
     own = shard_range(num_samples)
     chosen = replace(chosen, first_video=own.start)
-    nothing = torch.empty(0, model.channels, *model.size, dtype=torch.uint8)
+    nothing = torch.empty(0, model.channels, *model.size, dtype=model.codec.dtype)
     given = nothing.expand(len(own), -1, -1, -1, -1)
-    page = Gallery("Generated from nothing", model, chosen) if gallery else None
+    page = Gallery("Generated from nothing", model, chosen, look=look) if gallery else None
     with render(out, model, given, given, num_frames, chosen, own) as videos:
-        write_output(out, videos, nothing, nothing, fps or model.frame_rate_hz, page, json=json)
+        form = Form.of(look, fps, model.frame_rate_hz)
+        write_output(out, videos, nothing, nothing, form, page, json=json)
 
 
 COMMAND = Command("generate videos from nothing", run, _add_arguments, EXAMPLES, shared=True)

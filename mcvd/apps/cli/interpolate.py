@@ -6,6 +6,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from mcvd.apps.cli import options
+from mcvd.apps.cli.fields import FieldChoice, add_fields, add_show, for_model
 from mcvd.apps.cli.known import add_known_by, with_region
 from mcvd.apps.cli.options import Command
 
@@ -21,6 +22,8 @@ def _add_arguments(command: ArgumentParser) -> None:
     text = "generate only where this picture is white, the rest of the gap's frames is kept"
     command.add_argument("--inpaint", metavar="MASK", help=text)
     add_known_by(command)
+    add_fields(command)
+    add_show(command)
     options.add_model(command)
     options.add_output(command)
     options.add_every_frame(command)
@@ -42,38 +45,40 @@ def run(
     import numpy as np
 
     from mcvd.apps.cli.checks import check_inputs, check_videos_out
-    from mcvd.apps.cli.output import Gallery, write_output
+    from mcvd.apps.cli.output import Form, Gallery, write_output
     from mcvd.apps.cli.render import render
     from mcvd.apps.cli.setup import ModelChoice
     from mcvd.diffusion.tasks import INTERPOLATE
     from mcvd.video.decoders.base import VideoError
-    from mcvd.video.open import open_video
     from mcvd.video.read import read_frames
     from mcvd.video.timing import frames_at_rate
 
     check_inputs(VIDEO=video, inpaint=inpaint)
     check_videos_out(out, video)
+    fields = FieldChoice.taken_from(asked)
     choice = ModelChoice.of(**asked)
-    with open_video(video) as reader:
+    with fields.open(video) as reader:
         if gap.stop > reader.num_frames:
             raise VideoError(f"--gap {gap.start}:{gap.stop}: {video} has {reader.num_frames} frames")
         if gap.start == 0 or gap.stop == reader.num_frames:
             raise VideoError(f"--gap {gap.start}:{gap.stop} has nothing on one side: use mcvd predict")
         model, chosen = choice.load(INTERPOLATE)
+        look = fields.look(model)
         rate = None if every_frame else model.frame_rate_hz
         numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times, rate)
         low, high = np.searchsorted(numbers, [gap.start, gap.stop]).tolist()
         if low == high:
             raise VideoError(f"--gap {gap.start}:{gap.stop} holds no frame at {rate:g} Hz; see --every-frame")
-        frames = read_frames(reader, numbers.tolist(), model.size, model.channels)
+        frames = for_model(read_frames(reader, numbers.tolist(), model.size, model.channels), model, video)
     if low == 0 or high == len(frames):
         raise VideoError(f"--gap {gap.start}:{gap.stop} has nothing on one side: use mcvd predict")
     past, target, future = frames[:low], frames[low:high], frames[high:]
     chosen = with_region(chosen, inpaint, target, model)
-    page = Gallery("A gap filled", model, chosen, target) if gallery else None
+    page = Gallery("A gap filled", model, chosen, target, look) if gallery else None
     own = range(chosen.num_samples)
     with render(out, model, past[None], future[None], high - low, chosen, own) as samples:
-        write_output(out, samples, past, future, fps or model.frame_rate_hz, page, json=json)
+        form = Form.of(look, fps, model.frame_rate_hz, video)
+        write_output(out, samples, past, future, form, page, json=json)
 
 
 def _gap(text: str) -> range:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mcvd.apps.cli.checks import check_new_folder
 from mcvd.apps.cli.render import Rendered
 from mcvd.apps.cli.say import note, say_json
-from mcvd.apps.result_page import add_psnr, add_result
+from mcvd.apps.result_page import add_result, add_scores
 from mcvd.diffusion.options import SamplingOptions
+from mcvd.models.codecs import Scale
+from mcvd.models.look import PIXEL_LOOK, Look
 from mcvd.models.video_model import VideoModel
 from mcvd.runtime.atomic import atomic_write, remove_stale_parts
 from mcvd.runtime.workdir import is_complete, is_marked, mark_complete, unmark
+from mcvd.video.arrays.write import WRITTEN, FieldFacts, write_fields
 from mcvd.video.frame_store import FrameStore
 from mcvd.video.page import Page
-from mcvd.video.timing import DEFAULT_FPS
+from mcvd.video.timing import playing_fps
 from mcvd.video.write import write_chunks
 
 
@@ -37,13 +41,15 @@ class Gallery(NamedTuple):
         title: of the page.
         model: that sampled them.
         options: of sampling.
-        target: the true frames, uint8 (T, C, H, W), where they are known.
+        target: the true frames, (T, C, H, W), where they are known.
+        look: how videos are shown.
     """
 
     title: str
     model: VideoModel
     options: SamplingOptions
     target: Tensor | None = None
+    look: Look = PIXEL_LOOK
 
     def page(self, samples: Tensor, past: Tensor, future: Tensor, fps: float) -> Page:
         """The page; arguments as in `mcvd.apps.result_page.add_result`."""
@@ -52,10 +58,65 @@ class Gallery(NamedTuple):
         many = f"{len(samples)} samples" if len(samples) > 1 else "One sample"
         how = f"{many} by {type(sampler).__name__} with {sampler.num_calls} network calls for each block."
         page = Page(self.title, f"{self.model.facts().sentence} {how} Seed {self.options.seed} makes the same again.")
-        add_result(page, samples, past, future, self.target, fps)
+        add_result(page, samples, past, future, self.target, fps, self.look)
         if self.target is not None and samples.shape[1] > 1:
-            add_psnr(page, samples, past, future, self.target)
+            add_scores(page, samples, past, future, self.target, self.look)
         return page
+
+
+class Form(NamedTuple):
+    """In which form videos are written.
+
+    Args:
+        look: how they are shown, where they are written as pictures.
+        fps: at which films play; None: as fast as the frames come, or as films do where that is too slow.
+        rate_hz: frames per second of the videos; None: nobody knows it.
+        ending: of the files in a folder.
+    """
+
+    look: Look = PIXEL_LOOK
+    fps: float | None = None
+    rate_hz: float | None = None
+    ending: str = ".mp4"
+
+    @classmethod
+    def of(cls, look: Look, fps: float | None, rate_hz: float | None, given: str | None = None) -> Form:
+        """Of the results for a given video: of a model of values its files are as the given one, or of NumPy."""
+        if look.legend is None:
+            return cls(look, fps, rate_hz)
+        suffix = Path(given or "").suffix.lower()
+        return cls(look, fps, rate_hz, suffix if suffix in WRITTEN else WRITTEN[0])
+
+    def write(self, path: Path, videos: Sequence[Iterator[Tensor]], shape: tuple[int, int, int, int, int]) -> None:
+        """Write the chunks of videos of one shape (N, T, C, H, W) together as one file, by its ending."""
+        suffix, look = path.suffix.lower(), self.look
+        if suffix in WRITTEN:
+            return write_fields(path, videos, self._facts(shape))
+        side = -2 if suffix == ".png" else -1
+        rows = (torch.cat([look.pictures(video) for video in row], side) for row in zip(*videos, strict=True))
+        if suffix == ".png":
+            write_chunks(path, look.strip(rows), shape[1] + (look.legend is not None), self.playing_fps)
+        else:
+            write_chunks(path, look.film(rows), shape[1], self.playing_fps)
+
+    def said_rate(self, path: Path) -> str:
+        """At which rate the frames of a result come."""
+        is_film = (path.suffix.lower() or self.ending) not in WRITTEN
+        rate = self.playing_fps if is_film else self.rate_hz
+        return "" if rate is None else f" at {rate:g} Hz"
+
+    @property
+    def playing_fps(self) -> float:
+        """Frames per second of films."""
+        return self.fps or playing_fps(self.rate_hz)
+
+    def _facts(self, shape: tuple[int, int, int, int, int]) -> FieldFacts:
+        codec = self.look.codec
+        times = None if self.rate_hz is None else np.arange(shape[1]) / self.rate_hz
+        if not isinstance(codec, Scale):
+            return FieldFacts(shape, np.dtype(np.uint8), times_seconds=times)
+        missing = None if codec.missing is None else float(codec.missing)
+        return FieldFacts(shape, np.dtype(np.float32), codec.unit, codec.names, missing, times)
 
 
 def write_output(
@@ -63,7 +124,7 @@ def write_output(
     rendered: Rendered,
     past: Tensor,
     future: Tensor,
-    fps: float | None,
+    form: Form,
     gallery: MakesPage | None,
     only_new: bool = False,
     json: bool = False,
@@ -73,9 +134,9 @@ def write_output(
     Args:
         out: a file, which gets the samples side by side, or a folder, which gets a file for each.
         rendered: the samples; without any, nothing is written.
-        past: uint8 (P, C, H, W), given before them; P may be 0.
-        future: uint8 (F, C, H, W), given after them; F may be 0.
-        fps: of the videos; None is `DEFAULT_FPS`.
+        past: (P, C, H, W), given before them; P may be 0.
+        future: (F, C, H, W), given after them; F may be 0.
+        form: of the files.
         gallery: for a page beside the file, or in the folder.
         only_new: leave the given frames out.
         json: also print on the standard output what was written.
@@ -83,7 +144,8 @@ def write_output(
     stores = rendered.stores
     if not stores:  # the first of several processes writes for all
         return
-    path, fps = Path(out), fps or DEFAULT_FPS
+    path, fps = Path(out), form.playing_fps
+    past, future = (form.look.codec.as_written(side) for side in (past, future))
     before, after = (past[:0], future[:0]) if only_new else (past, future)
     num_frames, num_videos = len(before) + stores[0].shape[1] + len(after), sum(store.shape[0] for store in stores)
     result: dict[str, Any] = {"out": out, "num_videos": num_videos, "num_frames": num_frames, "fps": fps}
@@ -107,19 +169,18 @@ def write_output(
     if gallery:
         samples = torch.cat([store.all() for store in stores if store.shape[0]])
         page = gallery.page(samples, past, future, fps)
+    shape = num_videos, num_frames, *stores[0].shape[2:]
     if path.suffix:
-        side = -2 if path.suffix.lower() == ".png" else -1
-        rows = zip(*videos, strict=True)
-        write_chunks(path, (torch.cat(row, side) for row in rows), num_frames, fps)
+        form.write(path, videos, shape)
     else:
         with atomic_write(path) as part:
             part.mkdir()
             for number, video in enumerate(videos):
-                write_chunks(part / f"sample-{number}.mp4", video, num_frames, fps)
+                form.write(part / f"sample-{number}{form.ending}", [video], (1, *shape[1:]))
             if page:
                 page.write(part / "index.html")
             mark_complete(path, asked, part)
-    note(f"{out}: {num_videos} x {num_frames} frames at {fps:g} Hz")
+    note(f"{out}: {num_videos} x {num_frames} frames{form.said_rate(path)}")
     if page:
         note(f"{page.write(place) if path.suffix else place}: the same as a page")
     if json:

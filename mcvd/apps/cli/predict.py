@@ -5,11 +5,15 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcvd.apps.cli import options
+from mcvd.apps.cli.fields import FieldChoice, add_fields, add_show, for_model
 from mcvd.apps.cli.known import Keyframe, add_keyframes, check_keyframes, with_keyframes
 from mcvd.apps.cli.options import Command, positive
+
+if TYPE_CHECKING:
+    from mcvd.video.decoders.base import AbstractReader
 
 EXAMPLES = """examples:
   mcvd predict street.mp4 --num-frames 30 --out future.mp4
@@ -17,7 +21,8 @@ EXAMPLES = """examples:
   mcvd predict street.mp4 --num-frames 30 --at 40 --out checked.mp4 --gallery
   mcvd predict street.mp4 --num-frames 30 --keyframe 29=there.png --out way.mp4
   mcvd predict street.mp4 --model drive --num-frames 30 --backward --out before.gif
-  mcvd predict street.mp4 --num-frames 30 --num-samples 8 --out futures/ --uncertainty spread.mp4"""
+  mcvd predict street.mp4 --num-frames 30 --num-samples 8 --out futures/ --uncertainty spread.mp4
+  mcvd predict rain.nc --model nowcast --num-frames 12 --num-samples 8 --out forecast.nc --uncertainty spread.mp4"""
 
 
 def _add_arguments(command: ArgumentParser) -> None:
@@ -30,6 +35,8 @@ def _add_arguments(command: ArgumentParser) -> None:
     text = "also write the mean of the samples, their spread, and the samples side by side (.mp4, .gif or .png)"
     command.add_argument("--uncertainty", metavar="FILE", help=text)
     add_keyframes(command)
+    add_fields(command)
+    add_show(command)
     options.add_model(command)
     options.add_output(command)
     options.add_every_frame(command)
@@ -55,30 +62,27 @@ def run(
 ) -> None:
     """Predict the samples that are this process's share; the first one writes OUT."""
     from mcvd.apps.cli.checks import check_inputs, check_videos_out
-    from mcvd.apps.cli.output import Gallery, write_output
+    from mcvd.apps.cli.output import Form, Gallery, write_output
     from mcvd.apps.cli.render import render
     from mcvd.apps.cli.say import note
     from mcvd.apps.cli.setup import ModelChoice
     from mcvd.apps.uncertainty import write_uncertainty
     from mcvd.diffusion.tasks import BACKWARD, PREDICT
     from mcvd.runtime.distributed import shard_range
-    from mcvd.video.decoders.base import VideoError
-    from mcvd.video.open import open_video
     from mcvd.video.read import read_frames
-    from mcvd.video.timing import DEFAULT_FPS, frames_around
+    from mcvd.video.timing import frames_around
 
     check_inputs(VIDEO=video)
     check_keyframes(keyframe, num_frames)
     check_videos_out(out, video)
     if uncertainty is not None:
         _check_uncertainty(uncertainty, out, video, num_samples)
+    fields = FieldChoice.taken_from(asked)
     choice = ModelChoice.of(**asked)
-    with open_video(video) as reader:
-        if at is None:
-            at = 0 if backward else reader.num_frames - 1
-        if not 0 <= at < reader.num_frames:
-            raise VideoError(f"--at {at}: {video} has frames 0 to {reader.num_frames - 1}")
+    with fields.open(video) as reader:
+        at = _start(at, backward, reader, video)
         model, chosen = choice.load(BACKWARD if backward else PREDICT)
+        look = fields.look(model)
         chosen = with_keyframes(chosen, keyframe, model)
         rate = None if every_frame else model.frame_rate_hz
         if backward:
@@ -89,20 +93,34 @@ def run(
         if not seen:
             side = "future" if backward else "past"
             raise ValueError(f"this model has no {side} slot ({model.block}): train one with block.{side} > 0")
-        context = read_frames(reader, seen, model.size, model.channels)
+        context = for_model(read_frames(reader, seen, model.size, model.channels), model, video)
         known = frames_around(reader.times, at, rate, far) if gallery else []
-        target = read_frames(reader, known, model.size, model.channels) if len(known) == num_frames else None
+        target = None
+        if len(known) == num_frames:
+            target = for_model(read_frames(reader, known, model.size, model.channels), model, video)
+        form = Form.of(look, fps, model.frame_rate_hz, video)
     past, future = (context[:0], context) if backward else (context, context[:0])
-    page = Gallery("What came before" if backward else "What comes next", model, chosen, target) if gallery else None
+    title = "What came before" if backward else "What comes next"
+    page = Gallery(title, model, chosen, target, look) if gallery else None
     own = shard_range(num_samples)
     chosen = replace(chosen, num_samples=max(1, len(own)), first_sample=own.start)
     with render(out, model, past[None], future[None], num_frames, chosen, own) as samples:
-        fps = fps or model.frame_rate_hz
-        write_output(out, samples, past, future, fps, page, only_new, json)
+        write_output(out, samples, past, future, form, page, only_new, json)
         if uncertainty is not None and samples.stores:
             before, after = (past[:0], future[:0]) if only_new else (past, future)
-            largest = write_uncertainty(uncertainty, samples.stores, before, after, fps or DEFAULT_FPS)
-            note(f"{uncertainty}: mean, spread (brightest: {largest:.1f} grey levels) and samples")
+            largest = write_uncertainty(uncertainty, samples.stores, before, after, form.playing_fps, look)
+            note(f"{uncertainty}: mean, spread (brightest: {largest:.3g} {look.unit}) and samples")
+
+
+def _start(at: int | None, backward: bool, reader: AbstractReader, video: str) -> int:
+    """The frame from which it goes on."""
+    from mcvd.video.decoders.base import VideoError
+
+    if at is None:
+        return 0 if backward else reader.num_frames - 1
+    if at >= reader.num_frames:
+        raise VideoError(f"--at {at}: {video} has frames 0 to {reader.num_frames - 1}")
+    return at
 
 
 def _check_uncertainty(path: str, out: str, video: str, num_samples: int) -> None:
@@ -112,7 +130,7 @@ def _check_uncertainty(path: str, out: str, video: str, num_samples: int) -> Non
         raise ValueError("--uncertainty shows how samples differ: ask for several with --num-samples K")
     if not Path(path).suffix or Path(path).absolute() == Path(out).absolute():
         raise ValueError(f"--uncertainty {path}: name a file of its own, .mp4, .gif or .png")
-    check_videos_out(path, video, "--uncertainty")
+    check_videos_out(path, video, "--uncertainty", values=False)
 
 
 HELP = "predict the frames that follow a video, or with --backward those before it"

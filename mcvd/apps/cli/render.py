@@ -16,6 +16,7 @@ from torch import Tensor
 from mcvd.apps.cli.setup import log
 from mcvd.diffusion.block_store import BlockStore
 from mcvd.diffusion.options import SamplingOptions
+from mcvd.models.codecs import Pixels
 from mcvd.models.video_model import VideoModel
 from mcvd.runtime.arrays import as_tensor
 from mcvd.runtime.digests import digest
@@ -50,8 +51,8 @@ def render(
     Args:
         out: what they will become.
         model: on its device.
-        past: uint8 (B, P, C, H, W); P may be 0.
-        future: uint8 (B, F, C, H, W); F may be 0.
+        past: (B, P, C, H, W) as the model takes them; P may be 0.
+        future: (B, F, C, H, W); F may be 0.
         num_frames: of each video.
         options: of sampling, for the share of this process.
         own: numbers of the videos that are its share.
@@ -63,14 +64,15 @@ def render(
     given = digest({"past": past, "future": future} | _known(options))
     settings = settings_of(model, options) | {"given": given, "num_frames": num_frames}
     shape = (len(own), num_frames, model.channels, *model.size)
+    dtype = model.codec.dtype
     if not workdir_of(part).exists():
-        check_free_space(out, prod(shape))
-    store = BlockStore(workdir_of(part), model.block)
+        check_free_space(out, prod(shape) * dtype.itemsize)
+    store = BlockStore(workdir_of(part), model.block, of_pixels=model.codec == Pixels())
     options = replace(options, progress=rank() == 0, block_store=store)
     # Refuses, before anything is written, what the model cannot do.
     stream = model.stream(past, num_frames, future=future, **vars(options)) if own else iter(())
     with resumable_workdir(part, settings, log) as folder:
-        videos = FrameStore(folder / "frames", shape)
+        videos = FrameStore(folder / "frames", shape, dtype)
         for start, frames in stream:
             videos.write(start, frames.flatten(0, -5))
         stores = all_gather(videos)  # their paths and shapes: the frames stay on disk

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from mcvd.video.legend import Legend
 
 
 class AbstractCodec(ABC):
@@ -22,6 +26,11 @@ class AbstractCodec(ABC):
     @abstractmethod
     def unit(self) -> str:
         """Of the values, such as "grey levels" or "mm/h"; empty where they have none."""
+
+    @property
+    @abstractmethod
+    def thresholds(self) -> tuple[float, ...]:
+        """Levels whose reaching is an event that an evaluation scores, if nobody names others."""
 
     @abstractmethod
     def planes(self, channels: int) -> int:
@@ -70,8 +79,28 @@ class AbstractCodec(ABC):
         return None
 
     @abstractmethod
-    def pictures(self, video: Tensor) -> Tensor:
-        """A user's video (..., C, H, W) to look at, uint8 (..., 1 or 3, H, W)."""
+    def pictures(self, video: Tensor, shown: Sequence[int] = ()) -> Tensor:
+        """A user's video (..., C, H, W) to look at, uint8 (..., 1 or 3, H, W).
+
+        Args:
+            video: as `encode` takes it.
+            shown: channels, one by a colour map or three as red, green and blue; none: as the codec itself has it.
+
+        Raises:
+            ValueError: there are no such channels to choose from.
+        """
+
+    def legend(self, channels: int, shown: Sequence[int] = ()) -> Legend | None:
+        """What the colours of `pictures` mean, of videos with so many channels; None where they mean themselves."""
+        return None
+
+    def known_values(self, video: Tensor) -> Tensor:
+        """A user's video as scores take it: the same, NaN where values are missing."""
+        return video
+
+    def as_written(self, video: Tensor) -> Tensor:
+        """A user's video as results look: of `dtype`, missing values as `decode` gives them."""
+        return video
 
     @abstractmethod
     def wrong(self, video: Tensor) -> str | None:

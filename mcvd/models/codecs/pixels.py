@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,6 +28,11 @@ class Pixels(AbstractCodec):
         """Grey levels."""
         return "grey levels"
 
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """A quarter, a half and three quarters of the way to white."""
+        return (64.0, 128.0, 192.0)
+
     def planes(self, channels: int) -> int:
         """The channels themselves."""
         return channels
@@ -43,8 +49,10 @@ class Pixels(AbstractCodec):
         """See `mcvd.frames.pixels_from_model` and, not rounded, `mcvd.frames.unit_from_model`."""
         return pixels_from_model(frames) if rounded else unit_from_model(frames)
 
-    def pictures(self, video: Tensor) -> Tensor:
+    def pictures(self, video: Tensor, shown: Sequence[int] = ()) -> Tensor:
         """The video itself."""
+        if shown:
+            raise ValueError("the videos of this model are pixels: there are no channels of values to choose from")
         return video
 
     def wrong(self, video: Tensor) -> str | None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import isfinite, log1p
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import isfinite, log1p, nan
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from mcvd.frames import pixels_from_model
 from mcvd.models.codecs.base import AbstractCodec
+from mcvd.video.heat_map import MISSING, heat_map
+from mcvd.video.legend import Legend
 
 _DECADES = 1000.0  # of a logarithmic scale: linear below about a thousandth of the range
 
@@ -30,6 +32,8 @@ class Scale(AbstractCodec):
             for each channel that tells where values are missing, samples it too, and what it says is missing comes
             back as this number. None: there are none.
         names: of the channels, for people; none, or as many as there are channels.
+        shown: channels to look at, from 0: one, by a colour map, or three as red, green and blue. None named: all of
+            three channels, otherwise the first.
 
     Examples:
         >>> rain = Scale(0.0, 100.0, "log", unit="mm/h", missing="nan")
@@ -44,6 +48,7 @@ class Scale(AbstractCodec):
     unit: str = ""  # type: ignore[misc]  # a field is what the property asks for
     missing: float | Literal["nan"] | None = None
     names: tuple[str, ...] = ()
+    shown: tuple[int, ...] = ()
 
     dtype = torch.float32
 
@@ -59,6 +64,17 @@ class Scale(AbstractCodec):
             raise ValueError(f"missing must be a number, 'nan' or None, got {self.missing!r}")
         if not isinstance(self.missing, str) and self.missing is not None and not isfinite(self.missing):
             raise ValueError(f"missing must be a finite number, 'nan' or None, got {self.missing}")
+        if len(self.shown) not in (0, 1, 3) or any(channel < 0 for channel in self.shown):
+            raise ValueError(f"shown must be one channel or three, counted from 0, got {list(self.shown)}")
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """A quarter, a half and three quarters of the range, to two digits; none where channels differ in theirs."""
+        if len(set(zip(_each(self.low), _each(self.high), strict=True))) > 1:
+            return ()
+        one = replace(self, low=_each(self.low)[0], high=_each(self.high)[0], missing=None, names=())
+        levels = one.decode(torch.tensor([-0.5, 0.0, 0.5]).view(3, 1, 1, 1)).flatten().tolist()
+        return tuple(float(f"{level:.2g}") for level in levels)
 
     def planes(self, channels: int) -> int:
         """The channels, and where values may be missing one more for each.
@@ -69,6 +85,7 @@ class Scale(AbstractCodec):
         for name, number in (("low and high", len(_each(self.low))), ("names", len(self.names) or 1)):
             if number not in (1, channels):
                 raise ValueError(f"{name} of this scale are for {number} channels, and the model has {channels}")
+        self._shown(channels, ())
         return channels if self.missing is None else 2 * channels
 
     def encode(self, video: Tensor) -> Tensor:
@@ -103,15 +120,54 @@ class Scale(AbstractCodec):
         there = (~self._missing(video.float())).float()
         return torch.cat([there, torch.ones_like(there)], -3)
 
-    def pictures(self, video: Tensor) -> Tensor:
-        """Grey from the low end (black) to the high end, of three channels a colour picture, of others the first alone.
+    def pictures(self, video: Tensor, shown: Sequence[int] = ()) -> Tensor:
+        """One channel by a colour map from the low end to the high end, or three as red, green and blue.
 
-        Missing values are black.
+        Missing values are grey.
         """
+        chosen = self._shown(video.shape[-3], shown)
         video = video.float()
-        frames = self.encode(video)[..., : video.shape[-3], :, :]
-        frames = torch.where(self._missing(video), -1.0, frames)
-        return pixels_from_model(frames if video.shape[-3] in (1, 3) else frames[..., :1, :, :])
+        place = ((self.encode(video)[..., : video.shape[-3], :, :] + 1) / 2).masked_fill(self._missing(video), nan)
+        place = place[..., chosen, :, :]
+        if len(chosen) == 1:
+            return heat_map(place.flatten(0, -3), 1.0).unflatten(0, place.shape[:-3])
+        coloured = torch.where(place.isnan().any(-3, keepdim=True), MISSING[0] / 255, place)
+        return (255 * coloured).round().to(torch.uint8)
+
+    def legend(self, channels: int, shown: Sequence[int] = ()) -> Legend:
+        """See `AbstractCodec.legend`."""
+        chosen = self._shown(channels, shown)
+        names = [self.names[each] if self.names else f"channel {each}" for each in chosen]
+        if len(chosen) == 3:
+            title = ", ".join(f"{name} {colour}" for name, colour in zip(names, ("red", "green", "blue"), strict=True))
+            return Legend(title, has_missing=self.missing is not None)
+        low, high = (_each(end)[chosen[0] % len(_each(end))] for end in (self.low, self.high))
+        if self.transform == "log":
+            shares = [0.0, *(_DECADES**-part for part in (2 / 3, 1 / 3)), 1.0]
+            places = [log1p(_DECADES * share) / log1p(_DECADES) for share in shares]
+        else:
+            shares = places = [0.0, 0.25, 0.5, 0.75, 1.0]
+        ticks = [(at, f"{low + share * (high - low):.3g}") for at, share in zip(places, shares, strict=True)]
+        words = [names[0]] if self.names or channels > 1 else []
+        title = " ".join([*words, self.unit]).strip() or "values"
+        return Legend(title, ticks, has_missing=self.missing is not None)
+
+    def known_values(self, video: Tensor) -> Tensor:
+        """float32, NaN where missing."""
+        return video.float().masked_fill(self._missing(video.float()), nan)
+
+    def as_written(self, video: Tensor) -> Tensor:
+        """float32, missing values as ``missing`` says."""
+        video = video.float()
+        return video if self.missing is None else torch.where(self._missing(video), float(self.missing), video)
+
+    def _shown(self, channels: int, shown: Sequence[int]) -> list[int]:
+        chosen = list(shown or self.shown or (range(3) if channels == 3 else [0]))
+        if len(chosen) not in (1, 3) or not all(0 <= channel < channels for channel in chosen):
+            raise ValueError(
+                f"one channel or three can be looked at, each 0 to {channels - 1}, got {', '.join(map(str, chosen))}"
+            )
+        return chosen
 
     def wrong(self, video: Tensor) -> str | None:
         """Whether they are numbers."""
