@@ -188,7 +188,12 @@ def _frame_rates(all_times: Iterable[FrameTimes]) -> np.ndarray:
     """Frames per second of videos, float64; a video of a single frame has none, and some pictures tell none."""
     starts = (times.starts for times in all_times if times.is_told and len(times) > 1)
     # Over the whole video, not from one frame to the next: single times may be rounded to milliseconds.
-    return np.array([round((len(t) - 1) / (t[-1] - t[0]), 6) for t in starts])
+    return np.array([_rounded((len(t) - 1) / (t[-1] - t[0])) for t in starts])
+
+
+def _rounded(rate_hz: float) -> float:
+    """Without the error of stored times: of films to millionths; radar has a field in minutes."""
+    return round(rate_hz, 6) if rate_hz >= 0.1 else float(f"{rate_hz:.9g}")
 
 
 def _warn_of_untold(names: list[str], num_videos: int, rate_hz: float | None) -> None:

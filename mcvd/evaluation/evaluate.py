@@ -54,7 +54,7 @@ def evaluate(
     """Let a model sample the frames that it is not given, and score them and simple baselines against the ground truth.
 
     Args:
-        model: gives ``block``, ``sampler_for``, ``predict`` and ``interpolate``.
+        model: gives ``block``, ``codec``, ``sampler_for``, ``predict`` and ``interpolate``.
         clips: (N, T, C, H, W) as the model takes them, uint8 or float with NaN where missing, or batches of them, read
             one after the other, such as `ClipBatches`. Each begins with ``block.past`` frames of context (none for
             "backward"), then come those to be generated, then ``block.future`` frames of context (none for

@@ -51,9 +51,19 @@ def test_too_few_frames_are_refused(make):
         make()
 
 
-def test_floats_are_refused():
-    with pytest.raises(ValueError, match="uint8"):
-        blend(VIDEO, VIDEO.float(), 2)
+def test_whole_numbers_that_are_no_pixels_are_refused():
+    with pytest.raises(ValueError, match="uint8 or float"):
+        blend(VIDEO, VIDEO.int(), 2)
+
+
+def test_values_stay_floats_within_the_given_ones_and_missing_stays_missing():
+    rain = torch.tensor([[3.0, 0.0, torch.nan], [2.0, 0.5, 1.0], [0.5, 1.25, 2.0]]).view(3, 1, 1, 3)
+    assert copy_last(rain, 2).dtype == torch.float32
+    going = extrapolate(rain, 2)
+    assert going[:, 0, 0].tolist() == [[0.0, 2.0, 3.0], [0.0, 2.75, 3.0]]
+    fade = blend(rain[:1], rain[2:], 1)
+    assert fade.flatten()[:2].tolist() == [1.75, 0.625] and fade.flatten()[2].isnan()
+    assert extrapolate(rain * torch.nan, 2).isnan().all()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import torch
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.frames import FrameBlock
+from mcvd.models.codecs import Pixels
 from mcvd.models.mcvd import MCVD
 from mcvd.nets import UNet
 
@@ -27,6 +28,7 @@ class Oracle:
     """Knows the truth and adds as much noise to sample k as it is told; recognises a clip by the given frames."""
 
     block = FrameBlock(past=2, current=3, future=2)
+    codec = Pixels()
     sampler_for = TaskSamplers().of
 
     def __init__(self, noise_of_samples=(0,)):

@@ -39,7 +39,7 @@ class ArrayVideos(ListedVideos):
     """Sequences of fields in files of arrays, float32 in the unit of the data; NaN where missing.
 
     .npy, .npz, Zarr, HDF5, NetCDF, TIFF stacks, GeoTIFF series, DICOM and 16-bit PNG. A file holds one sequence, or
-    many along the axis N; files without an axis of time are the frames of one sequence, those of each folder together.
+    many along the axis N; files of one frame each are the frames of one sequence, those of each folder together.
     Only what a clip needs is read, by each process for itself. The model needs a `mcvd.models.codecs.Scale`.
 
     Args:

@@ -149,9 +149,14 @@ class Latents(AbstractCodec):
         decoded = _in_chunks(lambda latents: frames_of(net, latents), frames.float() * scale + mean, size, net)
         return _PIXELS.decode(decoded.view(*frames.shape[:-3], *size), rounded)
 
-    def pictures(self, video: Tensor) -> Tensor:
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """Those of pixels."""
+        return _PIXELS.thresholds
+
+    def pictures(self, video: Tensor, shown: Sequence[int] = ()) -> Tensor:
         """The video itself."""
-        return video
+        return _PIXELS.pictures(video, shown)
 
     def wrong(self, video: Tensor) -> str | None:
         """Whether they are 8 bits."""

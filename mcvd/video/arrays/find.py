@@ -15,7 +15,7 @@ Place = tuple[Path, ...]
 def find_places(root: Path, axes: str | None, variables: Sequence[str] = ()) -> list[Place]:
     """What a path holds: a file, a folder of files, or a folder of folders of frames; in the order of their names.
 
-    Files without an axis of time are the frames of one sequence, those of each folder together.
+    Files that hold one frame each are the frames of one sequence, those of each folder together.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -32,9 +32,9 @@ def find_places(root: Path, axes: str | None, variables: Sequence[str] = ()) -> 
         raise FileNotFoundError(f"no arrays at {root}: name a file or a folder of files that end in {ENDINGS}")
     first = ArrayFile(files[0], axes, variables)
     first.close()
-    if first.has_time:
-        return [(path,) for place in places for path in place]
-    return places
+    if first.num_frames == 1 and first.num_sequences == 1:
+        return places
+    return [(path,) for place in places for path in place]
 
 
 def open_place(

@@ -86,7 +86,6 @@ class ArrayFile(AbstractFields):
         if self.times_seconds is not None and len(self.times_seconds) != self.num_frames:
             self.times_seconds = None
         self.unit = first.unit
-        self.has_time = "T" in self._axes
 
     def _axes_of(self, array: OpenArray, axes: str | None) -> str:
         found = axes or array.axes or usual_axes(len(array.shape))
@@ -132,7 +131,7 @@ class FrameFiles(AbstractFields):
 
     Args:
         paths: of the files.
-        axes, variables, missing: of each, as in `ArrayFile`; no T among the axes.
+        axes, variables, missing: of each, as in `ArrayFile`.
     """
 
     num_sequences = 1

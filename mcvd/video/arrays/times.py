@@ -25,6 +25,7 @@ _UNITS = {
     }.items()
     for name in names.split()
 }
+_GOES = re.compile(r"_s(\d{4})([0-3]\d\d)([0-2]\d)([0-5]\d)([0-5]\d)")  # year, day of the year, time
 _STAMP = re.compile(r"(\d{4})[-_]?([01]\d)[-_]?([0-3]\d)[-_T]?([0-2]\d)[-_:hH]?([0-5]\d)(?:[-_:mM]?([0-5]\d))?")
 
 
@@ -60,15 +61,20 @@ def seconds_of_names(names: Sequence[str]) -> np.ndarray | None:
         >>> seconds_of_names(["MRMS_20240501-120000.nc", "MRMS_20240501-120200.nc"]).tolist()
         [0.0, 120.0]
     """
-    stamps: list[datetime | None] = []
-    for name in names:
-        found = _STAMP.search(name)
-        try:
-            year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()) if found else [0] * 6
-            stamps.append(datetime(year, month, day, hour, minute, second))
-        except ValueError:
-            stamps.append(None)
+    stamps = [_stamp(name) for name in names]
     first = stamps[0] if stamps else None
     if first is None or None in stamps:
         return None
     return rising(np.array([(stamp - first).total_seconds() for stamp in stamps if stamp is not None]))
+
+
+def _stamp(name: str) -> datetime | None:
+    try:
+        if (found := _GOES.search(name)) is not None:
+            return datetime.strptime("".join(found.groups()), "%Y%j%H%M%S")
+        if (found := _STAMP.search(name)) is not None:
+            year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
+            return datetime(year, month, day, hour, minute, second)
+    except ValueError:
+        return None  # a number that is no date
+    return None
