@@ -118,6 +118,8 @@ def test_backward_interpolate_and_generate(model, tmp_path):
     assert found.shape == (9, SIDE, SIDE) and np.array_equal(found[[0, 8]], RAIN[[0, 8]], equal_nan=True)
     assert main(["generate", "--num-frames", "3", "--num-samples", "2", *words]) == 0
     assert np.load(out).shape == (2, 3, SIDE, SIDE)
+    assert main(["upsample", video, "--factor", "2", *words, "--gallery"]) == 0
+    assert np.array_equal(np.load(out)[::2], RAIN, equal_nan=True) and "Colours" in (tmp_path / "out.html").read_text()
     known = str(tmp_path / "known.npy")
     np.save(known, RAIN[0])
     assert main(["generate", "--num-frames", "3", "--keyframe", f"1={known}", "--known-by", "replacement", *words]) == 0

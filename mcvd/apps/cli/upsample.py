@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mcvd.apps.cli import options
+from mcvd.apps.cli.fields import FieldChoice, add_fields, add_show, for_model
 from mcvd.apps.cli.options import Command
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from mcvd.apps.cli.render import Rendered
+    from mcvd.models.look import Look
     from mcvd.models.upsampling import Upsampling
     from mcvd.models.video_model import VideoModel
     from mcvd.video.page import Page
@@ -30,6 +32,8 @@ def _add_arguments(command: ArgumentParser) -> None:
     text = "how many times the frame rate: N - 1 new frames between each two, which stay as they are"
     command.add_argument("--factor", type=_factor, required=True, metavar="N", help=text)
     command.add_argument("--rate", type=options.rate, metavar="HZ", help=options.EVERY_FRAME)
+    add_fields(command)
+    add_show(command)
     options.add_model(command)
     options.add_output(command)
     options.add_sampling(command)
@@ -49,19 +53,19 @@ def run(
     import numpy as np
 
     from mcvd.apps.cli.checks import check_inputs, check_videos_out
-    from mcvd.apps.cli.output import write_output
+    from mcvd.apps.cli.output import Form, write_output
     from mcvd.apps.cli.setup import ModelChoice
     from mcvd.diffusion.tasks import INTERPOLATE
     from mcvd.models.upsampling import Upsampling
     from mcvd.video.decoders.base import VideoError
-    from mcvd.video.open import open_video
     from mcvd.video.read import read_frames
     from mcvd.video.timing import DEFAULT_FPS, frames_at_rate
 
     check_inputs(VIDEO=video)
     check_videos_out(out, video)
+    fields = FieldChoice.taken_from(asked)
     choice = ModelChoice.of(**asked)
-    with open_video(video) as reader:
+    with fields.open(video) as reader:
         numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times, rate)
         if len(numbers) < 2:
             at_rate = "" if rate is None else f" at {rate:g} Hz"
@@ -70,13 +74,17 @@ def run(
         upsampling = Upsampling(model, factor, chosen)
 
         def read(frames: range) -> Tensor:
-            return read_frames(reader, numbers[frames.start : frames.stop].tolist(), model.size, model.channels)
+            found = read_frames(reader, numbers[frames.start : frames.stop].tolist(), model.size, model.channels)
+            return for_model(found, model, video)
 
-        fps = fps or factor * (rate or reader.times.told_rate_hz or model.frame_rate_hz or DEFAULT_FPS)
-        page = _Gallery(model, upsampling) if gallery else None
+        look = fields.look(model)
+        form = Form.of(
+            look, fps, factor * (rate or reader.times.told_rate_hz or model.frame_rate_hz or DEFAULT_FPS), video
+        )
+        page = _Gallery(model, upsampling, look) if gallery else None
         nothing = read(range(0, 1))[:0]
         with _rendered(out, model, upsampling, len(numbers), read) as frames:
-            write_output(out, frames, nothing, nothing, fps, page, json=json)
+            write_output(out, frames, nothing, nothing, form, page, json=json)
 
 
 @contextmanager
@@ -103,9 +111,9 @@ def _rendered(
     given = [digest({"frames": read(range(gaps.start, gaps.stop + 1))}) for gaps in upsampling.gaps(num_given)]
     settings = settings_of(model, options) | {"factor": upsampling.factor, "given": given}
     if not workdir_of(out).exists():
-        check_free_space(out, 2 * prod(shape))
+        check_free_space(out, 2 * prod(shape) * model.codec.dtype.itemsize)
     with resumable_workdir(out, settings, log) as folder:
-        videos = FrameStore(folder / "frames", shape)
+        videos = FrameStore(folder / "frames", shape, model.codec.dtype)
         for start, frames in upsampled(upsampling, num_given, read, PieceStore(folder)):
             videos.write(start, frames)
         yield Rendered([videos], settings)
@@ -118,6 +126,7 @@ class _Gallery:
 
     model: VideoModel
     upsampling: Upsampling
+    look: Look
 
     def page(self, samples: Tensor, past: Tensor, future: Tensor, fps: float) -> Page:
         """The page of videos (K, T, C, H, W)."""
@@ -130,7 +139,11 @@ class _Gallery:
         how = f"By {type(sampler).__name__} with {sampler.num_calls} network calls for each gap."
         page = Page("More frames a second", f"{self.model.facts().sentence} {how}")
         given = {*range(0, samples.shape[1], factor)}
-        rows = named_samples(samples) | {"cross-fade": cross_faded(samples[0, ::factor], factor)}
+        known = self.look.codec.known_values(samples)
+        videos = named_samples(known) | {"cross-fade": cross_faded(known[0, ::factor], factor)}
+        rows = {title: self.look.pictures(video) for title, video in videos.items()}
+        if self.look.legend is not None:
+            page.text(self.look.legend.sentence)
         page.videos([VideoFigure(title, row, given, title.startswith("sample")) for title, row in rows.items()], fps)
         return page
 
