@@ -323,7 +323,7 @@ def _fit(cli: FitCLI) -> None:
 
 def _how_to_use(model: MCVD, path: Path) -> str:
     if model.codec.unit != Pixels().unit:
-        return f"mcvd.load({str(path)!r}).predict(values, num_frames) in Python"
+        return f"mcvd predict ARRAY --model {path} --num-frames 20 --out forecast.npy"
     if model.block.past:
         return f"mcvd predict VIDEO --model {path} --num-frames 20 --out future.mp4"
     return f"mcvd generate --model {path} --num-frames 20 --out generated.mp4"

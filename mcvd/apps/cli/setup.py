@@ -53,8 +53,8 @@ def check_pixels(model: VideoModel) -> None:
     """
     if model.codec.dtype != torch.uint8:
         raise ValueError(
-            f"the videos of this model are values ({model.codec.unit or 'without a unit'}), no pixels: use it from "
-            "Python, mcvd.load(...).predict(array, num_frames)"
+            f"the videos of this model are values ({model.codec.unit or 'without a unit'}), no pixels: use "
+            "mcvd predict and mcvd evaluate, or Python, mcvd.load(...).predict(array, num_frames)"
         )
 
 

@@ -47,7 +47,7 @@ def unpacked(part: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
         part: as stored.
         attributes: of the array, by name.
     """
-    values = part.astype(np.float32)
+    values = part.astype(np.float32, copy=False)  # fresh from the file: nobody else has it
     missing = [np.asarray(attributes[name]).item() for name in _MISSING if name in attributes]
     gone = np.isin(part, missing) if missing else None
     if any(name in attributes for name in _PACKING):
