@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -72,6 +73,9 @@ class Condition:
             None is 0, clean frames. It is what the network is told; `noised` adds the noise too.
         alone: bool (B,), True where the frames of a sample are pictures that have nothing to do with each other; None:
             nowhere. For networks that see frame by frame, such as `mcvd.nets.SpaceTimeUNet`.
+        signals: float (B, P + N + F, A), numbers beside each frame of the block, the current ones too, as the network
+            takes them; None for a model that is told none. See `mcvd.diffusion.signals`.
+        keep_signals: bool (B,), True where they are told; None with signals is everywhere.
 
     Generated context comes back unclamped, so values are not checked against [-1, 1].
 
@@ -88,6 +92,8 @@ class Condition:
     keep_future: Tensor
     noise_level: Tensor = None  # type: ignore[assignment]  # never None once made
     alone: Tensor | None = None
+    signals: Tensor | None = None
+    keep_signals: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.noise_level is None:
@@ -116,6 +122,20 @@ class Condition:
                 f"got {tuple(self.past.shape)} and {tuple(self.future.shape)}"
             )
 
+        if self.signals is not None:
+            self._hide_signals(self.signals)
+
+    def _hide_signals(self, signals: Tensor) -> None:
+        keep, batch = self.keep_signals, len(self.past)
+        if signals.ndim != 3 or len(signals) != batch or not signals.is_floating_point():
+            raise ValueError(f"signals must be float ({batch}, T, A), got {signals.dtype} {tuple(signals.shape)}")
+        if keep is None:
+            keep = torch.ones(batch, dtype=torch.bool, device=signals.device)
+        if keep.dtype != torch.bool or keep.shape != (batch,):
+            raise ValueError(f"keep_signals must be bool ({batch},), got {keep.dtype} {tuple(keep.shape)}")
+        object.__setattr__(self, "keep_signals", keep)
+        object.__setattr__(self, "signals", torch.where(keep[:, None, None], signals, signals.new_zeros(())))
+
     @classmethod
     def visible(cls, past: Tensor, future: Tensor) -> Condition:
         """The condition in which every given frame is visible."""
@@ -137,13 +157,19 @@ class Condition:
         """Past then future masks, bool (B, P + F)."""
         return torch.cat([self.keep_past, self.keep_future], dim=1)
 
-    def null(self, past: bool = True, future: bool = True) -> Condition:
-        """The same shapes with everything masked, or one side of it."""
+    def null(self, past: bool = True, future: bool = True, signals: bool = False) -> Condition:
+        """The same shapes with all frames masked, or one side of them, or also what signals tell."""
+        keep_signals = self.keep_signals
         return replace(
             self,
+            keep_signals=torch.zeros_like(keep_signals) if signals and keep_signals is not None else keep_signals,
             keep_past=torch.zeros_like(self.keep_past) if past else self.keep_past,
             keep_future=torch.zeros_like(self.keep_future) if future else self.keep_future,
         )
+
+    def without(self, dropped: Literal["both", "past", "future", "signals"]) -> Condition:
+        """The same shapes without this side, without both, or without what signals tell."""
+        return self.null(dropped in ("both", "past"), dropped in ("both", "future"), dropped == "signals")
 
     def noised(self, level: Tensor, noise: Tensor) -> Condition:
         """The same condition under noise, which the network is told of: ``frames + level * noise``.
@@ -162,16 +188,17 @@ class Condition:
 
     def repeat(self, num_samples: int) -> Condition:
         """So many copies of each sample's condition, adjacent."""
-        names = ("past", "future", "keep_past", "keep_future", "noise_level")
-        return Condition(*(getattr(self, name).repeat_interleave(num_samples, dim=0) for name in names))
+        return Condition(**{name: getattr(self, name).repeat_interleave(num_samples, dim=0) for name in self._names})
 
     def followed_by(self, other: Condition) -> Condition:
         """One condition of both batches, this one's samples first."""
-        names = ("past", "future", "keep_past", "keep_future", "noise_level")
-        both = [torch.cat([getattr(self, name), getattr(other, name)]) for name in names]
-        if self.alone is not None and other.alone is not None:
-            both.append(torch.cat([self.alone, other.alone]))
-        return Condition(*both)
+        names = [name for name in self._names if getattr(other, name) is not None]
+        return Condition(**{name: torch.cat([getattr(self, name), getattr(other, name)]) for name in names})
+
+    @property
+    def _names(self) -> list[str]:
+        """Of what there is."""
+        return [field.name for field in fields(self) if getattr(self, field.name) is not None]
 
     def __repr__(self) -> str:
         return f"Condition(past={tuple(self.past.shape)}, future={tuple(self.future.shape)})"

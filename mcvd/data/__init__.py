@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from mcvd.data.sources.folder import VideoFolder
     from mcvd.data.sources.hdf5 import Hdf5Videos
     from mcvd.data.sources.in_memory import InMemoryVideos
+    from mcvd.data.sources.lerobot import LeRobotVideos
     from mcvd.data.sources.memmap import MemmapVideos, write_pack
+    from mcvd.data.sources.rlds import RldsVideos
     from mcvd.data.sources.shards import ShardedVideos
     from mcvd.data.sources.split import VideoSubset, train_val_split
     from mcvd.data.synthetic.driving.scenes import DrivingScenes
@@ -39,10 +41,12 @@ __getattr__, __dir__ = lazy_exports(
         "DrivingScenes": "mcvd.data.synthetic.driving.scenes",
         "Hdf5Videos": "mcvd.data.sources.hdf5",
         "InMemoryVideos": "mcvd.data.sources.in_memory",
+        "LeRobotVideos": "mcvd.data.sources.lerobot",
         "MemmapVideos": "mcvd.data.sources.memmap",
         "MovingStills": "mcvd.data.synthetic.moving_stills",
         "MovingStrokes": "mcvd.data.synthetic.moving_strokes",
         "RainFields": "mcvd.data.synthetic.rain_fields",
+        "RldsVideos": "mcvd.data.sources.rlds",
         "ShardedVideos": "mcvd.data.sources.shards",
         "StochasticMovingMNIST": "mcvd.data.synthetic.moving_mnist",
         "VideoClips": "mcvd.data.video_clips",

@@ -14,6 +14,7 @@ from torch import Tensor
 from mcvd.data.copies import describe_copies
 from mcvd.data.probe import Probe, describe_other_files, describe_probes, probe_folder
 from mcvd.data.scene_cuts import describe_cuts
+from mcvd.data.signals.measure import describe_signals, describe_untold
 from mcvd.data.value_range import describe_values, pictures_of_values
 from mcvd.data.video_clips import VideoClips
 from mcvd.data.videos import AbstractVideos
@@ -69,6 +70,8 @@ def check_data(data: VideoClips) -> DataReport:
             train, val = data.train_clips, data.val_clips
             lines += describe_copies(_probes_of(train.videos, probes), _probes_of(val.videos, probes))
             clips, timing = _read_clips(data)
+            names = data.signals and data.signals.names
+            lines += describe_signals(train.videos, names) if names else describe_untold(train.videos)
             of_values = describe_values(clips)
             lines += of_values or describe_cuts(train, val)
             lines += timing

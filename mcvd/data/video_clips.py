@@ -16,8 +16,10 @@ from torch.utils.data import Subset
 from mcvd.data.clips.augment import Augmentation
 from mcvd.data.clips.dataset import ClipDataset
 from mcvd.data.clips.sampling import EvenClips, RandomClips
+from mcvd.data.clips.signals import ClipSignals
 from mcvd.data.clips.spec import ClipIndex, ClipSpec, find_clips
 from mcvd.data.loader import ForkSafeLoader
+from mcvd.data.signals.measure import check_signals, measure_signals
 from mcvd.data.sources.cached import CachedVideos
 from mcvd.data.sources.folder import VideoFolder
 from mcvd.data.sources.split import train_val_split
@@ -55,6 +57,10 @@ class VideoClips:
             Worth it at small sizes: a minute of 64x64 at 25 Hz takes 18 MB.
         cache_max_bytes: size limit of that folder; null: none.
         augment: further augmentation of training clips: colour, speed, direction of time, standing still.
+        signals: names of numbers that are told beside the frames; see docs/signals.md. ``mcvd fit`` takes those of the
+            model.
+        mirrored_signals: those of them that change their sign when a clip is mirrored, such as steering; has to be said
+            where ``flip`` mirrors, if only with an empty list.
 
     Without validation videos every tenth training video is held out (the last one of fewer than ten; of a single
     video its last tenth).
@@ -84,6 +90,8 @@ class VideoClips:
         cache: str | Path | None = None,
         cache_max_bytes: int | None = None,
         augment: Augmentation | None = None,
+        signals: list[str] | None = None,
+        mirrored_signals: list[str] | None = None,
     ) -> None:
         super().__init__()  # of Lightning's data module, where a training's is made
         height_width = (size, size) if isinstance(size, int) else (size[0], size[1])
@@ -107,6 +115,7 @@ class VideoClips:
         self.max_val_clips = max_val_clips
         self.engine = engine
         self.augment = augment or Augmentation()
+        self.signals = ClipSignals.of(signals, mirrored_signals, flip, self.augment)
         self.cache = cache
         self.cache_max_bytes = cache_max_bytes
         self.frame_rate_hz: float | None = None
@@ -128,9 +137,17 @@ class VideoClips:
         self.frame_rate_hz = _clip_rate(_frame_rates(times for _, times in used), self.spec)
         _warn_of_untold([name for name, times in used if not times.is_told], len(used), self.frame_rate_hz)
         self._clips = (
-            ClipDataset(train, self.spec, RandomClips(train_index, self.spec, self.seed, self.augment)),
-            ClipDataset(val, self.spec, EvenClips(val_index, self.max_val_clips)),
+            ClipDataset(train, self.spec, RandomClips(train_index, self.spec, self.seed, self.augment), self.signals),
+            ClipDataset(val, self.spec, EvenClips(val_index, self.max_val_clips), self.signals),
         )
+        if self.signals is not None:
+            for clips, index in zip(self._clips, (train_index, val_index), strict=True):
+                check_signals(clips.videos, np.unique(index.video).tolist(), self.signals.names)
+
+    def measure_signals(self) -> dict[str, tuple[float, ...]]:
+        """Mean, std, low and high of each number in the training videos, as a model's signals take them."""
+        assert self.signals is not None
+        return measure_signals(self.train_clips.videos, self.signals.names)
 
     @property
     def train_clips(self) -> ClipDataset:

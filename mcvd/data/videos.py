@@ -12,6 +12,10 @@ from torch import Tensor
 from mcvd.video.timing import FrameTimes
 
 
+class SignalsError(ValueError):
+    """What should be told beside the frames is not there, or is wrong; names the file, and the row."""
+
+
 class AbstractVideos(ABC):
     """A numbered collection of videos, read a few frames at a time.
 
@@ -57,6 +61,25 @@ class AbstractVideos(ABC):
     def name(self, index: int) -> str:
         """The name of video ``index`` in messages: a file name, ``"driving 17"``."""
 
+    def signals(self, index: int, names: Sequence[str]) -> np.ndarray:
+        """What is told beside the frames of video ``index``: actions, labels and more.
+
+        Args:
+            index: number of the video.
+            names: of the numbers, as `mcvd.diffusion.signals.Signals` takes them.
+
+        Returns:
+            float32 (num_frames, A).
+
+        Raises:
+            SignalsError: there is no such number, or it is wrong; the default has none.
+        """
+        raise SignalsError(f"{self.name(index)}: has no signals")
+
+    def signal_names(self, index: int) -> list[str]:
+        """Names of what could be told of video ``index``; the default has none."""
+        return []
+
     def path(self, index: int) -> Path | None:
         """The file or folder that is video ``index`` alone; the default has none."""
         return None
@@ -95,6 +118,14 @@ class VideosWrapper(AbstractVideos):
     def name(self, index: int) -> str:
         """Name in the wrapped collection."""
         return self.videos.name(index)
+
+    def signals(self, index: int, names: Sequence[str]) -> np.ndarray:
+        """What the wrapped collection tells."""
+        return self.videos.signals(index, names)
+
+    def signal_names(self, index: int) -> list[str]:
+        """What the wrapped collection could tell."""
+        return self.videos.signal_names(index)
 
     def path(self, index: int) -> Path | None:
         """The file in the wrapped collection."""

@@ -22,7 +22,7 @@ from mcvd.noise import AbstractNoiseSchedule, gamma_noise, label_from_time, nois
 from mcvd.samplers.base import Denoise, Draw
 from mcvd.samplers.spacing import log_snr, time_from_log_snr
 
-Dropped = Literal["both", "past", "future"]
+Dropped = Literal["both", "past", "future", "signals"]
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ class Denoiser(nn.Module):
                 ``null + w * (conditional - null)``, both computed in one network call (Ho and Salimans 2022). Residuals
                 of the masked context have another base and scale: they are asked for at the time that has the same
                 noise in the frames (in the mean, where pixels differ).
-            guidance_drops: which side of the context is masked for that: what guidance makes the result follow.
+            guidance_drops: which side of the context, or the signals, is masked: what guidance makes the result follow.
             claim_past_visible: only to repeat published numbers: the published samplers tell a network with
                 ``past_embedding`` that its past is visible even where it is masked, unlike the published training.
             modulation: from `modulation`, for the times at which the result is called; None takes any time.
@@ -242,8 +242,7 @@ class Denoiser(nn.Module):
         Returns:
             ``denoise(noisy, t)`` for noisy frames (B * K, N, C, H, W): K samples of each condition, adjacent
             (``repeat_interleave`` order), at times (B * K,), or (B * K, N) where the network takes them.
-            The estimate is not clipped. ``denoise.to_frames(sample)`` makes frames of
-            what was sampled.
+            The estimate is not clipped. ``denoise.to_frames(sample)`` makes frames of what was sampled.
 
         Examples:
             >>> import mcvd
@@ -265,10 +264,10 @@ class Denoiser(nn.Module):
 
             return BoundDenoiser(denoise, residual, self.bound)
 
-        null = condition.null(past=guidance_drops != "future", future=guidance_drops != "past")
-        null = null if weaker is None else weaker
-        null_residual = self._residual(null)
-        if residual is not None:
+        null = condition.without(guidance_drops) if weaker is None else weaker
+        is_same = weaker is None and guidance_drops == "signals"  # signals do not change what is diffused
+        null_residual = None if is_same else self._residual(null)
+        if null_residual is not None:
             modulation = None  # whose times are others
         both = condition.followed_by(null)
         encode = self._encoder(both, claim_past_visible, modulation, None, draw and _same_for_both(draw))
@@ -372,6 +371,8 @@ class Denoiser(nn.Module):
         if getattr(self.net, "motion_planes", 0):
             num_frames: int = self.net.block.current  # type: ignore[union-attr, assignment]
             known["motion"] = motion_planes(condition, residual or self._residual(condition), num_frames)
+        if getattr(self.net, "num_signals", 0):
+            known["signals"], known["keep_signals"] = condition.signals, condition.keep_signals
         return self.net.encode_condition(  # type: ignore[operator]
             condition.frames if context is None else context,
             condition.keep,

@@ -23,6 +23,8 @@ class Masking:
         p_any: probability that any frames of a sample are shown, current ones too: each by a coin of its own, whose
             odds are uniform over samples; one current frame at least is hidden. A model that was trained so takes given
             frames anywhere. For networks that see frame by frame, such as `mcvd.nets.SpaceTimeUNet`.
+        p_signals: probability that the signals of a sample are hidden, whatever frames are; see
+            `mcvd.diffusion.signals`. A model that was trained so needs none, and can be guided over them.
 
     Examples:
         >>> past = future = torch.ones(4, 2, 1, 8, 8)
@@ -35,9 +37,10 @@ class Masking:
     tied: bool = False
     p_partial: float = 0.0
     p_any: float = 0.0
+    p_signals: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("p_past", "p_future", "p_partial", "p_any"):
+        for name in ("p_past", "p_future", "p_partial", "p_any", "p_signals"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} is a probability from 0 to 1, got {value}")

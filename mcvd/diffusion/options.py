@@ -12,6 +12,7 @@ from mcvd.diffusion.denoiser import Dropped
 from mcvd.diffusion.frame_noise import FrameNoise
 from mcvd.diffusion.guidance import Guide
 from mcvd.diffusion.masking import Masking
+from mcvd.diffusion.signals import Given
 from mcvd.diffusion.tasks import task_of
 from mcvd.frames import FrameBlock
 from mcvd.nets.compiled import Compile
@@ -57,7 +58,7 @@ class SamplingOptions:
             `mcvd.samplers.select.default_sampler`.
         steps: network calls for each block, instead of the sampler's own number.
         guidance: 1 is the model as trained; above 1, to 100, follows the context more strongly (see `Denoiser.bind`).
-        guidance_drops: "both", "past" or "future": the side that guidance makes the result follow.
+        guidance_drops: "both", "past" or "future": the side that guidance makes the result follow; or "signals".
         guidance_noise: guidance compares with the context under noise of this standard deviation, in the model's range
             [-1, 1], instead of without context (history guidance); for models trained with ``MCVD.context_noise``.
         context_noise: standard deviation of noise added to the context of every block that sees generated frames, in
@@ -86,6 +87,8 @@ class SamplingOptions:
         known_by: "guidance" pulls by gradients, at about twice the time; "replacement" only puts them in at each step;
             "condition" gives them to the network as context, for models trained with ``masking.p_any``. None is this
             where it can be done, else guidance.
+        signals: what is told beside the frames, for models that were trained with it; see
+            `mcvd.diffusion.signals.Signals.of`. None: nothing, if the model was trained for that too.
         loop: the video leads back to its first frame, a given one if there are any.
         guide: what the video should be like, of `mcvd.diffusion.guides` or your own, called for each block; see
             `mcvd.diffusion.guidance`. guide_weight is how strongly, 0 or more.
@@ -118,6 +121,7 @@ class SamplingOptions:
     known: Mapping[int, Video] | None = field(default=None, repr=False, compare=False)
     known_pixels: Video | Mapping[int, Video] | None = field(default=None, repr=False, compare=False)
     known_by: KnownBy | None = None
+    signals: Given | None = field(default=None, repr=False, compare=False)
     loop: bool = False
     guide: Guide | None = None
     guide_weight: float = 1.0
@@ -205,7 +209,8 @@ class SamplingOptions:
         """
         task = task_of(num_past, num_future)
         reason = task.refusal(block, masking, num_past, num_future, num_frames, self.overlap)
-        if reason is None and self.guidance != 1 and self.guidance_noise is None:
+        drops_frames = self.guidance_noise is None and self.guidance_drops != "signals"
+        if reason is None and self.guidance != 1 and drops_frames:
             shown = num_past * (self.guidance_drops == "future"), num_future * (self.guidance_drops == "past")
             reason = task_of(*shown).refusal(block, masking, *shown, num_frames=1)
         if reason is None and self.loop and (num_future or (not num_past and num_frames <= block.current)):

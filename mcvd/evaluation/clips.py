@@ -25,15 +25,15 @@ class ClipBatches:
         self.num_clips = len(dataset)
         self._digest: str | None = None
 
-    def __iter__(self) -> Iterator[Tensor]:
-        """uint8 (B, T, C, H, W)."""
+    def __iter__(self) -> Iterator[Tensor | tuple[Tensor, Tensor]]:
+        """uint8 (B, T, C, H, W), and where the clips have signals float32 (B, T, A) beside it."""
         sha256 = hashlib.sha256()
         for number, batch in enumerate(self._loader):
             clips: Tensor = batch["video"]
             if not number:
                 sha256.update(f"clips {clips.dtype} {(self.num_clips, *clips.shape[1:])}\n".encode())
             sha256.update(clips.contiguous().numpy().tobytes())
-            yield clips
+            yield (clips, batch["signals"]) if "signals" in batch else clips
         self._digest = sha256.hexdigest()
 
     def digest(self) -> str:

@@ -35,7 +35,7 @@ from mcvd.samplers import AbstractSampler
 
 def evaluate(
     model: VideoModel,
-    clips: Tensor | Iterable[Tensor],
+    clips: Tensor | Iterable[Tensor | tuple[Tensor, Tensor]],
     task: str = "predict",
     *,
     num_frames: int | None = None,
@@ -58,7 +58,8 @@ def evaluate(
         clips: (N, T, C, H, W) as the model takes them, uint8 or float with NaN where missing, or batches of them, read
             one after the other, such as `ClipBatches`. Each begins with ``block.past`` frames of context (none for
             "backward"), then come those to be generated, then ``block.future`` frames of context (none for
-            "predict"); what follows is not used.
+            "predict"); what follows is not used. For a model that is told signals, batches may be pairs of clips and
+            signals, float (N, T, A) of the same frames.
         task: "predict" (from the past), "backward" (from the future), "interpolate" (from both) or "generate" (from
             nothing: no frame has a ground truth then, ``metrics`` and ``rows`` are empty).
         num_frames: how many frames to generate; None is as many as the clips hold.
@@ -113,7 +114,9 @@ def evaluate(
     found: list[tuple[int, _BatchScores]] = []
     shape: tuple[int, ...] | None = None
     num_clips = 0
-    for number, batch in enumerate(_batches(clips, codec.dtype, max(1, batch_size // num_samples), progress)):
+    for number, (batch, told) in enumerate(
+        _batches(clips, codec.dtype, max(1, batch_size // num_samples), progress)
+    ):
         past, target, future = _split(batch, num_past, num_frames, num_future)
         if shape is not None and target.shape[1:] != shape:
             raise ValueError(f"all clips must have the same shape, got {tuple(target.shape[1:])} after {tuple(shape)}")
@@ -123,7 +126,7 @@ def evaluate(
         own_seeds = [seeds.getrandbits(48) for _ in batch]
         if number % world_size() != rank():
             continue
-        generated = _generate(model, past, future, shape[0], seed=own_seeds, progress=False, **options)
+        generated = _generate(model, past, future, shape[0], told, seed=own_seeds, progress=False, **options)
         if is_values:
             past, target, future, samples = (codec.known_values(each) for each in (past, target, future, generated))
             generated = samples
@@ -240,17 +243,21 @@ def _grey_levels(mse: list[Tensor]) -> float:
     return 255 * torch.cat(mse).mean().sqrt().item()
 
 
-def _batches(clips: Tensor | Iterable[Tensor], dtype: torch.dtype, size: int, progress: bool) -> Iterator[Tensor]:
-    """The clips again, of a model's dtype, no more than ``size`` at a time."""
+def _batches(
+    clips: Tensor | Iterable[Tensor | tuple[Tensor, Tensor]], dtype: torch.dtype, size: int, progress: bool
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """The clips again, of a model's dtype, with their signals, no more than ``size`` at a time."""
     total = clips.num_clips if isinstance(clips, ClipBatches) else len(clips) if isinstance(clips, Tensor) else None
     with progress_bar(total, "clips", progress) as bar:
-        for batch in [clips] if isinstance(clips, Tensor) else clips:
+        for each in [clips] if isinstance(clips, Tensor) else clips:
+            batch, signals = each if isinstance(each, tuple) else (each, None)
             if batch.ndim != 5 or (batch.dtype != dtype and not dtype.is_floating_point):
                 kind = str(dtype).removeprefix("torch.")
                 raise ValueError(f"clips must be {kind} (N, T, C, H, W), got {batch.dtype} {tuple(batch.shape)}")
-            for part in batch.to(dtype).split(size):
+            told = [None] * len(batch) if signals is None else signals.split(size)
+            for part, beside in zip(batch.to(dtype).split(size), told, strict=False):
                 if len(part):
-                    yield part
+                    yield part, beside
                     bar.update(len(part))
 
 
@@ -266,8 +273,12 @@ def _split(clips: Tensor, num_past: int, num_frames: int | None, num_future: int
     return clips[:, : num_past + length + num_future].split([num_past, length, num_future], 1)
 
 
-def _generate(model: VideoModel, past: Tensor, future: Tensor, num_frames: int, **options: Any) -> Tensor:
+def _generate(
+    model: VideoModel, past: Tensor, future: Tensor, num_frames: int, signals: Tensor | None, **options: Any
+) -> Tensor:
     """The model's samples, (B, K, num_frames, C, H, W)."""
+    if signals is not None:
+        options["signals"] = signals[:, : past.shape[1] + num_frames + future.shape[1]]
     if not future.shape[1]:
         samples = model.predict(past, num_frames, **options)
     elif not past.shape[1]:

@@ -53,6 +53,7 @@ class ModelFacts:
         tasks: for each task None, or why it cannot do it.
         samplers: for each task how it is sampled.
         codec: what the numbers of its videos mean; see `mcvd.models.codecs`.
+        signals: names of what is told beside the frames.
         trained_on: the training data in words, if that is known.
     """
 
@@ -71,6 +72,7 @@ class ModelFacts:
     tasks: dict[str, str | None]
     samplers: dict[str, SamplerFacts]
     codec: str = "Pixels()"
+    signals: tuple[str, ...] = ()
     trained_on: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -121,6 +123,7 @@ def format_facts(facts: ModelFacts) -> str:
         f"network     {facts.net}, {facts.parameters / 1e6:.1f} M parameters, {facts.conditioning}",
         f"diffusion   {facts.diffused}, predicts {facts.predicts}, {facts.schedule}",
         *([] if facts.codec == "Pixels()" else [f"values      {facts.codec}"]),
+        *([f"signals     {', '.join(facts.signals)}"] if facts.signals else []),
         f"guidance    {'yes' if facts.guidance else 'no: it was never trained with all context hidden'}",
         f"noise       context noise up to {facts.context_noise:g}",
     ]

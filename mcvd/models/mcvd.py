@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -13,13 +14,15 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from mcvd.diffusion.reference import MEASURED_STEPS
+from mcvd.diffusion.signals import Signals
 from mcvd.frames import Condition, FrameBlock
 from mcvd.models.video_model import VideoModel
 from mcvd.runtime.fsdp import full_tensor, shard, unshard
 from mcvd.runtime.rng import TrainingNoise, keyed_seed
 
 Batch = Tensor | Mapping[str, Any]
-"""Clips to train on: uint8 (B, T, C, H, W), or a dictionary with them as ``video`` and, if known, ``index``."""
+"""Clips to train on: uint8 (B, T, C, H, W), or a dictionary with them as ``video`` and, if known, ``index``; for
+a model with signals also ``signals``, float (B, T, A) in their own units."""
 
 MAX_BATCH = 1 << 20  # so many clips of a batch have numbers of their own
 
@@ -83,10 +86,11 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         shapes = [current.shape[1:]] + (
             [condition_shape] if self.context_noise or self.denoiser.diffuses_context else []
         )
+        shapes += [(1,)] if self.signals is not None else []
         num_more = [(1 + self.block.num_frames) * (self.masking.p_any > 0)]
         num_more += [(1 + self.block.current) * bool(self.frame_noise)]
         draws = TrainingNoise(self.seed, current.device)(batch["index"], *shapes, num_more=sum(num_more))
-        noise, *of_context = draws.normal
+        noise, *others = draws.normal
         of_masks, of_times = draws.more.split(num_more, dim=1)
         frame_times, shown = None, None
         if self.frame_noise:
@@ -97,11 +101,23 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
             frame_times = draws.time[:, None].expand(-1, self.block.current) if frame_times is None else frame_times
             frame_times = torch.where(given, -1.0, frame_times)
         condition = self.masking.condition(past, future, torch.cat([draws.hidden, draws.part], dim=1), shown)
+        if self.signals is not None:
+            told = torch.special.ndtr(others.pop()[:, 0]) >= self.masking.p_signals  # a coin of a normal number
+            signals = self.signals.normalised(self._signals_of(batch, len(past)))
+            condition = replace(condition, signals=signals, keep_signals=told)
         if self.context_noise:
             level = (2 * draws.context_noise - 1).clamp(min=0) * self.context_noise  # half of the clips stay clean
-            condition = condition.noised(level, of_context[0])
-        diffusing = of_context[0] if self.denoiser.diffuses_context else None
+            condition = condition.noised(level, others[0])
+        diffusing = others[0] if self.denoiser.diffuses_context else None
         return Drawn(current, condition, draws.time, noise, weight, diffusing, frame_times)
+
+    def _signals_of(self, batch: dict[str, Any], num_clips: int) -> Tensor:
+        assert self.signals is not None
+        shape = (num_clips, self.block.num_frames, self.signals.size)
+        if "signals" not in batch or tuple(batch["signals"].shape) != shape:
+            found = tuple(batch["signals"].shape) if "signals" in batch else "none"
+            raise ValueError(f"this model trains on signals, float {shape} in each batch, got {found} (data.signals)")
+        return batch["signals"]
 
     def on_train_start(self) -> None:
         """A new training measures how far frames lie from what the context tells, unless its weights came with that."""
@@ -176,6 +192,8 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         """Move the video; the clip numbers stay here as a list, so that no step waits for the device."""
         batch = _as_dictionary(batch)
         moved = {"video": batch["video"].to(device, non_blocking=True)}
+        if "signals" in batch:
+            moved["signals"] = batch["signals"].to(device, non_blocking=True)
         return moved | ({"index": torch.as_tensor(batch["index"]).tolist()} if "index" in batch else {})
 
     def _numbered(self, batch: Batch, batch_number: int | None = None) -> dict[str, Any]:
@@ -203,7 +221,7 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
     # Checkpoints
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """A resumed run keeps the frame rate that it was started with.
+        """A resumed run keeps the frame rate, and what signals are measured by, that it was started with.
 
         Raises:
             ValueError: it was started with another block, which these weights cannot make.
@@ -215,6 +233,13 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
                 "block, or start a new training from its weights with --init_from"
             )
         self.frame_rate_hz = config.get("frame_rate_hz", self.frame_rate_hz)
+        self.keep_signals_of(config)
+
+    def keep_signals_of(self, config: Mapping[str, Any]) -> None:
+        """Measure signals as another model does, if it is told the same."""
+        signals = config.get("signals")
+        if signals and self.signals is not None and tuple(signals["names"]) == self.signals.names:
+            self.signals = Signals(**signals)
 
 
 def _as_dictionary(batch: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from mcvd.diffusion.frame_noise import FrameNoise
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.diffusion.reference import ContextReference
+from mcvd.diffusion.signals import Given, Signals, check_told, told_signals
 from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.diffusion.tasks import GENERATE, TASKS, Task, task_of
 from mcvd.frames import FrameBlock, check_format
@@ -65,6 +66,8 @@ class VideoModel(Pretrained):
         samplers: the model's own sampler for each task; see `TaskSamplers`.
         codec: what the numbers of a video mean: pixels, pixels that are diffused as latents
             (`mcvd.models.codecs.Latents`), or values with a unit (`mcvd.models.codecs.Scale`).
+        signals: which numbers are told beside the frames, such as actions or labels; see `Signals`. The network takes
+            as many (``num_signals``).
     """
 
     not_in_config = ("optimizer",)
@@ -92,6 +95,7 @@ class VideoModel(Pretrained):
         gamma_noise: float | None = None,
         diffuses_context: bool = False,
         frame_noise: FrameNoise = FrameNoise(),
+        signals: Signals | None = None,
     ):
         super().__init__()
         check_seed(seed)
@@ -109,6 +113,7 @@ class VideoModel(Pretrained):
         self.seed = seed
         self.samplers = samplers or TaskSamplers()
         self.codec, self.autoencoder = codec.with_network()
+        self.signals = signals
         check_format(self.size, frame_rate_hz)
         for name in ("warmup_steps", "cooldown_steps", "seed"):
             if not 0 <= getattr(self, name) < 1 << 63:
@@ -121,6 +126,7 @@ class VideoModel(Pretrained):
         kinds = {"gamma_noise": gamma_noise, "diffuses_context": diffuses_context, "bound": bound}
         self.denoiser = Denoiser(network, schedule, predicts, min_snr=min_snr, reference=residuals, **kinds)  # type: ignore[arg-type]
         self.denoiser.net.check_size(*self.codec.frame_size(self.size))  # type: ignore[operator]
+        check_told(signals, masking, getattr(network, "num_signals", 0))
         if not 0 <= context_noise < 2:
             raise ValueError(f"context_noise is a standard deviation in the range [-1, 1], got {context_noise}")
         if context_noise and not self.denoiser.net.conditioning.tell_noise:  # type: ignore[union-attr]
@@ -154,6 +160,11 @@ class VideoModel(Pretrained):
     def per_frame(self) -> bool:
         """Whether the network takes frame by frame what others take of a block: noise levels, given frames."""
         return getattr(self.denoiser.net, "per_frame", False)
+
+    @property
+    def told_names(self) -> list[str] | None:
+        """The names of its signals, as data take them; None without."""
+        return None if self.signals is None else list(self.signals.names)
 
     # The four tasks
 
@@ -203,6 +214,20 @@ class VideoModel(Pretrained):
         """
         return upsampled_whole(self, self._checked(as_tensor(video)), factor, **options)
 
+    def step(self, state: Video, action: Given, num_frames: int | None = None, **options: Any) -> Tensor:
+        """What happens next when something is done: the model as a simulator of the world that it was trained on.
+
+        Args:
+            state: the frames so far, as in `predict`.
+            action: as in `Signals.of`: (A,) is held for all new frames.
+            num_frames: how many are new; None is one block.
+            **options: as in `predict`.
+
+        Returns:
+            The new frames, as `predict` does. ``torch.cat([state, new], 1)`` is the next state.
+        """
+        return self.predict(state, self.block.current if num_frames is None else num_frames, signals=action, **options)
+
     def stream(
         self, past: Video | None, num_frames: int, *, future: Video | None = None, **options: Any
     ) -> Iterator[tuple[int, Tensor]]:
@@ -232,6 +257,13 @@ class VideoModel(Pretrained):
         reason = sampling.refusal(self.block, self.masking, self.context_noise, *length, self.frame_noise)
         if reason is not None:
             raise ValueError(reason)
+        counts = (len(past), past.shape[1], num_frames, future.shape[1])
+        signals = told_signals(self.signals, self.masking, sampling.signals, *counts)
+        is_guided = sampling.guidance != 1 and sampling.guidance_drops == "signals"
+        if is_guided and not (signals and self.masking.p_signals):
+            raise ValueError(
+                "guidance_drops 'signals': this model was not trained with signals that are hidden at times"
+            )
         if sampling.sampler is None and not sampling.rolling:
             sampling = replace(sampling, sampler=self.sampler_for(task_of(past.shape[1], future.shape[1])))
         if sampling.known_by is None:
@@ -239,7 +271,7 @@ class VideoModel(Pretrained):
             sampling = replace(sampling, known_by="condition" if trained else "guidance")
         decode = partial(self.codec.decode, rounded=sampling.rounded)
         engine = GenerationEngine(self.denoiser, self.block, sampling, self.codec.encode, decode)
-        return engine.stream(past, future, num_frames)
+        return engine.stream(past, future, num_frames, signals)
 
     def sampler_for(self, task: Task, num_steps: int | None = None) -> AbstractSampler:
         """What samples a task if nothing else is asked for: the model's own, or the default; see `TaskSamplers.of`."""
@@ -283,12 +315,14 @@ class VideoModel(Pretrained):
             tasks=tasks,
             samplers=sampler_facts(self.samplers),
             codec=repr(self.codec),
+            signals=() if self.signals is None else self.signals.names,
         )
 
     def trained_config(self) -> dict[str, Any]:
         """The config, with the frame rate of the training clips, the samplers of today and a codec that is whole."""
         own = config_of(TaskSamplers, vars(self.samplers)) if self.samplers else None
-        config = self.config | {"frame_rate_hz": self.frame_rate_hz, "samplers": own}
+        told = None if self.signals is None else config_of(Signals, vars(self.signals))
+        config = self.config | {"frame_rate_hz": self.frame_rate_hz, "samplers": own, "signals": told}
         if (arguments := self.codec.init_args()) is not None:
             kind = type(self.codec)
             config["codec"] = {"class_path": next(paths_of(kind)), "init_args": config_of(kind, arguments)}

@@ -15,6 +15,7 @@ from mcvd.nets.blocks import ConditionCache, ResBlock
 from mcvd.nets.conditioning import AbstractConditioning, AbstractNorm
 from mcvd.nets.layers import linear
 from mcvd.nets.modulation import NormModulation
+from mcvd.nets.signal_embedding import SignalEmbedding, check_num_signals
 
 
 class AbstractUNet(nn.Module, ABC):
@@ -29,6 +30,7 @@ class AbstractUNet(nn.Module, ABC):
         conditioning: how the context enters.
         embedding: how many waves embed the time.
         past_embedding: tell whether the past is visible through the time embedding.
+        num_signals: numbers that are told beside each frame, through it too.
     """
 
     down: nn.ModuleList
@@ -36,16 +38,25 @@ class AbstractUNet(nn.Module, ABC):
     motion_planes = 0
 
     def __init__(
-        self, block: FrameBlock, channels: int, conditioning: AbstractConditioning, embedding: int, past_embedding: bool
+        self,
+        block: FrameBlock,
+        channels: int,
+        conditioning: AbstractConditioning,
+        embedding: int,
+        past_embedding: bool,
+        num_signals: int = 0,
     ) -> None:
         super().__init__()
+        check_num_signals(num_signals)
         if past_embedding and block.past == 0:
             raise ValueError(f"past_embedding tells whether the past is visible, but {block} has none: set it to False")
         self.block, self.channels, self.conditioning = block, channels, conditioning
         self.embed0 = linear(embedding, 4 * embedding)
         self.embed1 = linear(4 * embedding, 4 * embedding)
         self.past_embedding = nn.Embedding(2, embedding // 2) if past_embedding else None
-        self.embedding_channels = 4 * embedding + (embedding // 2 if past_embedding else 0)
+        self.num_signals, told = num_signals, 2 * embedding if num_signals else 0
+        self.signal_embedding = SignalEmbedding(block.num_frames, num_signals, told) if num_signals else None
+        self.embedding_channels = 4 * embedding + (embedding // 2 if past_embedding else 0) + told
 
     def check_size(self, height: int, width: int) -> None:
         """Raise ValueError if frames of this size cannot be halved as often as the network has levels."""
@@ -70,6 +81,8 @@ class AbstractUNet(nn.Module, ABC):
         noise_level: Tensor | None = None,
         modulation: NormModulation | None = None,
         motion: Tensor | None = None,
+        signals: Tensor | None = None,
+        keep_signals: Tensor | None = None,
     ) -> ConditionCache:
         """Compute what depends on the condition alone.
 
@@ -81,6 +94,8 @@ class AbstractUNet(nn.Module, ABC):
             noise_level: float (B,), standard deviation of the noise in the context; None is 0.
             modulation: from `modulation`, made under the same autocast; None makes one.
             motion: float (B, M, H, W), the planes of `mcvd.diffusion.motion` for a conditioning with ``tell_motion``.
+            signals: float (B, P + N + F, A), for a network of A ``num_signals``; hidden ones are zero.
+            keep_signals: bool (B,), True where they are told.
 
         Raises:
             ValueError: for shapes that do not fit; with ``past_embedding`` and ``cache``, for a past that is only
@@ -137,13 +152,21 @@ class AbstractUNet(nn.Module, ABC):
         return F.silu(self.embed1(F.silu(self.embed0(waves))))
 
     def _encode_past(
-        self, keep: Tensor, claim_past_visible: bool, modulation: NormModulation, check: bool
+        self,
+        keep: Tensor,
+        claim_past_visible: bool,
+        modulation: NormModulation,
+        check: bool,
+        signals: Tensor | None = None,
+        keep_signals: Tensor | None = None,
     ) -> Tensor | None:
-        """What the norms are told of the past, for keep (B, P + F); None without ``past_embedding``."""
-        if self.past_embedding is None:
-            return None
-        keep_past = keep[:, : self.block.past] | claim_past_visible
-        return modulation.of_past(self._embed_past(keep_past, check))
+        """What the norms are told of the past, for keep (B, P + F), and of signals; None if neither is told."""
+        told = []
+        if self.past_embedding is not None:
+            told.append(self._embed_past(keep[:, : self.block.past] | claim_past_visible, check))
+        if self.signal_embedding is not None:
+            told.append(self.signal_embedding(signals, keep_signals))
+        return modulation.of_past(torch.cat(told, dim=1)) if told else None
 
     def _embed_past(self, keep: Tensor, check: bool) -> Tensor:
         """The learnt vector for a visible or a masked past, activated for the blocks; (B, P) -> (B, waves // 2)."""

@@ -27,7 +27,7 @@ class ConditionCache:
         planes: (B, Q, H, W), the context frames and masks.
         first: (B, width, H, W), the conditioning half of the first convolution, or None.
         modulation: makes of labels the scale and shift of the norms.
-        past: (B, S), what `NormModulation.of_past` says of the past, or None.
+        past: (B, S), what `NormModulation.of_past` says of the past and of signals, or None.
         cached: maps of norms; those of other norms are computed when asked for and not cached.
         onednn: runs the convolutions with weights laid out once, or None: as they are.
         frames: how frames look at each other, where each is a feature map of its own; None: a map is a whole block.

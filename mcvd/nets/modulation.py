@@ -20,7 +20,7 @@ class NormModulation:
 
     Args:
         layers: each answers 2 C numbers, how much its scale differs from 1, then its shift. They see an embedding of
-            the time, and after it that of the past, if the network has one.
+            the time, and after it those of the past and of signals, if the network has them.
         embed: makes of labels (L,) the activated embeddings of their times, (L, E).
         dtype: in which the weights are kept.
         labels: (T,), if it will be asked for no others; a label that is none of them is taken for the nearest.
@@ -46,7 +46,7 @@ class NormModulation:
             self._weight = self._weight[:, embedding.shape[1] :].clone()  # of the past; the rest is large
 
     def of_past(self, embedding: Tensor) -> Tensor:
-        """What the past adds to the numbers of its samples, (B, S), for its activated embedding (B, P)."""
+        """What the past and signals add to the numbers of their samples, (B, S), for activated embeddings (B, P)."""
         return F.linear(embedding, self._weight[:, -embedding.shape[1] :])
 
     def __call__(self, label: Tensor, past: Tensor | None = None) -> ScaleShift:

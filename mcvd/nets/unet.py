@@ -32,6 +32,7 @@ class UNet(AbstractUNet):
         dropout: probability, inside residual blocks.
         conditioning: how the context enters, `Concat` or `SPATIN`.
         past_embedding: tell whether the past is visible through the time embedding, as some published models do.
+        num_signals: numbers that are told beside each frame; `mcvd.diffusion.signals` says which they are.
         gradient_checkpointing: training forgets what is inside residual blocks and computes it again in the backward
             pass: less memory, a longer step, the same gradients.
 
@@ -59,9 +60,10 @@ class UNet(AbstractUNet):
         conditioning: AbstractConditioning = Concat(),
         past_embedding: bool = False,
         gradient_checkpointing: bool = False,
+        num_signals: int = 0,
     ) -> None:
         check_choices(channels, width, multipliers, num_blocks, attention_levels, head_channels, dropout)
-        super().__init__(block, channels, conditioning, width, past_embedding)
+        super().__init__(block, channels, conditioning, width, past_embedding, num_signals)
         self.width = width
         self.motion_planes = num_motion_planes(block, channels) if conditioning.tell_motion else 0
         num_planes = conditioning.num_planes(block.num_context, channels) + self.motion_planes
@@ -109,6 +111,8 @@ class UNet(AbstractUNet):
         noise_level: Tensor | None = None,
         modulation: NormModulation | None = None,
         motion: Tensor | None = None,
+        signals: Tensor | None = None,
+        keep_signals: Tensor | None = None,
     ) -> ConditionCache:
         """See `AbstractUNet`."""
         self._check_condition(context, keep, motion, claim_past_visible)
@@ -122,7 +126,7 @@ class UNet(AbstractUNet):
             planes=planes,
             first=F.conv2d(planes, weight, padding=1) if weight.shape[1] else None,
             modulation=modulation,
-            past=self._encode_past(keep, claim_past_visible, modulation, check=cache),
+            past=self._encode_past(keep, claim_past_visible, modulation, cache, signals, keep_signals),
             cached={norm: cached_maps(norm.maps(planes)) for norm in self._norms()} if cache else {},
             onednn=self._onednn() if cache else None,
         )

@@ -36,6 +36,7 @@ class UNet3D(AbstractUNet):
         past_embedding: tell whether the past is visible through the time embedding.
         gradient_checkpointing: training forgets what is inside residual blocks and computes it again in the backward
             pass: less memory, a longer step, the same gradients.
+        num_signals: numbers that are told beside each frame.
 
     Raises:
         ValueError: for a shape that cannot be built, naming the argument to change.
@@ -62,12 +63,13 @@ class UNet3D(AbstractUNet):
         factorized: bool = False,
         past_embedding: bool = False,
         gradient_checkpointing: bool = False,
+        num_signals: int = 0,
     ) -> None:
         check_choices(channels, width, multipliers, num_blocks, attention_levels, head_channels, dropout)
         _check_conditioning(conditioning, block)
         alone = isinstance(conditioning, SPATIN)
         num_down, num_up = block.current + (0 if alone else block.num_context), block.current
-        super().__init__(block, channels, conditioning, width * num_down, past_embedding)
+        super().__init__(block, channels, conditioning, width * num_down, past_embedding, num_signals)
         self.width, self.factorized = width, factorized
         layers = FACTORIZED if factorized else FULL
 
@@ -116,6 +118,8 @@ class UNet3D(AbstractUNet):
         noise_level: Tensor | None = None,
         modulation: NormModulation | None = None,
         motion: Tensor | None = None,
+        signals: Tensor | None = None,
+        keep_signals: Tensor | None = None,
     ) -> ConditionCache:
         """See `AbstractUNet`."""
         self._check_condition(context, keep, motion, claim_past_visible)
@@ -125,7 +129,7 @@ class UNet3D(AbstractUNet):
             planes=planes,
             first=None,
             modulation=modulation,
-            past=self._encode_past(keep, claim_past_visible, modulation, check=cache),
+            past=self._encode_past(keep, claim_past_visible, modulation, cache, signals, keep_signals),
             cached={norm: _cached_maps(norm.maps(planes)) for norm in self._norms()} if cache else {},
             onednn=None,
         )

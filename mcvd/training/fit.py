@@ -6,6 +6,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -132,6 +133,7 @@ class FitCLI(LightningCLI):
         parser.link_arguments("model.block", "data.num_frames", lambda block: block.past + block.current + block.future)
         for name in ("size", "channels", "seed"):
             parser.link_arguments(f"model.{name}", f"data.{name}")
+        parser.link_arguments("model.signals", "data.signals", _names_of)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse; a mistake is one line."""
@@ -225,6 +227,11 @@ class FitCLI(LightningCLI):
         return config
 
 
+def _names_of(signals: Any) -> list[str] | None:
+    """The names in a model's signals, as the parser has them: the arguments of a class, perhaps named."""
+    return None if signals is None else list(getattr(signals, "init_args", signals).names)
+
+
 class _Options(FitCLI):
     """Knows the options, makes nothing of them."""
 
@@ -248,7 +255,12 @@ class _Summary(Callback):
         self.report = log
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        pl_module.frame_rate_hz = trainer.datamodule.frame_rate_hz  # type: ignore[attr-defined]
+        data: VideoData = trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(pl_module, MCVD)
+        pl_module.frame_rate_hz = data.frame_rate_hz
+        if pl_module.signals is not None and not pl_module.signals.mean:
+            measured: dict[str, Any] = data.measure_signals()
+            pl_module.signals = replace(pl_module.signals, **measured)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         folder = trainer.log_dir  # asked by all processes: Lightning broadcasts it
@@ -331,7 +343,9 @@ def _how_to_use(model: MCVD, path: Path) -> str:
 
 def _start_from(model: MCVD, source: str) -> str:
     """Copy the weights that fit from a trained model; returns which were taken and which not, in words."""
-    weights, wanted = read_model(source).weights(), model.state_dict()
+    stored, wanted = read_model(source), model.state_dict()
+    weights = stored.weights()
+    model.keep_signals_of(stored.config)
     fitting = {name: value for name, value in weights.items() if name in wanted and value.shape == wanted[name].shape}
     whole = [name for name, value in fitting.items() if wanted[name].is_floating_point() > value.is_floating_point()]
     if whole:

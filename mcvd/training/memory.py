@@ -6,7 +6,7 @@ import math
 import weakref
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -114,6 +114,9 @@ class MemoryEstimate:
             past, current, future = model.block.split(video)
             time = torch.zeros(batch_size, device=self.device)
             condition = Condition.visible(past, future)
+            if model.signals is not None:
+                told = torch.zeros(batch_size, model.block.num_frames, model.signals.size, device=self.device)
+                condition = replace(condition, signals=told)
             of_context = torch.zeros_like(condition.frames) if denoiser.diffuses_context else None
             arguments = (current, condition, time, torch.zeros_like(current), None, of_context)
             with self.autocast():

@@ -87,9 +87,11 @@ class Preview(Callback):
         clips = trainer.datamodule.val_clips  # type: ignore[attr-defined]
         count = min(self.num_videos, len(clips))
         spread = [i * len(clips) // count for i in range(count)]  # over all videos, not of the first alone
-        clips = torch.stack([clips[number]["video"] for number in spread])
+        chosen = [clips[number] for number in spread]
+        video = torch.stack([clip["video"] for clip in chosen])
+        signals = torch.stack([clip["signals"] for clip in chosen]) if "signals" in chosen[0] else None
         with trainer.precision_plugin.forward_context():
-            shown = preview(pl_module, clips, self.sampler)
+            shown = preview(pl_module, video, self.sampler, signals)
         pictures = pl_module.codec.pictures
         for task, (target, samples, context) in shown.items():
             path = self._folder / f"step-{self._step:06d}-{task}"
@@ -99,13 +101,16 @@ class Preview(Callback):
                 warnings.warn(f"no preview {path}: {error}", stacklevel=2)  # a full disk is no reason to stop training
 
 
-def preview(model: MCVD, clips: Tensor, sampler: AbstractSampler) -> dict[str, tuple[Tensor, Tensor, list[int]]]:
+def preview(
+    model: MCVD, clips: Tensor, sampler: AbstractSampler, signals: Tensor | None = None
+) -> dict[str, tuple[Tensor, Tensor, list[int]]]:
     """Let a model do the tasks it was trained for on the given clips.
 
     Args:
         model: of any block and masks.
         clips: (B, T, C, H, W) as the model takes them, T being all frames of the model's block.
         sampler: to use.
+        signals: float (B, T, A) of the clips, for a model that is told some.
 
     Returns:
         task -> (target, samples, context): (B, T', C, H, W) both, and which of the T' frames were given to the
@@ -118,7 +123,10 @@ def preview(model: MCVD, clips: Tensor, sampler: AbstractSampler) -> dict[str, t
             continue
         before, after = past if task.gives_past else past[:, :0], future if task.gives_future else future[:, :0]
         # Between sides of which either may have no frames: each of the tasks.
-        samples = model.interpolate(before, after, current.shape[1], sampler=sampler, progress=False)
+        told = None if signals is None else signals[:, past.shape[1] - before.shape[1] :]
+        if told is not None:
+            told = told[:, : before.shape[1] + current.shape[1] + after.shape[1]]
+        samples = model.interpolate(before, after, current.shape[1], sampler=sampler, progress=False, signals=told)
         target, samples = (torch.cat([before, middle, after], 1) for middle in (current, samples))
         context = [*range(before.shape[1]), *range(target.shape[1] - after.shape[1], target.shape[1])]
         shown[task.name] = (target, samples, context)

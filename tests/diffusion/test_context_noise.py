@@ -115,7 +115,7 @@ def test_dropping_one_side_mixes_in_the_estimate_without_it(model):
         ({"context_noise": 0.4}, "levels from 0 to 0.3"),
         ({"context_noise": -0.1}, "levels from 0"),
         ({"overlap": 3}, "1 to 2 frames"),
-        ({"guidance": 2.0, "guidance_drops": "all"}, "'both', 'past' or 'future'"),
+        ({"guidance": 2.0, "guidance_drops": "all"}, "'both', 'past', 'future' or 'signals'"),
     ],
 )
 def test_what_the_model_was_not_trained_for_is_refused(model, options, message):

@@ -131,7 +131,13 @@ def run(
     # Without a protocol all tasks that give frames are scored on the same clips.
     context = (asked if fixed or not asked.has_context else INTERPOLATE).context_length(net.block)
     length = num_frames + sum(context)
-    of_model = {"size": net.size, "channels": net.channels, "frame_rate_hz": rate, "num_frames": length}
+    of_model = {
+        "size": net.size,
+        "channels": net.channels,
+        "frame_rate_hz": rate,
+        "num_frames": length,
+        "signals": net.told_names,
+    }
     data = data_from_recipe(config, root, val_root, trust or (), **of_model, max_val_clips=num_clips)
     data.setup()
     clips = ClipBatches(fixed.clips(data) if fixed else data.val_clips, data.batch_size, data.num_workers)

@@ -10,6 +10,7 @@ from mcvd.apps.cli import options
 from mcvd.apps.cli.fields import FieldChoice, add_show
 from mcvd.apps.cli.known import Keyframe, add_keyframes, check_keyframes, with_keyframes
 from mcvd.apps.cli.options import Command, positive
+from mcvd.apps.cli.told import Value, add_signals, with_signals
 
 EXAMPLES = """examples:
   mcvd generate --num-frames 60 --out video.mp4
@@ -24,6 +25,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     options.add_output(command)
     options.add_processes(command)
     options.add_sampling(command)
+    add_signals(command)
 
 
 def run(
@@ -34,6 +36,8 @@ def run(
     gallery: bool = False,
     json: bool = False,
     keyframe: list[Keyframe] | None = None,
+    signals: str | None = None,
+    signal: list[Value] | None = None,
     **asked: Any,
 ) -> None:
     """Generate the videos that are this process's share; the first one writes OUT."""
@@ -53,6 +57,7 @@ def run(
     model, chosen = choice.load(GENERATE)
     chosen = with_keyframes(chosen, keyframe, model)
     look = fields.look(model)
+    chosen = with_signals(chosen, signals, signal, model)
     own = shard_range(num_samples)
     chosen = replace(chosen, first_video=own.start)
     nothing = torch.empty(0, model.channels, *model.size, dtype=model.codec.dtype)

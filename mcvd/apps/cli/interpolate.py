@@ -9,6 +9,7 @@ from mcvd.apps.cli import options
 from mcvd.apps.cli.fields import FieldChoice, add_fields, add_show, for_model
 from mcvd.apps.cli.known import add_known_by, with_region
 from mcvd.apps.cli.options import Command
+from mcvd.apps.cli.told import Value, add_signals, with_signals
 
 EXAMPLES = """examples:
   mcvd interpolate street.mp4 --gap 40:45 --out mended.mp4
@@ -28,6 +29,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     options.add_output(command)
     options.add_every_frame(command)
     options.add_sampling(command)
+    add_signals(command)
 
 
 def run(
@@ -39,6 +41,8 @@ def run(
     gallery: bool = False,
     json: bool = False,
     inpaint: str | None = None,
+    signals: str | None = None,
+    signal: list[Value] | None = None,
     **asked: Any,
 ) -> None:
     """Write the whole video with its gap generated anew."""
@@ -74,6 +78,7 @@ def run(
         raise VideoError(f"--gap {gap.start}:{gap.stop} has nothing on one side: use mcvd predict")
     past, target, future = frames[:low], frames[low:high], frames[high:]
     chosen = with_region(chosen, inpaint, target, model)
+    chosen = with_signals(chosen, signals, signal, model)
     page = Gallery("A gap filled", model, chosen, target, look) if gallery else None
     own = range(chosen.num_samples)
     with render(out, model, past[None], future[None], high - low, chosen, own) as samples:

@@ -23,6 +23,7 @@ _SHARED = {
     "checks",
     "fields",
     "known",
+    "told",
     "main",
     "options",
     "output",

@@ -124,7 +124,7 @@ def add_sampling(command: ArgumentParser) -> None:
     command.add_argument(
         "--guidance", type=number, metavar="W", help="1 (default): as trained; more follows the context"
     )
-    command.add_argument("--guidance-drops", choices=["both", "past", "future"], help="the context that W strengthens")
+    command.add_argument("--guidance-drops", choices=["both", "past", "future", "signals"], help="what W strengthens")
     text = "compare with the context under noise of this level, not without it, if trained for it"
     command.add_argument("--guidance-noise", type=number, metavar="L", help=text)
     command.add_argument("--context-noise", type=number, metavar="L", help="steadies long videos, if trained for it")

@@ -11,6 +11,7 @@ from mcvd.apps.cli import options
 from mcvd.apps.cli.fields import FieldChoice, add_fields, add_show, for_model
 from mcvd.apps.cli.known import Keyframe, add_keyframes, check_keyframes, with_keyframes
 from mcvd.apps.cli.options import Command, positive
+from mcvd.apps.cli.told import Value, add_signals, with_signals
 
 if TYPE_CHECKING:
     from mcvd.video.decoders.base import AbstractReader
@@ -21,6 +22,7 @@ EXAMPLES = """examples:
   mcvd predict street.mp4 --num-frames 30 --at 40 --out checked.mp4 --gallery
   mcvd predict street.mp4 --num-frames 30 --keyframe 29=there.png --out way.mp4
   mcvd predict street.mp4 --model drive --num-frames 30 --backward --out before.gif
+  mcvd predict drive.mp4 --model car --num-frames 30 --signals wheel.csv --out steered.mp4
   mcvd predict street.mp4 --num-frames 30 --num-samples 8 --out futures/ --uncertainty spread.mp4
   mcvd predict rain.nc --model nowcast --num-frames 12 --num-samples 8 --out forecast.nc --uncertainty spread.mp4"""
 
@@ -42,6 +44,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     options.add_every_frame(command)
     options.add_processes(command)
     options.add_sampling(command)
+    add_signals(command)
 
 
 def run(
@@ -58,6 +61,8 @@ def run(
     json: bool = False,
     num_samples: int = 1,
     keyframe: list[Keyframe] | None = None,
+    signals: str | None = None,
+    signal: list[Value] | None = None,
     **asked: Any,
 ) -> None:
     """Predict the samples that are this process's share; the first one writes OUT."""
@@ -84,6 +89,7 @@ def run(
         model, chosen = choice.load(BACKWARD if backward else PREDICT)
         look = fields.look(model)
         chosen = with_keyframes(chosen, keyframe, model)
+        chosen = with_signals(chosen, signals, signal, model)
         rate = None if every_frame else model.frame_rate_hz
         if backward:
             near, far = range(model.block.future), range(-num_frames, 0)

@@ -91,6 +91,7 @@ def settings_of(model: VideoModel, options: SamplingOptions) -> dict[str, Any]:
         "model": digest(model.state_dict()),
         "config": model.config,
         "options": repr(options),
+        "signals": options.signals,
     }
 
 

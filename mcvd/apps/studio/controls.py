@@ -36,6 +36,9 @@ class Controls:
     steps: gr.Slider
     guidance: gr.Slider
     seed: gr.Number
+    loop: gr.Checkbox
+    told: dict[str, gr.Slider | gr.Radio]
+    tell: gr.Checkbox
     start: gr.Button
     cancel: gr.Button
     strip: gr.HTML
@@ -62,7 +65,7 @@ class Controls:
         shown |= _strip()
         with gr.Row(equal_height=False):
             with gr.Column(scale=1, min_width=300):
-                shown |= _task(studio) | _sampling(studio) | _buttons()
+                shown |= _task(studio) | _signals(studio) | _sampling(studio) | _buttons()
             with gr.Column(scale=3, min_width=300):
                 shown |= {"status": gr.Markdown(elem_id="status")} | _downloads() | _result()
         return cls(**shown)
@@ -107,7 +110,29 @@ def _task(studio: Studio) -> dict[str, Any]:
             elem_id="length",
         ),
         "num_samples": gr.Slider(1, samples, min(3, samples), step=1, label="Samples", elem_id="samples"),
+        "loop": gr.Checkbox(False, label="Loop: the last frame leads back to the first", elem_id="loop"),
     }
+
+
+def _signals(studio: Studio) -> dict[str, Any]:
+    """A slider for each number that the model is told, and a choice for each group of labels."""
+    first = studio.first_signals
+    signals = studio.model.signals
+    can_hide = studio.model.masking.p_signals > 0
+    with gr.Group(visible=bool(first)):
+        tell = gr.Checkbox(True, label="Tell the model", visible=bool(first) and can_hide, elem_id="tell")
+        told: dict[str, gr.Slider | gr.Radio] = {}
+        for name, value in first.items():
+            assert signals is not None
+            if isinstance(value, str):
+                told[name] = gr.Radio(signals.labels[name], value=value, label=name)
+            else:
+                place = signals.columns.index(name)
+                low, high = (
+                    ends[place] if ends else default for ends, default in ((signals.low, -1), (signals.high, 1))
+                )
+                told[name] = gr.Slider(low, high if high > low else low + 1, value, label=name)
+    return {"told": told, "tell": tell}
 
 
 def _sampling(studio: Studio) -> dict[str, Any]:

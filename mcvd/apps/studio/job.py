@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +25,8 @@ class GenerationRequest:
     num_samples: int = 1
     guidance: float = 1.0
     seed: int = 0
+    loop: bool = False
+    signals: Mapping[str, float | str] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ def sample(
         seed=request.seed,
         progress=False,
         on_progress=on_progress,
+        loop=request.loop,
+        signals=request.signals,
         known={number - selection.generated.start: clip.frames[number] for number in selection.keyframes} or None,
     )
     past, future = (clip.frames[side.start : side.stop][None] for side in (selection.past, selection.future))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,6 +42,9 @@ def build_page(studio: Studio) -> gr.Blocks:
         stretch, keyframes = gr.State((0, 0)), gr.State(())
         files = gr.State({}, time_to_live=lifetime)
         see = Controls.lay_out(studio, answers.examples)
+        told = gr.State(studio.first_signals)
+        for name, control in see.told.items():
+            control.change(partial(answers.tell, name), [told, control], told, queue=False, show_progress="hidden")
 
         placing: dict[str, Any] = {
             "inputs": [clip, see.task, see.length],
@@ -70,7 +74,8 @@ def build_page(studio: Studio) -> gr.Blocks:
         gr.on([see.sampler.change, see.task.change], answers.show_steps, [see.sampler, see.task], see.steps)
 
         buttons = [see.start, see.cancel]
-        request = [see.task, see.length, see.num_samples, see.sampler, see.steps, see.guidance, see.seed]
+        request: list[Any] = [see.task, see.length, see.num_samples, see.sampler, see.steps, see.guidance, see.seed]
+        request += [see.loop, see.tell, told]
         offer = answers.offer, [files, see.which], [see.mp4, see.gif, see.page]
         see.start.click(answers.begin, None, [*buttons, see.status, see.mp4, see.gif, see.page], queue=False).then(
             answers.generate,
@@ -187,6 +192,10 @@ class _Answers:
         own = getattr(self._studio.model.sampler_for(TASKS[task]), "num_steps", None)
         return gr.Number(visible=False) if own is None else gr.Number(own, visible=True)
 
+    def tell(self, name: str, told: dict[str, float | str], value: float | str) -> dict[str, float | str]:
+        """What the model is told, with one number or label changed."""
+        return told | {name: value}
+
     def begin(self, browser: gr.Request) -> tuple[Any, ...]:
         self._studio.begin(_visitor(browser))
         return gr.Button(interactive=False), gr.Button(interactive=True), "", *self.offer({}, ALL)
@@ -203,6 +212,9 @@ class _Answers:
         steps: int,
         guidance: float,
         seed: int,
+        loop: bool,
+        tell: bool,
+        told: dict[str, float | str],
         browser: gr.Request,
         progress: gr.Progress = gr.Progress(),
     ) -> Iterator[tuple[str, str, dict]]:
@@ -212,7 +224,8 @@ class _Answers:
             method = _or_message(model.sampler_for, asked, steps if has_steps else None)
         else:
             method = _or_message(sampler_by_name, sampler, steps if takes_steps(sampler) else None)
-        request = GenerationRequest(TASKS[task], method, int(num_samples), guidance, seed or 0)
+        signals = told if tell and told else None
+        request = GenerationRequest(TASKS[task], method, int(num_samples), guidance, seed or 0, loop, signals)
 
         def on_progress(part: float) -> None:
             progress(part, desc="generating frames")

@@ -16,6 +16,7 @@ from mcvd.apps.studio.selection import Selection, selection_of, with_keyframes
 from mcvd.apps.studio.storage import Storage, StorageFullError
 from mcvd.diffusion.tasks import Task
 from mcvd.models.video_model import VideoModel
+from mcvd.runtime.columns import width_of
 from mcvd.video.timing import DEFAULT_FPS
 
 QUOTA_MEGABYTES = 2000  # of all uploads and results together
@@ -63,6 +64,21 @@ class Studio:
         self._fps = model.frame_rate_hz or DEFAULT_FPS
         self._stops: dict[str, threading.Event] = {}  # by visitor
         self._folders: dict[str, Path] = {}  # by visitor; a visitor's name, which the browser tells, is never a path
+
+    @property
+    def first_signals(self) -> dict[str, float | str]:
+        """What the model is told unless a visitor says something else: the mean, and the first of labels.
+
+        Vectors cannot be typed: a model that is told some is told nothing here.
+        """
+        signals = self.model.signals
+        if signals is None or any(width_of(name) > 1 for name in signals.names):
+            return {}
+        first: dict[str, float | str] = {key: labels[0] for key, labels in signals.labels.items()}
+        for place, name in enumerate(signals.names):
+            if "=" not in name:
+                first[name] = signals.mean[place] if signals.mean else 0.0
+        return first
 
     def describe_selection(
         self, clip: Clip, task: Task, length: int, stretch: range, keyframes: Collection[int] = ()

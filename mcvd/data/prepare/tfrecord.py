@@ -12,18 +12,21 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from mcvd.video.decoders.base import VideoError
 
 MAX_RECORD_BYTES = 256 << 20
 _LENGTH_DELIMITED = 2
 
 
-def read_records(path: str | Path, max_bytes: int = MAX_RECORD_BYTES) -> Iterator[bytes]:
+def read_records(path: str | Path, max_bytes: int = MAX_RECORD_BYTES, start: int = 0) -> Iterator[bytes]:
     """The data of each record, checked.
 
     Args:
         path: the file.
         max_bytes: longer records are refused before memory is taken.
+        start: byte at which the first record begins.
 
     Raises:
         VideoError: if the file is cut off or a checksum is wrong.
@@ -38,6 +41,7 @@ def read_records(path: str | Path, max_bytes: int = MAX_RECORD_BYTES) -> Iterato
     path = Path(path)
     size = path.stat().st_size
     with path.open("rb") as file:
+        file.seek(start)
         while head := file.read(12):
             place = f"{path}: record at byte {file.tell() - len(head)}"
             if len(head) < 12:
@@ -70,6 +74,48 @@ def bytes_features(example: bytes) -> dict[str, bytes]:
                 for value in _fields(bytes_list, 1):
                     found.setdefault(bytes(keys[0]).decode(), bytes(value))
     return found
+
+
+def features(example: bytes) -> dict[str, list[bytes] | np.ndarray]:
+    """All values of every feature of a tf.train.Example: texts as bytes, numbers as float32 or int64 arrays.
+
+    Numbers must be packed, as every writer packs them.
+
+    Raises:
+        ValueError: if the message is malformed.
+    """
+    found: dict[str, list[bytes] | np.ndarray] = {}
+    for each in _fields(example, 1):
+        for entry in _fields(each, 1):
+            keys, values = list(_fields(entry, 1)), list(_fields(entry, 2))
+            if len(keys) != 1 or len(values) != 1:
+                raise ValueError("a feature without name or value")
+            name = bytes(keys[0]).decode()
+            for kind, read in ((1, _texts), (2, _floats), (3, _integers)):
+                for content in _fields(values[0], kind):
+                    found[name] = read(content)
+    return found
+
+
+def _texts(message: memoryview) -> list[bytes]:
+    return [bytes(value) for value in _fields(message, 1)]
+
+
+def _floats(message: memoryview) -> np.ndarray:
+    packed = b"".join(_fields(message, 1))
+    if len(packed) % 4:
+        raise ValueError(f"{len(packed)} bytes are no numbers of 4 bytes each")
+    return np.frombuffer(packed, "<f4")
+
+
+def _integers(message: memoryview) -> np.ndarray:
+    found = []
+    for packed in _fields(message, 1):
+        at = 0
+        while at < len(packed):
+            value, at = _varint(packed, at)
+            found.append(value - (1 << 64) if value >> 63 else value)
+    return np.array(found, np.int64)
 
 
 def _fields(message: bytes | memoryview, wanted: int) -> Iterator[memoryview]:

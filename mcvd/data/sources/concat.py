@@ -75,6 +75,16 @@ class ConcatVideos(AbstractVideos):
         videos, number = self._find(index)
         return videos.name(number)
 
+    def signals(self, index: int, names: Sequence[str]) -> np.ndarray:
+        """What its collection tells."""
+        videos, number = self._find(index)
+        return videos.signals(number, names)
+
+    def signal_names(self, index: int) -> list[str]:
+        """What its collection could tell."""
+        videos, number = self._find(index)
+        return videos.signal_names(number)
+
     def path(self, index: int) -> Path | None:
         """The file in its collection."""
         videos, number = self._find(index)

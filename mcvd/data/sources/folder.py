@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from mcvd.data.signals.beside import SignalsBeside
 from mcvd.data.sources.frame_times_index import FrameTimesIndex, Probed
 from mcvd.data.videos import AbstractVideos
 from mcvd.runtime.progress import map_in_threads
@@ -22,6 +23,7 @@ from mcvd.video.open import open_reader
 from mcvd.video.timing import FrameTimes
 
 MAX_OPEN_READERS = 8
+MAX_SIGNAL_BYTES = 256 << 20  # of what was read beside videos, and is remembered
 # A clip takes milliseconds to seconds; a long 4K file with a single key frame may take most of a minute.
 TIMEOUT_SECONDS = 60.0
 
@@ -70,6 +72,7 @@ class VideoFolder(AbstractVideos):
         self._readers = _OpenReaders()
         self._limit = TimeLimit()
         self._stuck: set[Path] = set()
+        self._signals: dict[tuple[int, tuple[str, ...]], np.ndarray] = {}
         if not self.root.exists():
             raise FileNotFoundError(f"no such folder of videos: {root}")
         times = self._probe(list(find_videos(self.root)), FrameTimesIndex(self.root, engine, index))
@@ -165,6 +168,22 @@ class VideoFolder(AbstractVideos):
         """The path of video ``index`` below the root."""
         path = self.paths[index]
         return path.name if path == self.root else path.relative_to(self.root).as_posix()
+
+    def signals(self, index: int, names: Sequence[str]) -> np.ndarray:
+        """What files beside video ``index`` tell, float32 (num_frames, A); see `mcvd.data.signals.beside`."""
+        key = (index, tuple(names))
+        if key not in self._signals:
+            if sum(each.nbytes for each in self._signals.values()) > MAX_SIGNAL_BYTES:
+                self._signals.clear()
+            self._signals[key] = self._beside(index).read(names)
+        return self._signals[key]
+
+    def signal_names(self, index: int) -> list[str]:
+        """What they could tell."""
+        return self._beside(index).names()
+
+    def _beside(self, index: int) -> SignalsBeside:
+        return SignalsBeside(self.paths[index], self.root, len(self.times_seconds(index)))
 
     def path(self, index: int) -> Path:
         """The file or folder of video ``index``."""

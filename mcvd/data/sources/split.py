@@ -48,6 +48,15 @@ class VideoSubset(VideosWrapper):
         """The name of the video."""
         return self.videos.name(self.excerpts[index][0])
 
+    def signals(self, index: int, names: Sequence[str]) -> np.ndarray:
+        """Those of the frames of one excerpt, float32 (num_frames, A)."""
+        video, start, stop = self.excerpts[index]
+        return self.videos.signals(video, names)[start:stop]
+
+    def signal_names(self, index: int) -> list[str]:
+        """Of the video."""
+        return self.videos.signal_names(self.excerpts[index][0])
+
     def path(self, index: int) -> Path | None:
         """The file in its collection."""
         return self.videos.path(self.excerpts[index][0])

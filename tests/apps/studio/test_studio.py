@@ -6,7 +6,7 @@ import threading
 
 import pytest
 import torch
-from reference.tiny import pixels, tiny_model
+from reference.tiny import pixels, tiny_config, tiny_model
 
 import mcvd
 from mcvd.apps.studio.clip import Clip, Limits, no_clip, read_clip, synthetic_clip
@@ -305,3 +305,26 @@ def test_the_sentence_below_the_strip_tells_what_is_given_and_what_is_known(mode
     assert kinds == "-" * 13 + "cc" + "ggcgg" and sentence.endswith("Keyframes: 17.")
     kinds, sentence = Studio(model, "tiny").describe_selection(no_clip(model), PREDICT, 10, range(0))
     assert kinds == "" and "drop a video first" in sentence
+
+
+def test_loops_and_signals_are_those_of_the_model(clip):
+    config = tiny_config(past=2, current=3, future=0, channels=3)
+    config["net"]["init_args"]["num_signals"] = 3
+    config["masking"]["p_signals"] = 0.5
+    names = {"names": ["wheel", "label=car", "label=boat"], "mean": [0.5, 0, 0], "std": [1, 1, 1]}
+    model = mcvd.build(config | {"signals": names}).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    studio = Studio(model, "told")
+    assert studio.first_signals == {"wheel": 0.5, "label": "car"}
+    selection = selection_of(PREDICT, model.block, range(4, 6), 6, 20)
+    told = {"wheel": 2.0, "label": "boat"}
+    asked = GenerationRequest(PREDICT, FAST, loop=True, signals=told)
+    made = finished(sample(model, clip, selection, asked, Limits())).frames[0]
+    options = {"sampler": FAST, "loop": True, "progress": False}
+    assert torch.equal(made, model.predict(clip.frames[4:6], 6, signals=told, **options)[0])
+    assert not torch.equal(made, model.predict(clip.frames[4:6], 6, **options)[0])
+
+
+def test_a_model_without_signals_has_no_sliders(model):
+    assert Studio(model, "untold").first_signals == {}

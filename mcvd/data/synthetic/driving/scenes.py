@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from einops import rearrange
@@ -11,6 +13,10 @@ from torch import Tensor
 from mcvd.data.synthetic.drawn import DrawnVideos
 from mcvd.data.synthetic.driving.painter import Painter
 from mcvd.data.synthetic.driving.world import Street
+from mcvd.data.videos import SignalsError, check_request
+from mcvd.runtime.suggest import did_you_mean
+
+_SIGNALS = {"speed": "speed", "gap": "gap", "braking": "ahead_braking"}  # names, and those of `Drive`
 
 
 class DrivingScenes(DrawnVideos):
@@ -40,6 +46,23 @@ class DrivingScenes(DrawnVideos):
     def channels(self) -> int:
         """3: red, green, blue."""
         return 3
+
+    def signal_names(self, index: int) -> list[str]:
+        """How the camera car drives."""
+        return [*_SIGNALS]
+
+    def signals(self, index: int, names: Sequence[str]) -> np.ndarray:
+        """How the camera car drives, float32 (num_frames, A).
+
+        ``speed`` in metres per second, ``gap`` in metres to the car ahead, ``braking`` of that car, 0 to 1.
+        """
+        check_request(index, (), self.num_videos, self.num_frames)
+        for name in names:
+            if name not in _SIGNALS:
+                known = ", ".join(_SIGNALS)
+                raise SignalsError(f"{self.name(index)}: there is no {name}{did_you_mean(name, _SIGNALS)} ({known})")
+        drive = Street(np.random.default_rng([self.seed, index]), self.num_frames, self.frame_rate_hz).drive
+        return np.stack([getattr(drive, _SIGNALS[name]) for name in names], 1).astype(np.float32)
 
     def _draw(self, generator: np.random.Generator, frames: NDArray[np.int64], cover: tuple[int, int]) -> Tensor:
         street = Street(generator, self.num_frames, self.frame_rate_hz)

@@ -1,0 +1,1 @@
+"""Numbers that are told beside the frames of videos: tables, labels, captions."""
