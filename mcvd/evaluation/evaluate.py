@@ -114,9 +114,7 @@ def evaluate(
     found: list[tuple[int, _BatchScores]] = []
     shape: tuple[int, ...] | None = None
     num_clips = 0
-    for number, (batch, told) in enumerate(
-        _batches(clips, codec.dtype, max(1, batch_size // num_samples), progress)
-    ):
+    for number, (batch, told) in enumerate(_batches(clips, codec.dtype, max(1, batch_size // num_samples), progress)):
         past, target, future = _split(batch, num_past, num_frames, num_future)
         if shape is not None and target.shape[1:] != shape:
             raise ValueError(f"all clips must have the same shape, got {tuple(target.shape[1:])} after {tuple(shape)}")
