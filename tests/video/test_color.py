@@ -15,6 +15,7 @@ from mcvd.video.decoders.color import RGBConverter
 from mcvd.video.decoders.color_formula import HLG, PQ, tone_mapped
 from mcvd.video.open import open_video
 from mcvd.video.read import read_video
+from mcvd.video.survey import survey
 from mcvd.video.write import write_video
 
 SHARES = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593), 4: (0.3, 0.11)}
@@ -181,6 +182,26 @@ def test_hdr_is_mapped_to_sdr_and_told(tmp_path, transfer):
     with pytest.warns(UserWarning, match=r"hdr\.mkv: its colours are HDR"):
         shown = read_video(path)[0, :, 16, 16].tolist()
     assert shown[0] > 215 and max(shown[1:]) < 30
+
+
+def test_hdr_that_only_the_container_declares_is_told_too_and_other_engines_refuse_it(tmp_path):
+    with av.open(str(tmp_path / "hdr.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p10le"
+        stream.codec_context.color_trc, stream.codec_context.color_primaries = PQ, 9
+        stream.codec_context.colorspace, stream.codec_context.color_range = 9, 1
+        for number in range(3):
+            grey = np.full((64, 64, 3), 80 * number, np.uint8)
+            container.mux(
+                stream.encode(av.VideoFrame.from_ndarray(grey, format="rgb24").reformat(format="yuv420p10le"))
+            )
+        container.mux(stream.encode())
+    with pytest.warns(UserWarning, match=r"hdr\.mkv: its colours are HDR \(PQ\)"):
+        read_video(tmp_path / "hdr.mkv")
+    assert survey(tmp_path / "hdr.mkv").transfer == "PQ"
+    for engine in ("decord", "torchcodec"):
+        with pytest.raises((VideoError, ImportError), match=r"unusual kind|install"):
+            open_video(tmp_path / "hdr.mkv", engine)
 
 
 def test_tone_mapping_keeps_order_hue_and_the_dark(tmp_path):
