@@ -23,6 +23,10 @@ from mcvd.samplers.base import Denoise, Draw
 from mcvd.samplers.spacing import log_snr, time_from_log_snr
 
 Dropped = Literal["both", "past", "future", "signals"]
+GUIDED_NOISE = 0.1
+"""Residuals are guided where frames carry no more noise than this, range [-1, 1]. Above it the frames alone do not show
+the base, which only the conditional estimate knows: guidance would then exaggerate the whole picture. That guidance
+does harm at high noise was shown by Kynkäänniemi et al. (2024, arXiv 2404.07724)."""
 
 
 @dataclass(frozen=True)
@@ -230,7 +234,7 @@ class Denoiser(nn.Module):
             guidance: 1 uses the condition as it is; other weights w mix in the estimate with the context masked,
                 ``null + w * (conditional - null)``, both computed in one network call (Ho and Salimans 2022). Residuals
                 of the masked context have another base and scale: they are asked for at the time that has the same
-                noise in the frames (in the mean, where pixels differ).
+                noise in the frames (in the mean, where pixels differ), and only where that is at most `GUIDED_NOISE`.
             guidance_drops: which side of the context, or the signals, is masked: what guidance makes the result follow.
             claim_past_visible: only to repeat published numbers: the published samplers tell a network with
                 ``past_embedding`` that its past is visible even where it is masked, unlike the published training.
@@ -284,11 +288,14 @@ class Denoiser(nn.Module):
                 self._parametrization.clean(half, state, self.schedule(time).like(state))
                 for half, state, time in zip(output.chunk(2), (noisy, null_noisy), (t, null_t), strict=True)
             )
+            weight: Tensor | float = guidance
             if residual is not None and null_residual is not None:
-                num_samples = len(noisy) // len(residual.base)
-                frames = null_residual.repeat(num_samples).to_frames(unconditional)
-                unconditional = residual.repeat(num_samples).from_frames(frames)
-            return unconditional + guidance * (conditional - unconditional)
+                num_samples, at = len(noisy) // len(residual.base), self.schedule(t).like(noisy)
+                own = residual.repeat(num_samples)
+                unconditional = own.from_frames(null_residual.repeat(num_samples).to_frames(unconditional))
+                if weaker is None:
+                    weight = torch.where(at.sigma * own.scale <= GUIDED_NOISE * at.alpha, guidance, 1.0)
+            return unconditional + weight * (conditional - unconditional)
 
         return BoundDenoiser(guided, residual, self.bound)
 

@@ -7,7 +7,7 @@ from torch import nn
 
 import mcvd
 from mcvd import samplers
-from mcvd.diffusion.denoiser import Denoiser
+from mcvd.diffusion.denoiser import GUIDED_NOISE, Denoiser
 from mcvd.diffusion.reference import FLOOR, GLOBAL, ContextReference, Residual
 from mcvd.frames import Condition, FrameBlock
 from mcvd.noise import Cosine, LinearBeta
@@ -193,6 +193,34 @@ def test_guidance_asks_for_the_unconditional_residuals_of_the_same_noisy_frames(
     noisy = torch.randn(4, 3, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     plain, guided = (each.to_frames(each(noisy, torch.full((4,), t, dtype=torch.float64))) for each in denoise)
     torch.testing.assert_close(guided, plain, rtol=0, atol=1e-4)
+
+
+def test_guidance_leaves_residuals_alone_while_frames_are_too_noisy_to_show_the_picture():
+    """What is unconditional there does not know the base, and the whole picture would be exaggerated."""
+    past, _, future = (side.double() for side in BLOCK.split(clip()))
+    reference = ContextReference(BLOCK).double()
+    condition = Condition.visible(past, future).null(past=False)
+    residuals = reference(condition), reference(condition.null())
+    schedule = Cosine()
+
+    class Opinions(Posterior):
+        """The unconditional half believes in other frames."""
+
+        def forward(self, noisy, label, encoded):
+            moved = super().forward(noisy, label, encoded)
+            return moved + torch.arange(len(noisy)).ge(4).view(-1, 1, 1, 1, 1) * 0.3 / self.residuals[-1].scale[:1]
+
+    plain = Denoiser(Posterior(schedule, 0.3, 0.2, residuals[:1]), schedule, "x0", reference=reference)
+    guided = Denoiser(Opinions(schedule, 0.3, 0.2, residuals), schedule, "x0", reference=reference)
+    noisy = torch.randn(4, 3, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for t, acts in ((0.9, False), (0.02, True)):
+        times = torch.full((4,), t, dtype=torch.float64)
+        at = schedule(times).like(noisy)
+        quiet = at.sigma * residuals[0].scale <= GUIDED_NOISE * at.alpha
+        assert bool(quiet.all()) is acts and bool(quiet.any()) is acts
+        without, with_it = plain.bind(condition)(noisy, times), guided.bind(condition, 2.0)(noisy, times)
+        change = (with_it - without).abs().max().item()
+        assert change > 0.1 if acts else change < 1e-6
 
 
 def small(**options):

@@ -35,7 +35,9 @@ def main() -> None:
 
     model = mcvd.load()
     num_past = model.block.past
-    street = DrivingScenes(STREET + 1, num_frames=80, seed=9).read(STREET, range(FIRST, FIRST + num_past + 60), model.size)
+    street = DrivingScenes(STREET + 1, num_frames=80, seed=9).read(
+        STREET, range(FIRST, FIRST + num_past + 60), model.size
+    )
     past = street[:num_past]
     for name, settings in PICTURES.items():
         rows = {"truth": street[: num_past + NUM_FRAMES]}
