@@ -1,5 +1,6 @@
 """Every command and every snippet of README.md and docs/ runs, with small settings; what cannot run here says why."""
 
+import json
 import re
 import shlex
 import shutil
@@ -91,6 +92,13 @@ def test_what_a_page_says_works(page, desk):
             for line in text.replace("\\\n", " ").splitlines():
                 if words := shlex.split(line, comments=True):
                     run_command(words, desk)
+
+
+def test_the_notebook_runs_cell_by_cell(desk):
+    names = {"__name__": "__docs__"}
+    for cell in json.loads((ROOT / "docs" / "first-video.ipynb").read_text())["cells"]:
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), "first-video.ipynb", "exec"), names)
 
 
 @pytest.mark.parametrize(("page", "reason"), left_out())
