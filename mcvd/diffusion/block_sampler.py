@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from mcvd.diffusion.denoiser import BoundDenoiser, Denoiser
+from mcvd.diffusion.bound_denoiser import BoundDenoiser
+from mcvd.diffusion.denoiser import Denoiser
 from mcvd.diffusion.guidance import Guide, conditioned, guided, replaced
 from mcvd.diffusion.guides import KnownFrames
 from mcvd.diffusion.keyframes import KnownPart

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import inf
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from mcvd.diffusion.bound_denoiser import BoundDenoiser
 from mcvd.diffusion.motion import motion_planes
 from mcvd.diffusion.parametrization import PARAMETRIZATIONS, AbstractParametrization, Prediction, noisy_std
 from mcvd.diffusion.reference import ContextReference, Residual
@@ -19,7 +19,7 @@ from mcvd.nets.compiled import CompiledNet
 from mcvd.nets.cuda_graph import CUDAGraphNet
 from mcvd.nets.modulation import NormModulation
 from mcvd.noise import AbstractNoiseSchedule, gamma_noise, label_from_time, noise_from_clean, noisy_from_clean
-from mcvd.samplers.base import Denoise, Draw
+from mcvd.samplers.base import Draw
 from mcvd.samplers.spacing import log_snr, time_from_log_snr
 
 Dropped = Literal["both", "past", "future", "signals"]
@@ -27,43 +27,6 @@ GUIDED_NOISE = 0.1
 """Residuals are guided where frames carry no more noise than this, range [-1, 1]. Above it the frames alone do not show
 the base, which only the conditional estimate knows: guidance would then exaggerate the whole picture. That guidance
 does harm at high noise was shown by Kynkäänniemi et al. (2024, arXiv 2404.07724)."""
-
-
-@dataclass(frozen=True)
-class BoundDenoiser:
-    """What `Denoiser.bind` makes: ``denoise(noisy, t) -> clean estimate`` for one condition, all that a sampler sees.
-
-    Args:
-        denoise: the function.
-        residual: what the samples are, if not frames.
-        bound: the largest absolute value of frames.
-    """
-
-    denoise: Denoise
-    residual: Residual | None
-    bound: float = 1.0
-
-    def __call__(self, noisy: Tensor, t: Tensor) -> Tensor:
-        """The clean estimate of (B * K, N, C, H, W) at times t (B * K,), not clipped."""
-        return self.denoise(noisy, t)
-
-    def bounds(self, batch_size: int) -> tuple[Tensor, Tensor] | None:
-        """Between which values so many samples lie, if not between -1 and 1; see `mcvd.samplers.base.clipped`."""
-        if self.residual is not None:
-            return self.residual.repeat(batch_size // len(self.residual.base)).bounds
-        return None if self.bound == 1 else (torch.tensor(-self.bound), torch.tensor(self.bound))
-
-    def to_frames(self, sample: Tensor) -> Tensor:
-        """What was sampled, (B * K, N, C, H, W), as frames in the model's range, not clamped."""
-        if self.residual is None:
-            return sample
-        return self.residual.repeat(len(sample) // len(self.residual.base)).to_frames(sample)
-
-    def from_frames(self, frames: Tensor) -> Tensor:
-        """The inverse of `to_frames`."""
-        if self.residual is None:
-            return frames
-        return self.residual.repeat(len(frames) // len(self.residual.base)).from_frames(frames)
 
 
 class Denoiser(nn.Module):

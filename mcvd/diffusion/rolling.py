@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mcvd.diffusion.block_sampler import BlockSampler
-from mcvd.diffusion.denoiser import BoundDenoiser
+from mcvd.diffusion.bound_denoiser import BoundDenoiser
 from mcvd.diffusion.plan import Window
 from mcvd.diffusion.rollout import condition_of
 from mcvd.frames import FrameBlock
