@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcvd.evaluation.ensemble_scores import SAMPLES, EnsembleScores, Event
+from mcvd.evaluation.ensemble_scores import SAMPLES, TRUTH, EnsembleScores, Event
 from mcvd.evaluation.tables import add_rows, rows_as_text
 from mcvd.metrics.frame_metrics import MetricInfo
 from mcvd.video.page import Column, Page
@@ -82,12 +82,19 @@ def _add_event(page: Page, event: Event, ensemble: EnsembleScores) -> None:
     ]
     columns = [Column(name, None) for name in _EVENT_METRICS.values()]
     page.table(columns, cells, caption=f"{title.capitalize()}, true for {event.base_rate:.1%} of the pixels.")
+    courses = {_title(ensemble, name): score.csi_per_frame for name, score in event.rows.items()}
+    if len(next(iter(courses.values()))) > 1 and event.base_rate:
+        page.charts(
+            {"CSI": {title: [_number(share) for share in course] for title, course in courses.items()}},
+            x_title="generated frame",
+            baselines=[row.title for name, row in ensemble.rows.items() if name not in (SAMPLES, TRUTH)],
+        )
     num_samples = len(event.came) - 1
     if num_samples > 1 and any(event.came):
         page.charts(
             {
                 f"reliability: how often so many of {num_samples} samples were right": {
-                    "found": [float("nan") if share is None else share for share in event.came],
+                    "found": [_number(share) for share in event.came],
                     "calibrated": [number / num_samples for number in range(num_samples + 1)],
                 }
             },
@@ -117,6 +124,11 @@ def _title(ensemble: EnsembleScores, row: str) -> str:
     if row in ensemble.rows:
         return ensemble.rows[row].title
     return f"{ensemble.rows[SAMPLES].title.replace(' samples', '')}".replace("model, ", "model, mean of ")
+
+
+def _number(value: float | None) -> float:
+    """For a chart, which leaves out what is NaN."""
+    return float("nan") if value is None else value
 
 
 def _ratio(value: float | None) -> str:

@@ -42,6 +42,7 @@ def main() -> None:
     seconds = time.process_time() - started
     forecasts = {
         "model": samples,
+        "mean of samples": samples.mean(1, keepdim=True),
         "persistence": past[:, -1:].expand_as(truth)[:, None],
         "advection": Advection(model.codec)(past, past[:, :0], options.num_frames)[:, None],
     }
@@ -65,7 +66,8 @@ def table(result: dict, thresholds: list[float]) -> str:
     """In Markdown, a line for each lead time."""
     rows = result["rows"]
     scores = {name: np.array(row["crps"]) for name, row in rows.items()}
-    heads = ["lead", *(f"CRPS {name}" for name in rows), "less than the better one, 95%"]
+    scored = [name for name in rows if name != "mean of samples"]
+    heads = ["lead", *(f"CRPS {name}" for name in scored), "less than the better baseline, 95%"]
     heads += [f"CSI {level:g} {name}" for level in thresholds for name in rows]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     drawn = np.random.default_rng(0).integers(result["sequences"], size=(10_000, result["sequences"]))
@@ -74,7 +76,7 @@ def table(result: dict, thresholds: list[float]) -> str:
         better = min("persistence", "advection", key=lambda name: means[name])
         gain = scores[better][:, t] - scores["model"][:, t]
         low, high = np.percentile(gain[drawn].mean(1), [2.5, 97.5])
-        cells = [str(t + 1), *(f"{value:.3f}" for value in means.values()), f"{low:+.3f} .. {high:+.3f}"]
+        cells = [str(t + 1), *(f"{means[name]:.3f}" for name in scored), f"{low:+.3f} .. {high:+.3f}"]
         for level in thresholds:
             for row in rows.values():
                 hits, misses, alarms = np.array(row["csi"][str(level)])[:, t].sum(0)
