@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mcvd.video.heat_map import heat_map
+
 _TAIL = 0.001
 _MAX_VALUES = 1 << 22  # of a channel: quantiles of more take long
 
@@ -47,14 +49,14 @@ def describe_values(clips: Sequence[Tensor]) -> list[str]:
 
 
 def pictures_of_values(clips: Sequence[Tensor]) -> list[Tensor]:
-    """Clips to look at, uint8: of values the first channel, from black (the least) to white; missing is black."""
+    """Clips to look at, uint8: of values the first channel, in colours from the least to the most; missing is grey."""
     if not clips[0].is_floating_point():
         return list(clips)
     first = torch.stack([clip[:, :1] for clip in clips])
     known = first[first.isfinite()]
     low, high = (known.min(), known.max()) if len(known) else (torch.zeros(()), torch.ones(()))
-    grey = (255 * (first - low) / (high - low).clamp(min=1e-12)).nan_to_num().round().clamp(0, 255)
-    return list(grey.to(torch.uint8))
+    place = (first[:, :, 0] - low) / (high - low).clamp(min=1e-12)
+    return [heat_map(clip.masked_fill(~clip.isfinite(), torch.nan), 1.0) for clip in place]
 
 
 def _setting(ends: list[float]) -> str:

@@ -208,7 +208,9 @@ def test_values_are_told_by_channel_and_pixels_not_at_all():
     assert "low: [0.063, 100.063], high: [62.937, 162.937]}" in lines[2]
     assert describe_values([clip.byte()]) == []
     assert "no value is known" in describe_values([clip * torch.nan])[0]
-    assert pictures_of_values([clip * torch.nan])[0].sum() == 0
+    assert (pictures_of_values([clip * torch.nan])[0] == 128).all()
+    first, last = pictures_of_values([clip])[0].flatten(2)[0].T[[0, -1]].tolist()
+    assert (first, last) == ([68, 1, 84], [253, 231, 37])
 
 
 def test_a_model_of_pixels_refuses_values_and_says_what_it_needs():
