@@ -322,11 +322,15 @@ class VideoModel(Pretrained):
         """The config, with the frame rate of the training clips, the samplers of today and a codec that is whole."""
         own = config_of(TaskSamplers, vars(self.samplers)) if self.samplers else None
         told = None if self.signals is None else config_of(Signals, vars(self.signals))
-        config = self.config | {"frame_rate_hz": self.frame_rate_hz, "samplers": own, "signals": told}
-        if (arguments := self.codec.init_args()) is not None:
-            kind = type(self.codec)
-            config["codec"] = {"class_path": next(paths_of(kind)), "init_args": config_of(kind, arguments)}
-        return config
+        learned = {"frame_rate_hz": self.frame_rate_hz, "samplers": own, "signals": told}
+        return self.config | learned | self.codec_config()
+
+    def codec_config(self) -> dict[str, Any]:
+        """The codec as a model's config holds it, if that is not as the model was made: it names no other files."""
+        arguments, kind = self.codec.init_args(), type(self.codec)
+        if arguments is None:
+            return {}
+        return {"codec": {"class_path": next(paths_of(kind)), "init_args": config_of(kind, arguments)}}
 
 
 def _collect(stream: Iterable[tuple[int, Tensor]], num_frames: int) -> Tensor:

@@ -7,6 +7,8 @@ from mcvd.runtime.lazy import lazy_exports
 if TYPE_CHECKING:
     from mcvd.training.checkpoint_io import AtomicCheckpointIO, last_checkpoint
     from mcvd.training.checkpoints import Checkpoints
+    from mcvd.training.codec import CodecFit
+    from mcvd.training.codec_cli import run_fit_codec
     from mcvd.training.cost import TrainingEstimate, training_estimate
     from mcvd.training.distill import Student
     from mcvd.training.distill_cli import run_distill
@@ -22,6 +24,7 @@ __getattr__, __dir__ = lazy_exports(
         "EMA": "mcvd.training.ema",
         "AtomicCheckpointIO": "mcvd.training.checkpoint_io",
         "Checkpoints": "mcvd.training.checkpoints",
+        "CodecFit": "mcvd.training.codec",
         "ConfigError": "mcvd.training.fit",
         "FitCLI": "mcvd.training.fit",
         "GracefulStop": "mcvd.training.signals",
@@ -32,6 +35,7 @@ __getattr__, __dir__ = lazy_exports(
         "TrainingInterrupted": "mcvd.training.signals",
         "last_checkpoint": "mcvd.training.checkpoint_io",
         "run_distill": "mcvd.training.distill_cli",
+        "run_fit_codec": "mcvd.training.codec_cli",
         "run_fit": "mcvd.training.fit",
         "training_estimate": "mcvd.training.cost",
     },

@@ -84,9 +84,10 @@ class FitCLI(LightningCLI):
         log: called with what the user should know.
     """
 
-    model_kind: type[MCVD] = MCVD
+    model_kind: type[LightningModule] = MCVD
     prog, about = "mcvd fit", "Train a model."
     trainer_changes: ClassVar[dict[str, Any]] = {}  # of the defaults
+    sections: ClassVar[dict[str, type[Callback]]] = CALLBACKS  # of the config, beside model, data and trainer
 
     def __init__(self, argv: list[str], log: Log = _LOGGER.info):
         self.log = log
@@ -124,7 +125,7 @@ class FitCLI(LightningCLI):
             default="auto",
             help="compile the network (torch.compile): auto (for long trainings on a GPU), always or never",
         )
-        for section, callback in CALLBACKS.items():
+        for section, callback in self.sections.items():
             parser.add_lightning_class_args(callback, section)
         self.link_model(parser)
 
@@ -139,7 +140,7 @@ class FitCLI(LightningCLI):
         """Parse; a mistake is one line."""
         words, told = with_configs([*args])
         try:
-            check_config_files(words, {"model": self.model_kind, **CALLBACKS})
+            check_config_files(words, {"model": self.model_kind, **self.sections})
             self.config = parser.parse_args(words)
         except ArgumentError as error:
             raise ConfigError(explain(error, parser._option_string_actions)) from error
@@ -199,10 +200,9 @@ class FitCLI(LightningCLI):
             options.strategy = FSDP2Strategy()
         callbacks = [
             GracefulStop(),
-            MemoryCheck(self.config.data.batch_size == "auto", self._save_batch_size, self.log),
-            CompileCallback(self.config.compile),
+            *self.checks(),
             RunFolder(self.root, resumed, self._save_config),
-            _Summary(self.log),
+            *self.reports(),
             ResumedOptions(self.log),
         ]
         if options.enable_progress_bar is not False:
@@ -213,6 +213,19 @@ class FitCLI(LightningCLI):
             logger=[] if options.logger in (None, True, False) else options.logger,  # RunFolder adds ours
             plugins=[*(options.plugins or []), AtomicCheckpointIO()],
         )
+
+    def checks(self) -> list[Callback]:
+        """What is asked before the run gets its folder."""
+        memory = MemoryCheck(self.config.data.batch_size == "auto", self._save_batch_size, self.log)
+        return [memory, CompileCallback(self.config.compile)]
+
+    def reports(self) -> list[Callback]:
+        """What tells the user about the training."""
+        return [_Summary(self.log)]
+
+    def finish(self, path: Path) -> str:
+        """After the training, whose last checkpoint is ``path``: what is to be done with it, in words."""
+        return f"use the model: {_how_to_use(self.model, path)}"
 
     def _save_batch_size(self, batch_size: int) -> None:
         self.config.data.batch_size = batch_size
@@ -305,6 +318,8 @@ def run_cli(kind: type[FitCLI], argv: list[str], log: Log) -> None:
         except MisconfigurationException as error:  # such as a device that is not there
             raise ConfigError(one_line(error)) from error
         cli.model.config = cli.model_config()
+        if isinstance(cli.model, MCVD):
+            cli.model.config |= cli.model.codec_config()
         if cli.config.init_from:
             log(_start_from(cli.model, cli.config.init_from))
         _fit(cli)
@@ -330,7 +345,7 @@ def _fit(cli: FitCLI) -> None:
             damaged = int((failures > 0).sum())
             cli.log(f"{int(failures.sum())} clips of {damaged} damaged videos were replaced by others")
         if trainer.is_global_zero:
-            cli.log(f"trained {trainer.global_step} steps; use the model: {_how_to_use(cli.model, checkpoints.path)}")
+            cli.log(f"trained {trainer.global_step} steps; {cli.finish(checkpoints.path)}")
 
 
 def _how_to_use(model: MCVD, path: Path) -> str:

@@ -1,0 +1,17 @@
+"""``mcvd fit-codec``: the autoencoder whose latents a model diffuses."""
+
+from __future__ import annotations
+
+from mcvd.apps.cli.options import Command
+from mcvd.apps.cli.say import say
+
+
+def run(words: list[str]) -> None:
+    """Train, with the words of the command line."""
+    from mcvd.training.codec_cli import run_fit_codec
+
+    run_fit_codec(words, log=lambda text: say(*text.splitlines()))
+
+
+HELP = "train a codec, whose latents a model then diffuses (mcvd fit-codec --help lists every option)"
+COMMAND = Command(HELP, run)

@@ -1,0 +1,88 @@
+"""``mcvd fit-codec``: it learns, is resumed bit for bit, and a model takes what it writes."""
+
+import json
+
+import pytest
+import torch
+import yaml
+from reference.tiny import pixels, tiny_config
+from reference.tiny_fit import TINY, assert_same_run
+
+import mcvd
+from mcvd.apps.cli.main import main
+from mcvd.frames import model_from_pixels
+from mcvd.models.codecs.autoencoders import read_autoencoder, shape_of
+from mcvd.training.codec import ARGUMENTS, CodecFit
+
+pytest.importorskip("diffusers", reason="the extra mcvd[latents]")
+
+SMALL = {"block_out_channels": [8, 8], "norm_num_groups": 4, "latent_channels": 2} | {
+    f"{side}_block_types": [f"{name}Block2D"] * 2 for side, name in (("down", "DownEncoder"), ("up", "UpDecoder"))
+}
+
+
+def recipe(tmp_path, **model):
+    data = {name: TINY[name] for name in ("data", "trainer", "checkpoints")}
+    model = {"size": [16, 16], "arguments": SMALL, "warmup_steps": 2, "num_frames": 2} | model
+    path = tmp_path / "codec.yaml"
+    path.write_text(yaml.safe_dump(data | {"model": model}))
+    return ["fit-codec", "--config", str(path), "--trainer.default_root_dir"]
+
+
+@pytest.mark.parametrize("kind", ARGUMENTS)
+def test_the_default_codecs_have_about_a_million_parameters(kind):
+    net = CodecFit(kind).net
+    assert 0.5e6 < sum(each.numel() for each in net.parameters()) < 1.6e6
+    assert shape_of(kind, ARGUMENTS[kind])[2] == 4
+
+
+@pytest.mark.parametrize("discrete", ["commitment", "gumbel"])
+def test_a_discrete_codec_learns_a_few_frames(discrete):
+    torch.manual_seed(0)
+    own = CodecFit("VQModel", SMALL | {"num_vq_embeddings": 16}, size=(16, 16), discrete=discrete)
+    frames = model_from_pixels(pixels(4, 3, 2, 2)).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    batch = {"video": ((frames + 1) * 127.5).round().to(torch.uint8)[:, None], "index": [0, 1, 2, 3]}
+    optimizer = torch.optim.Adam(own.parameters(), lr=5e-3)
+    errors = []
+    for _ in range(40):
+        decoded, cost = own.reconstruct(frames, own._noise(batch))
+        errors.append((decoded - frames).abs().mean())
+        optimizer.zero_grad()
+        (errors[-1] + cost).backward()
+        optimizer.step()
+    assert errors[-1] < 0.6 * errors[0]
+
+
+def test_a_stopped_training_is_resumed_bit_for_bit_and_a_model_takes_its_codec(tmp_path):
+    words = recipe(tmp_path, adversarial=0.1, adversarial_after=4)
+    assert main([*words, str(tmp_path / "whole")]) == 0
+    assert main([*words, str(tmp_path / "parts"), "--trainer.max_steps", "6"]) == 0
+    assert main([*words, str(tmp_path / "parts"), "--ckpt_path", "last"]) == 0
+    runs = [tmp_path / name / "run-1" for name in ("parts", "whole")]
+    assert_same_run(*(torch.load(run / "last.ckpt", weights_only=True) for run in runs))
+
+    table = (runs[1] / "metrics.csv").read_text().splitlines()
+    assert {"val/psnr", "val/ssim", "train/discriminator"} <= {*table[0].split(",")}
+    assert (runs[1] / "previews" / "step-000008.png").exists()
+    parts, whole = runs[0] / "codec-2", runs[1] / "codec"
+    assert (parts / "latents.json").read_text() == (whole / "latents.json").read_text()
+    assert json.loads((whole / "config.json").read_text())["_class_name"] == "AutoencoderKL"
+    source = {"class_path": "mcvd.models.codecs.Latents", "init_args": {"source": str(whole)}}
+    model = mcvd.build(tiny_config(channels=3) | {"codec": source})
+    assert model.codec.mean == read_autoencoder(str(whole)).mean
+    assert model.predict(pixels(2, 3, 16, 16), 3, steps=1, progress=False).shape == (1, 3, 3, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("model", "words", "message"),
+    [
+        ({"size": [15, 16]}, [], "multiples of 2"),
+        ({"arguments": {"flavour": 1}}, [], "no argument flavour"),
+        ({}, ["--init_from", "m"], "--model.source"),
+        ({}, ["--data.batch_size", "auto"], "name a number"),
+    ],
+)
+def test_mistakes_are_one_line(model, words, message, tmp_path, capsys):
+    assert main([*recipe(tmp_path, **model), str(tmp_path / "runs"), *words]) == 2
+    assert message in capsys.readouterr().err.strip().splitlines()[-1]
+    assert not (tmp_path / "runs").exists()
