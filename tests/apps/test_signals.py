@@ -53,6 +53,14 @@ def test_training_measures_and_keeps_them(folder):
     assert signals.std[1] == 1  # the pedal of the only training film never changes
 
 
+def test_data_are_checked_for_a_model_and_without_one(folder, capsys):
+    assert main(["data", "check", str(folder / "films"), "--num-frames", "4", "--size", "16"]) == 0
+    assert "model.signals.names: [wheel, pedal]" in capsys.readouterr().out
+    config = ["--config", str(folder / "told.yaml"), "--device", "cpu"]
+    assert main(["data", "check", str(folder / "films"), *config]) == 0
+    assert "wheel: 0 to 1.3" in capsys.readouterr().out
+
+
 def test_a_table_and_values_are_told(folder, capsys):
     (folder / "turn.csv").write_text("wheel\n" + "".join(f"{n / 5}\n" for n in range(6)))
     assert predict(folder, "a.png", "--signals", str(folder / "turn.csv"), "--signal", "pedal=1") == 0

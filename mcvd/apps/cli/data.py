@@ -88,6 +88,7 @@ def run(
         planned = training_estimate(config, batch_size, resolve_device(device))
         model = planned.model
         facts |= {"num_frames": model.block.num_frames, "size": model.size, "channels": model.channels}
+        facts["signals"] = model.told_names
         facts["batch_size"] = planned.batch_size
     try:
         found = data_from_recipe(path if is_recipe else None, root if is_recipe else path, trust=trust or (), **facts)
