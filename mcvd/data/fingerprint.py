@@ -12,8 +12,9 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from mcvd.video.timing import FrameTimes
 
-# Looks a second; more of a short video, and none behind this many: ten minutes.
-_RATE_HZ, _MIN_LOOKS, _MAX_LOOKS = 4.0, 16, 2400
+# Looks a second; more of a short video. None comes behind so many looks, ten minutes, or so many decoded pixels, some
+# seconds of work: 6 minutes of 640x360 at 25 Hz.
+_RATE_HZ, _MIN_LOOKS, _MAX_LOOKS, _MAX_PIXELS = 4.0, 16, 2400, 2e9
 _CELLS = 8
 # Two looks may show the same if they differ by less than this share of the contrast in them.
 _SAME_SHARE = 0.5
@@ -65,11 +66,12 @@ class Run:
         return (self.other_stop - self.other_start) / (self.stop - self.start)
 
 
-def frames_looked_at(times: FrameTimes) -> list[int]:
-    """Numbers of the frames that a fingerprint needs, rising: four a second, of the first ten minutes."""
+def frames_looked_at(times: FrameTimes, size: tuple[int, int]) -> list[int]:
+    """Numbers of the frames that a fingerprint needs, rising: four a second, of at most the first ten minutes."""
     step = min(1 / _RATE_HZ, times.duration_seconds / _MIN_LOOKS) if times.is_told else 1.0
     wanted = times.starts[0] + np.arange(0, times.duration_seconds, step)[:_MAX_LOOKS]
-    return np.unique((np.searchsorted(times.starts, wanted + 1e-9, side="right") - 1).clip(0)).tolist()
+    frames = np.unique((np.searchsorted(times.starts, wanted + 1e-9, side="right") - 1).clip(0))
+    return frames[frames < max(_MIN_LOOKS, _MAX_PIXELS / (size[0] * size[1]))].tolist()
 
 
 def coarse(video: Tensor) -> NDArray[np.float16]:

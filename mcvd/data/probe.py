@@ -84,7 +84,7 @@ def is_grey(video: Tensor) -> bool:
 
 def _look_through(reader: AbstractReader) -> Fingerprint:
     """The fingerprint of a video; of a damaged one, as far as it can be read."""
-    frames = frames_looked_at(reader.times)
+    frames = frames_looked_at(reader.times, reader.size)
     cells: list[np.ndarray] = []
     with suppress(VideoError):
         for first in range(0, len(frames), _AT_ONCE):

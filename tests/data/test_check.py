@@ -9,7 +9,9 @@ from reference.pictures import numbered, write_numbered
 
 from mcvd.data.check import check_data
 from mcvd.data.datamodule import VideoData
+from mcvd.data.fingerprint import frames_looked_at
 from mcvd.data.scene_cuts import cuts
+from mcvd.video.timing import FrameTimes
 from mcvd.video.write import write_video
 
 
@@ -193,3 +195,11 @@ def test_a_picture_of_another_size_among_many_is_told(folder):
     write_numbered(folder / "pictures", [f"{number:03}.png" for number in range(60)])
     numbered(1, (16, 64)).save(folder / "pictures/033.png")
     assert "033.png: is 64x16" in line(told(folder, frame_rate_hz=10), "unreadable")
+
+
+def test_of_long_and_large_videos_only_the_beginning_is_decoded():
+    film = FrameTimes.counted(25 * 3600, 25)
+    small, large = (frames_looked_at(film, size) for size in ((64, 64), (1080, 1920)))
+    assert len(small) == 2400 and 599 * 25 < small[-1] < 600 * 25
+    assert 38 * 25 < large[-1] < 39 * 25 and large == small[: len(large)]
+    assert frames_looked_at(FrameTimes.counted(10, 5), (64, 64)) == list(range(10))
