@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mcvd.data.sources.in_memory import InMemoryVideos
     from mcvd.data.sources.lerobot import LeRobotVideos
     from mcvd.data.sources.memmap import MemmapVideos, write_pack
+    from mcvd.data.sources.picture_folder import PictureFolder
     from mcvd.data.sources.rlds import RldsVideos
     from mcvd.data.sources.shards import ShardedVideos
     from mcvd.data.sources.split import VideoSubset, train_val_split
@@ -45,6 +46,7 @@ __getattr__, __dir__ = lazy_exports(
         "MemmapVideos": "mcvd.data.sources.memmap",
         "MovingStills": "mcvd.data.synthetic.moving_stills",
         "MovingStrokes": "mcvd.data.synthetic.moving_strokes",
+        "PictureFolder": "mcvd.data.sources.picture_folder",
         "RainFields": "mcvd.data.synthetic.rain_fields",
         "RldsVideos": "mcvd.data.sources.rlds",
         "ShardedVideos": "mcvd.data.sources.shards",

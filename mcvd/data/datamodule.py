@@ -18,8 +18,10 @@ from mcvd.runtime.distributed import rank, world_size
 
 
 class VideoData(VideoClips, LightningDataModule):
-    """Batches of clips, ``{"video": uint8 (B, T, C, H, W), "index": int64 (B,)}``, of `VideoClips`, whose arguments it
-    takes: what a Lightning trainer trains on.
+    """Batches of clips of `VideoClips`, whose arguments it takes: what a Lightning trainer trains on.
+
+    A batch is ``{"video": uint8 (B, T, C, H, W), "index": int64 (B,), "unrelated": bool (B,)}``; the last tells clips
+    of pictures that have nothing to do with each other (`AbstractVideos.is_unrelated`).
 
     A checkpoint holds how many clips were trained on; a resumed training continues with the next one, in the middle
     of an epoch too, and also with another batch size or number of processes.

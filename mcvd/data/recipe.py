@@ -25,6 +25,7 @@ SLOTS: Slots = {
         "mcvd.data.MemmapVideos",
         "mcvd.data.MovingStills",
         "mcvd.data.MovingStrokes",
+        "mcvd.data.PictureFolder",
         "mcvd.data.RainFields",
         "mcvd.data.RldsVideos",
         "mcvd.data.ShardedVideos",

@@ -80,6 +80,13 @@ class AbstractVideos(ABC):
         """Names of what could be told of video ``index``; the default has none."""
         return []
 
+    def is_unrelated(self, index: int) -> bool:
+        """Whether the frames of video ``index`` are pictures that have nothing to do with each other; by default not.
+
+        Training then looks at each by itself, and gives none as context; see `mcvd.data.PictureFolder`.
+        """
+        return False
+
     def path(self, index: int) -> Path | None:
         """The file or folder that is video ``index`` alone; the default has none."""
         return None
@@ -126,6 +133,10 @@ class VideosWrapper(AbstractVideos):
     def signal_names(self, index: int) -> list[str]:
         """What the wrapped collection could tell."""
         return self.videos.signal_names(index)
+
+    def is_unrelated(self, index: int) -> bool:
+        """Whether its frames are pictures of their own in the wrapped collection."""
+        return self.videos.is_unrelated(index)
 
     def path(self, index: int) -> Path | None:
         """The file in the wrapped collection."""

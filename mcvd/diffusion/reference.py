@@ -137,11 +137,11 @@ class ContextReference(nn.Module):
         new[3] = motion.sum()
         self.sums += sum_over_processes(new)
         self.num_clips += sum_over_processes(torch.full_like(self.num_clips, len(clip)))
-        mean = self.sums / self.num_clips
+        mean = self.sums / self.num_clips.clamp(min=1)
         for case, sides in enumerate((past.shape[1], future.shape[1], past.shape[1] * future.shape[1])):
             if sides:
-                self.growth[case] = mean[case].sqrt()
-        self.motion.copy_(mean[3, 0].sqrt())
+                self.growth[case] = torch.where(self.num_clips > 0, mean[case].sqrt(), self.growth[case])
+        self.motion.copy_(torch.where(self.num_clips > 0, mean[3, 0].sqrt(), self.motion))
 
     def _expected(self, condition: Condition, typical: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Base (B, N, C, H, W), squared motion seen (B, 1, H, W), weights of both sides (2, B, N), case (B,)."""

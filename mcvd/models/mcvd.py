@@ -65,7 +65,8 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         Args:
             batch: uint8 (B, T, C, H, W), or a dictionary with it as ``video``. There ``index`` may number each clip in
                 the whole training: its masks, its time and its noise are drawn from that. Without it clips are
-                numbered as they come.
+                numbered as they come. ``unrelated``, bool (B,), tells clips of pictures that have nothing to do with
+                each other, for networks that see frame by frame.
 
         Returns:
             float (B,).
@@ -105,6 +106,13 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
             told = torch.special.ndtr(others.pop()[:, 0]) >= self.masking.p_signals  # a coin of a normal number
             signals = self.signals.normalised(self._signals_of(batch, len(past)))
             condition = replace(condition, signals=signals, keep_signals=told)
+        alone = self._unrelated(batch)
+        if alone is not None:
+            shows = ~alone[:, None]
+            keep_past, keep_future = condition.keep_past & shows, condition.keep_future & shows
+            condition = replace(condition, keep_past=keep_past, keep_future=keep_future, alone=alone)
+            if frame_times is not None:  # none of them is given
+                frame_times = torch.where(alone[:, None] & (frame_times < 0), draws.time[:, None], frame_times)
         if self.context_noise:
             level = (2 * draws.context_noise - 1).clamp(min=0) * self.context_noise  # half of the clips stay clean
             condition = condition.noised(level, others[0])
@@ -129,7 +137,9 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         """One step of Lightning's training loop; batches as in `loss`."""
         batch = self._numbered(batch)
         if self._measures_reference and self.trainer.global_step < MEASURED_STEPS:
-            self.denoiser.reference.measure(*self.block.split(self.codec.encode(batch["video"])))  # type: ignore[union-attr]
+            alone = self._unrelated(batch)
+            films = batch["video"] if alone is None else batch["video"][~alone]
+            self.denoiser.reference.measure(*self.block.split(self.codec.encode(films)))  # type: ignore[union-attr]
         # Dropout draws from the global generators: named by the batch, it is the same in a resumed run.
         torch.manual_seed(keyed_seed(self.seed, batch["index"][0]))
         loss = self.loss(batch).mean()
@@ -194,7 +204,26 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         moved = {"video": batch["video"].to(device, non_blocking=True)}
         if "signals" in batch:
             moved["signals"] = batch["signals"].to(device, non_blocking=True)
+        if "unrelated" in batch and bool(batch["unrelated"].any()):
+            moved["unrelated"] = batch["unrelated"].to(device, non_blocking=True)
         return moved | ({"index": torch.as_tensor(batch["index"]).tolist()} if "index" in batch else {})
+
+    def _unrelated(self, batch: dict[str, Any]) -> Tensor | None:
+        """Which clips are pictures that have nothing to do with each other, bool (B,), or None if none is.
+
+        Raises:
+            ValueError: some are, and the network sees a block as one.
+        """
+        unrelated = batch.get("unrelated")
+        if unrelated is None or not unrelated.any():
+            return None
+        if not self.per_frame:
+            raise ValueError(
+                "pictures that have nothing to do with each other (mcvd.data.PictureFolder) need a network that sees "
+                f"frame by frame, mcvd.nets.SpaceTimeUNet, got {type(self.denoiser.net).__name__}; for this one "
+                "mcvd.data.MovingStills makes clips of pictures"
+            )
+        return unrelated
 
     def _numbered(self, batch: Batch, batch_number: int | None = None) -> dict[str, Any]:
         """The batch with a number for each clip, which none shares with another of the training.

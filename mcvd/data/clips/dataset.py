@@ -48,8 +48,8 @@ def read_clip(videos: AbstractVideos, spec: ClipSpec, clip: ClipRef) -> Tensor:
 
 
 class ClipDataset(Dataset):
-    """Clips by number: ``dataset[sample]`` is ``{"video": uint8 (T, C, H, W), "index": sample}``, and with signals
-    ``"signals": float32 (T, A)``.
+    """Clips by number: ``dataset[sample]`` is ``{"video": uint8 (T, C, H, W), "index": sample, "unrelated": bool}``,
+    and with signals ``"signals": float32 (T, A)``. ``unrelated`` is `AbstractVideos.is_unrelated` of its video.
 
     Args:
         videos: where frames come from.
@@ -81,6 +81,7 @@ class ClipDataset(Dataset):
             clip = self.clips(sample, attempt)
             try:
                 found = {"video": read_clip(self.videos, self.spec, clip), "index": sample}
+                found["unrelated"] = self.videos.is_unrelated(clip.video)
                 if self.signals is not None:
                     found["signals"] = read_signals(self.videos, self.spec, clip, self.signals)
                 return found

@@ -85,6 +85,11 @@ class ConcatVideos(AbstractVideos):
         videos, number = self._find(index)
         return videos.signal_names(number)
 
+    def is_unrelated(self, index: int) -> bool:
+        """Whether its frames are pictures of their own in its collection."""
+        videos, number = self._find(index)
+        return videos.is_unrelated(number)
+
     def path(self, index: int) -> Path | None:
         """The file in its collection."""
         videos, number = self._find(index)

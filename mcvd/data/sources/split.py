@@ -57,6 +57,10 @@ class VideoSubset(VideosWrapper):
         """Of the video."""
         return self.videos.signal_names(self.excerpts[index][0])
 
+    def is_unrelated(self, index: int) -> bool:
+        """Whether the frames of the video are pictures of their own."""
+        return self.videos.is_unrelated(self.excerpts[index][0])
+
     def path(self, index: int) -> Path | None:
         """The file in its collection."""
         return self.videos.path(self.excerpts[index][0])
