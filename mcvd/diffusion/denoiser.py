@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mcvd.diffusion.bound_denoiser import BoundDenoiser
 from mcvd.diffusion.motion import motion_planes
+from mcvd.diffusion.noise_colors import NoiseColors
 from mcvd.diffusion.parametrization import PARAMETRIZATIONS, AbstractParametrization, Prediction, noisy_std
 from mcvd.diffusion.reference import ContextReference, Residual
 from mcvd.frames import Condition
@@ -49,6 +50,7 @@ class Denoiser(nn.Module):
         diffuses_context: the context is diffused to the time of the frames, in each call with noise of its own
             (``noise_in_cond`` of the published code).
         bound: the largest absolute value of frames, to which samplers clip; 1 for pixels.
+        noise_colors: if given, standard normal noise goes through it before it is added.
 
     The state and all conversions keep the dtype of the noisy frames; only the network runs under autocast.
     """
@@ -64,6 +66,7 @@ class Denoiser(nn.Module):
         gamma_noise: float | None = None,
         diffuses_context: bool = False,
         bound: float = 1.0,
+        noise_colors: NoiseColors | None = None,
     ):
         super().__init__()
         if predicts not in PARAMETRIZATIONS:
@@ -90,6 +93,7 @@ class Denoiser(nn.Module):
         self.min_snr = min_snr
         self.reference = reference
         self.bound = bound
+        self.noise_colors = noise_colors
         self._compiled: dict[str, CompiledNet] = {}
         self._stand_in: CompiledNet | CUDAGraphNet | None = None  # see `calling`
 
@@ -112,6 +116,8 @@ class Denoiser(nn.Module):
 
     def shaped(self, normal: Tensor, t: Tensor) -> Tensor:
         """Noise as this model has it at times t (B,), from standard normal noise (B, ...)."""
+        if self.noise_colors is not None:
+            normal = self.noise_colors(normal)
         if self.gamma_noise is None:
             return normal
         return gamma_noise(normal, self.gamma_noise, self.schedule(t).like(normal))
@@ -159,6 +165,16 @@ class Denoiser(nn.Module):
             return each.flatten(1).sum(1)
         of_time = self._parametrization.min_snr_weight(at, self.min_snr).view(t.shape)
         return (each.flatten(t.ndim).sum(t.ndim) * of_time).view(len(t), -1).sum(1)
+
+    @torch.no_grad()
+    def measure(self, past: Tensor, current: Tensor, future: Tensor) -> None:
+        """Learn from clips, float (B, T, C, H, W) each and none masked, what is set before any training."""
+        if self.reference is not None:
+            self.reference.measure(past, current, future)
+        if self.noise_colors is not None:
+            visible = Condition.visible(past, future)
+            residual = self._residual(visible.null(past=False) if past.shape[1] else visible)
+            self.noise_colors.measure(current if residual is None else residual.from_frames(current))
 
     def estimate(self, noisy: Tensor, t: Tensor, condition: Condition, context_noise: Tensor | None = None) -> Tensor:
         """The clean estimate, not clipped, of frames, or residuals, (B, N, C, H, W) at times t (B,), to train on.

@@ -13,7 +13,7 @@ from mcvd.diffusion.parametrization import SIGMA_DATA
 from mcvd.frames import Condition, FrameBlock
 from mcvd.runtime.distributed import sum_over_processes
 
-FLOOR = 0.04  # distance of neighbouring frames in which nothing moves, as a training has to expect it
+FLOOR = 0.04  # distance of neighbouring frames that is reckoned with where nothing moves, if nobody says
 GLOBAL = 0.05  # part of the motion in a whole frame that is expected wherever none was seen
 MAX_RATIO = 25.0  # of squared distances to what was seen: clips of more, such as cuts, count for no more
 MEASURED_STEPS = 200  # of a training: their clips make the table
@@ -28,7 +28,6 @@ class Residual:
     Args:
         base: float (B, N, C, H, W), what the context lets expect.
         scale: float, broadcasts to them, above 0.
-        bound: the largest absolute value of frames.
     """
 
     base: Tensor
@@ -70,7 +69,7 @@ class ContextReference(nn.Module):
     nothing   0                                  (the scale is 1)
     ========= ================================== ==============================
 
-    The scale of a pixel is ``2 * sqrt(distance * FLOOR^2 + growth^2 * seen^2)``. ``seen`` is the root mean square of
+    The scale of a pixel is ``2 * sqrt(distance * floor^2 + growth^2 * seen^2)``. ``seen`` is the root mean square of
     the difference named above around this pixel (and a little of that of the whole frame, for what enters where nothing
     moved), ``distance`` how many frames away the base is. So residuals have a standard deviation of about 0.5 whether
     a scene moves, stands still or does both in different places, and the error of an imperfect network is small where
@@ -85,7 +84,12 @@ class ContextReference(nn.Module):
 
     Args:
         block: of the model.
+        floor: distance of neighbouring frames that is reckoned with where nothing moves, range of the frames: [-1, 1].
+            Lower makes stills cleaner, and what begins to move out of rest a greater surprise.
         bound: the largest absolute value of frames.
+
+    Raises:
+        ValueError: the floor is not above 0.
     """
 
     distance: Tensor
@@ -94,9 +98,11 @@ class ContextReference(nn.Module):
     sums: Tensor
     num_clips: Tensor
 
-    def __init__(self, block: FrameBlock, bound: float = 1.0):
+    def __init__(self, block: FrameBlock, floor: float = FLOOR, bound: float = 1.0):
         super().__init__()
-        self.bound = bound
+        if not 0 < floor < 2:
+            raise ValueError(f"reference_floor is a distance in the range [-1, 1], above 0, got {floor}")
+        self.floor, self.bound = floor, bound
         num_frames = block.current
         place = torch.arange(num_frames) + 1.0
         bridge = place * (num_frames + 1 - place) / (num_frames + 1)
@@ -111,7 +117,7 @@ class ContextReference(nn.Module):
         """The residual's base and scale for each of the B samples of a condition; masked frames have no influence."""
         base, seen, weights, case = self._expected(condition, self.motion.square())
         noise = condition.noise_level.square()[:, None] * weights.square().sum(0)
-        fixed = FLOOR**2 * self.distance[case] + noise
+        fixed = self.floor**2 * self.distance[case] + noise
         variance = _over_pixels(fixed) + _over_pixels(self.growth[case].square()) * seen[:, None]
         known = _over_pixels(weights.sum(0) > 0)
         return Residual(base, torch.where(known, variance.sqrt() / SIGMA_DATA, 1.0).to(base.dtype), self.bound)
@@ -132,7 +138,7 @@ class ContextReference(nn.Module):
         for case, condition in enumerate((visible.null(past=False), visible.null(future=False), visible)):
             base, seen, _, found = self._expected(condition, motion[:, None, None, None])
             distance = (current - base).square().flatten(2).mean(2)
-            ratio = (distance + FLOOR**2) / (seen.flatten(1).mean(1, keepdim=True) + FLOOR**2)
+            ratio = (distance + self.floor**2) / (seen.flatten(1).mean(1, keepdim=True) + self.floor**2)
             new[case] = torch.where(found[:, None] == case, ratio.clamp(max=MAX_RATIO), 0.0).sum(0)
         new[3] = motion.sum()
         self.sums += sum_over_processes(new)

@@ -57,7 +57,7 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
     """
 
     _num_batches = 0  # that came without numbers and without a trainer
-    _measures_reference = False
+    _measures = False
 
     def loss(self, batch: Batch) -> Tensor:
         """Loss of each clip of a batch, summed over pixels as published (see `Denoiser.loss`).
@@ -129,17 +129,17 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
 
     def on_train_start(self) -> None:
         """A new training measures how far frames lie from what the context tells, unless its weights came with that."""
-        reference = self.denoiser.reference
-        fresh = reference is not None and (self.trainer.global_step > 0 or reference.num_clips == 0)
-        self._measures_reference = bool(fresh)
+        measured = [each for each in (self.denoiser.reference, self.denoiser.noise_colors) if each is not None]
+        resumed = bool(measured) and self.trainer.global_step > 0
+        self._measures = resumed or any(each.num_clips == 0 for each in measured)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step of Lightning's training loop; batches as in `loss`."""
         batch = self._numbered(batch)
-        if self._measures_reference and self.trainer.global_step < MEASURED_STEPS:
+        if self._measures and self.trainer.global_step < MEASURED_STEPS:
             alone = self._unrelated(batch)
             films = batch["video"] if alone is None else batch["video"][~alone]
-            self.denoiser.reference.measure(*self.block.split(self.codec.encode(films)))  # type: ignore[union-attr]
+            self.denoiser.measure(*self.block.split(self.codec.encode(films)))
         # Dropout draws from the global generators: named by the batch, it is the same in a resumed run.
         torch.manual_seed(keyed_seed(self.seed, batch["index"][0]))
         loss = self.loss(batch).mean()

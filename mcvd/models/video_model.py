@@ -16,8 +16,9 @@ from mcvd.diffusion.denoiser import Denoiser, Prediction
 from mcvd.diffusion.engine import GenerationEngine
 from mcvd.diffusion.frame_noise import FrameNoise
 from mcvd.diffusion.masking import Masking
+from mcvd.diffusion.noise_colors import NoiseColors
 from mcvd.diffusion.options import SamplingOptions
-from mcvd.diffusion.reference import ContextReference
+from mcvd.diffusion.reference import FLOOR, ContextReference
 from mcvd.diffusion.signals import Given, Signals, check_told, told_signals
 from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.diffusion.tasks import GENERATE, TASKS, Task, task_of
@@ -51,6 +52,9 @@ class VideoModel(Pretrained):
         min_snr: weigh the loss by the signal-to-noise ratio, at most this; see `Denoiser`.
         reference: what is diffused: the frames themselves, or ("context") what they add to the nearest frames of the
             context, at a scale of each clip's own, which is better after much less training; see `ContextReference`.
+        reference_floor: distance of neighbouring frames, range [-1, 1], that residuals reckon with where nothing moves.
+        colored_noise: noise as alike between channels as the data is, which leaves no specks of colour; see
+            `NoiseColors`.
         masking: how often past and future are hidden in training; it decides which tasks the model can do.
         context_noise: in half of the training the context carries noise of a random level up to this standard
             deviation (range of the frames: [-1, 1]), which the network is told; its conditioning needs ``tell_noise``.
@@ -83,6 +87,8 @@ class VideoModel(Pretrained):
         predicts: Prediction = "eps",
         min_snr: float | None = None,
         reference: Literal["frames", "context"] = "frames",
+        reference_floor: float = FLOOR,
+        colored_noise: bool = False,
         masking: Masking = Masking(),
         context_noise: float = 0.0,
         optimizer: Callable[[Iterable], Optimizer] = lambda parameters: Adam(parameters, lr=2e-4, fused=True),
@@ -120,11 +126,17 @@ class VideoModel(Pretrained):
                 raise ValueError(f"{name} must be 0 or more, and have 63 bits at most, got {getattr(self, name)}")
         if reference not in ("frames", "context"):
             raise ValueError(f"reference must be 'frames' or 'context', got {reference!r}")
-        bound = self.codec.bound
-        residuals = ContextReference(block, bound) if reference == "context" else None
-        network = net(block, self.codec.planes(channels))
-        kinds = {"gamma_noise": gamma_noise, "diffuses_context": diffuses_context, "bound": bound}
-        self.denoiser = Denoiser(network, schedule, predicts, min_snr=min_snr, reference=residuals, **kinds)  # type: ignore[arg-type]
+        bound, planes = self.codec.bound, self.codec.planes(channels)
+        residuals = ContextReference(block, reference_floor, bound) if reference == "context" else None
+        network = net(block, planes)
+        kinds = {
+            "reference": residuals,
+            "gamma_noise": gamma_noise,
+            "diffuses_context": diffuses_context,
+            "bound": bound,
+            "noise_colors": NoiseColors(planes) if colored_noise else None,
+        }
+        self.denoiser = Denoiser(network, schedule, predicts, min_snr=min_snr, **kinds)  # type: ignore[arg-type]
         self.denoiser.net.check_size(*self.codec.frame_size(self.size))  # type: ignore[operator]
         check_told(signals, masking, getattr(network, "num_signals", 0))
         if not 0 <= context_noise < 2:

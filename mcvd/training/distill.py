@@ -76,6 +76,7 @@ class Student(MCVD):
         """Half the squared error of the clean estimate, by the weight of its time, summed over pixels: float (B,)."""
         current, condition, uniform, noise, known, *_ = self.draw(self._numbered(batch))
         schedule, distillation = self.denoiser.schedule, self.distillation
+        noise = self.denoiser.shaped(noise, uniform)
         with torch.no_grad():
             teacher = self._teacher.model.denoiser.bind(condition, self.guidance)
             clean = current if teacher.residual is None else teacher.residual.from_frames(current)

@@ -283,3 +283,12 @@ def test_a_training_measures_on_its_first_clips_and_a_resumed_one_goes_on(tmp_pa
 def test_another_word_is_refused():
     with pytest.raises(ValueError, match="reference"):
         small(reference="future")
+
+
+def test_the_floor_is_the_model_s_and_has_to_be_a_distance():
+    model = small(reference_floor=0.01)
+    still = torch.zeros(1, 2, 1, 16, 16)
+    scale = model.denoiser.reference(Condition.visible(still, still[:, :0])).scale
+    torch.testing.assert_close(scale[0, 0, 0, 0, 0], torch.tensor(2 * 0.01))
+    with pytest.raises(ValueError, match="reference_floor"):
+        small(reference_floor=0.0)

@@ -41,7 +41,9 @@ def errors(model, clips: Tensor) -> list[tuple[float, float]]:
     reference = model.denoiser.reference
     clean = current if reference is None else reference(condition).from_frames(current)
     denoise = model.denoiser.bind(condition)
-    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    noise = model.denoiser.shaped(
+        torch.randn(clean.shape, generator=torch.Generator().manual_seed(0)), torch.ones(len(clean))
+    )
     found = []
     for time in TIMES:
         t = torch.full((len(clean),), time)
