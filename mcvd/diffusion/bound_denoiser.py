@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mcvd.diffusion.reference import Residual
-from mcvd.samplers.base import Denoise
+from mcvd.samplers.base import Denoise, Draw
 
 
 @dataclass(frozen=True)
@@ -46,3 +46,8 @@ class BoundDenoiser:
         if self.residual is None:
             return frames
         return self.residual.repeat(len(frames) // len(self.residual.base)).from_frames(frames)
+
+
+def same_for_both(draw: Draw | None) -> Draw | None:
+    """Draws once for both halves of a batch."""
+    return None if draw is None else lambda x: draw(x[: len(x) // 2]).repeat(2, *[1] * (x.ndim - 1))

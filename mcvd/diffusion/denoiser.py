@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from mcvd.diffusion.bound_denoiser import BoundDenoiser
+from mcvd.diffusion.bound_denoiser import BoundDenoiser, same_for_both
 from mcvd.diffusion.motion import motion_planes
 from mcvd.diffusion.noise_colors import NoiseColors
 from mcvd.diffusion.parametrization import PARAMETRIZATIONS, AbstractParametrization, Prediction, noisy_std
@@ -19,7 +19,14 @@ from mcvd.frames import Condition
 from mcvd.nets.compiled import CompiledNet
 from mcvd.nets.cuda_graph import CUDAGraphNet
 from mcvd.nets.modulation import NormModulation
-from mcvd.noise import AbstractNoiseSchedule, gamma_noise, label_from_time, noise_from_clean, noisy_from_clean
+from mcvd.noise import (
+    AbstractNoiseSchedule,
+    Coefficients,
+    gamma_noise,
+    label_from_time,
+    noise_from_clean,
+    noisy_from_clean,
+)
 from mcvd.samplers.base import Draw
 from mcvd.samplers.spacing import log_snr, time_from_log_snr
 
@@ -146,16 +153,25 @@ class Denoiser(nn.Module):
             float (B,), summed over frames, channels and pixels as published (not averaged); of residuals where they
             are diffused.
         """
+        output, target, _, at, _ = self.answer(clean, condition, t, noise, context_noise)
+        return self.weighed(output - target, t, at, weight)
+
+    def answer(
+        self, clean: Tensor, condition: Condition, t: Tensor, noise: Tensor, context_noise: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Coefficients, Residual | None]:
+        """What the network says, what it should say, of what, at which noise, and of which residuals; see `loss`."""
         residual = self._residual(condition)
         if residual is not None:
             clean = residual.from_frames(clean)
         at, noise = self.schedule(t).like(clean), self.shaped(noise, t)
         noisy = noisy_from_clean(clean, noise, at)
         target = self._parametrization.target(clean, noise, noisy, at)
-        encoded = self._encode(
-            condition, cache=False, residual=residual, context=self._context(condition, t, context_noise)
-        )
-        difference = self._run(noisy, t, encoded) - target
+        context = self._context(condition, t, context_noise)
+        encoded = self._encode(condition, cache=False, residual=residual, context=context)
+        return self._run(noisy, t, encoded), target, noisy, at, residual
+
+    def weighed(self, difference: Tensor, t: Tensor, at: Coefficients, weight: Tensor | None) -> Tensor:
+        """The loss (B,) of how far an answer is from what it should be; see `loss`."""
         if t.ndim == 2:
             difference = torch.where(t[..., None, None, None] == 0, 0.0, difference)  # where no noise says nothing
         each = 0.5 * difference.square() if self.distance == "squared" else difference.abs()
@@ -253,7 +269,7 @@ class Denoiser(nn.Module):
         if null_residual is not None:
             modulation = None  # whose times are others
         both = condition.followed_by(null)
-        encode = self._encoder(both, claim_past_visible, modulation, None, draw and _same_for_both(draw))
+        encode = self._encoder(both, claim_past_visible, modulation, None, same_for_both(draw))
 
         def guided(noisy: Tensor, t: Tensor) -> Tensor:
             null_noisy, null_t = noisy, t
@@ -379,8 +395,3 @@ class Denoiser(nn.Module):
     @property
     def _parametrization(self) -> AbstractParametrization:
         return PARAMETRIZATIONS[self.predicts]
-
-
-def _same_for_both(draw: Draw) -> Draw:
-    """Draws once for both halves of a batch."""
-    return lambda x: draw(x[: len(x) // 2]).repeat(2, *[1] * (x.ndim - 1))

@@ -45,8 +45,9 @@ class TrueLikelihood:
     def __init__(self, model: VideoModel, task: Task, seed: int = 0, num_steps: int = NUM_STEPS) -> None:
         if not isinstance(model.codec, Pixels):
             raise ValueError(f"bits per dimension are those of pixels of 8 bits, and this model has {model.codec!r}")
-        if model.denoiser.diffuses_context or model.denoiser.gamma_noise:
-            raise ValueError("the likelihood is that of a flow, and this model's context or noise belongs to none")
+        denoiser = model.denoiser
+        if denoiser.diffuses_context or denoiser.gamma_noise or denoiser.noise_colors is not None:
+            raise ValueError("the likelihood is that of a flow from white noise, which this model does not begin with")
         self.model, self.task, self.seed, self.num_steps = model, task, seed, num_steps
         self._found: list[tuple[int, list[float]]] = []
 

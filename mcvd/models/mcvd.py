@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from mcvd.diffusion.adversarial import Adversary, loss_and_frames
 from mcvd.diffusion.reference import MEASURED_STEPS
 from mcvd.diffusion.signals import Signals
 from mcvd.frames import Condition, FrameBlock
@@ -71,11 +73,34 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         Returns:
             float (B,).
         """
-        drawn = self.draw(self._numbered(batch))
+        return self.denoiser.loss(*self._loss_arguments(self._numbered(batch)))
+
+    def _loss_arguments(self, batch: dict[str, Any]) -> tuple[Any, ...]:
+        """Of `Denoiser.loss`, for a batch of numbered clips."""
+        drawn = self.draw(batch)
         num_steps = self.denoiser.schedule.num_steps
         uniform = drawn.time if drawn.frame_times is None else drawn.frame_times
         t = ((uniform * num_steps).floor() + 1).clamp(min=0) / num_steps
-        return self.denoiser.loss(drawn.current, drawn.condition, t, drawn.noise, drawn.weight, drawn.context_noise)
+        return drawn.current, drawn.condition, t, drawn.noise, drawn.weight, drawn.context_noise
+
+    @cached_property
+    def adversary(self) -> Adversary:
+        """The discriminator of a training with ``adversarial``: no part of the model."""
+        planes = self.block.num_frames * self.codec.planes(self.channels)
+        adversary = Adversary(planes, self.size, self.denoiser.bound, self.seed)
+        adversary.to(self.device)
+        return adversary
+
+    def adversarial_loss(self, batch: Batch) -> Tensor:
+        """`loss` with the discriminator's share, float (B,), after a step of the discriminator itself."""
+        arguments = self._loss_arguments(self._numbered(batch))
+        loss, frames = loss_and_frames(self.denoiser, *arguments)
+        current, condition = arguments[:2]
+        of_adversary = self.adversary.learn(current, frames, condition)
+        judged = self.adversary.loss(frames, condition)
+        if self._trainer is not None:
+            self.log_dict({"train/adversarial": judged.detach().mean(), "train/discriminator": of_adversary})
+        return loss + self.adversarial * current[0].numel() * judged
 
     def draw(self, batch: dict[str, Any]) -> Drawn:
         """What a step needs of a batch of numbered clips, with its random numbers drawn."""
@@ -128,7 +153,10 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         return batch["signals"]
 
     def on_train_start(self) -> None:
-        """A new training measures how far frames lie from what the context tells, unless its weights came with that."""
+        """A new training measures how far frames lie from what the context tells, unless its weights came with that; a
+        discriminator that came with a checkpoint is brought to the device."""
+        if self.adversarial:
+            self.adversary.to(self.device)
         measured = [each for each in (self.denoiser.reference, self.denoiser.noise_colors) if each is not None]
         resumed = bool(measured) and self.trainer.global_step > 0
         self._measures = resumed or any(each.num_clips == 0 for each in measured)
@@ -142,7 +170,7 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
             self.denoiser.measure(*self.block.split(self.codec.encode(films)))
         # Dropout draws from the global generators: named by the batch, it is the same in a resumed run.
         torch.manual_seed(keyed_seed(self.seed, batch["index"][0]))
-        loss = self.loss(batch).mean()
+        loss = (self.adversarial_loss(batch) if self.adversarial else self.loss(batch)).mean()
         self.log("train/loss", loss.detach() / batch["video"][0, : self.block.current].numel(), prog_bar=True)
         return loss
 
@@ -249,6 +277,12 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
 
     # Checkpoints
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """The config, and the discriminator if there is one."""
+        super().on_save_checkpoint(checkpoint)
+        if self.adversarial:
+            checkpoint["adversary"] = self.adversary.state_dict()
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """A resumed run keeps the frame rate, and what signals are measured by, that it was started with.
 
@@ -262,6 +296,8 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
                 "block, or start a new training from its weights with --init_from"
             )
         self.frame_rate_hz = config.get("frame_rate_hz", self.frame_rate_hz)
+        if self.adversarial and "adversary" in checkpoint:
+            self.adversary.load_state_dict(checkpoint["adversary"])
         self.keep_signals_of(config)
 
     def keep_signals_of(self, config: Mapping[str, Any]) -> None:

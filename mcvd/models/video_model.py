@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -62,6 +63,8 @@ class VideoModel(Pretrained):
         diffuses_context: the context is diffused to the time of the frames, with noise of its own, in training and
             sampling (``noise_in_cond`` of the published code).
         frame_noise: how often the frames of a training clip have noise levels of their own; see `FrameNoise`.
+        adversarial: weight of a discriminator that learns along with the training and takes clean estimates for true
+            frames or not, beside the mean loss of a number; 0 is none; see `mcvd.diffusion.adversarial`.
         optimizer: makes the optimiser from the parameters.
         warmup_steps: the learning rate rises linearly from 0 over so many steps, then stays.
         cooldown_steps: it falls linearly towards 0 over the last so many steps of the training.
@@ -75,7 +78,7 @@ class VideoModel(Pretrained):
     """
 
     not_in_config = ("optimizer",)
-    not_exported = ("warmup_steps", "cooldown_steps", "seed")
+    not_exported = ("warmup_steps", "cooldown_steps", "seed", "adversarial")
 
     def __init__(
         self,
@@ -102,6 +105,7 @@ class VideoModel(Pretrained):
         diffuses_context: bool = False,
         frame_noise: FrameNoise = FrameNoise(),
         signals: Signals | None = None,
+        adversarial: float = 0.0,
     ):
         super().__init__()
         check_seed(seed)
@@ -112,6 +116,7 @@ class VideoModel(Pretrained):
         self.masking = masking
         self.context_noise = context_noise
         self.frame_noise = frame_noise
+        self.adversarial = adversarial
         self.optimizer = optimizer
         self.warmup_steps = warmup_steps
         self.cooldown_steps = cooldown_steps
@@ -124,6 +129,8 @@ class VideoModel(Pretrained):
         for name in ("warmup_steps", "cooldown_steps", "seed"):
             if not 0 <= getattr(self, name) < 1 << 63:
                 raise ValueError(f"{name} must be 0 or more, and have 63 bits at most, got {getattr(self, name)}")
+        if not 0 <= adversarial < math.inf:
+            raise ValueError(f"adversarial is a weight of 0 or more, got {adversarial}")
         if reference not in ("frames", "context"):
             raise ValueError(f"reference must be 'frames' or 'context', got {reference!r}")
         bound, planes = self.codec.bound, self.codec.planes(channels)

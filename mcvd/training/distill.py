@@ -60,7 +60,12 @@ class Student(MCVD):
         if model.denoiser.diffuses_context or model.denoiser.gamma_noise:
             raise ValueError(f"{teacher} diffuses its context, or with gamma noise: a student cannot follow it")
         sampler = DDIM(num_steps=calls, spacing=spacing)
-        training = {"warmup_steps": warmup_steps, "cooldown_steps": cooldown_steps or 0, "seed": seed}
+        training = {
+            "warmup_steps": warmup_steps,
+            "cooldown_steps": cooldown_steps or 0,
+            "seed": seed,
+            "adversarial": 0.0,
+        }
         able = [name for name, task in TASKS.items() if task.refusal(model.block, model.masking) is None]
         samplers = TaskSamplers(**dict.fromkeys(able, sampler))
         super().__init__(**model._arguments | training | {"optimizer": optimizer, "samplers": samplers})
