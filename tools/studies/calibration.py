@@ -23,10 +23,10 @@ HELD_OUT = 9  # the seed of the streets: the bundled model has seen none of them
 BASE = {"sampler": "SASolver", "steps": 10}
 WAYS = [
     BASE,
-    BASE | {"guidance": 0.8},
     BASE | {"steps": 5},
-    {"sampler": "UniPC", "steps": 10},
+    BASE | {"guidance": 0.8},
     BASE | {"steps": 20},
+    {"sampler": "UniPC", "steps": 10},
     BASE | {"context_noise": 0.05},
 ]
 
