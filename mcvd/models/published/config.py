@@ -69,6 +69,7 @@ def translate_config(published: Mapping[str, Any]) -> dict[str, Any]:
                 "conditioning": _conditioning(model),
                 "past_embedding": model.flag("cond_emb", False),
                 "gradient_checkpointing": False,
+                "num_signals": 0,
             }
             | ({} if factorized is None else {"factorized": factorized}),
         },
@@ -79,6 +80,7 @@ def translate_config(published: Mapping[str, Any]) -> dict[str, Any]:
             "tied": data.flag("prob_mask_sync", False),
             "p_partial": 0.0,
             "p_any": 0.0,
+            "p_signals": 0.0,
         },
         "gamma_noise": GAMMA_SCALE if model.flag("gamma", False) else None,
         "diffuses_context": model.flag("noise_in_cond", False),
