@@ -76,7 +76,7 @@ def test_the_configuration_says_what_the_model_is():
             "class_path": "mcvd.nets.SPATIN",
             "init_args": {"width": 8, "tell_mask": False, "tell_noise": False, "tell_motion": False},
         },
-        "past_embedding": True, "gradient_checkpointing": False,
+        "past_embedding": True, "gradient_checkpointing": False, "num_signals": 0,
     }  # fmt: skip
     masking = {"p_past": 0.5, "p_future": 0.5, "tied": True}
     assert config["masking"] == masking | {"p_partial": 0.0, "p_any": 0.0, "p_signals": 0.0}
