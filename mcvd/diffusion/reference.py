@@ -28,6 +28,7 @@ class Residual:
     Args:
         base: float (B, N, C, H, W), what the context lets expect.
         scale: float, broadcasts to them, above 0.
+        bound: the largest absolute value of frames.
     """
 
     base: Tensor

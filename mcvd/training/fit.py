@@ -62,6 +62,7 @@ TRAINER_DEFAULTS: dict[str, Any] = {
 # Lightning's remarks that do not apply: the loaders resume, the learning rate is stepped as published.
 _REMARKS = (
     r".*does not have many workers.*",
+    r".*module\(s\) in eval mode.*",  # the codec of a latent model
     r".*lr_scheduler\.step\(\).*optimizer\.step\(\).*",
     r".*is smaller than the logging interval.*",
     r".*have overridden `transfer_batch_to_device`.*",

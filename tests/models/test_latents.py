@@ -103,7 +103,7 @@ def test_samplers_clip_to_the_range_of_the_codec():
     condition = mcvd.Condition.visible(frames[:, :2], frames[:, :2])
     low, high = model.denoiser.bind(condition).bounds(2)
     assert (low.item(), high.item()) == (-1.5, 1.5)
-    residual = ContextReference(model.block, 1.5)(condition)
+    residual = ContextReference(model.block, bound=1.5)(condition)
     assert torch.allclose(residual.to_frames(residual.bounds[1]), torch.tensor(1.5))
 
 
