@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mcvd.frames import FrameBlock
-from mcvd.nets.blocks import ConditionCache, ResBlock
+from mcvd.nets.blocks import BlockConfig, ConditionCache, Down, Level, Middle, ResBlock, Up
 from mcvd.nets.conditioning import AbstractConditioning, AbstractNorm
 from mcvd.nets.layers import linear
 from mcvd.nets.modulation import NormModulation
@@ -21,8 +21,8 @@ from mcvd.nets.signal_embedding import SignalEmbedding, check_num_signals
 class AbstractUNet(nn.Module, ABC):
     """A U-Net of `mcvd.nets.blocks` that is told the time by an embedding, and perhaps whether its past is visible.
 
-    A subclass builds ``down`` (by level) and ``final_norm``, and writes `cache_bytes`, `encode_condition` and
-    ``forward``.
+    A subclass builds its first and last layers and ``final_norm`` around `_build_down` and `_build_up`, and writes
+    `cache_bytes`, `encode_condition` and ``forward``.
 
     Args:
         block: how many frames it sees and makes.
@@ -57,6 +57,26 @@ class AbstractUNet(nn.Module, ABC):
         self.num_signals, told = num_signals, 2 * embedding if num_signals else 0
         self.signal_embedding = SignalEmbedding(block.num_frames, num_signals, told) if num_signals else None
         self.embedding_channels = 4 * embedding + (embedding // 2 if past_embedding else 0) + told
+
+    def _build_down(self, width: int, levels: Sequence[Level], num_blocks: int, config: BlockConfig) -> list[int]:
+        """The way down from ``width`` channels, and the bottom; returns the channels that each skip keeps."""
+        h, skips = width, [width]
+        self.down = nn.ModuleList()
+        for level in levels:
+            last = level is levels[-1]
+            self.down.append(Down(h, level, num_blocks, last, config))
+            h = level.channels
+            skips += [h] * (num_blocks + (not last))
+        self.middle = Middle(levels[-1], config)
+        return skips
+
+    def _build_up(self, skips: Sequence[int], levels: Sequence[Level], num_blocks: int, config: BlockConfig) -> None:
+        """The way up to the channels of the first level."""
+        h, left, up = levels[-1].channels, [*skips], []
+        for level in reversed(levels):
+            up.append(Up(h, [left.pop() for _ in range(num_blocks + 1)], level, config))
+            h = level.channels
+        self.up = nn.ModuleList(reversed(up))  # indexed by level, as the way down
 
     def check_size(self, height: int, width: int) -> None:
         """Raise ValueError if frames of this size cannot be halved as often as the network has levels."""

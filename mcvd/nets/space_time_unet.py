@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mcvd.frames import FrameBlock
 from mcvd.nets.abstract_unet import AbstractUNet, check_choices, label_waves
-from mcvd.nets.blocks import BlockConfig, ConditionCache, Down, Level, Middle, Up
+from mcvd.nets.blocks import BlockConfig, ConditionCache, Level
 from mcvd.nets.conditioning import AbstractConditioning, Concat, context_planes
 from mcvd.nets.layers import TINY, conv, linear, silu
 from mcvd.nets.modulation import NormModulation, ScaleShift
@@ -114,21 +114,10 @@ class SpaceTimeUNet(AbstractUNet):
         levels = [Level(i, width * each, i in attention_levels) for i, each in enumerate(multipliers)]
         self.first = conv(channels + conditioning.first_planes(num_planes), width)
         self.first_given = conv(channels, width) if block.num_context else None
-        h, skips = width, [width]
-        self.down = nn.ModuleList()
-        for level in levels:
-            last = level is levels[-1]
-            self.down.append(Down(h, level, num_blocks, last, config))
-            h = level.channels
-            skips += [h] * (num_blocks + (not last))
-        self.middle = Middle(levels[-1], config)
-        up = []
-        for level in reversed(levels):
-            up.append(Up(h, [skips.pop() for _ in range(num_blocks + 1)], level, config))
-            h = level.channels
-        self.up = nn.ModuleList(reversed(up))  # indexed by level, as the way down
-        self.final_norm = conditioning.norm(num_planes, h, level=0, final=True)
-        self.last = conv(h, channels, scale=TINY)
+        skips = self._build_down(width, levels, num_blocks, config)
+        self._build_up(skips, levels, num_blocks, config)
+        self.final_norm = conditioning.norm(num_planes, width * multipliers[0], level=0, final=True)
+        self.last = conv(width * multipliers[0], channels, scale=TINY)
 
     def cache_bytes(self, height: int, width: int, dtype: torch.dtype = torch.float32) -> int:
         """Memory in bytes that `encode_condition` with ``cache=True`` keeps for each condition at this frame size."""

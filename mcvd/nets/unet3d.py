@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mcvd.frames import FrameBlock
 from mcvd.nets.abstract_unet import AbstractUNet, check_choices
-from mcvd.nets.blocks import BlockConfig, ConditionCache, Down, Level, Middle, Up
+from mcvd.nets.blocks import BlockConfig, ConditionCache, Level
 from mcvd.nets.conditioning import SPATIN, AbstractConditioning, AbstractNorm, Concat, Maps, context_planes
 from mcvd.nets.layers import TINY, silu
 from mcvd.nets.layers3d import FACTORIZED, FULL, FrameMixer, GroupNorm3D, SPATINNorm3D
@@ -82,26 +82,15 @@ class UNet3D(AbstractUNet):
         config = BlockConfig(norm, self.embedding_channels, dropout, head_channels, gradient_checkpointing, layers)
         levels = [Level(i, width * each, i in attention_levels) for i, each in enumerate(multipliers)]
         self.first = layers.conv(channels, width)
-        h, skips = width, [width]
-        self.down = nn.ModuleList()
-        for level in levels:
-            last = level is levels[-1]
-            self.down.append(Down(h, level, num_blocks, last, config))
-            h = level.channels
-            skips += [h] * (num_blocks + (not last))
-        self.middle = Middle(levels[-1], config)
+        skips = self._build_down(width, levels, num_blocks, config)
 
         def mixer() -> nn.Module:
             return nn.Identity() if alone else FrameMixer(num_down, num_up)
 
         self.middle_mixer, self.skip_mixers = mixer(), nn.ModuleList(mixer() for _ in skips)
-        up = []
-        for level in reversed(levels):
-            up.append(Up(h, [skips.pop() for _ in range(num_blocks + 1)], level, config))
-            h = level.channels
-        self.up = nn.ModuleList(reversed(up))  # indexed by level, as the way down
-        self.final_norm = norm(h, level=0, final=True)
-        self.last = layers.conv(h, channels, scale=TINY)
+        self._build_up(skips, levels, num_blocks, config)
+        self.final_norm = norm(width * multipliers[0], level=0, final=True)
+        self.last = layers.conv(width * multipliers[0], channels, scale=TINY)
 
     def cache_bytes(self, height: int, width: int, dtype: torch.dtype = torch.float32) -> int:
         """See `AbstractUNet`."""
