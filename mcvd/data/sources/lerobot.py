@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
+from mcvd.data.sources.episodes import AbstractEpisodes
 from mcvd.data.sources.folder import VideoFolder
-from mcvd.data.videos import AbstractVideos, SignalsError, check_request
+from mcvd.data.videos import SignalsError, check_request
 from mcvd.runtime.columns import key_of, width_of
 from mcvd.runtime.suggest import did_you_mean
 from mcvd.video.decoders.base import VideoError
-from mcvd.video.timing import FrameTimes
 
 LABEL = "label"
 _OWN = (
@@ -37,7 +37,7 @@ class _Episode(NamedTuple):
     task: str
 
 
-class LeRobotVideos(AbstractVideos):
+class LeRobotVideos(AbstractEpisodes):
     """One video for each episode of a LeRobot data set, with what was done in it.
 
     Signals are columns of its tables: ``action[6]``, ``observation.state[6]``; ``label=...`` is the task in words.
@@ -111,23 +111,6 @@ class LeRobotVideos(AbstractVideos):
     def _films(self) -> tuple[VideoFolder, dict[Path, int]]:
         films = VideoFolder(self.root / "videos", self.engine)
         return films, {path: number for number, path in enumerate(films.paths)}
-
-    @property
-    def channels(self) -> int:
-        """3: films are read in colour."""
-        return 3
-
-    def __len__(self) -> int:
-        return len(self._episodes)
-
-    def times_seconds(self, index: int) -> np.ndarray:
-        """Evenly spaced times of the frames, float64 (num_frames,)."""
-        return self.frame_times(index).starts
-
-    def frame_times(self, index: int) -> FrameTimes:
-        """The times of the frames at the rate of the data set."""
-        check_request(index, (), len(self), 0)
-        return FrameTimes.counted(self._episodes[index].length, self.frame_rate_hz)
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
         """Some frames of one episode, uint8 (T, 3, H, W), just covering ``cover``."""

@@ -14,12 +14,12 @@ from PIL import Image
 from torch import Tensor
 
 from mcvd.data.prepare.tfrecord import features, read_records
-from mcvd.data.videos import AbstractVideos, SignalsError, check_request
+from mcvd.data.sources.episodes import AbstractEpisodes
+from mcvd.data.videos import SignalsError, check_request
 from mcvd.runtime.columns import key_of, width_of
 from mcvd.runtime.suggest import did_you_mean
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.decoders.pictures import picture_faults, to_rgb
-from mcvd.video.timing import FrameTimes
 from mcvd.video.transforms import scale_to_cover
 
 STEPS, OBSERVATION = "steps/", "steps/observation/"
@@ -36,7 +36,7 @@ class _Episode(NamedTuple):
     length: int
 
 
-class RldsVideos(AbstractVideos):
+class RldsVideos(AbstractEpisodes):
     """One video for each episode of an RLDS data set, such as those of Open X-Embodiment, with what was done in it.
 
     Files are read through once to find the episodes. Signals are the numbers of each step: ``action[7]`` is
@@ -71,23 +71,6 @@ class RldsVideos(AbstractVideos):
                 found.append(_Episode(file, start, len(self._pictures(_parsed(record, file), file))))
                 start += len(record) + _RECORD_OVERHEAD
         return found
-
-    @property
-    def channels(self) -> int:
-        """3: pictures are read in colour."""
-        return 3
-
-    def __len__(self) -> int:
-        return len(self._episodes)
-
-    def times_seconds(self, index: int) -> np.ndarray:
-        """Evenly spaced times of the steps, float64 (num_frames,)."""
-        return self.frame_times(index).starts
-
-    def frame_times(self, index: int) -> FrameTimes:
-        """The times of the steps with the end of the last; not told without ``frame_rate_hz``."""
-        check_request(index, (), len(self), 0)
-        return FrameTimes.counted(self._episodes[index].length, self.frame_rate_hz)
 
     def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
         """Some frames of one episode, uint8 (T, 3, H, W), just covering ``cover``."""
