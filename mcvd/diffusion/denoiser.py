@@ -17,6 +17,7 @@ from mcvd.diffusion.parametrization import PARAMETRIZATIONS, AbstractParametriza
 from mcvd.diffusion.reference import ContextReference, Residual
 from mcvd.frames import Condition
 from mcvd.nets.compiled import CompiledNet
+from mcvd.nets.context import Context
 from mcvd.nets.cuda_graph import CUDAGraphNet
 from mcvd.nets.modulation import NormModulation
 from mcvd.noise import (
@@ -41,8 +42,8 @@ class Denoiser(nn.Module):
     """A network that estimates the clean current frames from noisy ones, given the frames around them.
 
     Args:
-        net: called as ``net(noisy, label, encoded)`` with
-            ``encoded = net.encode_condition(context, keep, cache, claim_past_visible)``; see `mcvd.nets.UNet`.
+        net: called as ``net(noisy, label, encoded)`` with ``encoded = net.encode_condition(context, cache,
+            modulation)`` of a `mcvd.nets.Context`; see `mcvd.nets.UNet`.
         schedule: how much noise there is at each time.
         predicts: what the network's output means: the noise, the clean frames, the velocity (Salimans and Ho 2022), or
             "edm": what is missing from the noisy frames themselves, scaled to unit size at every noise level
@@ -367,22 +368,21 @@ class Denoiser(nn.Module):
     ):
         """The condition for the network; ``residual`` is that of the condition, if it is known already, and
         ``context`` what is shown instead of its frames."""
-        known: dict[str, object] = {} if modulation is None else {"modulation": modulation}
-        if condition.alone is not None:
-            known["alone"] = condition.alone
+        motion = None
         if getattr(self.net, "motion_planes", 0):
             num_frames: int = self.net.block.current  # type: ignore[union-attr, assignment]
-            known["motion"] = motion_planes(condition, residual or self._residual(condition), num_frames)
-        if getattr(self.net, "num_signals", 0):
-            known["signals"], known["keep_signals"] = condition.signals, condition.keep_signals
-        return self.net.encode_condition(  # type: ignore[operator]
+            motion = motion_planes(condition, residual or self._residual(condition), num_frames)
+        told = Context(
             condition.frames if context is None else context,
             condition.keep,
-            cache,
-            claim,
             condition.noise_level,
-            **known,
+            claim_past_visible=claim,
+            motion=motion,
+            signals=condition.signals,
+            keep_signals=condition.keep_signals,
+            alone=condition.alone,
         )
+        return self.net.encode_condition(told, cache, modulation)  # type: ignore[operator]
 
     def _run(self, noisy: Tensor, t: Tensor, encoded) -> Tensor:
         # One time for all (a sampler's, expanded) becomes one label for all, which the network embeds once.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from mcvd.frames import FrameBlock
 from mcvd.nets.blocks import BlockConfig, ConditionCache, Down, Level, Middle, ResBlock, Up
 from mcvd.nets.conditioning import AbstractConditioning, AbstractNorm
+from mcvd.nets.context import Context
 from mcvd.nets.layers import linear
 from mcvd.nets.modulation import NormModulation
 from mcvd.nets.signal_embedding import SignalEmbedding, check_num_signals
@@ -36,6 +38,7 @@ class AbstractUNet(nn.Module, ABC):
     down: nn.ModuleList
     final_norm: AbstractNorm
     motion_planes = 0
+    per_frame = False  # whether it takes a label for each frame, times, and frames that look at no others
 
     def __init__(
         self,
@@ -92,30 +95,16 @@ class AbstractUNet(nn.Module, ABC):
         """Memory in bytes that `encode_condition` with ``cache=True`` keeps for each condition at this frame size."""
 
     @abstractmethod
-    def encode_condition(
-        self,
-        context: Tensor,
-        keep: Tensor,
-        cache: bool,
-        claim_past_visible: bool = False,
-        noise_level: Tensor | None = None,
-        modulation: NormModulation | None = None,
-        motion: Tensor | None = None,
-        signals: Tensor | None = None,
-        keep_signals: Tensor | None = None,
-    ) -> ConditionCache:
+    def encode_condition(self, context: Context, cache: bool, modulation: NormModulation | None = None) -> Any:
         """Compute what depends on the condition alone.
 
         Args:
-            context: float (B, P + F, C, H, W), past then future frames, masked ones already zero.
-            keep: bool (B, P + F), True where a frame is visible.
+            context: of B conditions.
             cache: True (sampling) computes every map now and keeps it; False (training) leaves maps to the blocks.
-            claim_past_visible: let ``past_embedding`` say that the past is visible, whatever ``keep`` says.
-            noise_level: float (B,), standard deviation of the noise in the context; None is 0.
             modulation: from `modulation`, made under the same autocast; None makes one.
-            motion: float (B, M, H, W), the planes of `mcvd.diffusion.motion` for a conditioning with ``tell_motion``.
-            signals: float (B, P + N + F, A), for a network of A ``num_signals``; hidden ones are zero.
-            keep_signals: bool (B,), True where they are told.
+
+        Returns:
+            What ``forward`` takes with noisy frames and their labels.
 
         Raises:
             ValueError: for shapes that do not fit; with ``past_embedding`` and ``cache``, for a past that is only
@@ -127,20 +116,12 @@ class AbstractUNet(nn.Module, ABC):
         layers = [layer for block in self._blocks() for layer in (block.embed0, block.embed1)]
         return NormModulation(layers, self._embed_label, self._dtype(), labels)
 
-    def _check_condition(self, context: Tensor, keep: Tensor, motion: Tensor | None, claim_past_visible: bool) -> None:
+    def _check_context(self, context: Context) -> None:
         """See `encode_condition`."""
-        expected = (len(context), self.block.num_context, self.channels)
-        if context.shape[:3] != expected or context.ndim != 5 or keep.shape != expected[:2]:
-            raise ValueError(
-                f"context must be {(*expected, 'H', 'W')} and keep {expected[:2]} for {self.block}, "
-                f"got {tuple(context.shape)} and {tuple(keep.shape)}"
-            )
-        told = 0 if motion is None else motion.shape[1]
-        if told != self.motion_planes:
-            raise ValueError(f"this network takes {self.motion_planes} planes of motion, got {told} (see tell_motion)")
-        if claim_past_visible and self.past_embedding is None:
+        context.check(self.block, self.channels, self.motion_planes, self.per_frame)
+        if context.claim_past_visible and self.past_embedding is None:
             raise ValueError("claim_past_visible is for networks with past_embedding, and this one has none")
-        self.check_size(*context.shape[3:])
+        self.check_size(*context.frames.shape[3:])
 
     def _check_noisy(self, noisy: Tensor, label: Tensor, condition: ConditionCache) -> None:
         """See ``forward``."""
@@ -161,6 +142,10 @@ class AbstractUNet(nn.Module, ABC):
     def _blocks(self) -> list[ResBlock]:
         return [module for module in self.modules() if isinstance(module, ResBlock)]
 
+    def _num_mapped(self, height: int, width: int) -> int:
+        """How many numbers the maps of all norms hold at this frame size."""
+        return sum(norm.map_channels * (height >> norm.level) * (width >> norm.level) for norm in self._norms())
+
     def _norms(self) -> list[AbstractNorm]:
         """Every norm that the context may modulate."""
         return [norm for block in self._blocks() for norm in (block.norm0, block.norm1)] + [self.final_norm]
@@ -171,21 +156,13 @@ class AbstractUNet(nn.Module, ABC):
         waves = label_waves(label, weight.shape[1], weight.dtype)
         return F.silu(self.embed1(F.silu(self.embed0(waves))))
 
-    def _encode_past(
-        self,
-        keep: Tensor,
-        claim_past_visible: bool,
-        modulation: NormModulation,
-        check: bool,
-        signals: Tensor | None = None,
-        keep_signals: Tensor | None = None,
-    ) -> Tensor | None:
-        """What the norms are told of the past, for keep (B, P + F), and of signals; None if neither is told."""
+    def _encode_past(self, context: Context, modulation: NormModulation, check: bool) -> Tensor | None:
+        """What the norms are told of the past and of signals; None if neither is told."""
         told = []
         if self.past_embedding is not None:
-            told.append(self._embed_past(keep[:, : self.block.past] | claim_past_visible, check))
+            told.append(self._embed_past(context.keep[:, : self.block.past] | context.claim_past_visible, check))
         if self.signal_embedding is not None:
-            told.append(self.signal_embedding(signals, keep_signals))
+            told.append(self.signal_embedding(context.signals, context.keep_signals))
         return modulation.of_past(torch.cat(told, dim=1)) if told else None
 
     def _embed_past(self, keep: Tensor, check: bool) -> Tensor:

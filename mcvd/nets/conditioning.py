@@ -16,6 +16,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from mcvd.frames import FrameBlock
+from mcvd.nets.context import Context
 from mcvd.nets.layers import conv, group_norm, scaled, silu
 
 Maps = tuple[Tensor, Tensor]
@@ -198,15 +199,15 @@ def num_motion_planes(block: FrameBlock, channels: int) -> int:
     return sides * (block.current * channels + 1) + 1
 
 
-def context_planes(context: Tensor, keep: Tensor, level: Tensor, told: AbstractConditioning) -> Tensor:
+def context_planes(context: Context, told: AbstractConditioning) -> Tensor:
     """Context frames as planes (B, Q, H, W), frame after frame, then what is told of them as constant planes.
 
-    Context and ``keep`` are those of `UNet.encode_condition`, ``level`` (B,) is the noise level of the visible frames.
     ``tell_mask`` adds a plane for each frame, ``tell_noise`` one more; Q = `AbstractConditioning.num_planes`.
     """
-    size, planes = context.shape[3:], [rearrange(context, "b t c h w -> b (t c) h w")]
+    frames, size = context.frames, context.frames.shape[3:]
+    planes = [rearrange(frames, "b t c h w -> b (t c) h w")]
     if told.tell_mask:
-        planes.append(keep.to(context.dtype)[:, :, None, None].expand(-1, -1, *size))
-    if told.tell_noise and context.shape[1]:
-        planes.append(level.to(context.dtype)[:, None, None, None].expand(-1, 1, *size))
+        planes.append(context.keep.to(frames.dtype)[:, :, None, None].expand(-1, -1, *size))
+    if told.tell_noise and frames.shape[1]:
+        planes.append(context.level.to(frames.dtype)[:, None, None, None].expand(-1, 1, *size))
     return torch.cat(planes, dim=1)

@@ -14,6 +14,7 @@ from mcvd.frames import FrameBlock
 from mcvd.nets.abstract_unet import AbstractUNet, check_choices, label_waves
 from mcvd.nets.blocks import BlockConfig, ConditionCache, Level
 from mcvd.nets.conditioning import AbstractConditioning, Concat, context_planes
+from mcvd.nets.context import Context
 from mcvd.nets.layers import TINY, conv, linear, silu
 from mcvd.nets.modulation import NormModulation, ScaleShift
 from mcvd.nets.onednn import OneDNNConvolutions
@@ -68,14 +69,14 @@ class SpaceTimeUNet(AbstractUNet):
 
     Examples:
         >>> net = SpaceTimeUNet(FrameBlock(past=2, current=3), width=8, multipliers=(1, 2), attention_levels=())
-        >>> context, keep = torch.zeros(1, 2, 3, 16, 16), torch.ones(1, 2, dtype=torch.bool)
-        >>> condition = net.encode_condition(context, keep, cache=True)
+        >>> context = Context(torch.zeros(1, 2, 3, 16, 16), torch.ones(1, 2, dtype=torch.bool))
+        >>> condition = net.encode_condition(context, cache=True)
         >>> labels = torch.tensor([[1000.0, 500.0, 0.0]])  # the first frame is given, the last is all noise
         >>> net(torch.randn(1, 3, 3, 16, 16), labels, condition).shape
         torch.Size([1, 3, 3, 16, 16])
     """
 
-    per_frame = True  # takes a label for each frame, times, and frames that look at no others
+    per_frame = True
 
     def __init__(
         self,
@@ -120,53 +121,27 @@ class SpaceTimeUNet(AbstractUNet):
         self.last = conv(width * multipliers[0], channels, scale=TINY)
 
     def cache_bytes(self, height: int, width: int, dtype: torch.dtype = torch.float32) -> int:
-        """Memory in bytes that `encode_condition` with ``cache=True`` keeps for each condition at this frame size."""
+        """See `AbstractUNet`."""
         self.check_size(height, width)
         sees_context = self.first.in_channels > self.channels
-        numbers = self.width * height * width if sees_context else 0
-        numbers += sum(norm.map_channels * (height >> norm.level) * (width >> norm.level) for norm in self._norms())
+        numbers = self._num_mapped(height, width) + (self.width * height * width if sees_context else 0)
         if self.block.num_context:
             each = sum(time.channels * (height >> time.level) * (width >> time.level) for time in self._over_time())
             numbers += 2 * self.block.num_context * each
         return numbers * dtype.itemsize
 
-    def encode_condition(  # type: ignore[override]
-        self,
-        context: Tensor,
-        keep: Tensor,
-        cache: bool,
-        claim_past_visible: bool = False,
-        noise_level: Tensor | None = None,
-        modulation: NormModulation | None = None,
-        motion: Tensor | None = None,
-        times: Tensor | None = None,
-        alone: Tensor | None = None,
+    def encode_condition(
+        self, context: Context, cache: bool, modulation: NormModulation | None = None
     ) -> EncodedFrames:
-        """Compute what depends on the condition alone.
-
-        Args:
-            context: float (B, P + F, C, H, W), past then future frames, masked ones already zero.
-            keep: bool (B, P + F), True where a frame is visible.
-            cache: True (sampling) keeps what is computed; False (training) leaves the maps to the blocks.
-            claim_past_visible: refused; it is for `mcvd.nets.UNet` with ``past_embedding``.
-            noise_level: float (B,), standard deviation of the noise in the context; None is 0.
-            modulation: from `modulation`, made under the same autocast; None makes one.
-            motion: refused likewise.
-            times: float (B, P + N + F), when each frame of the block is, in frames after the first current one; None is
-                one frame after the other.
-            alone: bool (B,), True where the frames of a block are unrelated pictures: none looks at another.
-
-        Raises:
-            ValueError: for shapes that do not fit.
-        """
-        batch, block = len(context), self.block
-        self._check_condition(context, keep, motion, claim_past_visible)
+        """See `AbstractUNet`; without claims of a visible past and planes of motion."""
+        batch, block, keep = len(context.frames), self.block, context.keep
+        self._check_context(context)
+        times = context.times
         if times is None:
-            times = torch.arange(-block.past, block.current + block.future, device=context.device)[None].to(context)
+            times = torch.arange(-block.past, block.current + block.future, device=keep.device)[None].to(context.frames)
         if times.ndim != 2 or times.shape[1] != block.num_frames or len(times) not in (1, batch):
             raise ValueError(f"times must be ({batch}, {block.num_frames}) for {block}, got {tuple(times.shape)}")
-        level = context.new_zeros(batch) if noise_level is None else noise_level
-        planes = laid_out(context_planes(context, keep, level, self.conditioning))
+        planes = laid_out(context_planes(context, self.conditioning))
         weight = self.first.weight[:, self.channels :]
         modulation = self.modulation() if modulation is None else modulation
         condition = ConditionCache(
@@ -181,13 +156,13 @@ class SpaceTimeUNet(AbstractUNet):
         of_context = torch.cat([past, future], dim=1)
         seen: dict[TimeAttention, Seen] = {}
         if self.block.num_context:
-            seen = self._look_at_context(context, keep, of_context, level, condition)
+            seen = self._look_at_context(context, of_context, condition)
         if cache:  # in memory of their own: the queries are not kept
             seen = {time: (_copy(key), _copy(value)) for time, (key, value) in seen.items()}
         looks = torch.cat([keep, keep.new_ones(batch, block.current)], dim=1)[:, None].expand(-1, block.current, -1)
-        if alone is not None:
+        if context.alone is not None:
             itself = torch.eye(block.current, dtype=torch.bool, device=keep.device)
-            looks = looks & (~alone[:, None, None] | F.pad(itself, (block.num_context, 0)))
+            looks = looks & (~context.alone[:, None, None] | F.pad(itself, (block.num_context, 0)))
         view = FrameView(torch.cat([of_context, current], dim=1)[:, None] - current[..., None], looks)
         return EncodedFrames(
             condition=condition,
@@ -230,20 +205,18 @@ class SpaceTimeUNet(AbstractUNet):
         h = silu(self.final_norm(h, condition.maps(self.final_norm)))
         return condition.convolve(self.last, h).unflatten(0, noisy.shape[:2]).to(noisy.dtype)
 
-    def _look_at_context(
-        self, context: Tensor, keep: Tensor, times: Tensor, level: Tensor, condition: ConditionCache
-    ) -> dict[TimeAttention, Seen]:
-        """What every attention over time makes of context frames (B, T, C, H, W), which look at each other alone."""
+    def _look_at_context(self, context: Context, times: Tensor, condition: ConditionCache) -> dict[TimeAttention, Seen]:
+        """What every attention over time makes of the T context frames, which look at each other alone."""
         assert self.first_given is not None
-        num_frames = context.shape[1]
+        batch, num_frames = context.keep.shape
         modulation = NormModulation(self._maps(), self._embed_given, self._dtype())
         place = modulation.of_past(self._embed_time(times).flatten(0, 1)).unflatten(0, times.shape)
-        numbers = (modulation.numbers(level)[:, None] + place).flatten(0, 1)  # (B * T, S)
-        itself = torch.eye(num_frames, dtype=torch.bool, device=keep.device)
-        view = FrameView(times[:, None] - times[..., None], keep[:, None] | itself)
+        numbers = (modulation.numbers(context.level)[:, None] + place).flatten(0, 1)  # (B * T, S)
+        itself = torch.eye(num_frames, dtype=torch.bool, device=times.device)
+        view = FrameView(times[:, None] - times[..., None], context.keep[:, None] | itself)
         made: dict[TimeAttention, Seen] = {}
-        frames = FrameAttention(len(context), {each: each.bias(view) for each in self._over_time()}, made=made)
-        h = self.first_given(laid_out(context.flatten(0, 1)))
+        frames = FrameAttention(batch, {each: each.bias(view) for each in self._over_time()}, made=made)
+        h = self.first_given(laid_out(context.frames.flatten(0, 1)))
         self._walk(h, modulation.told(numbers), replace(condition, frames=frames))
         return made
 

@@ -13,6 +13,7 @@ from mcvd.frames import FrameBlock
 from mcvd.nets.abstract_unet import AbstractUNet, check_choices
 from mcvd.nets.blocks import BlockConfig, ConditionCache, Level
 from mcvd.nets.conditioning import AbstractConditioning, Concat, Maps, context_planes, num_motion_planes
+from mcvd.nets.context import Context
 from mcvd.nets.layers import TINY, conv, silu
 from mcvd.nets.modulation import NormModulation
 from mcvd.nets.onednn import OneDNNConvolutions
@@ -41,8 +42,8 @@ class UNet(AbstractUNet):
 
     Examples:
         >>> net = UNet(FrameBlock(past=2, current=3), width=8, multipliers=(1, 2), attention_levels=())
-        >>> context, keep = torch.zeros(1, 2, 3, 16, 16), torch.ones(1, 2, dtype=torch.bool)
-        >>> condition = net.encode_condition(context, keep, cache=True)
+        >>> context = Context(torch.zeros(1, 2, 3, 16, 16), torch.ones(1, 2, dtype=torch.bool))
+        >>> condition = net.encode_condition(context, cache=True)
         >>> net(torch.randn(1, 3, 3, 16, 16), torch.tensor([500.0]), condition).shape
         torch.Size([1, 3, 3, 16, 16])
     """
@@ -84,30 +85,19 @@ class UNet(AbstractUNet):
         self.last = conv(width * multipliers[0], noisy_planes, scale=TINY)
 
     def cache_bytes(self, height: int, width: int, dtype: torch.dtype = torch.float32) -> int:
-        """Memory in bytes that `encode_condition` with ``cache=True`` keeps for each condition at this frame size."""
+        """See `AbstractUNet`."""
         self.check_size(height, width)
         sees_context = self.first.in_channels > self.block.current * self.channels
-        numbers = self.width * height * width if sees_context else 0
-        numbers += sum(norm.map_channels * (height >> norm.level) * (width >> norm.level) for norm in self._norms())
+        numbers = self._num_mapped(height, width) + (self.width * height * width if sees_context else 0)
         return numbers * dtype.itemsize
 
     def encode_condition(
-        self,
-        context: Tensor,
-        keep: Tensor,
-        cache: bool,
-        claim_past_visible: bool = False,
-        noise_level: Tensor | None = None,
-        modulation: NormModulation | None = None,
-        motion: Tensor | None = None,
-        signals: Tensor | None = None,
-        keep_signals: Tensor | None = None,
+        self, context: Context, cache: bool, modulation: NormModulation | None = None
     ) -> ConditionCache:
         """See `AbstractUNet`."""
-        self._check_condition(context, keep, motion, claim_past_visible)
-        level = context.new_zeros(len(context)) if noise_level is None else noise_level
-        planes = context_planes(context, keep, level, self.conditioning)
-        planes = laid_out(planes if motion is None else torch.cat([planes, motion], dim=1))
+        self._check_context(context)
+        planes = context_planes(context, self.conditioning)
+        planes = laid_out(planes if context.motion is None else torch.cat([planes, context.motion], dim=1))
         noisy_planes = self.block.current * self.channels
         weight = self.first.weight[:, noisy_planes:]
         modulation = self.modulation() if modulation is None else modulation
@@ -115,7 +105,7 @@ class UNet(AbstractUNet):
             planes=planes,
             first=F.conv2d(planes, weight, padding=1) if weight.shape[1] else None,
             modulation=modulation,
-            past=self._encode_past(keep, claim_past_visible, modulation, cache, signals, keep_signals),
+            past=self._encode_past(context, modulation, cache),
             cached={norm: cached_maps(norm.maps(planes)) for norm in self._norms()} if cache else {},
             onednn=self._onednn() if cache else None,
         )

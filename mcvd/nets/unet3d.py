@@ -11,6 +11,7 @@ from mcvd.frames import FrameBlock
 from mcvd.nets.abstract_unet import AbstractUNet, check_choices
 from mcvd.nets.blocks import BlockConfig, ConditionCache, Level
 from mcvd.nets.conditioning import SPATIN, AbstractConditioning, AbstractNorm, Concat, Maps, context_planes
+from mcvd.nets.context import Context
 from mcvd.nets.layers import TINY, silu
 from mcvd.nets.layers3d import FACTORIZED, FULL, FrameMixer, GroupNorm3D, SPATINNorm3D
 from mcvd.nets.modulation import NormModulation
@@ -43,8 +44,8 @@ class UNet3D(AbstractUNet):
 
     Examples:
         >>> net = UNet3D(FrameBlock(past=2, current=3), width=8, multipliers=(1, 2), attention_levels=())
-        >>> context, keep = torch.zeros(1, 2, 3, 16, 16), torch.ones(1, 2, dtype=torch.bool)
-        >>> condition = net.encode_condition(context, keep, cache=True)
+        >>> context = Context(torch.zeros(1, 2, 3, 16, 16), torch.ones(1, 2, dtype=torch.bool))
+        >>> condition = net.encode_condition(context, cache=True)
         >>> net(torch.randn(1, 3, 3, 16, 16), torch.tensor([500.0]), condition).shape
         torch.Size([1, 3, 3, 16, 16])
     """
@@ -95,30 +96,20 @@ class UNet3D(AbstractUNet):
     def cache_bytes(self, height: int, width: int, dtype: torch.dtype = torch.float32) -> int:
         """See `AbstractUNet`."""
         self.check_size(height, width)
-        numbers = sum(norm.map_channels * (height >> norm.level) * (width >> norm.level) for norm in self._norms())
-        return numbers * dtype.itemsize
+        return self._num_mapped(height, width) * dtype.itemsize
 
     def encode_condition(
-        self,
-        context: Tensor,
-        keep: Tensor,
-        cache: bool,
-        claim_past_visible: bool = False,
-        noise_level: Tensor | None = None,
-        modulation: NormModulation | None = None,
-        motion: Tensor | None = None,
-        signals: Tensor | None = None,
-        keep_signals: Tensor | None = None,
+        self, context: Context, cache: bool, modulation: NormModulation | None = None
     ) -> ConditionCache:
         """See `AbstractUNet`."""
-        self._check_condition(context, keep, motion, claim_past_visible)
-        planes = context_planes(context, keep, context.new_zeros(len(context)), self.conditioning)
+        self._check_context(context)
+        planes = context_planes(context, self.conditioning)
         modulation = self.modulation() if modulation is None else modulation
         return ConditionCache(
             planes=planes,
             first=None,
             modulation=modulation,
-            past=self._encode_past(keep, claim_past_visible, modulation, cache, signals, keep_signals),
+            past=self._encode_past(context, modulation, cache),
             cached={norm: _cached_maps(norm.maps(planes)) for norm in self._norms()} if cache else {},
             onednn=None,
         )

@@ -29,7 +29,7 @@ class Answers(nn.Module):
         super().__init__()
         self.answer = answer
 
-    def encode_condition(self, context, keep, cache, claim_past_visible, noise_level):
+    def encode_condition(self, context, cache, modulation):
         return None
 
     def forward(self, noisy, label, encoded):

@@ -8,7 +8,7 @@ import mcvd
 from mcvd.diffusion.motion import carry, motion_planes, optical_flow
 from mcvd.diffusion.reference import ContextReference
 from mcvd.frames import Condition, FrameBlock
-from mcvd.nets import SPATIN, Concat, UNet
+from mcvd.nets import SPATIN, Concat, Context, UNet
 
 BLOCK = FrameBlock(past=2, current=3, future=2)
 
@@ -139,4 +139,4 @@ def test_a_block_that_shows_no_motion_and_planes_that_do_not_fit_are_refused():
     net = UNet(FrameBlock(2, 3, 0), channels=1, width=8, multipliers=(1,), attention_levels=(), conditioning=Concat())
     frames, keep = torch.zeros(1, 2, 1, 8, 8), torch.ones(1, 2, dtype=torch.bool)
     with pytest.raises(ValueError, match="takes 0 planes of motion, got 5"):
-        net.encode_condition(frames, keep, False, motion=torch.zeros(1, 5, 8, 8))
+        net.encode_condition(Context(frames, keep, motion=torch.zeros(1, 5, 8, 8)), False)

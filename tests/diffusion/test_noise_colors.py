@@ -55,7 +55,7 @@ def test_clips_count_alike_however_much_they_move_and_what_never_changes_has_lit
 class Perfect(nn.Module):
     """The clean estimate of data that is normal with the covariance of the noise: the same share of every mixture."""
 
-    def encode_condition(self, context, keep, cache, claim_past_visible, noise_level):
+    def encode_condition(self, context, cache, modulation):
         return None
 
     def forward(self, noisy, label, encoded):

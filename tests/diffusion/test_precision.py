@@ -4,6 +4,7 @@ import pytest
 import torch
 from reference.tiny import pixels, tiny_model
 
+from mcvd.nets import Context
 from mcvd.samplers import DDIM
 
 pytestmark = pytest.mark.filterwarnings("ignore:this CPU has no arithmetic for bf16")
@@ -72,6 +73,6 @@ def test_one_time_for_all_is_the_same_as_a_time_for_each():
     context = torch.zeros(2, 4, 1, 16, 16)
     net, label = model.denoiser.net, torch.tensor([300.0])
     with torch.inference_mode():
-        encoded = net.encode_condition(context, torch.ones(2, 4, dtype=torch.bool), cache=True)
+        encoded = net.encode_condition(Context(context, torch.ones(2, 4, dtype=torch.bool)), cache=True)
         one, each = net(noisy, label.expand(4), encoded), net(noisy, label.repeat(4), encoded)
     torch.testing.assert_close(one, each, atol=1e-5 * each.abs().max().item(), rtol=0)

@@ -117,7 +117,7 @@ def test_a_block_without_past_or_future_is_measured_too():
 class Zero(nn.Module):
     """A network that sees nothing: residuals are 0."""
 
-    def encode_condition(self, context, keep, cache, claim_past_visible, noise_level):
+    def encode_condition(self, context, cache, modulation):
         return None
 
     def forward(self, noisy, label, encoded):
@@ -159,7 +159,7 @@ class Posterior(nn.Module):
         super().__init__()
         self.schedule, self.mean, self.std, self.residuals = schedule, mean, std, residuals
 
-    def encode_condition(self, context, keep, cache, claim_past_visible, noise_level):
+    def encode_condition(self, context, cache, modulation):
         return None
 
     def forward(self, noisy, label, encoded):

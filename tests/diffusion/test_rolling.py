@@ -40,8 +40,8 @@ class OfGaussians(nn.Module):
         super().__init__()
         self.schedule, self.weight, self.calls = schedule, nn.Parameter(torch.zeros(())), []
 
-    def encode_condition(self, context, keep, cache, claim, noise_level):
-        self.seen = keep
+    def encode_condition(self, context, cache, modulation):
+        self.seen = context.keep
 
     def forward(self, noisy, label, condition):
         self.calls.append(label)

@@ -35,7 +35,7 @@ class Gaussian(nn.Module):
         super().__init__()
         self.plain, self.schedule, self.conditioning = plain, schedule, plain.conditioning
 
-    def encode_condition(self, context, *_, **__):
+    def encode_condition(self, context, cache, modulation):
         return context
 
     def forward(self, noisy, label, encoded):

@@ -19,6 +19,7 @@ from mcvd.models.published.checkpoint import build_net, check_schedule, read_pub
 from mcvd.models.published.config import read_config, translate_config
 from mcvd.models.published.keys import EXPECTED, READ, SAYS_NOTHING
 from mcvd.models.published.state_dict import translate, translations
+from mcvd.nets import Context
 
 
 def test_averaged_or_raw_weights_are_read_as_asked(tmp_path):
@@ -225,7 +226,9 @@ def test_a_published_checkpoint_gives_the_published_answer(tmp_path, name):
     if "in.cond_mask" in stored:
         keep[:, : model.config["block"]["past"]] = stored["in.cond_mask"].bool()[:, None]
     with torch.inference_mode():
-        answer = net(noisy, stored["in.t"].float(), net.encode_condition(context, keep, cache=True)).flatten(1, 2)
+        answer = net(noisy, stored["in.t"].float(), net.encode_condition(Context(context, keep), cache=True)).flatten(
+            1, 2
+        )
     assert (answer - stored["out.eps_f64"]).abs().max() < 2e-5
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mcvd.frames import Condition, FrameBlock
-from mcvd.nets import SPATIN, Concat, UNet
+from mcvd.nets import SPATIN, Concat, Context, UNet
 
 BLOCK = FrameBlock(past=2, current=2, future=1)
 EVERY = [Concat(tell_mask=True), Concat(tell_mask=False), SPATIN(8, tell_mask=True), SPATIN(8, tell_mask=False)]
@@ -21,7 +21,7 @@ def small(conditioning, block=BLOCK):
 def answer(net, condition):
     noisy = torch.randn(condition.batch_size, 2, 1, 8, 12, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        encoded = net.encode_condition(condition.frames, condition.keep, cache=False)
+        encoded = net.encode_condition(Context(condition.frames, condition.keep), cache=False)
         return net(noisy, torch.full((len(noisy),), 300.0), encoded)
 
 
@@ -69,7 +69,7 @@ def test_spatin_without_context_is_refused():
 def test_spatin_maps_have_the_resolution_of_their_level():
     net = small(SPATIN(8))
     context, keep = torch.randn(2, 3, 1, 8, 12), torch.ones(2, 3, dtype=torch.bool)
-    cached = net.encode_condition(context, keep, cache=True).cached
+    cached = net.encode_condition(Context(context, keep), cache=True).cached
     down = net.down[0].downsample
     assert {each.shape for each in cached[down.norm0]} == {(2, 8, 8, 12)}
     assert {each.shape for each in cached[down.norm1]} == {(2, 8, 4, 6)}

@@ -5,7 +5,7 @@ import torch
 from reference.plain_unet import plain_forward
 
 from mcvd.frames import FrameBlock
-from mcvd.nets import SPATIN, Concat, UNet
+from mcvd.nets import SPATIN, Concat, Context, UNet
 
 
 def network(conditioning):
@@ -33,7 +33,7 @@ def test_the_fast_network_equals_the_plain_one(conditioning, cache):
     net, (noisy, label, context, keep) = network(conditioning), inputs()
     with torch.inference_mode():
         expected = plain_forward(net, noisy, label, context, keep)
-        answer = net(noisy, label, net.encode_condition(context, keep, cache))
+        answer = net(noisy, label, net.encode_condition(Context(context, keep), cache))
     torch.testing.assert_close(answer, expected, atol=2e-5 * expected.abs().max().item(), rtol=0)
 
 
@@ -43,7 +43,7 @@ def test_bf16_is_the_plain_network_within_its_precision(conditioning):
     with torch.inference_mode():
         expected = plain_forward(net, noisy, label, context, keep)
         with torch.autocast("cpu", torch.bfloat16):
-            answer = net(noisy, label, net.encode_condition(context, keep, cache=True))
+            answer = net(noisy, label, net.encode_condition(Context(context, keep), cache=True))
     assert (answer - expected).std() < 0.03 * expected.std()
 
 
@@ -53,6 +53,6 @@ def test_the_fast_network_has_the_gradients_of_the_plain_one(conditioning):
     plain_forward(net, noisy, label, context, keep).square().sum().backward()
     expected = [parameter.grad.clone() for parameter in net.parameters()]
     net.zero_grad()
-    net(noisy, label, net.encode_condition(context, keep, cache=False)).square().sum().backward()
+    net(noisy, label, net.encode_condition(Context(context, keep), cache=False)).square().sum().backward()
     for parameter, each in zip(net.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, each, atol=1e-4 * each.abs().max().item() + 1e-5, rtol=1e-4)

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from mcvd.models.published.checkpoint import build_net
 from mcvd.models.published.config import translate_config
 from mcvd.models.published.state_dict import translate
+from mcvd.nets import Context
 
 FOLDER = Path(__file__).parents[2] / "../shared/fixtures"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the published fixtures (../shared) are not here")
@@ -30,7 +31,7 @@ def published(name):
 
 def run(net, context, keep, noisy, label, cache=True):
     with torch.inference_mode():
-        return net(noisy, label, net.encode_condition(context, keep, cache)).flatten(1, 2)
+        return net(noisy, label, net.encode_condition(Context(context, keep), cache)).flatten(1, 2)
 
 
 @pytest.mark.parametrize("name", "abcd")
@@ -52,7 +53,7 @@ def test_without_a_mask_the_past_is_claimed_to_be_visible():
     net, context, keep, noisy, label, stored = published("c")
     assert not keep.all()
     with torch.inference_mode():
-        encoded = net.encode_condition(context, keep, cache=True, claim_past_visible=True)
+        encoded = net.encode_condition(Context(context, keep, claim_past_visible=True), cache=True)
         answer = net(noisy, label.float(), encoded).flatten(1, 2)
     assert (answer - stored["out.eps_f32_masknone"]).abs().max() < 2e-5
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mcvd.frames import FrameBlock
-from mcvd.nets import SPATIN, Concat, SpaceTimeUNet
+from mcvd.nets import SPATIN, Concat, Context, SpaceTimeUNet
 from mcvd.nets.time_attention import FrameView, TimeAttention
 
 BLOCK = FrameBlock(past=2, current=3, future=1)
@@ -29,8 +29,8 @@ def inputs(num_conditions=2, num_samples=1, size=8):
     return context * keep[..., None, None, None], keep, torch.randn(batch, 3, 3, size, size, **options)
 
 
-def run(net, context, keep, noisy, label, cache=False, **told):
-    return net(noisy, label, net.encode_condition(context, keep, cache, **told))
+def run(net, context, keep, noisy, label, cache=False, modulation=None, **told):
+    return net(noisy, label, net.encode_condition(Context(context, keep, **told), cache, modulation))
 
 
 def labels(batch, spread=0.0):
@@ -76,9 +76,9 @@ def test_times_known_beforehand_are_told_as_others_are():
 def test_hidden_frames_have_no_influence_and_shown_ones_have(conditioning):
     net, (context, keep, noisy) = small(conditioning=conditioning), inputs()
     hidden = context.clone()
-    encoded = net.encode_condition(context, keep, False)
+    encoded = net.encode_condition(Context(context, keep), False)
     hidden[:, 2] = 5.0  # what `mcvd.Condition` would have zeroed reaches no other frame through attention
-    seen = net.encode_condition(hidden, keep, False).seen
+    seen = net.encode_condition(Context(hidden, keep), False).seen
     layer = net.middle.attention.time
     view = encoded.biases[layer]
     assert view[..., 2].isneginf().all()
@@ -145,7 +145,7 @@ def test_gradient_checkpointing_changes_no_gradient():
 def test_kept_bytes_are_those_that_are_kept(conditioning):
     net, (context, keep, _) = small(conditioning=conditioning).float(), inputs(num_conditions=1)
     with torch.inference_mode():
-        encoded = net.encode_condition(context.float(), keep, cache=True)
+        encoded = net.encode_condition(Context(context.float(), keep), cache=True)
     condition = encoded.condition
     kept = [each for maps in condition.cached.values() if maps is not None for each in maps]
     kept += [each for pair in encoded.seen.values() for each in pair]
@@ -179,4 +179,4 @@ def test_what_does_not_fit_is_told():
     with pytest.raises(ValueError, match=r"times must be \(2, 6\)"):
         run(net, context, keep, noisy, labels(2), times=torch.zeros(2, 5))
     with pytest.raises(ValueError, match="claim_past_visible"):
-        net.encode_condition(context, keep, True, True)
+        net.encode_condition(Context(context, keep, claim_past_visible=True), True)

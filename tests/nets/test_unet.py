@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mcvd.frames import FrameBlock
-from mcvd.nets import SPATIN, Concat, UNet
+from mcvd.nets import SPATIN, Concat, Context, UNet
 from mcvd.nets.layers import group_norm
 
 BLOCK = FrameBlock(past=2, current=3, future=1)
@@ -32,7 +32,7 @@ def inputs(num_conditions=2, num_samples=1, height=8, width=12, channels=3):
 
 
 def run(net, context, keep, noisy, label, cache=False):
-    return net(noisy, label, net.encode_condition(context, keep, cache))
+    return net(noisy, label, net.encode_condition(Context(context, keep), cache))
 
 
 @pytest.mark.parametrize("conditioning", CONDITIONINGS, ids=str)
@@ -84,7 +84,7 @@ def test_maps_are_held_in_the_dtype_of_computation():
     net = small(conditioning=SPATIN(8))
     context, keep, *_ = inputs()
     with torch.autocast("cpu", torch.bfloat16):
-        cached = net.encode_condition(context, keep, cache=True).cached
+        cached = net.encode_condition(Context(context, keep), cache=True).cached
     assert {each.dtype for maps in cached.values() for each in maps} == {torch.bfloat16}
 
 
@@ -92,7 +92,7 @@ def test_maps_are_held_in_the_dtype_of_computation():
 def test_held_bytes_are_those_that_are_held(conditioning):
     net = small(conditioning=conditioning)
     context, keep, *_ = inputs(num_conditions=1)
-    encoded = net.encode_condition(context, keep, cache=True)
+    encoded = net.encode_condition(Context(context, keep), cache=True)
     maps = [each for maps in encoded.cached.values() if maps is not None for each in maps]
     first = [] if encoded.first is None else [encoded.first]
     assert sum(each.untyped_storage().nbytes() for each in first + maps) == net.cache_bytes(8, 12)
@@ -101,7 +101,7 @@ def test_held_bytes_are_those_that_are_held(conditioning):
 
 def test_training_holds_no_maps():
     context, keep, *_ = inputs()
-    assert not small(conditioning=SPATIN(8)).encode_condition(context, keep, cache=False).cached
+    assert not small(conditioning=SPATIN(8)).encode_condition(Context(context, keep), cache=False).cached
 
 
 def test_a_new_network_says_almost_nothing():
@@ -150,7 +150,7 @@ def test_gradient_checkpointing_keeps_less_and_changes_no_gradient(conditioning)
         torch.manual_seed(1)  # of the dropout
         kept.append({})
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            loss = net(noisy, label, net.encode_condition(context, mask, cache=False)).square().sum()
+            loss = net(noisy, label, net.encode_condition(Context(context, mask), cache=False)).square().sum()
         loss.backward()
         gradients.append([loss.detach()] + [weight.grad for weight in net.parameters() if weight.grad is not None])
     assert len(gradients[0]) == len(gradients[1]) > 50
@@ -167,17 +167,17 @@ def test_past_embedding_tells_a_masked_past_and_refuses_a_mixed_one():
     hidden[:, :2] = False
     assert not torch.equal(run(net, context, keep, noisy, label), run(net, context, hidden, noisy, label))
     with pytest.raises(ValueError, match="as a whole"):
-        net.encode_condition(context, torch.tensor([[True, False, True]]), cache=True)
+        net.encode_condition(Context(context, torch.tensor([[True, False, True]])), cache=True)
 
 
 def test_a_hidden_past_can_be_claimed_to_be_visible():
     net = small(past_embedding=True, conditioning=Concat(tell_mask=False))
     context, _, noisy, label = inputs(num_conditions=1)
     visible = torch.ones(1, 3, dtype=torch.bool)
-    claimed = net.encode_condition(context, ~visible, cache=True, claim_past_visible=True)
+    claimed = net.encode_condition(Context(context, ~visible, claim_past_visible=True), cache=True)
     assert torch.equal(net(noisy, label, claimed), run(net, context, visible, noisy, label))
     with pytest.raises(ValueError, match="claim_past_visible"):
-        small().encode_condition(context, visible, cache=True, claim_past_visible=True)
+        small().encode_condition(Context(context, visible, claim_past_visible=True), cache=True)
 
 
 @pytest.mark.parametrize(
@@ -201,14 +201,14 @@ def test_a_size_that_cannot_be_halved_is_refused_with_the_divisor():
     context, keep, *_ = inputs(height=8, width=10)
     net = small(multipliers=(1, 1, 1))
     with pytest.raises(ValueError, match=r"8x10.*divisible by 4"):
-        net.encode_condition(context, keep, cache=True)
+        net.encode_condition(Context(context, keep), cache=True)
 
 
 def test_frames_that_do_not_fit_are_refused_with_both_shapes():
     net = small()
     context, keep, noisy, label = inputs()
     with pytest.raises(ValueError, match=r"context must be \(2, 3, 3.*got \(2, 2"):
-        net.encode_condition(context[:, :2], keep[:, :2], cache=False)
+        net.encode_condition(Context(context[:, :2], keep[:, :2]), cache=False)
     with pytest.raises(ValueError, match="noisy must be"):
         run(net, context, keep, noisy[:, :1], label)
     with pytest.raises(ValueError, match="multiple of 2"):

@@ -17,7 +17,7 @@ from mcvd.diffusion.denoiser import Denoiser
 from mcvd.frames import Condition, FrameBlock
 from mcvd.models.published.checkpoint import build_net
 from mcvd.models.published.config import translate_config
-from mcvd.nets import SPATIN, Concat, UNet3D
+from mcvd.nets import SPATIN, Concat, Context, UNet3D
 from mcvd.noise import LinearBeta
 from mcvd.samplers import DDIM, DDPM
 
@@ -52,7 +52,9 @@ def test_the_answer_is_the_published_one(case):
     noisy, past, future = inputs(case)
     for cache in (True, False) if case != "shipped" else (True,):
         with torch.inference_mode():
-            answer = net(noisy, LABELS, net.encode_condition(*condition(case, past, future), cache)).flatten(1, 2)
+            answer = net(noisy, LABELS, net.encode_condition(Context(*condition(case, past, future)), cache)).flatten(
+                1, 2
+            )
         step = 8 if case == "shipped" else 2
         assert (answer[..., ::step, ::step] - answers(case)["eps"]).abs().max() < 2e-5
 
@@ -79,11 +81,14 @@ def test_samples_of_a_condition_are_computed_as_if_each_had_its_own(conditioning
     context, keep, noisy = torch.randn(2, 3, 1, 8, 8), torch.ones(2, 3, dtype=torch.bool), torch.randn(4, 3, 1, 8, 8)
     label = torch.tensor([300.0]).expand(4)
     with torch.inference_mode():
-        shared = net(noisy, label, net.encode_condition(context, keep, cache=True))
+        shared = net(noisy, label, net.encode_condition(Context(context, keep), cache=True))
         doubled = (context.repeat_interleave(2, 0), keep.repeat_interleave(2, 0))
-        torch.testing.assert_close(shared, net(noisy, label, net.encode_condition(*doubled, cache=False)))
+        torch.testing.assert_close(shared, net(noisy, label, net.encode_condition(Context(*doubled), cache=False)))
     assert net.cache_bytes(8, 8) == sum(
-        each.nbytes // 2 for maps in net.encode_condition(context, keep, True).cached.values() if maps for each in maps
+        each.nbytes // 2
+        for maps in net.encode_condition(Context(context, keep), True).cached.values()
+        if maps
+        for each in maps
     )
 
 
@@ -98,7 +103,7 @@ def test_gradients_are_the_same_with_checkpointing_and_reach_every_weight(factor
         )  # fmt: skip
         noise = torch.Generator().manual_seed(1)
         context, noisy = (torch.randn(2, 3, 1, 8, 8, generator=noise) for _ in range(2))
-        condition = net.encode_condition(context, torch.ones(2, 3, dtype=torch.bool), cache=False)
+        condition = net.encode_condition(Context(context, torch.ones(2, 3, dtype=torch.bool)), cache=False)
         net(noisy, torch.tensor([10.0, 900.0]), condition).square().sum().backward()
         gradients.append({name: weight.grad for name, weight in net.named_parameters()})
     assert all(gradient is not None for gradient in gradients[0].values())

@@ -17,13 +17,14 @@ from mcvd.nets import UNet
 from mcvd.nets.attention import Attention
 from mcvd.nets.blocks import ResBlock
 from mcvd.nets.conditioning import AbstractNorm, context_planes
+from mcvd.nets.context import Context
 from mcvd.nets.layers import num_groups
 
 FILTER = (1.0, 3.0, 3.0, 1.0)
 
 
 def plain_forward(net: UNet, noisy: Tensor, label: Tensor, context: Tensor, keep: Tensor) -> Tensor:
-    """What ``net(noisy, label, net.encode_condition(context, keep, cache))`` answers, for one sample of each condition.
+    """What the network answers for one sample of each condition, whose `mcvd.nets.Context` is (context, keep).
 
     Args:
         net: any, in evaluation mode or with no dropout; its weights are read, never changed.
@@ -37,7 +38,7 @@ def plain_forward(net: UNet, noisy: Tensor, label: Tensor, context: Tensor, keep
     """
     if net.past_embedding is not None:
         raise ValueError("the plain path knows no past_embedding")
-    planes = context_planes(context, keep, context.new_zeros(len(context)), net.conditioning)
+    planes = context_planes(Context(context, keep), net.conditioning)
     x = noisy.flatten(1, 2)
     if net.first.in_channels > x.shape[1]:
         x = torch.cat([x, planes], dim=1)

@@ -6,6 +6,7 @@ import yaml
 
 import mcvd
 from mcvd.models.mcvd import MCVD
+from mcvd.nets import Context
 from mcvd.runtime.rng import TrainingNoise
 from mcvd.training.fit import run_fit
 
@@ -65,7 +66,7 @@ def published_loss(net, batch):
     label = 999 - (draws.time * 1000).long()
     alpha = alphas[label][:, None, None, None, None]
     noisy = alpha.sqrt() * x[:, 2:4] + (1 - alpha).sqrt() * z
-    eps = net(noisy, label.float(), net.encode_condition(context, keep, cache=False))
+    eps = net(noisy, label.float(), net.encode_condition(Context(context, keep), cache=False))
     return (0.5 * (z - eps) ** 2).sum(dim=(1, 2, 3, 4)).mean()
 
 

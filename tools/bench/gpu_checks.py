@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mcvd.diffusion.denoiser import Denoiser
 from mcvd.frames import Condition
 from mcvd.models.mcvd import MCVD
-from mcvd.nets import UNet, resample
+from mcvd.nets import Context, UNet, resample
 from mcvd.nets.cuda_graph import CUDAGraphNet
 from mcvd.nets.layers import group_norm
 from mcvd.runtime.rng import TrainingNoise
@@ -64,7 +64,7 @@ def _answers(
 ) -> Iterator[tuple[str, Callable[[], Tensor]]]:
     def answer(bf16: bool, graph: bool) -> Tensor:
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            condition = net.encode_condition(past, keep, cache=True)
+            condition = net.encode_condition(Context(past, keep), cache=True)
             stand_in = CUDAGraphNet(net) if graph else net
             for _ in range(3):  # an ordinary call, one that records, one that replays
                 found = stand_in(noisy, label, condition)
@@ -79,13 +79,13 @@ def _answers(
 def _gradients(name: str, net: UNet, exact: UNet, inputs: list[Tensor], seed: int) -> Iterator[dict[str, Any]]:
     """All gradients of a mean square, as one vector."""
     noisy, label, past, keep = inputs
-    condition = exact.encode_condition(past.cpu().double(), keep.cpu(), cache=False)
+    condition = exact.encode_condition(Context(past.cpu().double(), keep.cpu()), cache=False)
     exact(noisy.cpu().double(), label.cpu().double(), condition).square().mean().backward()
     truth = torch.cat([each.grad.flatten() for each in exact.parameters()])
     for bf16 in (False, True):
         net.zero_grad()
         with torch.autocast(noisy.device.type, torch.bfloat16, enabled=bf16):
-            answer = net(noisy, label, net.encode_condition(past, keep, cache=False))
+            answer = net(noisy, label, net.encode_condition(Context(past, keep), cache=False))
         answer.float().square().mean().backward()
         found = torch.cat([each.grad.flatten() for each in net.parameters()])
         what = f"{name}, gradients in {'bf16' if bf16 else 'float32'}"

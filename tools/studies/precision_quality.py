@@ -28,6 +28,8 @@ from mcvd.samplers.select import default_sampler
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 from reference.plain_unet import plain_forward
 
+from mcvd.nets import Context
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -89,14 +91,14 @@ class Plain:
 
     def predict(self, past: torch.Tensor, num_frames: int, **options: Any) -> torch.Tensor:
         net = self.model.denoiser.net
-        seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+        seen: list[Context] = []
 
-        def encode(context: torch.Tensor, keep: torch.Tensor, *choices: Any, **known: Any) -> Any:
-            seen.append((context, keep))
-            return encode_fast(context, keep, *choices, **known)
+        def encode(context: Context, *choices: Any) -> Any:
+            seen.append(context)
+            return encode_fast(context, *choices)
 
         def forward(noisy: torch.Tensor, label: torch.Tensor, encoded: Any) -> torch.Tensor:
-            return plain_forward(net, noisy, label, *seen[-1])
+            return plain_forward(net, noisy, label, seen[-1].frames, seen[-1].keep)
 
         encode_fast = net.encode_condition
         net.encode_condition, net.forward = encode, forward
