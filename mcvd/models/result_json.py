@@ -26,7 +26,9 @@ MAX_TEXT = 100_000
 Text = Annotated[str, MaxLen(MAX_TEXT)]
 Count = Annotated[int, Ge(0), Le(1 << 40)]
 Several = Annotated[int, Ge(1), Le(1 << 40)]
-Interval = Annotated[list[float], Len(2, 2)]
+MAX_FIGURE = 1e100  # squares and sums of what is below have no overflow
+Figure = Annotated[float, Ge(-MAX_FIGURE), Le(MAX_FIGURE)]
+Interval = Annotated[list[Figure], Len(2, 2)]
 
 
 class MetricJson(TypedDict):
@@ -41,35 +43,35 @@ class MetricJson(TypedDict):
 class DiversityJson(TypedDict):
     """See `mcvd.evaluation.scores.Diversity`."""
 
-    between_samples: float
-    to_truth: float
+    between_samples: Figure
+    to_truth: Figure
 
 
 class CalibrationJson(TypedDict):
     """See `mcvd.evaluation.ensemble_scores.Calibration`."""
 
-    rank_histogram: list[float]
-    spread: list[float]
-    error: list[float]
+    rank_histogram: list[Figure]
+    spread: list[Figure]
+    error: list[Figure]
 
 
 class EventScoreJson(TypedDict):
     """See `mcvd.evaluation.ensemble_scores.EventScore`."""
 
-    brier: float
-    csi: float | None
-    pod: float | None
-    far: float | None
-    csi_per_frame: list[float | None]
+    brier: Figure
+    csi: Figure | None
+    pod: Figure | None
+    far: Figure | None
+    csi_per_frame: list[Figure | None]
 
 
 class EventJson(TypedDict):
     """See `mcvd.evaluation.ensemble_scores.Event`."""
 
-    threshold: float
-    base_rate: float
-    said: list[float]
-    came: list[float | None]
+    threshold: Figure
+    base_rate: Figure
+    said: list[Figure]
+    came: list[Figure | None]
     rows: dict[Text, EventScoreJson]
 
 
@@ -96,7 +98,7 @@ class ScoresJson(TypedDict):
     num_samples: Several
     sampler: Text
     num_calls: Count
-    guidance: float
+    guidance: Figure
     sampling: dict[str, Any]
     seed: int
     metrics: dict[Text, MetricJson]
@@ -109,16 +111,16 @@ class DistanceJson(TypedDict):
     """See `mcvd.evaluation.result_card.Distance`."""
 
     name: Text
-    value: float | None
+    value: Figure | None
     reason: NotRequired[Text | None]
     weights: NotRequired[Text]
     weights_digest: NotRequired[Text]
     random_seed: NotRequired[int]
     preprocessing: NotRequired[Literal["mcvd", "stylegan-v"]]
     interval_95: NotRequired[Interval]
-    mean_of_single_samples: NotRequired[float]
-    of_single_samples: NotRequired[list[float]]
-    kernel_distance: NotRequired[float]
+    mean_of_single_samples: NotRequired[Figure]
+    of_single_samples: NotRequired[list[Figure]]
+    kernel_distance: NotRequired[Figure]
     num_real: NotRequired[Count]
     num_fake: NotRequired[Count]
     cautions: NotRequired[list[Text]]
@@ -127,9 +129,9 @@ class DistanceJson(TypedDict):
 class LikelihoodJson(TypedDict):
     """See `mcvd.evaluation.result_card.Likelihood`."""
 
-    bits_per_dimension: float
+    bits_per_dimension: Figure
     interval_95: Interval | None
-    per_clip: list[float]
+    per_clip: list[Figure]
     num_frames: Several
     num_calls: Several
     seed: int
@@ -144,7 +146,7 @@ class ResultJson(TypedDict):
     command: Text
     distances: list[DistanceJson]
     model: NotRequired[Text]
-    frame_rate_hz: NotRequired[float | None]
+    frame_rate_hz: NotRequired[Figure | None]
     device: NotRequired[Text]
     missing: NotRequired[dict[Text, Text]]
     model_digest: NotRequired[Text]
@@ -161,10 +163,10 @@ class RowJson(TypedDict):
 
 
 class _ScoreJson(TypedDict):
-    mean: float
+    mean: Figure
     interval: Interval | None
-    per_clip: list[float]
-    per_frame: list[float]
+    per_clip: list[Figure]
+    per_frame: list[Figure]
 
 
 _OF_SCORES = (MetricJson, DiversityJson, CalibrationJson, EventScoreJson, EventJson, EnsembleJson, ScoresJson)

@@ -43,6 +43,7 @@ WRONG = [
     ("scores.num_frames", 99), ("scores.size", [16]), ("scores.size", ["16", "16"]), ("scores.guidance", float("nan")),
     ("scores.guidance", "1"), ("scores.seed", None), ("scores.sampler", None), ("scores.more", 1),
     ("scores.metrics.psnr.digits", 10**9), ("scores.metrics.psnr.digits", "s"), ("scores.metrics.psnr.title", 1),
+    ("scores.guidance", 1e200), (f"{ROW}.psnr", -1e200), ("distances", [FVD | {"value": 1e101}]),
     (f"{ROW}.psnr", float("inf")), (f"{ROW}.psnr", "30"), (f"{ROW}.psnr", DELETE), (f"{ROW}.psnr_interval", [1]),
     (f"{ROW}.psnr_interval", DELETE), (f"{ROW}.psnr_per_clip", DELETE),
     (f"{ROW}.psnr_per_clip", [1.0]), (f"{ROW}.psnr_per_frame", [None]), (f"{ROW}.more", 1), (f"{ROW}.title", {}),
