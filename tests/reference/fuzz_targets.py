@@ -149,12 +149,12 @@ def targets(folder: Path, videos: Path | None) -> list[Target]:
     )
     _write_record(made["records"] / "a.tfrecord", b"\x0a\x11\x0a\x0f\x0a\x01a\x12\x0a\x0a\x08\x0a\x06pixels")
     names = tuple(sorted(path.name for path in videos.iterdir() if 0 < path.stat().st_size < MAX_FILE_BYTES))
-    pictures = tuple(path.name for path in made["pictures"].iterdir())
+    pictures = tuple(sorted(path.name for path in made["pictures"].iterdir()))
     return [
         Target("video", videos, names, lambda at, name: _read_video(at / name), 4, is_alone=True),
         Target("pictures", made["pictures"], pictures, lambda at, name: _read_video(at)),
         Target(
-            "side data, animation", made["side_data"], tuple(path.name for path in made["side_data"].iterdir()),
+            "side data, animation", made["side_data"], tuple(sorted(path.name for path in made["side_data"].iterdir())),
             lambda at, name: _read_video(at / name), 1.5, is_alone=True,
         ),
         Target("training checkpoint", made["checkpoint"], ("last.ckpt",), lambda at, name: mcvd.load(at / name), 0.15),

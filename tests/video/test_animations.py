@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from reference.pictures import numbered, numbers, write_animation, write_numbered
 
 from mcvd.data.sources.folder import VideoFolder
+from mcvd.frames import MAX_SIDE
+from mcvd.video.decoders import animation
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.find import find_videos
 from mcvd.video.open import open_video
@@ -119,6 +122,16 @@ def test_a_damaged_one_is_refused_in_one_line(tmp_path, name):
     with pytest.raises(VideoError, match=name) as fault:
         read_video(tmp_path / name)
     assert "\n" not in str(fault.value)
+
+
+def test_a_size_that_no_frame_has_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    Image.new("L", (MAX_SIDE + 1, 1)).save(tmp_path / "0.png")
+    with pytest.raises(VideoError, match=rf"0\.png: says that it is {MAX_SIDE + 1}x1 pixels"):
+        read_video(tmp_path)
+    write_animation(tmp_path / "a.webp", range(3))
+    monkeypatch.setattr(animation, "_MAX_PIXELS", 100)
+    with pytest.raises(VideoError, match=r"a\.webp: says that its frames are \d+x\d+ pixels"):
+        read_video(tmp_path / "a.webp")
 
 
 def test_a_sequence_of_heif_is_refused_with_its_reason(tmp_path):

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 
 from mcvd.video.arrays.base import OpenArray
+from mcvd.video.decoders.pictures import opened_picture
 
 
 def open_picture(path: Path, variable: str | None) -> OpenArray:
     """See `mcvd.video.arrays.open.open_array`: a PNG of one or several channels, 16 bits as they are."""
-    from PIL import Image
-
-    with Image.open(path) as picture:
+    with opened_picture(path) as picture:
         stored = np.asarray(picture)
 
     def read(place: tuple[Any, ...]) -> np.ndarray:

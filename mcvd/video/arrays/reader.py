@@ -73,10 +73,10 @@ def holds_values(path: str | Path) -> bool:
 def _is_no_picture(path: Path) -> bool:
     if path.suffix.lower() == ".zip":
         return True
-    from PIL import Image
+    from mcvd.video.decoders.pictures import opened_picture
 
     try:
-        with Image.open(path) as picture:
+        with opened_picture(path) as picture:
             return picture.mode not in ("1", "L", "P", "LA", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
-    except (OSError, ValueError, SyntaxError):  # a TIFF of several bands, or damaged
+    except ValueError:  # a TIFF of several bands, or damaged
         return path.suffix.lower() in (".tif", ".tiff")

@@ -15,6 +15,7 @@ from torch import Tensor
 from mcvd.video.decoders.base import AbstractReader, VideoError
 from mcvd.video.decoders.frame_folder import stated_facts
 from mcvd.video.decoders.pictures import (
+    check_sides,
     count_frames,
     declared_levels,
     lost_levels,
@@ -31,6 +32,7 @@ _HEIF_SEQUENCES = frozenset({b"hevc", b"hevx", b"heis", b"msf1"})
 # As browsers do: what claims to be shown for no time is shown for a tenth of a second.
 _UNTIMED_SECONDS = 0.1
 _SHORTEST_GIF_SECONDS = 0.02
+_MAX_PIXELS = 1 << 25  # of a frame, a little more than 8K: a small file can claim any number, and decoders keep several
 
 
 def is_animation(path: Path) -> bool:
@@ -77,6 +79,12 @@ class AnimationReader(AbstractReader):
         with picture_faults(self.path):
             picture = self._picture = Image.open(self.path)
         with self._ending_on_faults():
+            check_sides(self.path, picture)
+            if picture.width * picture.height > _MAX_PIXELS:
+                raise VideoError(
+                    f"{self.path}: says that its frames are {picture.width}x{picture.height} pixels; an animated "
+                    f"picture is read up to {_MAX_PIXELS / 1e6:.0f} million, make a video of it"
+                )
             # The picture that stands in for the animation where none can be shown is no frame of it.
             self._first = int(bool(picture.info.get("default_image")) and count_frames(picture) > 1)
             num_frames = count_frames(picture) - self._first

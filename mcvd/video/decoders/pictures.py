@@ -10,6 +10,7 @@ import av
 import numpy as np
 from PIL import Image, ImageOps
 
+from mcvd.frames import MAX_SIDE
 from mcvd.runtime.error_text import one_line
 from mcvd.video.decoders.base import VideoError
 
@@ -27,6 +28,7 @@ def opened_picture(file: Path) -> Iterator[Image.Image]:
         VideoError: if it cannot be read; also of what fails inside the ``with``, in one line that names the file.
     """
     with picture_faults(file), Image.open(file) as stored:
+        check_sides(file, stored)
         yield stored
 
 
@@ -42,6 +44,13 @@ def picture_faults(file: Path) -> Iterator[None]:
     except (OSError, SyntaxError, ValueError, LookupError, EOFError, Image.DecompressionBombError) as error:
         fault = one_line(error).replace(f" '{file}'", "")
         raise VideoError(f"{file}: cannot be read as a picture ({fault})") from None
+
+
+def check_sides(file: Path, picture: Image.Image) -> None:
+    """Raise `VideoError` if an open picture claims a size that no frame has."""
+    if max(picture.size) > MAX_SIDE:
+        width, height = picture.size
+        raise VideoError(f"{file}: says that it is {width}x{height} pixels; a side has at most {MAX_SIDE}")
 
 
 def count_frames(picture: Image.Image) -> int:
