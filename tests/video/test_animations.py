@@ -6,9 +6,8 @@ from PIL import Image
 from reference.pictures import numbered, numbers, write_animation, write_numbered
 
 from mcvd.data.sources.folder import VideoFolder
-from mcvd.frames import MAX_SIDE
 from mcvd.video.decoders import animation
-from mcvd.video.decoders.base import VideoError
+from mcvd.video.decoders.base import MAX_SIDE, VideoError
 from mcvd.video.find import find_videos
 from mcvd.video.open import open_video
 from mcvd.video.read import read_video

@@ -102,7 +102,8 @@ MUTANTS: dict[str, tuple[Tests, list[tuple[str, str]]]] = {
     "mcvd/data/clips/dataset.py": (
         DATASET,
         [
-            ("spec.at_speed(clip.augmentation.speed).frames", "spec.frames"),
+            ("    video = videos.read(clip.video, frames, spec.size)",
+             "    video = videos.read(clip.video, spec.frames(videos.frame_times(clip.video), clip.start), spec.size)"),
             ("video.flip(-1) if clip.flip", "video.flip(-2) if clip.flip"),
             ("clip = self.clips(sample, attempt)", "clip = self.clips(sample, 0)"),
             ("except (VideoError, OSError) as fault:", "except VideoError as fault:"),
@@ -136,11 +137,12 @@ MUTANTS: dict[str, tuple[Tests, list[tuple[str, str]]]] = {
     "mcvd/diffusion/engine.py": (
         ENGINE,
         [
-            ("keys[v][s] for v in videos for s in samples", "keys[v][s] for s in samples for v in videos"),
+            ("partial(sample_block, part, [keys[v][s] for v in videos for s in samples])",
+             "partial(sample_block, part, [keys[v][s] for s in samples for v in videos])"),
             ("(options.seed, options.first_video + video)", "(options.seed, video)"),
             ("range(options.first_sample, options.first_sample + options.num_samples)", "range(options.num_samples)"),
             ("names = [(seed, 0) for seed in options.seed]", "names = [(options.seed[0], 0) for seed in options.seed]"),
-            ("samples.start : samples.stop] = finished.cpu()", "samples.start :] = finished.cpu()"),
+            ("samples.start : samples.stop] = finished", "samples.start :] = finished"),
             ("frames if num_samples > 1 else frames[:, 0]", "frames if num_samples > 1 else frames[0]"),
             ("limit // options.num_samples), min(limit, options.num_samples)",
              "limit // options.num_samples), options.num_samples"),
@@ -150,7 +152,7 @@ MUTANTS: dict[str, tuple[Tests, list[tuple[str, str]]]] = {
     "mcvd/diffusion/block_sampler.py": (
         ENGINE,
         [
-            ("draw = KeyedNoise([(*key, number) for key in keys])", "draw = KeyedNoise([(*key, 0) for key in keys])"),
+            ("normal = KeyedNoise([(*key, number) for", "normal = KeyedNoise([(*key, 0) for"),
             ("(*key, number, _OF_CONTEXT)", "(*key, number)"),
             ("if self.options.context_noise and sees_generated:", "if self.options.context_noise:"),
             ("        if not frames.isfinite().all():", "        if not frames.isfinite().any():"),
@@ -183,11 +185,12 @@ MUTANTS: dict[str, tuple[Tests, list[tuple[str, str]]]] = {
     "mcvd/evaluation/statistics.py": (
         EVALUATION,
         [
-            ("metric.best(metric.finish(per_frame.mean(-1)), 1)", "metric.best(per_frame[:, :, 0], 1)"),
-            ("finish(per_frame.mean(-1)).mean(1)", "finish(per_frame.mean((1, 2)))"),
-            ("finish(values).mean((0, 1))", "finish(values.mean((0, 1)))"),
+            ("metric.best(metric.finish(mean_of_known(per_frame, -1)), 1)", "metric.best(per_frame[:, :, 0], 1)"),
+            ("mean_of_known(finish(mean_of_known(per_frame, -1)), 1)", "finish(per_frame.mean((1, 2)))"),
+            ("mean_of_known(finish[name](values).flatten(0, 1), 0)",
+             "finish[name](mean_of_known(values.flatten(0, 1), 0))"),
             ("if len(values) < 2:", "if len(values) < 1:"),
-            ("drawn.low.tolist(), drawn.high.tolist()", "drawn.high.tolist(), drawn.low.tolist()"),
+            ("zip(low.tolist(), high.tolist(), strict=True)", "zip(high.tolist(), low.tolist(), strict=True)"),
         ],
     ),
     "mcvd/training/ema.py": (

@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 
 from mcvd.data.videos import AbstractVideos
+from mcvd.video.decoders.base import MAX_SIDE
 from mcvd.video.timing import FrameTimes, frames_at_rate
 
 # What a recipe claims is believed up to here.
 MAX_COUNT = 1 << 16
-MAX_SIDE = 1 << 14
 MAX_RATE_HZ = 1e5
 
 

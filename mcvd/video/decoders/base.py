@@ -26,6 +26,8 @@ VIDEO_SUFFIXES = frozenset(f".{name}" for name in _VIDEOS.split())
 FRAME_SUFFIXES = frozenset(f".{name}" for name in _PICTURES.split())
 # Pictures that may be animated, and are videos then.
 ANIMATION_SUFFIXES = frozenset(f".{name}" for name in _ANIMATIONS.split())
+# What a file or a recipe claims is believed up to here: pixels on a side of a frame.
+MAX_SIDE = 1 << 14
 
 
 class VideoError(ValueError):

@@ -10,9 +10,8 @@ import av
 import numpy as np
 from PIL import Image, ImageOps
 
-from mcvd.frames import MAX_SIDE
 from mcvd.runtime.error_text import one_line
-from mcvd.video.decoders.base import VideoError
+from mcvd.video.decoders.base import MAX_SIDE, VideoError
 
 # Fewer grey levels than this left of a deeper picture are a loss that nobody can have meant.
 _ENOUGH_LEVELS = 128
