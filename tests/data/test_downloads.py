@@ -11,7 +11,7 @@ from reference.recipes import stamps
 
 from mcvd.data.prepare import mnist
 from mcvd.data.prepare.cli import run_prepare
-from mcvd.data.synthetic.moving_mnist import FILES, StochasticMovingMNIST
+from mcvd.data.synthetic.moving_mnist import FILES, LABEL_FILES, StochasticMovingMNIST
 from mcvd.runtime.download import Download, fetch
 
 CONTENT = np.random.default_rng(0).bytes(200_000)
@@ -78,12 +78,16 @@ def test_moving_mnist_is_prepared_once_and_damage_is_named(tmp_path, monkeypatch
     for train, name in FILES.items():
         count = 30 if train else 10
         pixels = np.random.default_rng(count).integers(0, 256, (count, 28, 28), np.uint8)
-        content = gzip.compress(struct.pack(">4I", 0x803, count, 28, 28) + pixels.tobytes())
-        (tmp_path / "raw" / f"{name}.gz").write_bytes(content)
-        monkeypatch.setitem(mnist.MD5, train, hashlib.md5(content).hexdigest())
+        pictures = gzip.compress(struct.pack(">4I", 0x803, count, 28, 28) + pixels.tobytes())
+        labels = gzip.compress(struct.pack(">2I", 0x801, count) + bytes(digit % 10 for digit in range(count)))
+        for each, content in {name: pictures, LABEL_FILES[train]: labels}.items():
+            (tmp_path / "raw" / f"{each}.gz").write_bytes(content)
+            monkeypatch.setitem(mnist.MD5, each, hashlib.md5(content).hexdigest())
     words = ["--raw", str(tmp_path / "raw"), "--out", str(tmp_path / "out")]
     assert run_prepare("smmnist", mnist.prepare_mnist, "", words) == 0
-    frames = StochasticMovingMNIST(str(tmp_path / "out"), train=False, pool=10).read(0, range(3), (64, 64))
+    videos = StochasticMovingMNIST(str(tmp_path / "out"), train=False, pool=10)
+    frames = videos.read(0, range(3), (64, 64))
+    assert 1 <= videos.signals(0, videos.signal_names(0))[0].sum() <= 2
     assert frames.shape == (3, 1, 64, 64) and frames.amax() > 200
     before = stamps(tmp_path / "out")
     assert run_prepare("smmnist", mnist.prepare_mnist, "", words) == 0

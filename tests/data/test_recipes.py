@@ -27,6 +27,7 @@ from mcvd.data.prepare.tfrecord import read_records
 from mcvd.data.sources.hdf5 import Hdf5Videos
 from mcvd.data.sources.memmap import MemmapVideos
 from mcvd.data.synthetic.moving_mnist import StochasticMovingMNIST
+from mcvd.data.videos import SignalsError
 from mcvd.runtime.disk import check_free_space
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.read import read_video
@@ -154,6 +155,29 @@ def test_moving_mnist_draws_the_digits_of_a_local_idx_file(tmp_path):
     (tmp_path / "train-images-idx3-ubyte").write_bytes(struct.pack(">4I", 0x803, 300, 28, 28))
     with pytest.raises(VideoError, match="cut off"):
         StochasticMovingMNIST(str(tmp_path)).read(0, [0], (64, 64))
+
+
+def test_moving_mnist_tells_which_digits_are_in_a_video(tmp_path):
+    digits = np.repeat(np.arange(10, dtype=np.uint8) * 20 + 50, 28 * 28)
+    count = 1200  # more than a video may have
+    pictures = struct.pack(">4I", 0x803, count, 28, 28) + np.tile(digits, count // 10).tobytes()
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(pictures)
+    videos = StochasticMovingMNIST(str(tmp_path), train=False, num_digits=1, num_frames=3)
+    assert videos.signal_names(0) == []
+    labels = tmp_path / "t10k-labels-idx1-ubyte"
+    labels.write_bytes(struct.pack(">2I", 0x801, count) + bytes(range(10)) * (count // 10))
+    for index in range(4):
+        told = videos.signals(index, videos.signal_names(index))
+        (digit,) = told[0].nonzero()[0]
+        assert told.shape == (3, 10) and (told == told[0]).all()
+        assert videos.read(index, [0], (64, 64)).max() == digit * 20 + 50
+    two = StochasticMovingMNIST(str(tmp_path), train=False, num_frames=3)
+    assert max(two.signals(index, two.signal_names(index))[0].sum() for index in range(9)) == 2
+    with pytest.raises(SignalsError, match="no label=x"):
+        videos.signals(0, ["label=x"])
+    labels.write_bytes(struct.pack(">2I", 0x801, 2) + b"\x03\x0b")
+    with pytest.raises(VideoError, match="label 1 is 11"):
+        StochasticMovingMNIST(str(tmp_path), train=False).signals(0, ["label=1"])
 
 
 def test_published_hdf5_shards_are_read_and_split(tmp_path):
