@@ -114,7 +114,7 @@ class Checkpoints(Checkpoint):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Save what was trained so far, if no step is half done and all processes stop together."""
-        if self._saved_step == trainer.global_step or isinstance(exception, NotFiniteError):
+        if self._saved_step == trainer.global_step:
             return
         if isinstance(exception, TrainingInterrupted):  # raised by all processes, after a whole step
             self._check_finite(trainer, pl_module)

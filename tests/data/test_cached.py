@@ -81,6 +81,14 @@ def test_a_second_start_decodes_nothing_and_a_changed_file_is_decoded_again(root
     assert torch.equal(changed.read(1, [29], SIZE), changed._fit(VideoFolder(root).read(1, [29], SIZE)))
 
 
+def test_other_choices_have_entries_of_their_own_in_one_cache(root, tmp_path):
+    choices = [{}, {"crop": "random"}, {"channels": 1}]
+    for number, options in enumerate(choices, 1):
+        cache = cached(root, tmp_path / "cache", **options)
+        assert len(entries(tmp_path / "cache")) == 5 * number
+        assert torch.equal(cache.read(0, [3], SIZE), cache._fit(VideoFolder(root).read(0, [3], SIZE)))
+
+
 def test_the_limit_holds_and_what_does_not_fit_is_read_from_its_file(root, tmp_path):
     entry_bytes = 12 * 3 * 16 * 16
     with pytest.warns(UserWarning, match=r"[1-4] of 5 videos are not cached \(.*may hold 25,000 bytes\)") as caught:

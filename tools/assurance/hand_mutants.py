@@ -213,7 +213,6 @@ MUTANTS: dict[str, tuple[Tests, list[tuple[str, str]]]] = {
             ("or step == trainer.max_steps)", "or False)"),
             ("                write_training_row(trainer)", "                pass"),
             ("if self._waits_for_validation:\n            self._save", "if False:\n            self._save"),
-            ("isinstance(exception, NotFiniteError):\n            return", "False:\n            return"),
             ("elif self._between_steps and trainer", "elif trainer"),
             ("if trainer.is_global_zero:\n                atomic_link(kept, self.path)", "pass"),
             ("self._reported = total\n", "self._reported = 0\n"),
