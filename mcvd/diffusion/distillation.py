@@ -63,15 +63,16 @@ class Distillation:
         Returns:
             float64 (B, parts + 1), falling; for "consistency" from the drawn part on, and then the end over and over.
         """
-        grid = self.sampler.spacing(self.sampler.num_steps, schedule).to(uniform.device)
+        grid = self.sampler.spacing.divided(self.sampler.num_steps, self.parts, schedule).to(uniform.device)
         place = uniform.double() * self.sampler.num_steps
         step = place.long().clamp(max=self.sampler.num_steps - 1)
-        fractions = torch.arange(self.parts + 1, device=uniform.device, dtype=torch.float64)
+        numbers = torch.arange(self.parts + 1, device=uniform.device).expand(len(uniform), -1)
         if self.method == "consistency":
-            part = ((place - step) * self.parts).long().clamp(max=self.parts - 1)
-            fractions = (fractions + part[:, None]).clamp(max=self.parts)
-        start, end = grid[step][:, None], grid[step + 1][:, None]
-        return torch.lerp(start, end, fractions / self.parts)
+            # A step that its spacing does not divide has one part alone, and the end over and over.
+            num_parts = (grid.diff(dim=1) < 0).sum(1)[step]
+            part = torch.minimum(((place - step) * num_parts).long(), num_parts - 1)
+            numbers = (numbers + part[:, None]).clamp(max=self.parts)
+        return grid[step].gather(1, numbers)
 
     def start(
         self, clean: Tensor, noise: Tensor, times: Tensor, schedule: AbstractNoiseSchedule
@@ -103,17 +104,17 @@ class Distillation:
         else:
             second = times[:, 1]
             landed = self._step(teacher, noisy, first, second, schedule)
-            has_arrived = (second <= last).view(-1, *[1] * (noisy.ndim - 1))
-            # Where the part was the last one nothing is left to go: the student is asked there at a time above 0.
-            there = torch.where(second <= last, first, second)
-            landed = torch.where(has_arrived, landed, self._step(student, landed, there, last, schedule))
+            landed = self._step(student, landed, second, last, schedule)
         return clean_that_lands(noisy, landed, schedule(first).like(noisy), schedule(last).like(noisy))
 
     def _step(self, denoise: Denoise, x: Tensor, start: Tensor, end: Tensor, schedule: AbstractNoiseSchedule) -> Tensor:
-        """One step of the sampler, each sample between times of its own (B,)."""
-        clean, noise = self.sampler.estimate(denoise, x, start.to(x), schedule(start).like(x))
+        """One step of the sampler, each sample between times of its own (B,); what has arrived stays."""
+        is_there = (start <= end).view(-1, *[1] * (x.ndim - 1))
+        # The network is never asked at 0: where nothing is left to go it is asked somewhere, and the answer not used.
+        asked = torch.where(start <= end, 1.0, start)
+        clean, noise = self.sampler.estimate(denoise, x, asked.to(x), schedule(asked).like(x))
         there = schedule(end).like(x)
-        return there.alpha * clean + there.sigma * noise
+        return torch.where(is_there, x, there.alpha * clean + there.sigma * noise)
 
 
 def clean_that_lands(noisy: Tensor, landed: Tensor, here: Coefficients, there: Coefficients) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,6 @@ from mcvd.metrics.frame_metrics import PSNR, SSIM
 from mcvd.metrics.frames import squared_distance_of_samples
 from mcvd.models.video_model import VideoModel
 from mcvd.samplers import AbstractSampler, SASolver, UniPC
-from mcvd.samplers.select import default_sampler
 
 CANDIDATES: tuple[AbstractSampler, ...] = (
     *(SASolver(num_steps) for num_steps in (20, 14, 10, 7, 5)),
@@ -86,7 +85,7 @@ class TaskTuning:
         best: of least CRPS on the clips to choose on, which the others are compared with.
         chosen: the one of fewest calls that loses nothing.
         choosing: all that were tried, on the clips to choose on.
-        reporting: chosen, best and the default, on other clips.
+        reporting: chosen, best and the one before, on other clips.
     """
 
     task: str
@@ -144,7 +143,8 @@ def tune(
         choosing: clips to choose on, uint8 (N, T, C, H, W): past, frames to be generated, future.
         reporting: others to report on.
         task: its name.
-        candidates: the samplers; the model's own one and the default are tried too.
+        candidates: the samplers, at the spacing of the model's own one, if it has one: where its network is of use is
+            known then. The one in use before, the model's own or the default, is tried too.
         num_frames: generated in each clip; None is two blocks, in interpolation one.
         num_samples: K samples of each clip, 2 or more.
         seed: of the samples.
@@ -160,15 +160,23 @@ def tune(
     asked = TASKS[task]
     num_frames = num_frames or frames_for(asked, model.block.current)
     options = {"num_samples": num_samples, "seed": seed, "batch_size": batch_size, "num_frames": num_frames, **sampling}
-    usual = default_sampler(from_nothing=not asked.has_context)
+    before = model.sampler_for(asked)
     tried = []
-    for sampler in dict.fromkeys([usual, model.sampler_for(asked), *candidates]):
+    for sampler in dict.fromkeys([before, *_at_spacing_of(model.samplers.own(asked), candidates)]):
         tried.append(_try(model, choosing, task, sampler, options))
         on_trial(tried[-1])
     best, chosen = choose(tried)
-    shown = dict.fromkeys([best.sampler, usual, chosen.sampler])
+    shown = dict.fromkeys([best.sampler, before, chosen.sampler])
     reported = tuple(_try(model, reporting, task, sampler, options) for sampler in shown)
     return TaskTuning(task, num_frames, best.sampler, chosen.sampler, tuple(tried), reported)
+
+
+def _at_spacing_of(own: AbstractSampler | None, samplers: Sequence[AbstractSampler]) -> list[AbstractSampler]:
+    """Samplers with the spacing of another one, where both have such."""
+    spacing = getattr(own, "spacing", None)
+    if spacing is None:
+        return list(samplers)
+    return [replace(each, spacing=spacing) if hasattr(each, "spacing") else each for each in samplers]  # type: ignore[type-var]
 
 
 def frames_for(task: Task, current: int) -> int:

@@ -25,6 +25,11 @@ class AbstractSpacing(ABC):
     def __call__(self, num_steps: int, schedule: AbstractNoiseSchedule) -> Tensor:
         """Times of a run, float64 (num_steps + 1,) on the CPU, falling from the noisiest time to exactly 0."""
 
+    def divided(self, num_steps: int, num_parts: int, schedule: AbstractNoiseSchedule) -> Tensor:
+        """The steps of a run, each in parts of equal time: float64 (num_steps, num_parts + 1), falling."""
+        grid = self(num_steps, schedule)[:, None]
+        return torch.lerp(grid[:-1], grid[1:], torch.arange(num_parts + 1, dtype=torch.float64) / num_parts)
+
 
 @dataclass(frozen=True)
 class Uniform(AbstractSpacing):
@@ -65,6 +70,18 @@ class LogSNR(AbstractSpacing):
         if self.sigma_min > 0:
             high = high.clamp(max=-2 * log(self.sigma_min))
         return _times(low + (high - low) * _fractions(num_steps), schedule)
+
+    def divided(self, num_steps: int, num_parts: int, schedule: AbstractNoiseSchedule) -> Tensor:
+        """Parts of equal log-SNR, so that all together are a run of ``(num_steps - 1) * num_parts + 1`` steps.
+
+        The last step, from the last noise to 0, is one part however many there are: the network is asked nowhere below
+        ``sigma_min``. A single step is a whole run of ``num_parts`` steps.
+        """
+        if num_steps == 1:
+            return self(num_parts, schedule)[None]
+        run = self((num_steps - 1) * num_parts + 1, schedule)
+        last = torch.cat([run[-2:-1], run.new_zeros(num_parts)])
+        return torch.cat([run[:-1].unfold(0, num_parts + 1, num_parts), last[None]])
 
 
 @dataclass(frozen=True)

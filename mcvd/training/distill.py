@@ -12,6 +12,7 @@ from torch.optim import Adam, Optimizer
 from mcvd.diffusion.distillation import Distillation, Method
 from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.diffusion.tasks import TASKS
+from mcvd.models.config import config_of
 from mcvd.models.mcvd import MCVD, Batch
 from mcvd.samplers import DDIM, AbstractSpacing
 from mcvd.samplers.spacing import UNIFORM
@@ -30,7 +31,8 @@ class Student(MCVD):
             ``calls * parts`` calls.
         method: "progressive" or "consistency"; see `Distillation`.
         guidance: of the teacher, which the student learns: it then samples so with guidance 1.
-        spacing: of the student's steps.
+        spacing: of the student's steps; None is that of the teacher's own sampler, which tells where its network is of
+            use, or of uniform times, as published, if it has none.
         optimizer: makes the optimiser from the parameters.
         warmup_steps: the learning rate rises linearly from 0 over so many steps.
         cooldown_steps: it falls linearly towards 0 over the last so many; None is from the beginning, as published.
@@ -45,7 +47,7 @@ class Student(MCVD):
         parts: int = 2,
         method: Method = "progressive",
         guidance: float = 1.0,
-        spacing: AbstractSpacing = UNIFORM,
+        spacing: AbstractSpacing | None = None,
         optimizer: Callable[[Iterable], Optimizer] = lambda parameters: Adam(parameters, lr=1e-4, fused=True),
         warmup_steps: int = 100,
         cooldown_steps: int | None = None,
@@ -59,7 +61,7 @@ class Student(MCVD):
             raise ValueError(f"guidance {guidance:g}: {teacher} was never trained with all context hidden")
         if model.denoiser.diffuses_context or model.denoiser.gamma_noise:
             raise ValueError(f"{teacher} diffuses its context, or with gamma noise: a student cannot follow it")
-        sampler = DDIM(num_steps=calls, spacing=spacing)
+        sampler = DDIM(num_steps=calls, spacing=spacing or _own_spacing(model.samplers))
         training = {
             "warmup_steps": warmup_steps,
             "cooldown_steps": cooldown_steps or 0,
@@ -70,7 +72,7 @@ class Student(MCVD):
         samplers = TaskSamplers(**dict.fromkeys(able, sampler))
         super().__init__(**model._arguments | training | {"optimizer": optimizer, "samplers": samplers})
         self.load_state_dict(model.state_dict())
-        self.config = model.trained_config() | training
+        self.config = model.trained_config() | training | {"samplers": config_of(TaskSamplers, vars(samplers))}
         self.frame_rate_hz = model.frame_rate_hz
         self.distillation = Distillation(sampler, parts, method)
         self.guidance = guidance
@@ -106,6 +108,12 @@ class Student(MCVD):
         if self._cools_all_along:
             self.cooldown_steps = int(self.trainer.estimated_stepping_batches)
         return super().configure_optimizers()
+
+
+def _own_spacing(samplers: TaskSamplers) -> AbstractSpacing:
+    """That of the first task whose sampler has one."""
+    found = (getattr(getattr(samplers, name), "spacing", None) for name in TASKS)
+    return next((spacing for spacing in found if spacing is not None), UNIFORM)
 
 
 class _Frozen:

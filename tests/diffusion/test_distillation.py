@@ -40,6 +40,28 @@ def test_one_step_of_the_student_is_several_of_the_teacher(spacing, calls, parts
     assert torch.allclose(landed, x, atol=1e-9)
 
 
+@pytest.mark.parametrize("calls", [1, 2, 4])
+def test_the_parts_of_all_steps_are_a_run_of_the_same_spacing(calls):
+    """With equal log-SNR the last step, to no noise, is one part: nobody asks the network below the last noise."""
+    schedule, teacher, start = Cosine(), exact_denoiser(Cosine()), noise(2, 30)
+    for spacing, num_steps in ((Uniform(), calls * 3), (LogSNR(sigma_min=0.25), max(3 * (calls - 1) + 1, 3))):
+        sampler = DDIM(calls, clip=False, spacing=spacing)
+        student = perfect_student(Distillation(sampler, parts=3), teacher, schedule)
+        expected = DDIM(num_steps, clip=False, spacing=spacing)(teacher, start, schedule)
+        assert torch.allclose(sampler(student, start, schedule), expected, atol=1e-9)
+
+
+def test_an_undivided_step_is_taught_by_the_teacher_alone():
+    schedule, teacher = Cosine(), exact_denoiser(Cosine())
+    uniform = torch.tensor([0.8, 0.99], dtype=torch.float64)
+    for method in ("progressive", "consistency"):
+        distillation = Distillation(DDIM(4, clip=False, spacing=LogSNR(sigma_min=0.25)), parts=3, method=method)
+        times, noisy = distillation.times(uniform, schedule), noise(2, 5)
+        assert (times[:, 1:] == 0).all() and (times[:, 0] == times[0, 0]).all()
+        target = distillation.target(noisy, times, teacher, lambda x, t: x / 0, schedule)
+        assert torch.allclose(target, teacher(noisy, times[:, 0]))
+
+
 def test_halving_is_ddim_of_twice_as_many_steps():
     schedule, teacher = Cosine(), exact_denoiser(Cosine())
     student = perfect_student(Distillation(DDIM(4, clip=False)), teacher, schedule)

@@ -10,8 +10,9 @@ import mcvd
 from mcvd.apps.cli.main import main
 from mcvd.data.datamodule import VideoData
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
+from mcvd.diffusion import TaskSamplers
 from mcvd.evaluation.tuning import Trial, change, choose, clips_in_two, tune
-from mcvd.samplers import DDIM, SASolver, UniPC
+from mcvd.samplers import DDIM, LogSNR, SASolver, UniPC
 
 
 def trial(sampler, crps=1.0, ssim=0.8, diversity=100.0, sharpness=5.0, jitter=0.0):
@@ -76,6 +77,14 @@ def test_generation_is_tuned_without_a_truth_for_its_frames():
     clips = torch.randint(0, 256, (2, 10, 1, 16, 16), dtype=torch.uint8)
     found = tune(tiny_model(), clips, clips, "generate", candidates=[DDIM(1)], num_samples=2, num_frames=3)
     assert "psnr" not in found.choosing[0].per_clip and len(found.choosing) == 2
+
+
+def test_samplers_are_tried_where_the_models_own_one_calls():
+    model, own = tiny_model(), SASolver(3, spacing=LogSNR(sigma_min=0.25))
+    model.samplers = TaskSamplers(predict=own)
+    clips = torch.randint(0, 256, (2, 7, 1, 16, 16), dtype=torch.uint8)
+    found = tune(model, clips, clips, "predict", candidates=[DDIM(1)], num_samples=2, num_frames=3)
+    assert [each.sampler for each in found.choosing] == [own, DDIM(1, spacing=own.spacing)]
 
 
 def test_one_sample_has_no_spread():

@@ -10,8 +10,9 @@ from reference.tiny_fit import TINY, assert_same_run
 
 import mcvd
 from mcvd.apps.cli.main import main
+from mcvd.diffusion import TaskSamplers
 from mcvd.diffusion.distillation import Distillation
-from mcvd.samplers import DDIM
+from mcvd.samplers import DDIM, LogSNR, SASolver, Uniform
 from mcvd.training.distill import Student
 from mcvd.training.distill_cli import run_distill
 
@@ -19,7 +20,7 @@ PREDICTS = {
     "eps": {"schedule": {"class_path": "mcvd.noise.LinearBeta"}},
     "x0": {},
     "v": {"masking": {"p_past": 0.5, "p_future": 0.5, "p_partial": 0.5}},
-    "edm": {"reference": "context", "frame_rate_hz": 10.0},
+    "edm": {"reference": "context", "reference_floor": 0.02, "colored_noise": True, "frame_rate_hz": 10.0},
 }
 
 
@@ -57,7 +58,8 @@ def test_a_student_is_a_model_of_the_same_tasks_and_resumes_bit_for_bit(teachers
     distil(teachers / "edm", data, tmp_path, *options, "--checkpoints.keep_every_n_steps=2")
     run = tmp_path / "run-1"
     whole = torch.load(run / "last.ckpt", weights_only=True)
-    distil(teachers / "edm", data, tmp_path / "again", *options, f"--ckpt_path={run / 'step-000002.ckpt'}")
+    told = distil(teachers / "edm", data, tmp_path / "again", *options, f"--ckpt_path={run / 'step-000002.ckpt'}")
+    assert not any("other options" in line for line in told)
     assert_same_run(torch.load(tmp_path / "again/run-1/last.ckpt", weights_only=True), whole)
 
     student, teacher = mcvd.load(run), mcvd.load(teachers / "edm")
@@ -88,6 +90,16 @@ def test_a_student_learns_its_target_whatever_its_teacher_predicts(teachers, pre
             weight -= 1e-3 * before / length * weight.grad
     assert student.loss(clips).mean().item() < before
     assert not any(weight.requires_grad for weight in student._teacher.model.parameters())
+
+
+def test_a_student_calls_where_its_teachers_own_sampler_does(teachers, tmp_path):
+    assert Student(str(teachers / "edm"), calls=3).samplers.predict == DDIM(3)
+    teacher = mcvd.load(teachers / "edm")
+    teacher.samplers = TaskSamplers(backward=SASolver(8, spacing=LogSNR(sigma_min=0.25)))
+    teacher.save_pretrained(tmp_path / "tuned")
+    student = Student(str(tmp_path / "tuned"), calls=3)
+    assert student.samplers.predict == student.samplers.generate == DDIM(3, spacing=LogSNR(sigma_min=0.25))
+    assert Student(str(tmp_path / "tuned"), calls=3, spacing=Uniform()).samplers.predict == DDIM(3)
 
 
 def test_guidance_is_distilled_along(teachers):
