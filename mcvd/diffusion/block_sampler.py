@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from mcvd.diffusion.bound_denoiser import BoundDenoiser
 from mcvd.diffusion.denoiser import Denoiser
-from mcvd.diffusion.guidance import Guide, conditioned, guided, replaced
+from mcvd.diffusion.guidance import AbstractNoisyGuide, Guide, conditioned, guided, guided_by_state, replaced
 from mcvd.diffusion.guides import KnownFrames
 from mcvd.diffusion.keyframes import KnownPart
 from mcvd.diffusion.options import Precision, SamplingOptions
@@ -20,6 +21,7 @@ from mcvd.frames import Condition, FrameBlock
 from mcvd.nets.compiled import CompiledNet
 from mcvd.nets.cuda_graph import CUDAGraphNet
 from mcvd.nets.modulation import NormModulation
+from mcvd.noise import AbstractNoiseSchedule
 from mcvd.runtime.numbers import NumbersError
 from mcvd.runtime.rng import KeyedNoise
 from mcvd.samplers import AbstractSampler
@@ -173,12 +175,29 @@ class BlockSampler:
             denoise = conditioned(denoise, frames, known.keep[..., 0, 0, 0])
         if frames is not None and known is not None and options.known_by in (None, "guidance"):
             guides.append((KnownFrames(frames, known.keep, schedule), KNOWN_WEIGHT))
-        if options.guide is not None:
-            wish = options.guide
-            guides.append((lambda clean, t: wish(bound.to_frames(clean), t), options.guide_weight))
+        wish, from_snr = options.guide, KNOWN_MIN_SNR
+        if isinstance(wish, AbstractNoisyGuide):
+            denoise = guided_by_state(
+                denoise, partial(_of_state, wish, bound, schedule), options.guide_weight, schedule
+            )
+        elif wish is not None:
+            guides.append((partial(_of_sample, wish, bound), options.guide_weight))
+            from_snr = 0.0
         if guides:
-            denoise = guided(denoise, guides, schedule, KNOWN_MIN_SNR if options.guide is None else 0.0)
+            denoise = guided(denoise, guides, schedule, from_snr)
         return denoise if frames is None or known is None else replaced(denoise, frames, known.keep)
+
+
+def _of_sample(wish: Guide, bound: BoundDenoiser, sample: Tensor, t: Tensor) -> Tensor:
+    """The energy of the frames that a sample means."""
+    return wish(bound.to_frames(sample), t)
+
+
+def _of_state(
+    wish: AbstractNoisyGuide, bound: BoundDenoiser, schedule: AbstractNoiseSchedule, state: Tensor, t: Tensor
+) -> Tensor:
+    """The energy of the noisy frames that a state means."""
+    return wish(*bound.noisy_frames(state, schedule(t)))
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager:

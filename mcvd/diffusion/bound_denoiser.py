@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mcvd.diffusion.reference import Residual
+from mcvd.noise import Coefficients
 from mcvd.samplers.base import Denoise, Draw
 
 
@@ -46,6 +47,19 @@ class BoundDenoiser:
         if self.residual is None:
             return frames
         return self.residual.repeat(len(frames) // len(self.residual.base)).from_frames(frames)
+
+    def noisy_frames(self, noisy: Tensor, at: Coefficients) -> tuple[Tensor, Coefficients]:
+        """A state (B * K, N, C, H, W) as noisy frames, and how noisy they are, of residuals in the mean over pixels.
+
+        Args:
+            noisy: ``alpha * sample + sigma * noise``.
+            at: these coefficients, (B * K,).
+        """
+        if self.residual is None:
+            return noisy, at
+        own = self.residual.repeat(len(noisy) // len(self.residual.base))
+        scale = own.scale.expand_as(noisy).log().flatten(1).mean(1).exp()
+        return at.like(noisy).alpha * own.base + own.scale * noisy, Coefficients(at.alpha, at.sigma * scale)
 
 
 def same_for_both(draw: Draw | None) -> Draw | None:

@@ -8,6 +8,7 @@ al. 2022, arXiv 2204.03458, section 3.1), semantic guidance (Liu et al. 2021, ar
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from torch.autograd import grad
 
 from mcvd.diffusion.parametrization import SIGMA_DATA, noisy_std
-from mcvd.noise import AbstractNoiseSchedule
+from mcvd.noise import AbstractNoiseSchedule, Coefficients
 from mcvd.samplers.base import Denoise
 
 Guide = Callable[[Tensor, Tensor], Tensor]
@@ -24,6 +25,18 @@ Guide = Callable[[Tensor, Tensor], Tensor]
 The energy (B,) is 0 where frames are as wished and above 0 elsewhere; it can be differentiated. Row b depends on frames
 b alone, so that a video does not depend on its batch.
 """
+
+
+class AbstractNoisyGuide(ABC):
+    """A guide that looks at noisy frames, as a classifier that was trained on such does; see `guided_by_state`."""
+
+    @abstractmethod
+    def __call__(self, noisy: Tensor, at: Coefficients) -> Tensor:
+        """The energy (B,) of noisy frames (B, N, C, H, W), ``alpha * frames + sigma * noise`` with coefficients (B,).
+
+        It can be differentiated. Row b depends on frames b alone.
+        """
+
 
 REACH = 4.0  # how far a guide moves an estimate at most, in standard deviations of what the noise leaves open
 _TINY = 1e-30
@@ -78,10 +91,39 @@ def guided(
             slope = (uphill * step).flatten(1).sum(1)
             enough = 2 * energy.detach().to(slope) / (size * slope).clamp(min=_TINY)
             length = torch.where(slope > 0, torch.minimum(weight * size, enough), 0)
-            step = _like(length, step) * step
-            rms = _like(step.square().flatten(1).mean(1).sqrt(), step)
-            estimate = estimate - step * (REACH * open_std / rms.clamp(min=_TINY)).clamp(max=1)
+            estimate = estimate - _bounded(_like(length, step) * step, open_std)
         return estimate
+
+    return steered
+
+
+def guided_by_state(
+    denoise: Denoise, energy: Callable[[Tensor, Tensor], Tensor], weight: float, schedule: AbstractNoiseSchedule
+) -> Denoise:
+    """A denoiser whose estimates follow a guide that looks at the noisy state, not at what the denoiser makes of it.
+
+    No gradient goes through the denoiser, so a call costs one of it, and a forward and backward pass of the guide.
+
+    Args:
+        denoise: of states (B, ...).
+        energy: ``energy(noisy, t)``, (B,), of the state and times (B,); it can be differentiated.
+        weight: 0 or more: 1 takes the energy for a probability as it is. A step is at most `REACH` standard deviations
+            of what the noise leaves open, whatever the weight.
+        schedule: of the denoiser.
+    """
+
+    def steered(noisy: Tensor, t: Tensor) -> Tensor:
+        at = schedule(t).like(noisy)
+        with torch.enable_grad():
+            state = noisy.detach().requires_grad_()
+            energies = energy(state, t)
+        (uphill,) = grad(energies, state, torch.ones_like(energies))
+        size = uphill.flatten(1).abs().amax(1).clamp(min=_TINY)  # a step of weight infinity has a direction too
+        step = at.sigma**2 / at.alpha.clamp(min=1e-4) * uphill / _like(size, uphill)
+        length = (weight * size).clamp(max=torch.finfo(step.dtype).max ** 0.25)
+        return denoise(noisy, t) - _bounded(
+            _like(length, step) * step, at.sigma * SIGMA_DATA / noisy_std(at, SIGMA_DATA)
+        )
 
     return steered
 
@@ -114,6 +156,12 @@ def conditioned(denoise: Denoise, frames: Tensor, keep: Tensor) -> Denoise:
         return denoise(torch.where(keep.view(*keep.shape, *(1,) * (noisy.ndim - 2)), frames, noisy), times)
 
     return shown
+
+
+def _bounded(step: Tensor, open_std: Tensor) -> Tensor:
+    """A step that is no longer than `REACH` standard deviations of what the noise leaves open."""
+    rms = _like(step.square().flatten(1).mean(1).sqrt(), step)
+    return step * (REACH * open_std / rms.clamp(min=_TINY)).clamp(max=1)
 
 
 def _like(each: Tensor, x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from mcvd.diffusion.block_store import BlockStore
 from mcvd.diffusion.denoiser import Dropped
 from mcvd.diffusion.frame_noise import FrameNoise
-from mcvd.diffusion.guidance import Guide
+from mcvd.diffusion.guidance import AbstractNoisyGuide, Guide
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.signals import Given
 from mcvd.diffusion.tasks import task_of
@@ -123,7 +123,7 @@ class SamplingOptions:
     known_by: KnownBy | None = None
     signals: Given | None = field(default=None, repr=False, compare=False)
     loop: bool = False
-    guide: Guide | None = None
+    guide: Guide | AbstractNoisyGuide | None = None
     guide_weight: float = 1.0
 
     def __post_init__(self) -> None:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-from functools import lru_cache
-from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar
 
 from lightning.pytorch.cli import LightningArgumentParser
 
 from mcvd.frames import FrameBlock
-from mcvd.models.files import read_model
-from mcvd.models.mcvd import MCVD
 from mcvd.training.distill import Student
 from mcvd.training.fit import ConfigError, FitCLI, Log, run_cli
+from mcvd.training.told import Told, told
 
 _LOGGER = logging.getLogger(__name__)
 _SHORT = ("calls", "parts", "method", "guidance")  # options of the student that are written without --model.
@@ -30,16 +27,16 @@ class DistillCLI(FitCLI):
     def link_model(self, parser: LightningArgumentParser) -> None:
         """The clips are those of the teacher's block."""
         parser.link_arguments(
-            "model.teacher", "data.num_frames", lambda teacher: FrameBlock(**_told(teacher, "block")).num_frames
+            "model.teacher", "data.num_frames", lambda teacher: FrameBlock(**told(teacher, "block")).num_frames
         )
         for name in ("size", "channels"):
-            parser.link_arguments("model.teacher", f"data.{name}", _Told(name))
+            parser.link_arguments("model.teacher", f"data.{name}", Told(name))
         parser.link_arguments("model.seed", "data.seed")
 
     def before_instantiate_classes(self) -> None:
         """Clips have the teacher's frame rate, unless another is asked for."""
         if self.config.data.frame_rate_hz is None:
-            self.config.data.frame_rate_hz = _told(self.config.model.teacher, "frame_rate_hz")
+            self.config.data.frame_rate_hz = told(self.config.model.teacher, "frame_rate_hz")
         if str(self.config.trainer.strategy).startswith("fsdp"):
             raise ConfigError("--trainer.strategy fsdp: a student and its teacher are not shared out; take ddp")
         super().before_instantiate_classes()
@@ -52,16 +49,6 @@ class DistillCLI(FitCLI):
     def default_root(self) -> str:
         """``runs/TEACHER-4-calls``."""
         return f"runs/{Path(self.config.model.teacher).resolve().stem}-{self.config.model.calls}-calls"
-
-
-class _Told:
-    """What a teacher's config says of an argument, as a function of the teacher."""
-
-    def __init__(self, name: str):
-        self.name = name
-
-    def __call__(self, teacher: str) -> Any:
-        return _told(teacher, self.name)
 
 
 def run_distill(argv: list[str], log: Log = _LOGGER.info) -> None:
@@ -86,12 +73,3 @@ def _full(word: str) -> str:
     name, equals, value = word.partition("=")
     plain = name.removeprefix("--").replace("-", "_")
     return f"--model.{plain}{equals}{value}" if name.startswith("--") and plain in _SHORT else word
-
-
-@lru_cache(maxsize=4)
-def _config_of(teacher: str) -> dict[str, Any]:
-    return read_model(teacher).config
-
-
-def _told(teacher: str, name: str) -> Any:
-    return _config_of(teacher).get(name, signature(MCVD).parameters[name].default)

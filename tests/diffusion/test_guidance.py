@@ -5,8 +5,10 @@ from math import inf
 import pytest
 import torch
 
-from mcvd.diffusion.guidance import guided, replaced
-from mcvd.diffusion.guides import Classifier, KnownFrames, Reference
+from mcvd.diffusion.bound_denoiser import BoundDenoiser
+from mcvd.diffusion.guidance import AbstractNoisyGuide, guided, guided_by_state, replaced
+from mcvd.diffusion.guides import Classifier, KnownFrames, NoisyClassifier, Reference
+from mcvd.diffusion.reference import Residual
 from mcvd.noise import Cosine, Geometric
 from mcvd.samplers import DDIM, DDPM, SASolver, UniPC
 
@@ -76,6 +78,66 @@ def test_a_known_frame_gives_the_conditional_distribution_of_gaussian_data(sampl
     torch.testing.assert_close(covariance[:2, :2], truth, rtol=0, atol=0.015)
     assert mean[2] == KNOWN
     assert covariance[2].abs().max() == 0
+
+
+@pytest.mark.parametrize("schedule", [Cosine(), Geometric()], ids=lambda each: type(each).__name__)
+def test_the_exact_likelihood_of_noisy_frames_gives_the_exact_conditional_estimate(schedule):
+    """Of a measurement of the last frame, with an error: Bayes' rule at every time, closed form."""
+    error, x = 0.2, torch.randn(6, 3, 1, 1, 1, dtype=torch.float64)
+    for time in (0.05, 0.4, 0.8):
+        t = torch.full((6,), time, dtype=torch.float64)
+        at = schedule(t[:1])
+        noise = at.alpha**2 * COVARIANCE + at.sigma**2 * torch.eye(3)
+        left = (COVARIANCE - at.alpha**2 * COVARIANCE @ torch.linalg.inv(noise) @ COVARIANCE)[2, 2]
+        plain = correlated(schedule)
+
+        def energy(state, t, plain=plain, left=left):
+            return (KNOWN - plain(state, t)[:, 2, 0, 0, 0]).square() / (2 * (left + error**2))
+
+        found = guided_by_state(plain, energy, 1.0, schedule)(x, t)[..., 0, 0, 0]
+        seen = torch.linalg.inv(COVARIANCE) + torch.diag(torch.tensor([0, 0, 1 / error**2], dtype=torch.float64))
+        prior = torch.linalg.inv(COVARIANCE) @ MEAN + torch.tensor([0, 0, KNOWN / error**2], dtype=torch.float64)
+        told = at.alpha * x[..., 0, 0, 0] / at.sigma**2 + prior
+        truth = told @ torch.linalg.inv(seen + (at.alpha / at.sigma) ** 2 * torch.eye(3))
+        bound = 4 * at.sigma * 0.5 / (at.alpha**2 * 0.25 + at.sigma**2).sqrt()
+        near = (truth - plain(x, t)[..., 0, 0, 0]).square().mean(1).sqrt() < bound
+        assert near.any()
+        torch.testing.assert_close(found[near], truth[near])
+
+
+def test_a_guide_of_noisy_frames_never_diverges_and_needs_no_gradient_of_the_network():
+    schedule, x = Cosine(), torch.randn(2, 3, 1, 4, 4)
+
+    class Steep(AbstractNoisyGuide):
+        def __call__(self, noisy, at):
+            return 1e6 * noisy.square().flatten(1).sum(1)
+
+    def network(noisy, t):
+        assert not torch.is_grad_enabled()
+        return 0.5 * noisy
+
+    for time in (0.002, 0.5, 1.0):
+        t = torch.full((2,), time)
+        at = schedule(t[:1].double())
+        open_std = (at.sigma * 0.5 / (at.alpha**2 * 0.25 + at.sigma**2).sqrt()).item()
+        with torch.no_grad():
+            moved = guided_by_state(network, lambda x, t: Steep()(x, schedule(t)), inf, schedule)(x, t) - 0.5 * x
+        assert moved.isfinite().all()
+        assert (moved.square().flatten(1).mean(1).sqrt() <= 4.001 * open_std).all()
+
+
+def test_a_classifier_of_noisy_frames_sees_frames_whatever_is_diffused():
+    """Of residuals it sees the noisy frames that they mean, at their noise."""
+    base, scale = torch.full((2, 1, 1, 4, 4), 0.3), torch.full((2, 1, 1, 4, 4), 0.1)
+    bound = BoundDenoiser(lambda noisy, t: noisy, Residual(base, scale))
+    at = Cosine()(torch.tensor([0.2, 0.2, 0.7, 0.7]))
+    noise, residual = torch.randn(2, 4, 1, 1, 4, 4)
+    wide = at.like(noise)
+    frames, found = bound.noisy_frames(wide.alpha * residual + wide.sigma * noise, at)
+    again = found.like(noise)
+    torch.testing.assert_close(frames, again.alpha * bound.to_frames(residual) + again.sigma * noise)
+    guide = NoisyClassifier(lambda noisy, at: torch.stack([at.sigma, noisy.flatten(1).mean(1)], 1), 0)
+    assert (guide(frames, found) > 0).all()
 
 
 def test_replacement_alone_does_not_give_it():

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from mcvd.apps.cli import options
+from mcvd.apps.cli.classified import ClassifierChoice, add_classifier
 from mcvd.apps.cli.fields import FieldChoice, add_show
 from mcvd.apps.cli.known import Keyframe, add_keyframes, check_keyframes, with_keyframes
 from mcvd.apps.cli.options import Command, positive
@@ -26,6 +27,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     options.add_processes(command)
     options.add_sampling(command)
     add_signals(command)
+    add_classifier(command)
 
 
 def run(
@@ -53,11 +55,12 @@ def run(
     check_keyframes(keyframe, num_frames)
     check_videos_out(out)
     fields = FieldChoice.taken_from(asked)
+    classifier = ClassifierChoice.taken_from(asked)
     choice = ModelChoice.of(**asked)
     model, chosen = choice.load(GENERATE)
     chosen = with_keyframes(chosen, keyframe, model)
     look = fields.look(model)
-    chosen = with_signals(chosen, signals, signal, model)
+    chosen = classifier.steer(with_signals(chosen, signals, signal, model), model)
     own = shard_range(num_samples)
     chosen = replace(chosen, first_video=own.start)
     nothing = torch.empty(0, model.channels, *model.size, dtype=model.codec.dtype)

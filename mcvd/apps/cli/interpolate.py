@@ -6,6 +6,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from mcvd.apps.cli import options
+from mcvd.apps.cli.classified import ClassifierChoice, add_classifier
 from mcvd.apps.cli.fields import FieldChoice, add_fields, add_show, for_model
 from mcvd.apps.cli.known import add_known_by, with_region
 from mcvd.apps.cli.options import Command
@@ -30,6 +31,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     options.add_every_frame(command)
     options.add_sampling(command)
     add_signals(command)
+    add_classifier(command)
 
 
 def run(
@@ -60,6 +62,7 @@ def run(
     check_inputs(VIDEO=video, inpaint=inpaint)
     check_videos_out(out, video)
     fields = FieldChoice.taken_from(asked)
+    classifier = ClassifierChoice.taken_from(asked)
     choice = ModelChoice.of(**asked)
     with fields.open(video) as reader:
         if gap.stop > reader.num_frames:
@@ -78,7 +81,7 @@ def run(
         raise VideoError(f"--gap {gap.start}:{gap.stop} has nothing on one side: use mcvd predict")
     past, target, future = frames[:low], frames[low:high], frames[high:]
     chosen = with_region(chosen, inpaint, target, model)
-    chosen = with_signals(chosen, signals, signal, model)
+    chosen = classifier.steer(with_signals(chosen, signals, signal, model), model)
     page = Gallery("A gap filled", model, chosen, target, look) if gallery else None
     own = range(chosen.num_samples)
     with render(out, model, past[None], future[None], high - low, chosen, own) as samples:

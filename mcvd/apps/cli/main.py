@@ -21,6 +21,7 @@ from mcvd.runtime.machine import prepare_process
 DESCRIPTION = "Masked conditional video diffusion: predict, interpolate and generate video with one model."
 _SHARED = {
     "checks",
+    "classified",
     "fields",
     "known",
     "told",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mcvd.apps.cli import options
+from mcvd.apps.cli.classified import ClassifierChoice, add_classifier
 from mcvd.apps.cli.fields import FieldChoice, add_fields, add_show, for_model
 from mcvd.apps.cli.known import Keyframe, add_keyframes, check_keyframes, with_keyframes
 from mcvd.apps.cli.options import Command, positive
@@ -45,6 +46,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     options.add_processes(command)
     options.add_sampling(command)
     add_signals(command)
+    add_classifier(command)
 
 
 def run(
@@ -83,13 +85,13 @@ def run(
     if uncertainty is not None:
         _check_uncertainty(uncertainty, out, video, num_samples)
     fields = FieldChoice.taken_from(asked)
-    choice = ModelChoice.of(**asked)
+    classifier, choice = ClassifierChoice.taken_from(asked), ModelChoice.of(**asked)
     with fields.open(video) as reader:
         at = _start(at, backward, reader, video)
         model, chosen = choice.load(BACKWARD if backward else PREDICT)
         look = fields.look(model)
         chosen = with_keyframes(chosen, keyframe, model)
-        chosen = with_signals(chosen, signals, signal, model)
+        chosen = classifier.steer(with_signals(chosen, signals, signal, model), model)
         rate = None if every_frame else model.frame_rate_hz
         if backward:
             near, far = range(model.block.future), range(-num_frames, 0)

@@ -15,7 +15,7 @@ class Classifier:
     Args:
         logits: a network in evaluation mode, ``logits(clean, t)``: of clean estimates (B, N, C, H, W) in the model's
             range at times t (B,), the logits (B, L) of L labels. It sees clean estimates, not noisy frames, which are
-            blurred where much is open: train it on such, or on real frames.
+            blurred where much is open: train it on such, or on real frames (`NoisyClassifier` sees the noisy ones).
         label: which label is wished for, 0 to L - 1.
     """
 

@@ -1,0 +1,93 @@
+"""A classifier as a user trains and uses it: by commands."""
+
+import pytest
+import torch
+import yaml
+from reference.tiny import pixels, tiny_model
+from reference.tiny_fit import TINY, assert_same_run
+
+import mcvd
+from mcvd.apps.cli.main import main
+from mcvd.models.classifier import load_classifier
+
+SMALL = ["--model.width", "8", "--model.multipliers", "[1,2]", "--model.dropout", "0.1"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Films in folders by their labels, a model of such frames, and a classifier for it."""
+    folder = tmp_path_factory.mktemp("classified")
+    for number, word in enumerate(["dark", "light", "dark", "light"]):
+        film = pixels(9, 3, 16, 16, seed=number) // 3 + 160 * (word == "light")
+        mcvd.write_video(folder / f"films/{word}/{number}.mp4", film, fps=10)
+    tiny_model(channels=3).save_pretrained(folder / "model")
+    data = {name: value for name, value in TINY["data"].items() if name not in ("train", "val")}
+    recipe = {"data": data | {"root": str(folder / "films"), "val_root": str(folder / "films")}}
+    recipe |= {"trainer": TINY["trainer"] | {"max_steps": 6}, "checkpoints": {"every_n_steps": 3}}
+    (folder / "data.yaml").write_text(yaml.safe_dump(recipe))
+    words = ["--checkpoints.keep_every_n_steps", "3"]
+    assert fit(folder, "run", "--model.labels", "[dark, light]", *words) == 0
+    return folder
+
+
+def fit(folder, root, *words):
+    given = ["fit-classifier", str(folder / "model"), "--config", str(folder / "data.yaml"), *SMALL]
+    return main([*given, "--trainer.default_root_dir", str(folder / root), *words])
+
+
+def predict(folder, out, *words):
+    given = ["predict", str(folder / "films/dark/0.mp4"), "--model", str(folder / "model"), "--num-frames", "3"]
+    return main([*given, "--out", str(folder / out), "--steps", "2", "--device", "cpu", *words])
+
+
+def test_a_resumed_training_is_the_same_and_learns_what_labels_there_are(folder):
+    checkpoint = str(folder / "run/run-1/step-000003.ckpt")
+    assert fit(folder, "again", "--model.labels", "[dark, light]", "--ckpt_path", checkpoint) == 0
+    runs = (torch.load(folder / f"{name}/run-1/last.ckpt", weights_only=True) for name in ("again", "run"))
+    assert_same_run(*runs)
+    classifier = load_classifier(folder / "run/run-1/classifier")
+    assert classifier.labels == ("dark", "light") and classifier.num_frames == 3 and classifier.channels == 3
+    header = (folder / "run/run-1/metrics.csv").read_text().splitlines()[0]
+    assert {"train/accuracy", "val/accuracy", "val/accuracy_little_noise"} <= {*header.split(",")}
+
+
+def test_a_command_is_guided_by_it(folder):
+    own = ["--classifier", str(folder / "run/run-1/classifier"), "--label"]
+    assert predict(folder, "a.png") == 0
+    assert predict(folder, "b.png", *own, "light", "--guide-weight", "0") == 0
+    assert predict(folder, "c.png", *own, "light", "--guide-weight", "1000") == 0
+    plain, nothing, light = ((folder / f"{name}.png").read_bytes() for name in "abc")
+    assert plain == nothing != light
+
+
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        (["--label", "light"], "--label goes with --classifier"),
+        (["--guide-weight", "3"], "--guide-weight goes with --classifier"),
+        (["--classifier", "run/run-1/classifier"], "--label WORD"),
+        (["--classifier", "run/run-1/classifier", "--label", "ligth"], "did you mean light?"),
+        (["--classifier", "absent", "--label", "light"], "no such file or folder"),
+        (["--classifier", "model", "--label", "light"], "no classifier"),
+        (["--classifier", "run/run-1/classifier", "--label", "light", "--guide-weight", "-1"], "at least 0"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(folder, monkeypatch, capsys, words, says):
+    monkeypatch.chdir(folder)
+    assert predict(folder, "never.png", *words) != 0
+    assert says in capsys.readouterr().err.strip().splitlines()[-1]
+    assert not (folder / "never.png").exists()
+
+
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        ([], "told no labels"),
+        (["--model.labels", "[dark, grey]"], "has 0 of the labels"),
+        (["--model.labels", "[dark]"], "2 to 8192 labels"),
+        (["--model.labels", "[dark, light]", "--init_from", "x"], "--init_from"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line(folder, capsys, words, says):
+    assert fit(folder, "never", *words) == 2
+    assert says in capsys.readouterr().err.strip().splitlines()[-1]
