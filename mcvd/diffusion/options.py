@@ -18,6 +18,7 @@ from mcvd.frames import FrameBlock
 from mcvd.nets.compiled import Compile
 from mcvd.runtime.arrays import Video
 from mcvd.runtime.numbers import NumbersError
+from mcvd.runtime.rng import seeds_from
 from mcvd.runtime.suggest import did_you_mean
 from mcvd.samplers import AbstractSampler
 from mcvd.samplers.select import default_sampler, sampler_by_name, with_steps
@@ -29,12 +30,10 @@ _ELSEWHERE = {
     "num_steps": "steps",
     "guidance_scale": "guidance",
     "cfg_scale": "guidance",
-    "generator": "seed, a number: the same gives the same video on every machine",
     "manual_seed": "seed",
     "scheduler": "sampler",
     "num_videos_per_prompt": "num_samples",
     "num_images_per_prompt": "num_samples",
-    "output_type": ".numpy() of the result, which is a uint8 tensor",
     "return_dict": "the result itself, which is a uint8 tensor",
     "callback": "on_progress",
     "callback_on_step_end": "on_progress",
@@ -136,6 +135,10 @@ class SamplingOptions:
             name = self.sampler if isinstance(self.sampler, str) else self.sampler.__name__
             example = type(sampler_by_name(name)).__name__ if isinstance(self.sampler, str) else name
             raise ValueError(f"sampler must be one, such as mcvd.samplers.{example}(), got {self.sampler!r}")
+        if self.sampler is not None and not isinstance(self.sampler, AbstractSampler):
+            kind = type(self.sampler).__name__
+            here = f"Diffusers.of({kind}(...))" if kind.endswith("Scheduler") else "UniPC()"
+            raise ValueError(f"sampler must be one of mcvd.samplers, such as mcvd.samplers.{here}, got a {kind}")
         counts = {"num_samples": self.num_samples, "batch_size": self.batch_size, "steps": self.steps}
         for name, count in counts.items():
             if count is None and name != "num_samples":
@@ -162,12 +165,16 @@ class SamplingOptions:
 
     @classmethod
     def of(cls, **options: Any) -> SamplingOptions:
-        """The options by name.
+        """The options by name; ``generator``, a torch.Generator or one for each video, gives its next number as seed.
 
         Raises:
             TypeError: there is none of a name; says which was meant, if that can be guessed.
             ValueError: a value is out of range.
         """
+        if (generator := options.pop("generator", None)) is not None:
+            if "seed" in options:
+                raise TypeError("seed and generator both say which video it is: give one of them")
+            options["seed"] = seeds_from(generator)
         known = [field.name for field in fields(cls)]
         for name in options:
             if name not in known:

@@ -69,6 +69,8 @@ def add_ensemble(page: Page, ensemble: EnsembleScores) -> Page:
             {f"root mean square in {ensemble.unit}": {"spread": calibration.spread, "error": calibration.error}},
             x_title="generated frame",
         )
+    if ensemble.events:
+        page.section("Events: how often values above a threshold are foreseen", folded=True)
     for event in ensemble.events:
         _add_event(page, event, ensemble)
     return page

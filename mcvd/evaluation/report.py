@@ -102,7 +102,8 @@ def card_page(card: ResultCard, highlights: Sequence[Highlight], fps: float = DE
     page = Page(f"Scores of {card.model}", f"{under}, on {card.data}.")
     add_scores(page.section("Frames against the ground truth"), scores)
     for name, reason in card.missing.items():
-        page.text(f"{name} has no value: {reason}.")
+        page.text(f"{name} has no value: {reason}.", note=True)
+    _add_highlights(page, card, highlights, fps, legend)
     if scores.ensemble:
         add_ensemble(page, scores.ensemble)
     if card.distances:
@@ -110,6 +111,15 @@ def card_page(card: ResultCard, highlights: Sequence[Highlight], fps: float = DE
     if card.likelihood is not None:
         text = "of the true frames given their context, by the probability flow; lower is better, 8 is knowing nothing"
         page.section("Likelihood").text(f"{card.likelihood}, {text}.")
+    page.section("What fixes these numbers", folded=True).definitions(_facts(card))
+    if card.protocol:
+        page.section(f"The protocol {card.protocol['name']}", folded=True).definitions(_protocol_facts(card.protocol))
+    return page
+
+
+def _add_highlights(page: Page, card: ResultCard, highlights: Sequence[Highlight], fps: float, legend: str) -> None:
+    """The best and the worst clips as videos, truth and model side by side."""
+    scores = card.scores
     if scores.rows:
         by = "mean absolute error" if "mae" in scores.metrics else "PSNR"
         page.section("Best and worst clips", f"Best first, by the {by} of one sample. {legend}".strip())
@@ -129,10 +139,6 @@ def card_page(card: ResultCard, highlights: Sequence[Highlight], fps: float = DE
         ]
     for row in range(0, len(pairs), 4):  # two clips a row, so that truth and model are side by side
         page.videos(pairs[row : row + 4], fps)
-    page.section("What fixes these numbers").definitions(_facts(card))
-    if card.protocol:
-        page.section(f"The protocol {card.protocol['name']}").definitions(_protocol_facts(card.protocol))
-    return page
 
 
 def _add_distances(page: Page, distances: Sequence[Distance]) -> None:
@@ -151,7 +157,7 @@ def _add_distances(page: Page, distances: Sequence[Distance]) -> None:
         page.text(f"Caution: {caution}.")
     for distance in distances:
         if distance.value is None:
-            page.text(f"{distance.name} has no value: {distance.reason}.")
+            page.text(f"{distance.name} has no value: {distance.reason}.", note=True)
 
 
 def _cells(distance: Distance) -> list[str]:

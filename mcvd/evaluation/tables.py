@@ -27,14 +27,16 @@ def rows_as_text(rows: Mapping[str, Row], metrics: Mapping[str, MetricInfo]) -> 
 
 
 def add_rows(page: Page, rows: Mapping[str, Row], metrics: Mapping[str, MetricInfo], caption: str) -> Page:
-    """Add the table to a page, the best in bold, with the intervals in columns of their own."""
+    """Add the table to a page, the best in bold, with the 95% intervals small below the means."""
     ends = {True: max, False: min, None: None}
     columns = [Column(metric.title, metric.digits, ends[metric.higher_is_better]) for metric in metrics.values()]
-    columns += [Column(f"{metric.quantity}, 95% interval", None) for metric in metrics.values()]
     cells: list[tuple[str, Sequence[float | str]]] = []
+    intervals: dict[str, list[str]] = {}
     for row in rows.values():
         found = [(metric, row.scores[name]) for name, metric in metrics.items()]
-        intervals = [" \N{EN DASH} ".join(map(metric.text, score.interval or ())) for metric, score in found]
-        cells.append((row.title, [*(score.mean for _, score in found), *intervals]))
+        cells.append((row.title, [score.mean for _, score in found]))
+        intervals[row.title] = [" \N{EN DASH} ".join(map(metric.text, score.interval or ())) for metric, score in found]
     not_ranked = [row.title for row in rows.values() if not row.ranked]
-    return page.table(columns, cells, not_ranked=not_ranked, caption=caption)
+    if any(map(any, intervals.values())):
+        caption = f"{caption} Small: 95% intervals."
+    return page.table(columns, cells, not_ranked=not_ranked, caption=caption, notes=intervals)

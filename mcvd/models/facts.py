@@ -137,7 +137,7 @@ def format_facts(facts: ModelFacts) -> str:
 def sampler_facts(samplers: TaskSamplers) -> dict[str, SamplerFacts]:
     """How each task is sampled."""
     found = {name: (samplers.of(task), samplers.own(task) is not None) for name, task in TASKS.items()}
-    return {name: SamplerFacts(type(each).__name__, each.num_calls, own) for name, (each, own) in found.items()}
+    return {name: SamplerFacts(each.label, each.num_calls, own) for name, (each, own) in found.items()}
 
 
 def num_parameters(module: nn.Module) -> int:

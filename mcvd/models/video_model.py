@@ -32,7 +32,7 @@ from mcvd.models.pretrained import Pretrained
 from mcvd.models.upsampling import upsampled_whole
 from mcvd.nets import UNet
 from mcvd.noise import AbstractNoiseSchedule, LinearBeta
-from mcvd.runtime.arrays import Video, as_tensor
+from mcvd.runtime.arrays import OutputType, Video, as_output, as_tensor, check_output_type
 from mcvd.runtime.named_classes import paths_of
 from mcvd.runtime.rng import check_seed
 from mcvd.samplers import AbstractSampler
@@ -187,7 +187,9 @@ class VideoModel(Pretrained):
 
     # The four tasks
 
-    def predict(self, past: Video, num_frames: int, *, backward: bool = False, **options: Any) -> Tensor:
+    def predict(
+        self, past: Video, num_frames: int, *, backward: bool = False, output_type: OutputType = "pt", **options: Any
+    ) -> Tensor:
         """The frames that follow the given ones, or with ``backward`` those that came before.
 
         Args:
@@ -195,7 +197,10 @@ class VideoModel(Pretrained):
                 frames count (for ``backward``: the frames that come after, of which the first ``block.future`` count).
             num_frames: how many to generate, any number.
             backward: generate what came before.
-            **options: num_samples, sampler, steps, guidance, seed, batch_size and more; see `SamplingOptions`.
+            output_type: "pt" a tensor, "np" an array of numpy with the same axes, "pil" a list of pictures for each
+                video.
+            **options: num_samples, sampler, steps, guidance, seed, batch_size and more, see `SamplingOptions`; in place
+                of the seed ``generator``, a torch.Generator, which gives its next number.
 
         Returns:
             uint8 (B, num_frames, C, H, W) on the CPU in time order, or (B, K, num_frames, C, H, W) for K > 1 samples;
@@ -207,20 +212,24 @@ class VideoModel(Pretrained):
             TypeError: there is no such option.
         """
         before, after = (None, past) if backward else (past, None)
-        return _collect(self.stream(before, num_frames, future=after, **options), num_frames)
+        return _collect(self.stream(before, num_frames, future=after, **options), num_frames, output_type)
 
-    def interpolate(self, past: Video, future: Video, num_frames: int, **options: Any) -> Tensor:
+    def interpolate(
+        self, past: Video, future: Video, num_frames: int, *, output_type: OutputType = "pt", **options: Any
+    ) -> Tensor:
         """The frames of a gap of any length between past and future; arguments and result as in `predict`."""
-        return _collect(self.stream(past, num_frames, future=future, **options), num_frames)
+        return _collect(self.stream(past, num_frames, future=future, **options), num_frames, output_type)
 
-    def generate(self, num_frames: int, *, num_samples: int = 1, **options: Any) -> Tensor:
+    def generate(
+        self, num_frames: int, *, num_samples: int = 1, output_type: OutputType = "pt", **options: Any
+    ) -> Tensor:
         """Videos from nothing, uint8 (num_samples, num_frames, C, H, W); options as in `predict`."""
         if num_samples < 1:
             raise ValueError(f"num_samples must be at least 1, got {num_samples}")
         nothing = torch.empty(num_samples, 0, self.channels, *self.size, dtype=self.codec.dtype)
-        return _collect(self.stream(nothing, num_frames, **options), num_frames)
+        return _collect(self.stream(nothing, num_frames, **options), num_frames, output_type)
 
-    def upsample(self, video: Video, factor: int, **options: Any) -> Tensor:
+    def upsample(self, video: Video, factor: int, *, output_type: OutputType = "pt", **options: Any) -> Tensor:
         """A whole video at ``factor`` times its frame rate: all gaps between its frames are filled, many at once.
 
         Args:
@@ -231,7 +240,8 @@ class VideoModel(Pretrained):
         Returns:
             As in `predict`, (T - 1) * factor + 1 frames; every ``factor``-th is one that was given, unchanged.
         """
-        return upsampled_whole(self, self._checked(as_tensor(video)), factor, **options)
+        check_output_type(output_type)
+        return as_output(upsampled_whole(self, self._checked(as_tensor(video)), factor, **options), output_type)
 
     def step(self, state: Video, action: Given, num_frames: int | None = None, **options: Any) -> Tensor:
         """What happens next when something is done: the model as a simulator of the world that it was trained on.
@@ -352,11 +362,12 @@ class VideoModel(Pretrained):
         return {"codec": {"class_path": next(paths_of(kind)), "init_args": config_of(kind, arguments)}}
 
 
-def _collect(stream: Iterable[tuple[int, Tensor]], num_frames: int) -> Tensor:
+def _collect(stream: Iterable[tuple[int, Tensor]], num_frames: int, output_type: OutputType) -> Any:
     """The blocks of `VideoModel.stream` as one video in time order, (..., num_frames, C, H, W)."""
+    check_output_type(output_type)
     video = torch.empty(0)
     for number, (start, frames) in enumerate(stream):
         if number == 0:
             video = frames.new_empty(*frames.shape[:-4], num_frames, *frames.shape[-3:])
         video[..., start : start + frames.shape[-4], :, :, :] = frames
-    return video
+    return as_output(video, output_type)

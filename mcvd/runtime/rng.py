@@ -52,6 +52,26 @@ def keyed_seed(*key: int) -> int:
     return int.from_bytes(hashlib.blake2b(" ".join(map(str, key)).encode(), digest_size=7).digest())
 
 
+def seeds_from(generators: torch.Generator | Sequence[torch.Generator]) -> int | list[int]:
+    """The next seed of a generator, or of each: drawing it moves the generator on, as any draw does.
+
+    Raises:
+        ValueError: it is neither.
+
+    Examples:
+        >>> one, two = (seeds_from(torch.Generator().manual_seed(3)) for _ in range(2))
+        >>> one == two
+        True
+    """
+    many = isinstance(generators, Sequence) and not isinstance(generators, str)
+    found = []
+    for each in generators if many else [generators]:  # type: ignore[union-attr]
+        if not isinstance(each, torch.Generator):
+            raise ValueError(f"generator must be a torch.Generator, or one for each video, got {each!r}")
+        found.append(int(torch.randint(1 << 62, (), generator=each, device=each.device)))
+    return found if many else found[0]
+
+
 class KeyedNoise:
     """The noise of a batch in which every row has a name of its own; call it as a sampler's ``draw``.
 

@@ -6,6 +6,7 @@ from mcvd.samplers.base import AbstractGridSampler, AbstractSampler
 from mcvd.samplers.consistent_annealed_langevin import ConsistentAnnealedLangevin
 from mcvd.samplers.ddim import DDIM
 from mcvd.samplers.ddpm import DDPM
+from mcvd.samplers.diffusers_scheduler import Diffusers
 from mcvd.samplers.dpm_solver_pp import DPMSolverPP
 from mcvd.samplers.heun import Heun
 from mcvd.samplers.pndm import PNDM
@@ -26,6 +27,7 @@ __all__ = [
     "AnnealedLangevin",
     "ConsistentAnnealedLangevin",
     "DPMSolverPP",
+    "Diffusers",
     "Heun",
     "Karras",
     "LogSNR",

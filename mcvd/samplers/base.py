@@ -41,6 +41,11 @@ class AbstractSampler(ABC):
     def num_calls(self) -> int:
         """How often it will call ``denoise``; for adaptive samplers, at most."""
 
+    @property
+    def label(self) -> str:
+        """What pages and cards call it."""
+        return type(self).__name__
+
     def times(self, schedule: AbstractNoiseSchedule) -> Tensor | None:
         """All times at which it may call ``denoise``, float64 (T,) on the CPU, in any order; or None, not to tell.
 

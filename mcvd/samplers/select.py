@@ -8,6 +8,7 @@ from inspect import isabstract
 
 from mcvd import samplers
 from mcvd.samplers.base import AbstractSampler
+from mcvd.samplers.diffusers_scheduler import Diffusers
 from mcvd.samplers.sa_solver import SASolver
 from mcvd.samplers.unipc import UniPC
 
@@ -18,6 +19,10 @@ def sampler_names() -> list[str]:
     return sorted(name for name, cls in found if issubclass(cls, AbstractSampler) and not isabstract(cls))
 
 
+FROM_DIFFUSERS = "diffusers."
+"""What a name begins with that is a scheduler's of diffusers, such as ``diffusers.EulerDiscreteScheduler``."""
+
+
 def takes_steps(name: str) -> bool:
     """Whether the number of steps can be chosen; the others find it themselves."""
     return "num_steps" in {field.name for field in fields(getattr(samplers, name))}
@@ -26,16 +31,23 @@ def takes_steps(name: str) -> bool:
 def sampler_by_name(name: str, num_steps: int | None = None) -> AbstractSampler:
     """The sampler of `mcvd.samplers` whose class has this name, with its own default if there is no ``num_steps``.
 
-    Upper and lower case, ``-`` and ``_`` do not count.
+    Upper and lower case, ``-`` and ``_`` do not count. ``diffusers.NAME`` is `mcvd.samplers.Diffusers` with that
+    scheduler, whose name is taken as it is.
 
     Raises:
         ValueError: there is none of this name, or it chooses its steps itself.
+        ImportError: it is one of diffusers, which is not installed.
 
     Examples:
         >>> sampler_by_name("DDPM", 5).num_steps
         5
     """
+    if name.startswith(FROM_DIFFUSERS):
+        scheduler = name.removeprefix(FROM_DIFFUSERS)
+        return Diffusers(scheduler) if num_steps is None else Diffusers(scheduler, num_steps)
     known = {each.lower(): each for each in sampler_names()}
+    if name.endswith("Scheduler"):
+        raise ValueError(f"there is no sampler {name}; did you mean {FROM_DIFFUSERS}{name}?")
     if (plain := name.replace("-", "").replace("_", "").lower()) not in known:
         near = [_ELSEWHERE[plain]] if plain in _ELSEWHERE else [known[each] for each in get_close_matches(plain, known)]
         guess = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known.values())}"

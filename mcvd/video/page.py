@@ -71,15 +71,15 @@ class Page:
         self._dashed: dict[str, LineStyle] = {}  # of baselines, by name
         self._num_videos = 0
 
-    def section(self, heading: str, text: str = "") -> Page:
-        """Begin a section: a heading and a paragraph."""
+    def section(self, heading: str, text: str = "", *, folded: bool = False) -> Page:
+        """Begin a section: a heading and a paragraph; a folded one opens when its heading is clicked."""
         self._sections.append([])
-        self._add("heading", text=heading)
+        self._add("heading", text=heading, folded=folded)
         return self.text(text) if text else self
 
-    def text(self, text: str) -> Page:
-        """Add a paragraph."""
-        return self._add("text", text=text, note=False)
+    def text(self, text: str, *, note: bool = False) -> Page:
+        """Add a paragraph; a note is small."""
+        return self._add("text", text=text, note=note)
 
     def videos(self, shown: Iterable[VideoFigure | tuple], fps: float = DEFAULT_FPS) -> Page:
         """Add videos side by side; they play by themselves, again and again.
@@ -174,6 +174,7 @@ class Page:
         *,
         not_ranked: Collection[str] = (),
         caption: str = "",
+        notes: Mapping[str, Sequence[str]] | None = None,
     ) -> Page:
         """Add a table with the best number of each column in bold.
 
@@ -182,6 +183,7 @@ class Page:
             rows: (title, one value per column).
             not_ranked: titles of rows that cannot be best, such as those chosen by their score.
             caption: under which conditions the numbers hold.
+            notes: what stands small below the values of a row, by its title; one per column.
         """
         best = [
             column.best([values[c] for title, values in rows if title not in not_ranked]) if column.best else None
@@ -190,9 +192,10 @@ class Page:
         body = []
         for title, values in rows:
             cells = []
-            for column, value, top in zip(columns, values, best, strict=True):
+            small = (notes or {}).get(title, [""] * len(columns))
+            for column, value, top, note in zip(columns, values, best, small, strict=True):
                 text = str(value) if column.digits is None else f"{value:.{column.digits}f}"
-                cells.append({"text": text, "is_best": value == top and title not in not_ranked})
+                cells.append({"text": text, "note": note, "is_best": value == top and title not in not_ranked})
             body.append((title, cells))
         return self._add("table", titles=[column.title for column in columns], rows=body, caption=caption)
 
@@ -227,7 +230,7 @@ class Page:
         baselines: Collection[str] = (),
         at: int | None = None,
     ) -> Page:
-        """Add charts side by side.
+        """Add charts side by side, also beside those that were added just before.
 
         Args:
             charts: for the name and unit of the values of each the lines of it, as in `curves`.
@@ -239,6 +242,9 @@ class Page:
             self._dashed.setdefault(name, LineStyle(TARGET, _DASHES[len(self._dashed) % len(_DASHES)]))
         styles = {name: LineStyle(colour) for name, colour in self._colours.items()} | self._dashed
         drawn = [line_chart(lines, y_title, x_title, first, styles=styles, at=at) for y_title, lines in charts.items()]
+        if self._sections[-1] and (last := self._sections[-1][-1])["kind"] == "charts":
+            last["charts"] += drawn
+            return self
         return self._add("charts", charts=drawn)
 
     def definitions(self, definitions: Mapping[str, Any]) -> Page:

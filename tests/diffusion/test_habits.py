@@ -41,11 +41,39 @@ def test_arrays_are_written(tmp_path):
     assert torch.equal(mcvd.read_video(tmp_path / "a"), PAST[0])
 
 
+def test_results_are_what_is_asked_for(model):
+    tensor = model.predict(PAST, 3, steps=1)
+    array = model.predict(PAST, 3, steps=1, output_type="np")
+    assert isinstance(array, np.ndarray) and np.array_equal(array, tensor.numpy())
+    ((first, *others),) = model.predict(PAST, 3, steps=1, output_type="pil")
+    assert np.array_equal(np.asarray(first), tensor[0, 0].permute(1, 2, 0)) and len(others) == 2
+    between = model.interpolate(PAST, PAST, 3, steps=1, num_samples=2, output_type="pil")
+    assert [len(sample) for video in between for sample in video] == [3, 3]
+    assert model.generate(3, steps=1, output_type="np").shape == (1, 3, 3, 16, 16)
+    assert model.upsample(PAST[0], 2, steps=1, output_type="np").shape == (1, 3, 3, 16, 16)
+    with pytest.raises(ValueError, match="'pil' is for uint8 frames"):
+        model.predict(PAST, 3, steps=1, rounded=False, output_type="pil")
+
+
+def test_a_generator_gives_the_next_video_at_each_call(model):
+    def two(seed):
+        generator = torch.Generator().manual_seed(seed)
+        return [model.predict(PAST, 3, steps=1, generator=generator) for _ in range(2)]
+
+    (one, next_one), again, other = two(0), two(0), two(1)
+    assert torch.equal(one, again[0]) and torch.equal(next_one, again[1])
+    assert not torch.equal(one, next_one) and not torch.equal(one, other[0])
+    each = [torch.Generator().manual_seed(seed) for seed in (0, 1)]
+    both = model.predict(torch.cat([PAST, PAST]), 3, steps=1, generator=each)
+    assert torch.equal(both, torch.cat([one, other[0]]))
+
+
 MISTAKES = {
     "num_inference_steps": ({"num_inference_steps": 4}, TypeError, "no option num_inference_steps; did you mean steps"),
     "guidance_scale": ({"guidance_scale": 4}, TypeError, "did you mean guidance"),
-    "generator": ({"generator": torch.Generator()}, TypeError, "did you mean seed, a number"),
-    "output_type": ({"output_type": "np"}, TypeError, r"\.numpy\(\) of the result"),
+    "generator": ({"generator": 3}, ValueError, "generator must be a torch.Generator, or one for each video, got 3"),
+    "two seeds": ({"generator": torch.Generator(), "seed": 1}, TypeError, "seed and generator both"),
+    "output_type": ({"output_type": "latent"}, ValueError, "output_type must be 'pt', 'np' or 'pil', got 'latent'"),
     "num_sample": ({"num_sample": 2}, TypeError, "did you mean num_samples"),
     "zebra": ({"zebra": 2}, TypeError, "no option zebra"),
     "a name": ({"sampler": "ddim"}, ValueError, r"mcvd\.samplers\.DDIM\(\), got 'ddim'"),

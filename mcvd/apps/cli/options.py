@@ -118,7 +118,10 @@ def add_processes(command: ArgumentParser, shared: str = "samples") -> None:
 def add_sampling(command: ArgumentParser) -> None:
     """How videos are sampled."""
     command.add_argument("--num-samples", type=positive, metavar="K", help="how many different videos")
-    text = "a sampler of mcvd.samplers, such as DDPM, or the class path of your own, such as my_module.Renoise"
+    text = (
+        "a sampler of mcvd.samplers, such as DDPM; a scheduler of diffusers, such as diffusers.EulerDiscreteScheduler; "
+        "or the class path of your own, such as my_module.Renoise"
+    )
     command.add_argument("--sampler", metavar="NAME", help=text)
     command.add_argument("--steps", type=positive, metavar="S", help="network calls for each block")
     command.add_argument(

@@ -56,7 +56,7 @@ class Gallery(NamedTuple):
         sampler = self.options.sampler
         assert sampler is not None
         many = f"{len(samples)} samples" if len(samples) > 1 else "One sample"
-        how = f"{many} by {type(sampler).__name__} with {sampler.num_calls} network calls for each block."
+        how = f"{many} by {sampler.label} with {sampler.num_calls} network calls for each block."
         page = Page(self.title, f"{self.model.facts().sentence} {how} Seed {self.options.seed} makes the same again.")
         add_result(page, samples, past, future, self.target, fps, self.look)
         if self.target is not None and samples.shape[1] > 1:

@@ -18,7 +18,7 @@ from mcvd.models.video_model import VideoModel
 from mcvd.runtime.device import resolve_device
 from mcvd.runtime.distributed import process_group, spawn
 from mcvd.samplers import AbstractSampler
-from mcvd.samplers.select import sampler_by_name, with_steps
+from mcvd.samplers.select import FROM_DIFFUSERS, sampler_by_name, with_steps
 
 if TYPE_CHECKING:
     from mcvd.metrics import FrameMetric
@@ -117,13 +117,14 @@ def choose_sampler(name: str, num_steps: int | None) -> AbstractSampler:
     """The sampler that the command line asked for.
 
     Args:
-        name: of `mcvd.samplers`, or the class path of the user's own.
+        name: as `sampler_by_name` takes it, or the class path of the user's own.
         num_steps: network calls for each block; None is the sampler's own default.
 
     Raises:
         ValueError: there is no such sampler, or it chooses its steps itself.
     """
-    return _own_sampler(name, num_steps) if "." in name else sampler_by_name(name, num_steps)
+    is_own = "." in name and not name.startswith(FROM_DIFFUSERS)
+    return _own_sampler(name, num_steps) if is_own else sampler_by_name(name, num_steps)
 
 
 def import_own(path: str, option: str) -> Any:

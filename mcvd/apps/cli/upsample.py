@@ -136,7 +136,7 @@ class _Gallery:
 
         factor, sampler = self.upsampling.factor, self.upsampling.options.sampler
         assert sampler is not None
-        how = f"By {type(sampler).__name__} with {sampler.num_calls} network calls for each gap."
+        how = f"By {sampler.label} with {sampler.num_calls} network calls for each gap."
         page = Page("More frames a second", f"{self.model.facts().sentence} {how}")
         given = {*range(0, samples.shape[1], factor)}
         known = self.look.codec.known_values(samples)

@@ -10,10 +10,11 @@ import gradio as gr
 
 from mcvd.apps.studio import examples as gallery
 from mcvd.apps.studio import film_strip
+from mcvd.apps.studio.clip import no_clip
 from mcvd.apps.studio.examples import Example
 from mcvd.apps.studio.result_view import ALL
 from mcvd.apps.studio.service import Studio
-from mcvd.diffusion.tasks import TASKS
+from mcvd.diffusion.tasks import TASKS, Task
 from mcvd.samplers.select import sampler_names
 from mcvd.video.decoders.base import VIDEO_SUFFIXES
 from mcvd.video.page_template import page_file
@@ -62,7 +63,7 @@ class Controls:
                 shown = _examples(studio, examples)
             with gr.Column(scale=1, min_width=260):
                 shown |= _video(studio)
-        shown |= _strip()
+        shown |= _strip(studio)
         with gr.Row(equal_height=False):
             with gr.Column(scale=1, min_width=300):
                 shown |= _task(studio) | _signals(studio) | _sampling(studio) | _buttons()
@@ -94,9 +95,14 @@ def length_label(studio: Studio) -> str:
     return f"Frames to generate, up to {studio.limits.frames}"
 
 
+def possible_tasks(studio: Studio) -> list[Task]:
+    """Those that the model can do."""
+    refusals = studio.model.facts().tasks
+    return [task for name, task in TASKS.items() if refusals[name] is None]
+
+
 def _task(studio: Studio) -> dict[str, Any]:
-    possible = studio.model.facts().tasks
-    tasks = [(task.title, name) for name, task in TASKS.items() if possible[name] is None]
+    tasks = [(task.title, task.name) for task in possible_tasks(studio)]
     frames, samples = studio.limits.frames, studio.limits.samples
     length = min(frames, 2 * studio.model.block.current)
     return {
@@ -137,8 +143,7 @@ def _signals(studio: Studio) -> dict[str, Any]:
 
 def _sampling(studio: Studio) -> dict[str, Any]:
     facts = studio.model.facts()
-    first = next(task for name, task in TASKS.items() if facts.tasks[name] is None)
-    own = getattr(studio.model.sampler_for(first), "num_steps", None)
+    own = getattr(studio.model.sampler_for(possible_tasks(studio)[0]), "num_steps", None)
     with gr.Accordion("Sampling", open=False, elem_id="sampling"):
         return {
             "sampler": gr.Dropdown([DEFAULT, *sampler_names()], value=DEFAULT, label="Sampler", elem_id="sampler"),
@@ -172,7 +177,9 @@ def _buttons() -> dict[str, Any]:
         }
 
 
-def _strip() -> dict[str, Any]:
+def _strip(studio: Studio) -> dict[str, Any]:
+    # What to do first stands there from the beginning: an answer of the server might come after a first click.
+    _, first_words = studio.describe_selection(no_clip(studio.model), possible_tasks(studio)[0], 1, range(0))
     strip = gr.HTML(
         html_template=film_strip.TEMPLATE,
         css_template=film_strip.STYLE,
@@ -184,7 +191,7 @@ def _strip() -> dict[str, Any]:
     )
     with gr.Row(equal_height=False):
         with gr.Column(scale=3, min_width=300):
-            hint = gr.Markdown(elem_id="hint")
+            hint = gr.Markdown(first_words, elem_id="hint")
         with gr.Column(scale=2, min_width=300):
             marking = gr.Radio([CONTEXT, KEYFRAMES], value=CONTEXT, label="Dragging marks", elem_id="marking")
     return {"strip": strip, "hint": hint, "marking": marking}

@@ -56,7 +56,8 @@ def build_page(studio: Studio) -> gr.Blocks:
         see.examples.pick(answers.use_example, None, [clip, see.strip, see.upload, see.task], concurrency_limit=1).then(
             answers.place, **placing
         )
-        see.task.change(answers.place, **placing, trigger_mode="always_last")
+        # Of a visitor alone: an example that chooses a task has placed its marks already.
+        see.task.input(answers.place, **placing, trigger_mode="always_last")
         see.strip.mark(
             answers.choose,
             [clip, see.task, see.length, see.marking, stretch, keyframes],
@@ -86,7 +87,6 @@ def build_page(studio: Studio) -> gr.Blocks:
         ).then(answers.end, files, [*buttons, see.which]).then(*offer)
         see.cancel.click(answers.cancel, None, None, queue=False)
         see.which.change(*offer)
-        page.load(answers.place, **placing)
         page.unload(answers.leave)
     return page.queue(max_size=_QUEUE_LENGTH)
 

@@ -165,7 +165,7 @@ def test_examples_show_all_tasks_on_a_phone_in_the_dark(browser, url):
                 expect(page, "#strip .generated").not_to_have_count(0)
         generate(page, 6)
         expect(page, "#result video").to_have_count(3)
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        wait_until(page, "document.documentElement.scrollWidth === 390")  # once all answers are there
         page.locator("#result .clock [data-do=on]").click()
         wait_until(page, "[...document.querySelectorAll('#result video')].every(v => v.paused)")
         assert not page.broken
