@@ -76,6 +76,9 @@ class Condition:
         signals: float (B, P + N + F, A), numbers beside each frame of the block, the current ones too, as the network
             takes them; None for a model that is told none. See `mcvd.diffusion.signals`.
         keep_signals: bool (B,), True where they are told; None with signals is everywhere.
+        low: float (B, N, C, h, w), the frames to be made at a smaller size, in the model's range; None for a model that
+            is not told them. See `mcvd.diffusion.super_resolution`.
+        low_noise: float (B,), standard deviation of the noise that these carry, as for ``noise_level``.
 
     Generated context comes back unclamped, so values are not checked against [-1, 1].
 
@@ -94,6 +97,8 @@ class Condition:
     alone: Tensor | None = None
     signals: Tensor | None = None
     keep_signals: Tensor | None = None
+    low: Tensor | None = None
+    low_noise: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.noise_level is None:
@@ -124,6 +129,17 @@ class Condition:
 
         if self.signals is not None:
             self._hide_signals(self.signals)
+        if self.low is not None:
+            self._check_low(self.low)
+
+    def _check_low(self, low: Tensor) -> None:
+        batch, channels = self.past.shape[0], self.past.shape[2]
+        if low.ndim != 5 or len(low) != batch or low.shape[2] != channels or not low.is_floating_point():
+            raise ValueError(f"low must be float ({batch}, N, {channels}, h, w), got {low.dtype} {tuple(low.shape)}")
+        if self.low_noise is None:
+            object.__setattr__(self, "low_noise", low.new_zeros(batch))
+        if self.low_noise.shape != (batch,):  # type: ignore[union-attr]
+            raise ValueError(f"low_noise must be one number per sample, ({batch},), got {self.low_noise}")
 
     def _hide_signals(self, signals: Tensor) -> None:
         keep, batch = self.keep_signals, len(self.past)
@@ -185,6 +201,19 @@ class Condition:
             [self.past.shape[1], self.future.shape[1]], dim=1
         )
         return replace(self, past=past, future=future, noise_level=level)
+
+    def low_noised(self, level: Tensor, noise: Tensor) -> Condition:
+        """The same condition with noise on the small frames, which the network is told of: ``low + level * noise``.
+
+        A model that is trained so takes small frames of another model's making, with their flaws (noise conditioning
+        augmentation of cascaded diffusion, Ho et al. 2022, arXiv 2106.15282).
+
+        Args:
+            level: float (B,), standard deviation in the model's range [-1, 1].
+            noise: standard normal (B, N, C, h, w).
+        """
+        assert self.low is not None
+        return replace(self, low=self.low + level.view(-1, 1, 1, 1, 1) * noise, low_noise=level)
 
     def repeat(self, num_samples: int) -> Condition:
         """So many copies of each sample's condition, adjacent."""

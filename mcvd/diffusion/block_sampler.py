@@ -30,7 +30,7 @@ from mcvd.samplers.base import Denoise
 AUTOCAST = {"float32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 KNOWN_WEIGHT, KNOWN_MIN_SNR = 3.0, 0.1  # the best of those tried on streets other than those of docs/guides.md
 _OF_CONTEXT = 1 << 20  # in the key of a noise: beyond the draws of any sampler
-_OF_GUIDANCE = _OF_CONTEXT + 3
+_OF_GUIDANCE, _OF_LOW = _OF_CONTEXT + 3, _OF_CONTEXT + 4
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,11 @@ class BlockSampler:
             level = condition.noise_level + self.options.context_noise
             condition = condition.noised(level, of_context(condition.frames))
         weaker = None
+        own = keys[:: len(keys) // condition.batch_size]
+        if self.options.low_noise and condition.low is not None and condition.low_noise is not None:
+            noise = KeyedNoise([(*key, number, _OF_LOW) for key in own])(condition.low)
+            condition = condition.low_noised(condition.low_noise + self.options.low_noise, noise)
         if self.options.guidance != 1 and self.options.guidance_noise is not None:
-            own = keys[:: len(keys) // condition.batch_size]
             noise = KeyedNoise([(*key, number, _OF_GUIDANCE) for key in own])(condition.frames)
             level = torch.full_like(condition.noise_level, self.options.guidance_noise)
             weaker = condition.noised((level**2 - condition.noise_level**2).clamp(min=0).sqrt(), noise)

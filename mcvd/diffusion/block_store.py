@@ -27,9 +27,13 @@ class BlockStore:
     """
 
     def __init__(self, folder: Path, block: FrameBlock, of_pixels: bool = True):
-        self._folder, self._of_pixels = folder, of_pixels
+        self._folder, self._block, self._of_pixels = folder, block, of_pixels
         reach = 1 + (block.current + max(block.past, block.future)) // block.current  # blocks a new one may see
         self._num_exact = 2 * (reach + 1)  # forward and backward ones alternate in a long gap
+
+    def within(self, name: str) -> BlockStore:
+        """One like it in a folder inside, for another model of the same work."""
+        return BlockStore(self._folder / name, self._block, self._of_pixels)
 
     def load(self, part: int, number: int, shape: Sequence[int]) -> Tensor | None:
         """The frames of a block, float in the model's range; None if they are not there, or not whole."""
@@ -50,6 +54,7 @@ class BlockStore:
             self._write(part, old, pixels_from_model(seen))
 
     def _write(self, part: int, number: int, frames: Tensor) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
         content = BytesIO()  # written to a file, NumPy would not say why it cannot
         np.save(content, frames.contiguous().numpy(), allow_pickle=False)
         with atomic_write(self._path(part, number), sweep=False) as beside:

@@ -15,6 +15,7 @@ from mcvd.diffusion.motion import motion_planes
 from mcvd.diffusion.noise_colors import NoiseColors
 from mcvd.diffusion.parametrization import PARAMETRIZATIONS, AbstractParametrization, Prediction, noisy_std
 from mcvd.diffusion.reference import ContextReference, Residual
+from mcvd.diffusion.super_resolution import LowReference, low_planes
 from mcvd.frames import Condition
 from mcvd.nets.compiled import CompiledNet
 from mcvd.nets.context import Context
@@ -70,7 +71,7 @@ class Denoiser(nn.Module):
         predicts: Prediction = "eps",
         distance: Literal["squared", "absolute"] = "squared",
         min_snr: float | None = None,
-        reference: ContextReference | None = None,
+        reference: ContextReference | LowReference | None = None,
         gamma_noise: float | None = None,
         diffuses_context: bool = False,
         bound: float = 1.0,
@@ -378,6 +379,7 @@ class Denoiser(nn.Module):
             condition.noise_level,
             claim_past_visible=claim,
             motion=motion,
+            low=low_planes(condition) if getattr(self.net, "low_planes", 0) else None,
             signals=condition.signals,
             keep_signals=condition.keep_signals,
             alone=condition.alone,

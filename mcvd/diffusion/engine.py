@@ -18,6 +18,7 @@ from mcvd.diffusion.progress import SamplingProgress
 from mcvd.diffusion.rolling import calls_per_frame, rolling_rollout
 from mcvd.diffusion.rollout import rollout, windows
 from mcvd.diffusion.signals import SignalTrack
+from mcvd.diffusion.super_resolution import LowTrack
 from mcvd.frames import FrameBlock
 from mcvd.nets.compiled import CompiledNet, should_compile
 from mcvd.nets.cuda_graph import CUDAGraphNet, should_graph
@@ -49,11 +50,16 @@ class GenerationEngine:
     decode: Callable[[Tensor], Tensor]
 
     def stream(
-        self, past: Tensor, future: Tensor, num_frames: int, signals: SignalTrack | None = None
+        self,
+        past: Tensor,
+        future: Tensor,
+        num_frames: int,
+        signals: SignalTrack | None = None,
+        low: LowTrack | None = None,
     ) -> Iterator[tuple[int, Tensor]]:
         """Yield (start, decoded (B[, K], n, C, H, W)) block by block, from past and future (B, T, C, H, W).
 
-        ``signals`` are those of a model that takes some, told or not.
+        ``signals`` are those of a model that takes some, told or not; ``low`` what is made larger.
 
         Raises:
             ValueError: at once, for keyframes that do not fit.
@@ -64,7 +70,7 @@ class GenerationEngine:
             keyframes = Keyframes.of(options.known, options.known_pixels, past, num_frames, self.encode)
         elif options.known_by == "condition":
             keyframes = Keyframes({}, {})  # given frames that a block covers again are as good
-        return self._stream(past, future, num_frames, keyframes, signals)
+        return self._stream(past, future, num_frames, keyframes, signals, low)
 
     def _stream(
         self,
@@ -73,6 +79,7 @@ class GenerationEngine:
         num_frames: int,
         keyframes: Keyframes | None,
         signals: SignalTrack | None,
+        low: LowTrack | None,
     ) -> Iterator[tuple[int, Tensor]]:
         options = self.options
         if options.precision == "bf16" and not has_fast_bf16(self._device):
@@ -127,6 +134,7 @@ class GenerationEngine:
                     keyframes and keyframes.of_videos(videos, self._device),
                     options.loop,
                     signals and signals.of_videos(videos, self._device),
+                    low and low.of_videos(videos, self._device),
                 )
                 for part, (videos, samples) in enumerate(parts)
             ]

@@ -88,6 +88,9 @@ class SamplingOptions:
             where it can be done, else guidance.
         signals: what is told beside the frames, for models that were trained with it; see
             `mcvd.diffusion.signals.Signals.of`. None: nothing, if the model was trained for that too.
+        low: the frames to be generated at a smaller size, (B, num_frames, C, h, w) or one video for all, for models
+            that make these larger; see `mcvd.diffusion.super_resolution`. low_noise is the standard deviation, in the
+            model's range [-1, 1], of noise that is put on them: more of it trusts them less.
         loop: the video leads back to its first frame, a given one if there are any.
         guide: what the video should be like, of `mcvd.diffusion.guides` or your own, called for each block; see
             `mcvd.diffusion.guidance`. guide_weight is how strongly, 0 or more.
@@ -121,6 +124,8 @@ class SamplingOptions:
     known_pixels: Video | Mapping[int, Video] | None = field(default=None, repr=False, compare=False)
     known_by: KnownBy | None = None
     signals: Given | None = field(default=None, repr=False, compare=False)
+    low: Video | None = field(default=None, repr=False, compare=False)
+    low_noise: float = 0.0
     loop: bool = False
     guide: Guide | AbstractNoisyGuide | None = None
     guide_weight: float = 1.0
@@ -145,7 +150,8 @@ class SamplingOptions:
                 continue
             if not (isinstance(count, Integral) and count >= 1):
                 raise ValueError(f"{name} must be a whole number of at least 1, got {count!r}")
-        for name, number in {"guidance": self.guidance, "context_noise": self.context_noise}.items():
+        numbers = {"guidance": self.guidance, "context_noise": self.context_noise, "low_noise": self.low_noise}
+        for name, number in numbers.items():
             if not (isinstance(number, Real) and abs(number) <= MAX_GUIDANCE):
                 raise NumbersError(f"{name} must be a number from {-MAX_GUIDANCE} to {MAX_GUIDANCE}, got {number!r}")
         if not (isinstance(self.guide_weight, Real) and self.guide_weight >= 0):

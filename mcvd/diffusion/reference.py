@@ -165,7 +165,7 @@ class ContextReference(nn.Module):
         side = _over_pixels(has_past)
         here, there = torch.where(side, past, future), torch.where(side, before, after)
         there = torch.where(_over_pixels(both), future, there)
-        seen = _local_distance(here, there) - _over_pixels(2 * condition.noise_level.square())
+        seen = local_distance(here, there) - _over_pixels(2 * condition.noise_level.square())
         sees_motion = torch.where(both, both, torch.where(has_past, has_before, has_after))
         seen = torch.where(_over_pixels(sees_motion), seen.clamp(min=0), typical)
         return base, seen, torch.stack([of_past, of_future]), case
@@ -181,7 +181,7 @@ def _nearest_two(frames: Tensor, keep: Tensor) -> tuple[tuple[Tensor, Tensor], t
     return (first, second), (is_first, is_second)
 
 
-def _local_distance(a: Tensor, b: Tensor) -> Tensor:
+def local_distance(a: Tensor, b: Tensor) -> Tensor:
     """Mean squared difference of pictures (B, C, H, W) around each pixel, a little of it everywhere: (B, 1, H, W)."""
     each = (a - b).float().square().mean(1, keepdim=True)
     reach = max(1, min(each.shape[-2:]) // 24)

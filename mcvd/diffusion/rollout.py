@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch import Tensor
 from mcvd.diffusion.keyframes import Keyframes, KnownPart
 from mcvd.diffusion.plan import Window, plan
 from mcvd.diffusion.signals import SignalTrack
+from mcvd.diffusion.super_resolution import LowTrack
 from mcvd.frames import Condition, FrameBlock
 
 
@@ -38,6 +40,7 @@ def rollout(
     keyframes: Keyframes | None = None,
     loop: bool = False,
     signals: SignalTrack | None = None,
+    smaller: LowTrack | None = None,
 ) -> Iterator[tuple[int, Tensor]]:
     """Fill the gap between given frames by following the `plan`; given frames are never rewritten.
 
@@ -56,6 +59,7 @@ def rollout(
         loop: the frames after the last one are the first ones of the video, those of the past if there are any. There
             must be no future, and more frames than a block has if there is no past.
         signals: of the B videos, by the places of their frames; each block is told those of its own.
+        smaller: the B videos at a smaller size, likewise.
 
     Yields:
         (start, frames) as they are made: index of the first frame in the gap (0 is its first frame) and float
@@ -79,7 +83,7 @@ def rollout(
             of_gap = {i - num_past: frame for i, frame in known.items()}
             rows = past.shape[0] * num_samples
             of_current = keyframes.within(range(current.start - num_past, current.stop - num_past), of_gap, rows)
-        condition = condition_of(known, window, block, past, num_samples, signals)
+        condition = condition_of(known, window, block, past, num_samples, signals, smaller)
         generated = sample_block(condition, number, sees_generated, of_current)
         if of_current is not None:
             generated = torch.where(of_current.keep, of_current.frames, generated)
@@ -110,6 +114,7 @@ def condition_of(
     like: Tensor,
     num_samples: int,
     signals: SignalTrack | None = None,
+    smaller: LowTrack | None = None,
 ) -> Condition:
     """The context of a window, padded on the far sides with masked frames; repeated per sample only if it must be."""
     batch, shape = like.shape[0], like.shape[2:]
@@ -124,8 +129,12 @@ def condition_of(
     flags = [False] * pad_past + [True] * len(shown) + [False] * pad_future
     keep = torch.tensor(flags, dtype=torch.bool, device=like.device).expand(batch, -1)
     (past, future), (keep_past, keep_future) = (each.split([block.past, block.future], 1) for each in (stack, keep))
+    condition = Condition(past, future, keep_past, keep_future)
+    if smaller is not None:
+        low = smaller.at(window.current)
+        condition = replace(condition, low=low.repeat_interleave(batch // len(low), 0))
     if signals is None:
-        return Condition(past, future, keep_past, keep_future)
+        return condition
     places = range(window.current.start - block.past, window.current.stop + block.future)
     told, is_told = (each.repeat_interleave(batch // len(each), 0) for each in (signals.at(places), signals.is_told))
-    return Condition(past, future, keep_past, keep_future, signals=told, keep_signals=is_told)
+    return replace(condition, signals=told, keep_signals=is_told)

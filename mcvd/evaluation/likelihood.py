@@ -45,6 +45,8 @@ class TrueLikelihood:
     def __init__(self, model: VideoModel, task: Task, seed: int = 0, num_steps: int = NUM_STEPS) -> None:
         if not isinstance(model.codec, Pixels):
             raise ValueError(f"bits per dimension are those of pixels of 8 bits, and this model has {model.codec!r}")
+        if model.low_size is not None:
+            raise ValueError("the likelihood is that of a model which makes frames from frames alone, not of a cascade")
         denoiser = model.denoiser
         if denoiser.diffuses_context or denoiser.gamma_noise or denoiser.noise_colors is not None:
             raise ValueError("the likelihood is that of a flow from white noise, which this model does not begin with")

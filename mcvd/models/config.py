@@ -84,7 +84,7 @@ def config_of(
     Examples:
         >>> from mcvd.nets import SPATIN, UNet
         >>> config_of(SPATIN, {"width": 16})
-        {'width': 16, 'tell_mask': True, 'tell_noise': False, 'tell_motion': False}
+        {'width': 16, 'tell_mask': True, 'tell_noise': False, 'tell_motion': False, 'tell_low': False}
     """
     config = _write_arguments(cls, arguments, 0, "", skip)
     config |= {name: value for name, value in (others or {}).items() if name not in arguments}

@@ -26,8 +26,21 @@ CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 MAX_CONFIG_BYTES = 1 << 20
 SAMPLERS = "samplers.json"  # in an exported folder, how its samplers were chosen
 LAST = "last.ckpt"  # in the folder of a training run
+CASCADE = "cascade"  # in the config of a folder whose models are in folders of their own
+MAX_STAGES = 8
 
 _FLOATS = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+
+
+class CascadeError(ValueError):
+    """A folder holds a cascade of models, where one is expected."""
+
+
+class StoredCascade(NamedTuple):
+    """A cascade in a folder: the folders of its models, the base first, and the noise of each stage."""
+
+    folders: list[Path]
+    low_noise: list[float] | None
 
 
 class WeightInfo(NamedTuple):
@@ -124,25 +137,63 @@ def write_folder(folder: str | Path, config: dict[str, Any], weights: dict[str, 
         raise
 
 
-def read_folder(folder: Path) -> StoredModel:
-    """The model of an exported folder."""
-    missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
-    if missing:
-        raise FileNotFoundError(f"{folder} is not an exported model: {' and '.join(missing)} missing")
+def read_cascade(source: str | Path, revision: str | None = None) -> StoredCascade:
+    """The cascade in a folder, here or on the Hub; its models are not opened.
+
+    Raises:
+        ValueError: there is none, or it names what is not a folder inside its own.
+    """
+    path = Path(source)
+    if not path.exists():
+        name, _, pinned = str(source).partition("@")
+        path = _download(name, revision or pinned or None)
+    found = _read_config(path).get(CASCADE) if (path / CONFIG).is_file() else None
+    found = found if isinstance(found, dict) else {}
+    stages = found.get("stages")
+    names = [found.get("base"), *(stages if isinstance(stages, list) else [])]
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{source} is no cascade: its {CONFIG} names no base and stages")
+    noise = found.get("low_noise")
+    if noise is not None and not (isinstance(noise, list) and all(isinstance(each, int | float) for each in noise)):
+        raise ValueError(f"{source}: low_noise of a cascade is a list of numbers, got {noise!r:.80}")
+    if len(names) > 1 + MAX_STAGES:
+        raise ValueError(f"{source}: a cascade has at most {MAX_STAGES} stages, got {len(names) - 1}")
+    folders = [path / name for name in names]
+    for name, folder in zip(names, folders, strict=True):
+        if folder.resolve().parent != path.resolve() or not folder.is_dir():
+            raise ValueError(f"{source}: a cascade names folders inside its own, and {name!r:.80} is none")
+    return StoredCascade(folders, noise)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
     try:
         if (folder / CONFIG).stat().st_size > MAX_CONFIG_BYTES:
             raise ValueError(f"{folder / CONFIG} has more than {MAX_CONFIG_BYTES} bytes: it is no configuration")
         config = json.loads((folder / CONFIG).read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{folder} is damaged: {one_line(first_line(error))}") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{folder / CONFIG} must hold a dictionary, got {type(config).__name__}")
+    return config
+
+
+def read_folder(folder: Path) -> StoredModel:
+    """The model of an exported folder."""
+    if (folder / CONFIG).is_file() and CASCADE in _read_config(folder):
+        raise CascadeError(f"{folder} is a cascade of models, where one is expected: name the folder of one of them")
+    missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
+    if missing:
+        raise FileNotFoundError(f"{folder} is not an exported model: {' and '.join(missing)} missing")
+    config = _read_config(folder)
+    try:
         with safe_open(folder / WEIGHTS, "pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  # no dictionary
             header = {
                 name: WeightInfo(_FLOATS.get(each.get_dtype(), each.get_dtype()), tuple(each.get_shape()))
                 for name, each in slices.items()
             }
-    except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, RecursionError) as error:
+    except SafetensorError as error:
         raise ValueError(f"{folder} is damaged: {one_line(first_line(error))}") from error
-    if not isinstance(config, dict):
-        raise ValueError(f"{folder / CONFIG} must hold a dictionary, got {type(config).__name__}")
 
     def read() -> dict[str, Tensor]:
         try:
@@ -254,7 +305,11 @@ def _download(name: str, revision: str | None) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=[CONFIG, WEIGHTS]))
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=[CONFIG, WEIGHTS]))
+        if (folder / CONFIG).is_file() and CASCADE in _read_config(folder):
+            inside = [f"*/{CONFIG}", f"*/{WEIGHTS}"]
+            folder = Path(snapshot_download(name, revision=revision, allow_patterns=[CONFIG, *inside]))
+        return folder
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
         asked = f"{name}@{revision}" if revision else name
         raise FileNotFoundError(

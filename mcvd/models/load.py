@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mcvd.models.files import BOX
+from mcvd.models.files import BOX, CascadeError
 from mcvd.models.video_model import VideoModel
 from mcvd.runtime.named_classes import Trust
 
@@ -42,9 +42,9 @@ def load(source: str | Path = BOX, revision: str | None = None, trust: Trust = F
     To train it further, open it with ``mcvd.MCVD.from_pretrained``, a module of Lightning.
 
     Args:
-        source: an exported folder, a training checkpoint (``.ckpt``), the folder of a training run, or the name of a
-            model on the Hugging Face Hub, ``user/name`` or ``user/name@revision``; by default the bundled model,
-            ``bundled``.
+        source: an exported folder (also of a `mcvd.models.cascade.Cascade`), a training checkpoint (``.ckpt``), the
+            folder of a training run, or the name of a model on the Hugging Face Hub, ``user/name`` or
+            ``user/name@revision``; by default the bundled model, ``bundled``.
         revision: branch, tag or commit on the Hub; a commit always gives the same weights.
         trust: names of modules, beside mcvd, whose classes the model may be made of; True allows any. See `build`.
 
@@ -52,4 +52,9 @@ def load(source: str | Path = BOX, revision: str | None = None, trust: Trust = F
         FileNotFoundError: there is no such model.
         ValueError: what is there is damaged, is not a model of mcvd, or names classes that are not trusted.
     """
-    return VideoModel.from_pretrained(source, revision=revision, trust=trust)
+    try:
+        return VideoModel.from_pretrained(source, revision=revision, trust=trust)
+    except CascadeError:
+        from mcvd.models.cascade import Cascade
+
+        return Cascade.from_pretrained(source, revision=revision, trust=trust)

@@ -113,6 +113,8 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
             [condition_shape] if self.context_noise or self.denoiser.diffuses_context else []
         )
         shapes += [(1,)] if self.signals is not None else []
+        low = None if self.super_resolution is None else self.super_resolution.reduced(current)
+        shapes += [] if low is None else [low.shape[1:], (1,)]
         num_more = [(1 + self.block.num_frames) * (self.masking.p_any > 0)]
         num_more += [(1 + self.block.current) * bool(self.frame_noise)]
         draws = TrainingNoise(self.seed, current.device)(batch["index"], *shapes, num_more=sum(num_more))
@@ -127,6 +129,10 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
             frame_times = draws.time[:, None].expand(-1, self.block.current) if frame_times is None else frame_times
             frame_times = torch.where(given, -1.0, frame_times)
         condition = self.masking.condition(past, future, torch.cat([draws.hidden, draws.part], dim=1), shown)
+        if low is not None and self.super_resolution is not None:
+            level = torch.special.ndtr(others.pop()[:, 0])  # uniform, of a normal number
+            level = (2 * level - 1).clamp(min=0) * self.super_resolution.noise  # half of the clips stay clean
+            condition = replace(condition, low=low).low_noised(level, others.pop())
         if self.signals is not None:
             told = torch.special.ndtr(others.pop()[:, 0]) >= self.masking.p_signals  # a coin of a normal number
             signals = self.signals.normalised(self._signals_of(batch, len(past)))

@@ -52,12 +52,15 @@ class Pretrained(nn.Module, ABC):
             ValueError: one of them cannot be written down; the message names it.
         """
         if self._config is None:
-            self._config = config_of(self._arguments_of, self._arguments, self.not_in_config, self._other_arguments)
+            self._config = self._described()
         return self._config
 
     @config.setter
     def config(self, config: dict[str, Any]) -> None:
         self._config = config
+
+    def _described(self) -> dict[str, Any]:
+        return config_of(self._arguments_of, self._arguments, self.not_in_config, self._other_arguments)
 
     def trained_config(self) -> dict[str, Any]:
         """The config, with what training has taught the model about its data."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -21,12 +20,15 @@ from mcvd.diffusion.noise_colors import NoiseColors
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.diffusion.reference import FLOOR, ContextReference
 from mcvd.diffusion.signals import Given, Signals, check_told, told_signals
+from mcvd.diffusion.super_resolution import LowReference, SuperResolution, low_track
 from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.diffusion.tasks import GENERATE, TASKS, Task, task_of
-from mcvd.frames import FrameBlock, check_format
+from mcvd.frames import FrameBlock
+from mcvd.models.checks import check_choices, check_network
 from mcvd.models.codecs.base import AbstractCodec
 from mcvd.models.codecs.pixels import Pixels
 from mcvd.models.config import config_of
+from mcvd.models.enlarging import enlarged_stream
 from mcvd.models.facts import ModelFacts, num_parameters, sampler_facts
 from mcvd.models.pretrained import Pretrained
 from mcvd.models.upsampling import upsampled_whole
@@ -75,6 +77,9 @@ class VideoModel(Pretrained):
             (`mcvd.models.codecs.Latents`), or values with a unit (`mcvd.models.codecs.Scale`).
         signals: which numbers are told beside the frames, such as actions or labels; see `Signals`. The network takes
             as many (``num_signals``).
+        super_resolution: for a model that makes frames larger: it is told each frame at a smaller size; see
+            `mcvd.diffusion.super_resolution`. Its conditioning needs ``tell_low``; with ``reference: context`` the
+            difference from these frames, enlarged, is diffused.
     """
 
     not_in_config = ("optimizer",)
@@ -106,6 +111,7 @@ class VideoModel(Pretrained):
         frame_noise: FrameNoise = FrameNoise(),
         signals: Signals | None = None,
         adversarial: float = 0.0,
+        super_resolution: SuperResolution | None = None,
     ):
         super().__init__()
         check_seed(seed)
@@ -124,17 +130,14 @@ class VideoModel(Pretrained):
         self.seed = seed
         self.samplers = samplers or TaskSamplers()
         self.codec, self.autoencoder = codec.with_network()
-        self.signals = signals
-        check_format(self.size, frame_rate_hz)
-        for name in ("warmup_steps", "cooldown_steps", "seed"):
-            if not 0 <= getattr(self, name) < 1 << 63:
-                raise ValueError(f"{name} must be 0 or more, and have 63 bits at most, got {getattr(self, name)}")
-        if not 0 <= adversarial < math.inf:
-            raise ValueError(f"adversarial is a weight of 0 or more, got {adversarial}")
-        if reference not in ("frames", "context"):
-            raise ValueError(f"reference must be 'frames' or 'context', got {reference!r}")
+        self.signals, self.super_resolution = signals, super_resolution
+        check_choices(self, reference)
         bound, planes = self.codec.bound, self.codec.planes(channels)
-        residuals = ContextReference(block, reference_floor, bound) if reference == "context" else None
+        residuals: ContextReference | LowReference | None = None
+        if reference == "context" and super_resolution is not None:
+            residuals = LowReference(block, super_resolution, reference_floor, bound)
+        elif reference == "context":
+            residuals = ContextReference(block, reference_floor, bound)
         network = net(block, planes)
         kinds = {
             "reference": residuals,
@@ -146,29 +149,7 @@ class VideoModel(Pretrained):
         self.denoiser = Denoiser(network, schedule, predicts, min_snr=min_snr, **kinds)  # type: ignore[arg-type]
         self.denoiser.net.check_size(*self.codec.frame_size(self.size))  # type: ignore[operator]
         check_told(signals, masking, getattr(network, "num_signals", 0))
-        if not 0 <= context_noise < 2:
-            raise ValueError(f"context_noise is a standard deviation in the range [-1, 1], got {context_noise}")
-        if context_noise and not self.denoiser.net.conditioning.tell_noise:  # type: ignore[union-attr]
-            raise ValueError("context_noise needs a network that is told of it: set tell_noise of its conditioning")
-        told_motion = self.denoiser.net.conditioning.tell_motion  # type: ignore[union-attr]
-        if diffuses_context and (context_noise or residuals or told_motion):
-            raise ValueError(
-                "diffuses_context hides the context in as much noise as the frames have: context_noise, reference: "
-                "context and tell_motion, which need it as it is, must be off"
-            )
-        if diffuses_context and self.per_frame:
-            raise ValueError(
-                "diffuses_context is for networks with one noise level for all frames, such as mcvd.nets.UNet"
-            )
-        if (masking.p_any or frame_noise) and not self.per_frame:
-            raise ValueError(
-                "masking.p_any and frame_noise need a network that sees frame by frame, mcvd.nets.SpaceTimeUNet, "
-                f"got {type(network).__name__}"
-            )
-        if masking.p_partial and self.denoiser.net.past_embedding is not None:
-            raise ValueError(
-                "past_embedding tells one bit of the past: masking.p_partial, which shows parts, must be 0"
-            )
+        check_network(self)
 
     @property
     def device(self) -> torch.device:
@@ -243,6 +224,31 @@ class VideoModel(Pretrained):
         check_output_type(output_type)
         return as_output(upsampled_whole(self, self._checked(as_tensor(video)), factor, **options), output_type)
 
+    def enlarge(self, video: Video, **options: Any) -> Tensor:
+        """A whole video made larger, by a model that was trained for it (``super_resolution``).
+
+        Args:
+            video: as ``past`` in `predict`, of height and width `low_size`; all of its frames are made larger.
+            **options: as in `predict`; ``low_noise`` is noise that is put on the frames before, up to what the model
+                was trained with: more of it trusts them less.
+
+        Returns:
+            As in `predict`, as many frames as were given.
+        """
+        video = as_tensor(video)
+        video = video[None] if video.ndim == 4 else video
+        stream = self.stream_enlarged(video, SamplingOptions.of(**options))
+        return _collect(stream, video.shape[1])
+
+    def stream_enlarged(self, video: Tensor, options: SamplingOptions) -> Iterator[tuple[int, Tensor]]:
+        """The same block by block; see `mcvd.models.enlarging.enlarged_stream`."""
+        return enlarged_stream(self, video, options)
+
+    @property
+    def low_size(self) -> tuple[int, int] | None:
+        """Height and width of the frames that it makes larger; None for a model that makes them from frames alone."""
+        return None if self.super_resolution is None else self.super_resolution.low_size(self.size)
+
     def step(self, state: Video, action: Given, num_frames: int | None = None, **options: Any) -> Tensor:
         """What happens next when something is done: the model as a simulator of the world that it was trained on.
 
@@ -288,6 +294,14 @@ class VideoModel(Pretrained):
             raise ValueError(reason)
         counts = (len(past), past.shape[1], num_frames, future.shape[1])
         signals = told_signals(self.signals, self.masking, sampling.signals, *counts)
+        low = None if sampling.low is None else as_tensor(sampling.low)
+        track = low_track(self.super_resolution, low, past, future, num_frames, self.codec.encode)
+        most = self.super_resolution.noise if self.super_resolution else 0.0
+        if not 0 <= sampling.low_noise <= most or (track and sampling.rolling):
+            raise ValueError(
+                f"low_noise {sampling.low_noise:g}: this model was trained with levels from 0 to {most:g}, and rolling "
+                "is not for small frames"
+            )
         is_guided = sampling.guidance != 1 and sampling.guidance_drops == "signals"
         if is_guided and not (signals and self.masking.p_signals):
             raise ValueError(
@@ -300,7 +314,7 @@ class VideoModel(Pretrained):
             sampling = replace(sampling, known_by="condition" if trained else "guidance")
         decode = partial(self.codec.decode, rounded=sampling.rounded)
         engine = GenerationEngine(self.denoiser, self.block, sampling, self.codec.encode, decode)
-        return engine.stream(past, future, num_frames, signals)
+        return engine.stream(past, future, num_frames, signals, track)
 
     def sampler_for(self, task: Task, num_steps: int | None = None) -> AbstractSampler:
         """What samples a task if nothing else is asked for: the model's own, or the default; see `TaskSamplers.of`."""
@@ -327,6 +341,9 @@ class VideoModel(Pretrained):
         """What this model is and what it can do."""
         block, net = self.block, self.denoiser.net
         tasks = {name: task.refusal(block, self.masking) for name, task in TASKS.items()}
+        if self.low_size is not None:
+            reason = f"it makes frames of {self.low_size[0]}x{self.low_size[1]} larger: mcvd upsample --size"
+            tasks = dict.fromkeys(TASKS, reason)
         gamma = self.denoiser.gamma_noise
         return ModelFacts(
             block=block,

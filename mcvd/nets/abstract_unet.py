@@ -38,6 +38,7 @@ class AbstractUNet(nn.Module, ABC):
     down: nn.ModuleList
     final_norm: AbstractNorm
     motion_planes = 0
+    low_planes = 0
     per_frame = False  # whether it takes a label for each frame, times, and frames that look at no others
 
     def __init__(
@@ -118,7 +119,7 @@ class AbstractUNet(nn.Module, ABC):
 
     def _check_context(self, context: Context) -> None:
         """See `encode_condition`."""
-        context.check(self.block, self.channels, self.motion_planes, self.per_frame)
+        context.check(self.block, self.channels, self.motion_planes, self.low_planes, self.per_frame)
         if context.claim_past_visible and self.past_embedding is None:
             raise ValueError("claim_past_visible is for networks with past_embedding, and this one has none")
         self.check_size(*context.frames.shape[3:])

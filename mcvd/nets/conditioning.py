@@ -55,6 +55,7 @@ class AbstractConditioning(ABC):
     tell_mask: bool
     tell_noise: bool
     tell_motion: bool = False
+    tell_low: bool = False
 
     def num_planes(self, num_frames: int, channels: int) -> int:
         """How many planes `context_planes` makes of so many frames."""
@@ -79,11 +80,14 @@ class Concat(AbstractConditioning):
         tell_noise: give it one plane with the noise level of the context (`mcvd.Condition.noised`), which training
             with ``MCVD.context_noise`` needs.
         tell_motion: give it the visible frames carried on by their optical flow; see `mcvd.diffusion.motion`.
+        tell_low: give it the frames that are to be made at a smaller size, enlarged, and the level of their noise; see
+            `mcvd.diffusion.super_resolution`.
     """
 
     tell_mask: bool = True
     tell_noise: bool = False
     tell_motion: bool = False
+    tell_low: bool = False
 
     def first_planes(self, num_planes: int) -> int:
         """All of them."""
@@ -106,12 +110,14 @@ class SPATIN(AbstractConditioning):
         tell_mask: as in `Concat`.
         tell_noise: as in `Concat`.
         tell_motion: as in `Concat`.
+        tell_low: as in `Concat`.
     """
 
     width: int = 128
     tell_mask: bool = True
     tell_noise: bool = False
     tell_motion: bool = False
+    tell_low: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.width <= MAX_WIDTH:
@@ -197,6 +203,11 @@ def num_motion_planes(block: FrameBlock, channels: int) -> int:
     if not sides:
         raise ValueError(f"tell_motion needs a block with two frames of the past or the future, got {block}")
     return sides * (block.current * channels + 1) + 1
+
+
+def num_low_planes(block: FrameBlock, channels: int) -> int:
+    """How many planes `mcvd.diffusion.super_resolution.low_planes` makes: the frames, and the level of their noise."""
+    return block.current * channels + 1
 
 
 def context_planes(context: Context, told: AbstractConditioning) -> Tensor:

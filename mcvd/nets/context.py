@@ -19,6 +19,7 @@ class Context:
         noise_level: float (B,), standard deviation of the noise in the frames; None is 0.
         claim_past_visible: let ``past_embedding`` say that the past is visible, whatever ``keep`` says.
         motion: float (B, M, H, W), the planes of `mcvd.diffusion.motion` for a conditioning with ``tell_motion``.
+        low: float (B, L, H, W), the planes of `mcvd.diffusion.super_resolution` for one with ``tell_low``.
         signals: float (B, P + N + F, A), for a network of A ``num_signals``; hidden ones are zero.
         keep_signals: bool (B,), True where they are told.
         times: float (B, P + N + F), when each frame of the block is, in frames after the first current one; None is
@@ -38,6 +39,7 @@ class Context:
     noise_level: Tensor | None = None
     claim_past_visible: bool = False
     motion: Tensor | None = None
+    low: Tensor | None = None
     signals: Tensor | None = None
     keep_signals: Tensor | None = None
     times: Tensor | None = None
@@ -48,7 +50,9 @@ class Context:
         """``noise_level``, 0 where it is None."""
         return self.frames.new_zeros(len(self.frames)) if self.noise_level is None else self.noise_level
 
-    def check(self, block: FrameBlock, channels: int, num_motion_planes: int, per_frame: bool) -> None:
+    def check(
+        self, block: FrameBlock, channels: int, num_motion_planes: int, num_low_planes: int, per_frame: bool
+    ) -> None:
         """Refuse what a network of this kind cannot take.
 
         Raises:
@@ -63,5 +67,8 @@ class Context:
         told = 0 if self.motion is None else self.motion.shape[1]
         if told != num_motion_planes:
             raise ValueError(f"this network takes {num_motion_planes} planes of motion, got {told} (see tell_motion)")
+        told = 0 if self.low is None else self.low.shape[1]
+        if told != num_low_planes:
+            raise ValueError(f"this network takes {num_low_planes} planes of small frames, got {told} (see tell_low)")
         if not per_frame and (self.times is not None or self.alone is not None):
             raise ValueError("times of frames, and frames that are alone, are for a mcvd.nets.SpaceTimeUNet")

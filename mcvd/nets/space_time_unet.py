@@ -61,7 +61,8 @@ class SpaceTimeUNet(AbstractUNet):
         time_levels: levels with attention over time; None is all of them.
         head_channels: width of an attention head; narrower levels have one head.
         dropout: probability, inside residual blocks.
-        conditioning: how the context enters each frame directly, `Concat` or `SPATIN`, without ``tell_motion``.
+        conditioning: how the context enters each frame directly, `Concat` or `SPATIN`, without ``tell_motion`` and
+            ``tell_low``.
         gradient_checkpointing: as in `mcvd.nets.UNet`, for attention over time too.
 
     Raises:
@@ -98,6 +99,8 @@ class SpaceTimeUNet(AbstractUNet):
             raise ValueError(f"time_levels must lie in 0 ... {len(multipliers) - 1}, got {list(over_time)}")
         if conditioning.tell_motion:
             raise ValueError("tell_motion tells all frames at once: it is for mcvd.nets.UNet, set it to false")
+        if conditioning.tell_low:
+            raise ValueError("tell_low tells all frames at once: it is for mcvd.nets.UNet, set it to false")
         super().__init__(block, channels, conditioning, width, past_embedding=False)
         self.width = width
         num_planes = conditioning.num_planes(block.num_context, channels)

@@ -12,7 +12,7 @@ from torch import Tensor
 from mcvd.frames import FrameBlock
 from mcvd.nets.abstract_unet import AbstractUNet, check_choices
 from mcvd.nets.blocks import BlockConfig, ConditionCache, Level
-from mcvd.nets.conditioning import AbstractConditioning, Concat, Maps, context_planes, num_motion_planes
+from mcvd.nets.conditioning import AbstractConditioning, Concat, Maps, context_planes, num_low_planes, num_motion_planes
 from mcvd.nets.context import Context
 from mcvd.nets.layers import TINY, conv, silu
 from mcvd.nets.modulation import NormModulation
@@ -67,7 +67,8 @@ class UNet(AbstractUNet):
         super().__init__(block, channels, conditioning, width, past_embedding, num_signals)
         self.width = width
         self.motion_planes = num_motion_planes(block, channels) if conditioning.tell_motion else 0
-        num_planes = conditioning.num_planes(block.num_context, channels) + self.motion_planes
+        self.low_planes = num_low_planes(block, channels) if conditioning.tell_low else 0
+        num_planes = conditioning.num_planes(block.num_context, channels) + self.motion_planes + self.low_planes
 
         config = BlockConfig(
             norm=partial(conditioning.norm, num_planes),
@@ -97,7 +98,8 @@ class UNet(AbstractUNet):
         """See `AbstractUNet`."""
         self._check_context(context)
         planes = context_planes(context, self.conditioning)
-        planes = laid_out(planes if context.motion is None else torch.cat([planes, context.motion], dim=1))
+        beside = [each for each in (context.motion, context.low) if each is not None]
+        planes = laid_out(torch.cat([planes, *beside], dim=1) if beside else planes)
         noisy_planes = self.block.current * self.channels
         weight = self.first.weight[:, noisy_planes:]
         modulation = self.modulation() if modulation is None else modulation

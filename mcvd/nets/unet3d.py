@@ -142,10 +142,10 @@ def _cached_maps(maps: Maps | None) -> Maps | None:
 
 def _check_conditioning(conditioning: AbstractConditioning, block: FrameBlock) -> None:
     """Refuse what the published networks cannot be told."""
-    if conditioning.tell_mask or conditioning.tell_noise or conditioning.tell_motion:
+    if any((conditioning.tell_mask, conditioning.tell_noise, conditioning.tell_motion, conditioning.tell_low)):
         raise ValueError(
-            f"a UNet3D sees frames and no planes beside them, got {conditioning}: set tell_mask, tell_noise and "
-            "tell_motion to False"
+            f"a UNet3D sees frames and no planes beside them, got {conditioning}: set tell_mask, tell_noise, "
+            "tell_motion and tell_low to False"
         )
     if isinstance(conditioning, SPATIN):
         if block.num_context == 0:

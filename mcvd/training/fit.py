@@ -350,6 +350,8 @@ def _fit(cli: FitCLI) -> None:
 
 
 def _how_to_use(model: MCVD, path: Path) -> str:
+    if model.low_size is not None:
+        return "mcvd upsample VIDEO --size {}x{} --model {} --out larger.mp4".format(*model.size, path)
     if model.codec.unit != Pixels().unit:
         return f"mcvd predict ARRAY --model {path} --num-frames 20 --out forecast.npy"
     if model.block.past:

@@ -117,6 +117,8 @@ class MemoryEstimate:
             if model.signals is not None:
                 told = torch.zeros(batch_size, model.block.num_frames, model.signals.size, device=self.device)
                 condition = replace(condition, signals=told)
+            if model.super_resolution is not None:
+                condition = replace(condition, low=model.super_resolution.reduced(current))
             of_context = torch.zeros_like(condition.frames) if denoiser.diffuses_context else None
             arguments = (current, condition, time, torch.zeros_like(current), None, of_context)
             with self.autocast():

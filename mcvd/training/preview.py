@@ -126,7 +126,9 @@ def preview(
         told = None if signals is None else signals[:, past.shape[1] - before.shape[1] :]
         if told is not None:
             told = told[:, : before.shape[1] + current.shape[1] + after.shape[1]]
-        samples = model.interpolate(before, after, current.shape[1], sampler=sampler, progress=False, signals=told)
+        low = None if model.super_resolution is None else model.super_resolution.reduced(current)
+        options = {"sampler": sampler, "progress": False, "signals": told, "low": low}
+        samples = model.interpolate(before, after, current.shape[1], **options)
         target, samples = (torch.cat([before, middle, after], 1) for middle in (current, samples))
         context = [*range(before.shape[1]), *range(target.shape[1] - after.shape[1], target.shape[1])]
         shown[task.name] = (target, samples, context)

@@ -32,5 +32,20 @@ def tiny_model(**options):
     return model.eval()
 
 
+def tiny_larger(past=1, size=SIZE, silent=False, channels=1):
+    """One that makes frames twice as large; a silent one adds nothing to their bilinear enlargement."""
+    torch.manual_seed(1)
+    config = tiny_config(past=past, current=2, future=0, channels=channels)
+    config["net"]["init_args"]["conditioning"]["init_args"] = {"tell_low": True}
+    config |= {"size": list(size), "super_resolution": {"factor": 2, "noise": 0.5}, "reference": "context"}
+    model = mcvd.build(config | {"predicts": "x0", "masking": {"p_past": 0.5}})
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    if silent:
+        torch.nn.init.zeros_(model.denoiser.net.last.weight)
+        torch.nn.init.zeros_(model.denoiser.net.last.bias)
+    return model.eval()
+
+
 def pixels(*shape, seed=0):
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))

@@ -23,6 +23,7 @@ _SHARED = {
     "checks",
     "classified",
     "fields",
+    "larger",
     "known",
     "told",
     "main",

@@ -74,6 +74,10 @@ def run(
 
     net = load_for_command(model, device, trust)
     check_pixels(net)
+    if net.super_resolution is not None:
+        raise ValueError(
+            "the studio has the four tasks, and this model makes given frames larger: mcvd upsample --size"
+        )
     name = "the bundled model" if model is None else Path(model).resolve().name if Path(model).exists() else model
     password = None if is_this_machine(host) else os.environ.get(PASSWORD) or _new_password()
     limits = Limits(megabytes=max_megabytes, frames=max_frames)

@@ -84,6 +84,8 @@ def run(
 
     net = load_for_command(model, device, trust)
     check_pixels(net)
+    if net.low_size is not None:
+        raise ValueError("samplers are tuned for the tasks of one model: name the base of a cascade, the folder in it")
     able = [name for name, reason in net.facts().tasks.items() if reason is None]
     wanted = [task_by_name(name).name for name in tasks] if tasks else able
     for name in wanted:

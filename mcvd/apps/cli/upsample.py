@@ -1,4 +1,4 @@
-"""``mcvd upsample``: a whole video with more frames a second."""
+"""``mcvd upsample``: a whole video with more frames a second, or with larger frames."""
 
 from __future__ import annotations
 
@@ -24,13 +24,19 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   mcvd upsample street.mp4 --factor 4 --out smooth.mp4
   mcvd upsample street.mp4 --factor 2 --model drive --out smooth.mp4 --gallery
-  mcvd upsample frames/ --factor 4 --rate 5 --out between/"""
+  mcvd upsample frames/ --factor 4 --rate 5 --out between/
+  mcvd upsample street.mp4 --size 128 --model larger --out street-128.mp4"""
 
 
 def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("video", metavar="VIDEO")
     text = "how many times the frame rate: N - 1 new frames between each two, which stay as they are"
-    command.add_argument("--factor", type=_factor, required=True, metavar="N", help=text)
+    what = command.add_mutually_exclusive_group(required=True)
+    what.add_argument("--factor", type=_factor, metavar="N", help=text)
+    text = "height and width of the result, such as 256 or 128x256: that of a model that makes frames larger"
+    what.add_argument("--size", type=_size, metavar="S", help=text)
+    text = "with --size: noise that is put on the frames before, in the range of frames [-1, 1]; more trusts them less"
+    command.add_argument("--low-noise", type=options.number, metavar="L", help=text)
     command.add_argument("--rate", type=options.rate, metavar="HZ", help=options.EVERY_FRAME)
     add_fields(command)
     add_show(command)
@@ -42,14 +48,15 @@ def _add_arguments(command: ArgumentParser) -> None:
 def run(
     video: str,
     out: str,
-    factor: int,
+    factor: int | None = None,
+    size: tuple[int, int] | None = None,
     rate: float | None = None,
     fps: float | None = None,
     gallery: bool = False,
     json: bool = False,
     **asked: Any,
 ) -> None:
-    """Write the whole video, its frames and those between them."""
+    """Write the whole video, its frames and those between them, or all of them larger."""
     import numpy as np
 
     from mcvd.apps.cli.checks import check_inputs, check_videos_out
@@ -63,6 +70,13 @@ def run(
 
     check_inputs(VIDEO=video)
     check_videos_out(out, video)
+    if size is not None:
+        from mcvd.apps.cli.larger import write_larger
+
+        return write_larger(video, out, size, rate, fps, gallery, json, **asked)
+    if "low_noise" in asked:
+        raise ValueError("--low-noise is for --size: nothing is put on frames whose gaps are filled")
+    assert factor is not None
     fields = FieldChoice.taken_from(asked)
     choice = ModelChoice.of(**asked)
     with fields.open(video) as reader:
@@ -155,5 +169,12 @@ def _factor(text: str) -> int:
     return value
 
 
-HELP = "fill the gaps between all frames of a video: N times as many frames a second"
+def _size(text: str) -> tuple[int, int]:
+    sides = [options.positive(side) for side in text.split("x")]
+    if len(sides) > 2:
+        raise ArgumentTypeError(f"must be a number, or HEIGHTxWIDTH, got {text}")
+    return sides[0], sides[-1]
+
+
+HELP = "a whole video with N times as many frames a second, or with larger frames"
 COMMAND = Command(HELP, run, _add_arguments, EXAMPLES)

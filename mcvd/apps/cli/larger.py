@@ -1,0 +1,108 @@
+"""What ``mcvd upsample --size`` does: a whole video with larger frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from mcvd.apps.cli.fields import FieldChoice, for_model
+from mcvd.apps.cli.output import Form, write_output
+from mcvd.apps.cli.render import Rendered, settings_of
+from mcvd.apps.cli.setup import ModelChoice, log
+from mcvd.apps.result_page import named_samples
+from mcvd.diffusion.block_store import BlockStore
+from mcvd.diffusion.options import SamplingOptions
+from mcvd.diffusion.super_resolution import enlarged
+from mcvd.diffusion.tasks import GENERATE
+from mcvd.models.codecs import Pixels
+from mcvd.models.look import Look
+from mcvd.models.video_model import VideoModel
+from mcvd.runtime.digests import digest
+from mcvd.runtime.disk import check_free_space
+from mcvd.runtime.workdir import resumable_workdir, unmark, workdir_of
+from mcvd.video.frame_store import FrameStore
+from mcvd.video.page import Page, VideoFigure
+from mcvd.video.read import read_frames
+from mcvd.video.timing import DEFAULT_FPS, frames_at_rate
+
+
+def write_larger(
+    video: str,
+    out: str,
+    size: tuple[int, int],
+    rate: float | None,
+    fps: float | None,
+    gallery: bool,
+    json: bool,
+    **asked: Any,
+) -> None:
+    """Read the frames of a video at the size that the model makes larger, and write them at that of the model.
+
+    Raises:
+        ValueError: the model makes no frames larger, or makes them of another size.
+    """
+    fields = FieldChoice.taken_from(asked)
+    choice = ModelChoice.of(**asked)
+    with fields.open(video) as reader:
+        model, chosen = choice.load(GENERATE)
+        if model.low_size is None:
+            raise ValueError(
+                "this model makes no frames larger: train one with mcvd fit --config super-resolution, and name it by "
+                "--model"
+            )
+        if size != model.size:
+            raise ValueError("--size {}x{}: this model makes frames of {}x{}".format(*size, *model.size))
+        numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times, rate)
+        low = for_model(read_frames(reader, numbers.tolist(), model.low_size, model.channels), model, video)
+        look = fields.look(model)
+        form = Form.of(look, fps, rate or reader.times.told_rate_hz or model.frame_rate_hz or DEFAULT_FPS, video)
+    page = _Gallery(model, chosen, look, low) if gallery else None
+    nothing = low.new_empty(0, model.channels, *model.size)
+    with _rendered(out, model, chosen, low) as frames:
+        write_output(out, frames, nothing, nothing, form, page, json=json)
+
+
+@contextmanager
+def _rendered(out: str, model: VideoModel, options: SamplingOptions, low: Tensor) -> Iterator[Rendered]:
+    """The video, for as long as the ``with`` lasts; interrupted, the same command resumes from its blocks."""
+    settings = settings_of(model, options) | {"given": digest({"low": low}), "size": list(model.size)}
+    shape = (options.num_samples, len(low), model.channels, *model.size)
+    dtype = model.codec.dtype
+    if not workdir_of(out).exists():
+        check_free_space(out, prod(shape) * dtype.itemsize)
+    store = BlockStore(workdir_of(out), model.block, of_pixels=model.codec == Pixels())
+    # Refuses, before anything is written, what the model cannot do.
+    stream = model.stream_enlarged(low[None], replace(options, block_store=store))
+    with resumable_workdir(out, settings, log) as folder:
+        videos = FrameStore(folder / "frames", shape, dtype)
+        for start, frames in stream:
+            videos.write(start, frames.flatten(0, -5))
+        yield Rendered([videos], settings)
+    unmark(out)
+
+
+@dataclass(frozen=True)
+class _Gallery:
+    """The page of ``--gallery``: the video beside its bilinear enlargement."""
+
+    model: VideoModel
+    options: SamplingOptions
+    look: Look
+    low: Tensor
+
+    def page(self, samples: Tensor, past: Tensor, future: Tensor, fps: float) -> Page:
+        """The page of videos (K, T, C, H, W)."""
+        from_size, to_size = (f"{height}x{width}" for height, width in (self.model.low_size, self.model.size))  # type: ignore[misc]
+        page = Page("Larger frames", f"From {from_size} to {to_size}. {self.model.facts().sentence}")
+        codec = self.look.codec
+        bilinear = codec.decode(enlarged(codec.encode(self.low), self.model.size))
+        videos = named_samples(codec.known_values(samples)) | {"bilinear": codec.known_values(bilinear)}
+        rows = {title: self.look.pictures(video) for title, video in videos.items()}
+        page.videos([VideoFigure(title, row, set(), title.startswith("sample")) for title, row in rows.items()], fps)
+        return page

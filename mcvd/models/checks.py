@@ -1,0 +1,71 @@
+"""Which choices of a model go together: what its constructor refuses."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from mcvd.frames import check_format
+
+if TYPE_CHECKING:
+    from mcvd.models.video_model import VideoModel
+
+
+def check_choices(model: VideoModel, reference: str) -> None:
+    """Refuse numbers out of range, before a network is made.
+
+    Raises:
+        ValueError: names the argument.
+    """
+    check_format(model.size, model.frame_rate_hz)
+    for name in ("warmup_steps", "cooldown_steps", "seed"):
+        if not 0 <= getattr(model, name) < 1 << 63:
+            raise ValueError(f"{name} must be 0 or more, and have 63 bits at most, got {getattr(model, name)}")
+    if not 0 <= model.adversarial < math.inf:
+        raise ValueError(f"adversarial is a weight of 0 or more, got {model.adversarial}")
+    if reference not in ("frames", "context"):
+        raise ValueError(f"reference must be 'frames' or 'context', got {reference!r}")
+    if not 0 <= model.context_noise < 2:
+        raise ValueError(f"context_noise is a standard deviation in the range [-1, 1], got {model.context_noise}")
+
+
+def check_network(model: VideoModel) -> None:
+    """Refuse a network that is not told, or cannot do, what the model asks of it.
+
+    Raises:
+        ValueError: says what to set.
+    """
+    denoiser, masking = model.denoiser, model.masking
+    told, is_residual = denoiser.net.conditioning, denoiser.reference is not None  # type: ignore[union-attr]
+    if model.context_noise and not told.tell_noise:  # type: ignore[union-attr]
+        raise ValueError("context_noise needs a network that is told of it: set tell_noise of its conditioning")
+    if denoiser.diffuses_context and (model.context_noise or is_residual or told.tell_motion):  # type: ignore[union-attr]
+        raise ValueError(
+            "diffuses_context hides the context in as much noise as the frames have: context_noise, reference: "
+            "context and tell_motion, which need it as it is, must be off"
+        )
+    if denoiser.diffuses_context and model.per_frame:
+        raise ValueError("diffuses_context is for networks with one noise level for all frames, such as mcvd.nets.UNet")
+    if (masking.p_any or model.frame_noise) and not model.per_frame:
+        raise ValueError(
+            "masking.p_any and frame_noise need a network that sees frame by frame, mcvd.nets.SpaceTimeUNet, "
+            f"got {type(denoiser.net).__name__}"
+        )
+    if masking.p_partial and denoiser.net.past_embedding is not None:
+        raise ValueError("past_embedding tells one bit of the past: masking.p_partial, which shows parts, must be 0")
+    _check_super_resolution(model, bool(told.tell_low))  # type: ignore[union-attr]
+
+
+def _check_super_resolution(model: VideoModel, tell_low: bool) -> None:
+    options, codec = model.super_resolution, model.codec
+    if (options is not None) != tell_low:
+        raise ValueError("super_resolution and tell_low of the network's conditioning go together: set both, or none")
+    if options is None:
+        return
+    options.low_size(model.size)
+    if codec.planes(model.channels) != model.channels or codec.frame_size(model.size) != model.size:
+        raise ValueError(f"super_resolution is for frames, not for what {type(codec).__name__} makes of them")
+    if model.denoiser.noise_colors is not None and model.denoiser.reference is not None:
+        raise ValueError(
+            "colored_noise does not know residuals to smaller frames: set it to false, or reference to frames"
+        )

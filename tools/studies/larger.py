@@ -1,0 +1,153 @@
+"""Measure larger frames: super-resolution and cascades on held-out streets, and what latents save.
+
+    python tools/studies/larger.py enlarge MODEL
+    python tools/studies/larger.py cascade MODEL
+    python tools/studies/larger.py latents
+
+Enlarge: true small frames made larger, PSNR in dB and SSIM against the truth, beside bilinear enlargement, at several
+levels of noise on the small frames. Cascade: what the bundled model predicts at 64x64 (BASE names another one),
+enlarged by the model and bilinearly, against the true large frames; the first block's frames and all. Latents: seconds
+of the processor for a frame, and the peak of memory, of a latent model and of a pixel model of about equally many
+parameters, with random weights, at 128x128 and 256x256, each in a process of its own, in turn.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+import torch
+
+import mcvd
+from mcvd.data.synthetic.driving.scenes import DrivingScenes
+from mcvd.diffusion.super_resolution import enlarged, reduced
+from mcvd.frames import model_from_pixels, pixels_from_model
+from mcvd.metrics.frames import psnr_per_frame, ssim_per_frame
+from mcvd.samplers import DDIM
+
+HELD_OUT, FIRST, RATE_HZ = 9, 10, 10
+LEVELS = (0.0, 0.05, 0.1, 0.2, 0.3)
+ROUNDS = 3
+
+
+def streets(num_streets: int, num_frames: int, size: tuple[int, int]) -> torch.Tensor:
+    found = DrivingScenes(num_streets, num_frames=FIRST + num_frames, frame_rate_hz=RATE_HZ, seed=HELD_OUT)
+    return torch.stack([found.read(i, range(FIRST, FIRST + num_frames), size) for i in range(num_streets)])
+
+
+def bilinear(video: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    return pixels_from_model(enlarged(model_from_pixels(video), size))
+
+
+def row(title: str, made: torch.Tensor, truth: torch.Tensor) -> None:
+    psnr, ssim = (score(made[:, None], truth[:, None]) for score in (psnr_per_frame, ssim_per_frame))
+    print(f"| {title} | {psnr.mean():.2f} | {ssim.mean():.4f} |", flush=True)
+
+
+def enlarge(path: str, num_streets: int, num_frames: int) -> None:
+    model = mcvd.load(path)
+    truth = streets(num_streets, num_frames, model.size)
+    low = reduced(truth, model.low_size)
+    print("| made by | PSNR, dB | SSIM |\n|---|---|---|")
+    row("bilinear", bilinear(low, model.size), truth)
+    for steps in (2, 5):
+        for level in LEVELS:
+            made = model.enlarge(low, sampler=DDIM(num_steps=steps), low_noise=level, progress=False)
+            row(f"model, DDIM with {steps} calls, low_noise {level:g}", made, truth)
+    row("model, its default sampler", model.enlarge(low, progress=False), truth)
+
+
+def cascade(path: str, base_path: str | None, num_streets: int, num_frames: int) -> None:
+    stage, base = mcvd.load(path), mcvd.load() if base_path is None else mcvd.load(base_path)
+    clip = streets(num_streets, base.block.past + num_frames, stage.size)
+    past, truth = clip[:, : base.block.past], clip[:, base.block.past :]
+    small = base.predict(reduced(past, base.size), num_frames, sampler=DDIM(num_steps=2), progress=False)
+    print("| made larger by | PSNR, dB | SSIM |\n|---|---|---|")
+    row("bilinear", bilinear(small, stage.size), truth)
+    for level in LEVELS:
+        before = past[:, -stage.block.past :] if stage.block.past else past[:, :0]
+        options = {"sampler": DDIM(num_steps=2), "low": small, "low_noise": level, "progress": False}
+        row(f"model, low_noise {level:g}", stage.predict(before, num_frames, **options), truth)
+
+
+NET = {"width": 32, "multipliers": [1, 2, 2, 3], "num_blocks": 1, "attention_levels": [3], "head_channels": 32}
+CODEC = {
+    "block_out_channels": [32, 64, 64],
+    "down_block_types": ["DownEncoderBlock2D"] * 3,
+    "up_block_types": ["UpDecoderBlock2D"] * 3,
+    "layers_per_block": 1,
+    "norm_num_groups": 8,
+    "latent_channels": 4,
+    "mid_block_add_attention": False,
+}
+
+
+def one(kind: str, size: int, calls: int) -> None:
+    """Predict a block; prints seconds and bytes."""
+    config = {
+        "block": {"past": 2, "current": 5},
+        "size": [size, size],
+        "predicts": "edm",
+        "schedule": {"class_path": "mcvd.noise.Cosine"},
+        "net": {"class_path": "mcvd.nets.UNet", "init_args": NET},
+    }
+    if kind == "latent":
+        arguments = {"kind": "AutoencoderKL", "arguments": CODEC}
+        config["codec"] = {"class_path": "mcvd.models.codecs.Latents", "init_args": arguments}
+    torch.manual_seed(0)
+    model = mcvd.build(config).eval().requires_grad_(False)
+    past = streets(1, 2, (size, size))
+    model.predict(past, 5, sampler=DDIM(num_steps=1), progress=False)
+    begin = time.process_time()
+    model.predict(past, 5, sampler=DDIM(num_steps=calls), progress=False)
+    seconds = (time.process_time() - begin) / 5
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    parameters = sum(each.numel() for each in model.denoiser.parameters())
+    print(json.dumps({"seconds": seconds, "peak": peak, "parameters": parameters}))
+
+
+def latents(sizes: list[int], calls: int) -> None:
+    print("| size | model | parameters | s a frame | peak memory, MB |\n|---|---|---|---|---|")
+    for size in sizes:
+        found: dict[str, list[dict[str, float]]] = {"pixel": [], "latent": []}
+        for _ in range(ROUNDS):
+            for kind, rows in found.items():
+                words = [sys.executable, __file__, "one", kind, str(size), "--calls", str(calls)]
+                rows.append(json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout))
+        for kind, rows in found.items():
+            seconds, peak = (statistics.median(each[name] for each in rows) for name in ("seconds", "peak"))
+            print(f"| {size} | {kind} | {rows[0]['parameters']:.0f} | {seconds:.3f} | {peak / 1e6:.0f} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("enlarge", "cascade"):
+        command = commands.add_parser(name)
+        command.add_argument("model")
+        command.add_argument("--base")
+        command.add_argument("--num-streets", type=int, default=8)
+        command.add_argument("--num-frames", type=int, default=8)
+    command = commands.add_parser("latents")
+    command.add_argument("--sizes", type=int, nargs="+", default=[128, 256])
+    command.add_argument("--calls", type=int, default=20)
+    command = commands.add_parser("one")
+    command.add_argument("kind", choices=["pixel", "latent"])
+    command.add_argument("size", type=int)
+    command.add_argument("--calls", type=int, default=20)
+    asked = parser.parse_args()
+    if asked.command == "enlarge":
+        enlarge(asked.model, asked.num_streets, asked.num_frames)
+    elif asked.command == "cascade":
+        cascade(asked.model, asked.base, asked.num_streets, asked.num_frames)
+    elif asked.command == "latents":
+        latents(asked.sizes, asked.calls)
+    else:
+        one(asked.kind, asked.size, asked.calls)
+
+
+if __name__ == "__main__":
+    main()
