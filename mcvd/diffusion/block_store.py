@@ -24,16 +24,17 @@ class BlockStore:
         folder: for them.
         block: of the model.
         of_pixels: whether videos are the pixels of what is stored; if not, older frames stay as they are too.
+        name: of the part of the work, if it has several; see `within`.
     """
 
-    def __init__(self, folder: Path, block: FrameBlock, of_pixels: bool = True):
-        self._folder, self._block, self._of_pixels = folder, block, of_pixels
+    def __init__(self, folder: Path, block: FrameBlock, of_pixels: bool = True, name: str = ""):
+        self._folder, self._block, self._of_pixels, self._name = folder, block, of_pixels, name
         reach = 1 + (block.current + max(block.past, block.future)) // block.current  # blocks a new one may see
         self._num_exact = 2 * (reach + 1)  # forward and backward ones alternate in a long gap
 
     def within(self, name: str) -> BlockStore:
-        """One like it in a folder inside, for another model of the same work."""
-        return BlockStore(self._folder / name, self._block, self._of_pixels)
+        """One like it for another part of the same work, such as that of another model."""
+        return BlockStore(self._folder, self._block, self._of_pixels, f"{self._name}{name}-")
 
     def load(self, part: int, number: int, shape: Sequence[int]) -> Tensor | None:
         """The frames of a block, float in the model's range; None if they are not there, or not whole."""
@@ -54,11 +55,10 @@ class BlockStore:
             self._write(part, old, pixels_from_model(seen))
 
     def _write(self, part: int, number: int, frames: Tensor) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         content = BytesIO()  # written to a file, NumPy would not say why it cannot
         np.save(content, frames.contiguous().numpy(), allow_pickle=False)
         with atomic_write(self._path(part, number), sweep=False) as beside:
             beside.write_bytes(content.getvalue())
 
     def _path(self, part: int, number: int) -> Path:
-        return self._folder / f"block-{number:06d}-{part}.npy"
+        return self._folder / f"block-{self._name}{number:06d}-{part}.npy"

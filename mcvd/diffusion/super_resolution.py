@@ -68,14 +68,14 @@ def reduced(frames: Tensor, size: tuple[int, int]) -> Tensor:
     """Frames (..., C, H, W) at a smaller size (h, w), without aliasing: as `mcvd.read_video` makes them smaller."""
     if not frames.numel():
         return frames.new_empty(*frames.shape[:-2], *size)
-    small = interpolate(frames.flatten(0, -4), size, mode="bilinear", antialias=True)
-    return small.unflatten(0, frames.shape[:-3])
+    small = interpolate(frames.reshape(-1, *frames.shape[-3:]), size, mode="bilinear", antialias=True)
+    return small.reshape(*frames.shape[:-2], *size)
 
 
 def enlarged(frames: Tensor, size: tuple[int, int]) -> Tensor:
     """Frames (..., C, h, w) at a larger size (H, W), bilinearly."""
-    large = interpolate(frames.flatten(0, -4), size, mode="bilinear", align_corners=False)
-    return large.unflatten(0, frames.shape[:-3])
+    large = interpolate(frames.reshape(-1, *frames.shape[-3:]), size, mode="bilinear", align_corners=False)
+    return large.reshape(*frames.shape[:-2], *size)
 
 
 def low_planes(condition: Condition) -> Tensor:
@@ -226,13 +226,13 @@ def low_track(
             f"this model makes frames of {wanted[2]}x{wanted[3]} larger, {options.factor} times: it needs these (low), "
             "as mcvd upsample --size gives them"
         )
-    low = given[None] if given.ndim == 4 else given
+    low = (given[None] if given.ndim == 4 else given).cpu()
     if low.ndim != 5 or tuple(low.shape[1:]) != wanted or len(low) not in (1, len(past)) or low.dtype != past.dtype:
         raise ValueError(
             f"low must be {past.dtype} of {wanted}, one for each of {len(past)} videos, got {low.dtype} "
             f"{tuple(given.shape)}"
         )
-    around = [options.reduced(side) for side in (past, future) if side.shape[1]]
+    around = [options.reduced(side.cpu()) for side in (past, future) if side.shape[1]]
     before, after = around[: bool(past.shape[1])], around[bool(past.shape[1]) :]
     low = torch.cat([*before, low.expand(len(past), -1, -1, -1, -1), *after], 1)
-    return LowTrack(low, 0, encode, past.device)
+    return LowTrack(low, 0, encode, low.device)

@@ -75,7 +75,7 @@ class Cascade(VideoModel):
         self, past: Video | None, num_frames: int, *, future: Video | None = None, **options: Any
     ) -> Iterator[tuple[int, Tensor]]:
         """See `VideoModel.stream`."""
-        sides = [None if side is None else self._checked(as_tensor(side)) for side in (past, future)]
+        sides = [None if side is None else self._checked(as_tensor(side)).cpu() for side in (past, future)]
         sampling = self._options(SamplingOptions.of(**options))
         small = [None if side is None else reduced(side, self.base.size) for side in sides]
         known = sampling.known

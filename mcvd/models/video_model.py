@@ -297,11 +297,9 @@ class VideoModel(Pretrained):
         low = None if sampling.low is None else as_tensor(sampling.low)
         track = low_track(self.super_resolution, low, past, future, num_frames, self.codec.encode)
         most = self.super_resolution.noise if self.super_resolution else 0.0
-        if not 0 <= sampling.low_noise <= most or (track and sampling.rolling):
-            raise ValueError(
-                f"low_noise {sampling.low_noise:g}: this model was trained with levels from 0 to {most:g}, and rolling "
-                "is not for small frames"
-            )
+        if not 0 <= sampling.low_noise <= most:
+            levels = f"levels from 0 to {most:g} (model.super_resolution)"
+            raise ValueError(f"low_noise {sampling.low_noise:g}: this model was trained with {levels}")
         is_guided = sampling.guidance != 1 and sampling.guidance_drops == "signals"
         if is_guided and not (signals and self.masking.p_signals):
             raise ValueError(
