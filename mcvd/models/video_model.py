@@ -224,7 +224,7 @@ class VideoModel(Pretrained):
         check_output_type(output_type)
         return as_output(upsampled_whole(self, self._checked(as_tensor(video)), factor, **options), output_type)
 
-    def enlarge(self, video: Video, **options: Any) -> Tensor:
+    def enlarge(self, video: Video, *, output_type: OutputType = "pt", **options: Any) -> Tensor:
         """A whole video made larger, by a model that was trained for it (``super_resolution``).
 
         Args:
@@ -238,7 +238,7 @@ class VideoModel(Pretrained):
         video = as_tensor(video)
         video = video[None] if video.ndim == 4 else video
         stream = self.stream_enlarged(video, SamplingOptions.of(**options))
-        return _collect(stream, video.shape[1])
+        return _collect(stream, video.shape[1], output_type)
 
     def stream_enlarged(self, video: Tensor, options: SamplingOptions) -> Iterator[tuple[int, Tensor]]:
         """The same block by block; see `mcvd.models.enlarging.enlarged_stream`."""

@@ -127,8 +127,9 @@ def preview(
         if told is not None:
             told = told[:, : before.shape[1] + current.shape[1] + after.shape[1]]
         low = None if model.super_resolution is None else model.super_resolution.reduced(current)
-        options = {"sampler": sampler, "progress": False, "signals": told, "low": low}
-        samples = model.interpolate(before, after, current.shape[1], **options)
+        samples = model.interpolate(
+            before, after, current.shape[1], sampler=sampler, progress=False, signals=told, low=low
+        )
         target, samples = (torch.cat([before, middle, after], 1) for middle in (current, samples))
         context = [*range(before.shape[1]), *range(target.shape[1] - after.shape[1], target.shape[1])]
         shown[task.name] = (target, samples, context)
