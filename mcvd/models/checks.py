@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from mcvd.diffusion.denoiser import Denoiser
+from mcvd.diffusion.frame_noise import FrameNoise
+from mcvd.diffusion.masking import Masking
+from mcvd.diffusion.super_resolution import SuperResolution
 from mcvd.frames import check_format
-
-if TYPE_CHECKING:
-    from mcvd.models.video_model import VideoModel
+from mcvd.models.codecs.base import AbstractCodec
 
 
-def check_choices(model: VideoModel, reference: str) -> None:
+class Chosen(Protocol):
+    """What was chosen for a model; see `mcvd.models.video_model.VideoModel`."""
+
+    size: tuple[int, int]
+    channels: int
+    frame_rate_hz: float | None
+    adversarial: float
+    context_noise: float
+    masking: Masking
+    frame_noise: FrameNoise
+    codec: AbstractCodec
+    super_resolution: SuperResolution | None
+    denoiser: Denoiser
+
+    @property
+    def per_frame(self) -> bool:
+        """Whether the network takes frame by frame what others take of a block."""
+
+
+def check_choices(model: Chosen, reference: str) -> None:
     """Refuse numbers out of range, before a network is made.
 
     Raises:
@@ -29,7 +50,7 @@ def check_choices(model: VideoModel, reference: str) -> None:
         raise ValueError(f"context_noise is a standard deviation in the range [-1, 1], got {model.context_noise}")
 
 
-def check_network(model: VideoModel) -> None:
+def check_network(model: Chosen) -> None:
     """Refuse a network that is not told, or cannot do, what the model asks of it.
 
     Raises:
@@ -56,7 +77,7 @@ def check_network(model: VideoModel) -> None:
     _check_super_resolution(model, bool(told.tell_low))  # type: ignore[union-attr]
 
 
-def _check_super_resolution(model: VideoModel, tell_low: bool) -> None:
+def _check_super_resolution(model: Chosen, tell_low: bool) -> None:
     options, codec = model.super_resolution, model.codec
     if (options is not None) != tell_low:
         raise ValueError("super_resolution and tell_low of the network's conditioning go together: set both, or none")

@@ -4,21 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from mcvd.diffusion.options import SamplingOptions
+from mcvd.frames import FrameBlock
+from mcvd.models.codecs.base import AbstractCodec
 from mcvd.runtime.rng import keyed_seed
-
-if TYPE_CHECKING:
-    from mcvd.models.video_model import VideoModel
 
 BLOCKS_AT_ONCE = 32  # of a model without context, unless the options say otherwise
 
 
-def enlarged_stream(model: VideoModel, video: Tensor, options: SamplingOptions) -> Iterator[tuple[int, Tensor]]:
+class Enlarges(Protocol):
+    """What `enlarged_stream` asks of a model; see `mcvd.models.video_model.VideoModel`."""
+
+    block: FrameBlock
+    size: tuple[int, int]
+    channels: int
+    codec: AbstractCodec
+
+    @property
+    def low_size(self) -> tuple[int, int] | None:
+        """Height and width of what it makes larger."""
+
+    def stream(
+        self, past: Tensor | None, num_frames: int, *, future: Tensor | None = None, **options: Any
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Blocks of the frames, given these at a smaller size (``low``)."""
+
+
+def enlarged_stream(model: Enlarges, video: Tensor, options: SamplingOptions) -> Iterator[tuple[int, Tensor]]:
     """The frames of some videos made larger, block by block; each block sees the last frames of the one before it.
 
     Blocks of a model without context depend on nothing but their own frames, and are sampled many at a time.
@@ -52,7 +69,7 @@ def enlarged_stream(model: VideoModel, video: Tensor, options: SamplingOptions) 
     return _independent(model, video, options)
 
 
-def _independent(model: VideoModel, video: Tensor, options: SamplingOptions) -> Iterator[tuple[int, Tensor]]:
+def _independent(model: Enlarges, video: Tensor, options: SamplingOptions) -> Iterator[tuple[int, Tensor]]:
     """`enlarged_stream` of a model without context."""
     (many, num_frames), length = video.shape[:2], model.block.current
     seeds = seeds_of(options, many)
