@@ -121,6 +121,7 @@ class GenerationEngine:
                     self.encode(past[videos.start : videos.stop].to(self._device)),
                     num_frames,
                     sampler.num_calls,
+                    signals and signals.of_videos(videos, self._device),
                 )
                 if options.rolling
                 else rollout(

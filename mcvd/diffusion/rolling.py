@@ -19,6 +19,7 @@ from mcvd.diffusion.block_sampler import BlockSampler
 from mcvd.diffusion.bound_denoiser import BoundDenoiser
 from mcvd.diffusion.plan import Window
 from mcvd.diffusion.rollout import condition_of
+from mcvd.diffusion.signals import SignalTrack
 from mcvd.frames import FrameBlock
 from mcvd.noise import noise_from_clean
 from mcvd.runtime.rng import KeyedNoise
@@ -62,7 +63,12 @@ class _State:
 
 
 def rolling_rollout(
-    sampler: BlockSampler, keys: Sequence[tuple[int, ...]], past: Tensor, num_frames: int, num_steps: int
+    sampler: BlockSampler,
+    keys: Sequence[tuple[int, ...]],
+    past: Tensor,
+    num_frames: int,
+    num_steps: int,
+    signals: SignalTrack | None = None,
 ) -> Iterator[tuple[int, Tensor]]:
     """Frames after given ones, or from nothing, one after the other.
 
@@ -74,6 +80,7 @@ def rolling_rollout(
         past: float (B, P, C, H, W), the given frames before, any number of them, 0 too.
         num_frames: to be made.
         num_steps: calls that each frame gets at least.
+        signals: of the B videos, by the places of their frames; each window is told those of its own.
 
     Yields:
         (start, frames): number of the frame and float (B * K, 1, C, H, W) in the model's range, not clamped.
@@ -96,7 +103,7 @@ def rolling_rollout(
         current = range(start, start + block.current)
         nothing = range(current.stop, current.stop)
         window = Window(range(max(0, start - block.past), start), current, current[:1], nothing)
-        condition = condition_of(known, window, block, past, rows // len(past))
+        condition = condition_of(known, window, block, past, rows // len(past), signals)
         ticks = range(tick, (first + block.current) * each)
         with sampler.binding(keys, condition, first, first > 0) as (bound, denoise):
             for tick in ticks:

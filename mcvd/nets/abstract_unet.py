@@ -59,7 +59,8 @@ class AbstractUNet(nn.Module, ABC):
         self.embed1 = linear(4 * embedding, 4 * embedding)
         self.past_embedding = nn.Embedding(2, embedding // 2) if past_embedding else None
         self.num_signals, told = num_signals, 2 * embedding if num_signals else 0
-        self.signal_embedding = SignalEmbedding(block.num_frames, num_signals, told) if num_signals else None
+        at_once = 1 if self.per_frame else block.num_frames
+        self.signal_embedding = SignalEmbedding(at_once, num_signals, told) if num_signals else None
         self.embedding_channels = 4 * embedding + (embedding // 2 if past_embedding else 0) + told
 
     def _build_down(self, width: int, levels: Sequence[Level], num_blocks: int, config: BlockConfig) -> list[int]:

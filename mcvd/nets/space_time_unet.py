@@ -28,7 +28,7 @@ class EncodedFrames:
 
     Args:
         condition: planes, maps and modulation, as of `mcvd.nets.UNet`; of each condition, for all its frames.
-        place: (B or 1, N, S), what the place in time of each of the N current frames tells the norms.
+        place: (B or 1, N, S), what the place in time of each of the N current frames, and its signals, tell the norms.
         biases: of every attention over time, for the P + F context frames and then the N current ones.
         seen: what these attentions made of the context frames.
     """
@@ -64,6 +64,7 @@ class SpaceTimeUNet(AbstractUNet):
         conditioning: how the context enters each frame directly, `Concat` or `SPATIN`, without ``tell_motion`` and
             ``tell_low``.
         gradient_checkpointing: as in `mcvd.nets.UNet`, for attention over time too.
+        num_signals: as in `mcvd.nets.UNet`; each frame is told its own.
 
     Raises:
         ValueError: for a shape that cannot be built, naming the argument to change.
@@ -92,6 +93,7 @@ class SpaceTimeUNet(AbstractUNet):
         dropout: float = 0.0,
         conditioning: AbstractConditioning = Concat(),
         gradient_checkpointing: bool = False,
+        num_signals: int = 0,
     ) -> None:
         check_choices(channels, width, multipliers, num_blocks, attention_levels, head_channels, dropout)
         over_time = range(len(multipliers)) if time_levels is None else time_levels
@@ -101,7 +103,7 @@ class SpaceTimeUNet(AbstractUNet):
             raise ValueError("tell_motion tells all frames at once: it is for mcvd.nets.UNet, set it to false")
         if conditioning.tell_low:
             raise ValueError("tell_low tells all frames at once: it is for mcvd.nets.UNet, set it to false")
-        super().__init__(block, channels, conditioning, width, past_embedding=False)
+        super().__init__(block, channels, conditioning, width, past_embedding=False, num_signals=num_signals)
         self.width = width
         num_planes = conditioning.num_planes(block.num_context, channels)
 
@@ -158,8 +160,12 @@ class SpaceTimeUNet(AbstractUNet):
         past, current, future = times.split([block.past, block.current, block.future], dim=1)
         of_context = torch.cat([past, future], dim=1)
         seen: dict[TimeAttention, Seen] = {}
+        told_past, told_current, told_future = self._told(context).split(
+            [block.past, block.current, block.future], dim=1
+        )
         if self.block.num_context:
-            seen = self._look_at_context(context, of_context, condition)
+            told = torch.cat([told_past, told_future], dim=1)
+            seen = self._look_at_context(context, of_context, told, condition)
         if cache:  # in memory of their own: the queries are not kept
             seen = {time: (_copy(key), _copy(value)) for time, (key, value) in seen.items()}
         looks = torch.cat([keep, keep.new_ones(batch, block.current)], dim=1)[:, None].expand(-1, block.current, -1)
@@ -169,7 +175,7 @@ class SpaceTimeUNet(AbstractUNet):
         view = FrameView(torch.cat([of_context, current], dim=1)[:, None] - current[..., None], looks)
         return EncodedFrames(
             condition=condition,
-            place=modulation.of_past(self._embed_time(current).flatten(0, 1)).unflatten(0, current.shape),
+            place=self._place(modulation, current, told_current),
             biases={each: each.bias(view) for each in self._over_time()},
             seen=seen,
         )
@@ -208,12 +214,14 @@ class SpaceTimeUNet(AbstractUNet):
         h = silu(self.final_norm(h, condition.maps(self.final_norm)))
         return condition.convolve(self.last, h).unflatten(0, noisy.shape[:2]).to(noisy.dtype)
 
-    def _look_at_context(self, context: Context, times: Tensor, condition: ConditionCache) -> dict[TimeAttention, Seen]:
+    def _look_at_context(
+        self, context: Context, times: Tensor, told: Tensor, condition: ConditionCache
+    ) -> dict[TimeAttention, Seen]:
         """What every attention over time makes of the T context frames, which look at each other alone."""
         assert self.first_given is not None
         batch, num_frames = context.keep.shape
         modulation = NormModulation(self._maps(), self._embed_given, self._dtype())
-        place = modulation.of_past(self._embed_time(times).flatten(0, 1)).unflatten(0, times.shape)
+        place = self._place(modulation, times, told)
         numbers = (modulation.numbers(context.level)[:, None] + place).flatten(0, 1)  # (B * T, S)
         itself = torch.eye(num_frames, dtype=torch.bool, device=times.device)
         view = FrameView(times[:, None] - times[..., None], context.keep[:, None] | itself)
@@ -247,6 +255,28 @@ class SpaceTimeUNet(AbstractUNet):
         """What is told instead of a label of frames that carry noise of this standard deviation: (B,) -> (B, E)."""
         assert self.embed_given is not None
         return F.silu(self.embed_given(level.to(self.embed_given.weight.dtype)[:, None]))
+
+    def _told(self, context: Context) -> Tensor:
+        """What each frame is told by its own signals, activated: (B or 1, P + N + F, E), of no width without signals.
+
+        Raises:
+            ValueError: there are none, or of another shape.
+        """
+        num_frames, signals, keep = self.block.num_frames, context.signals, context.keep_signals
+        if self.signal_embedding is None:
+            return context.frames.new_empty(1, num_frames, 0)
+        if signals is None or keep is None or tuple(signals.shape[1:]) != (num_frames, self.num_signals):
+            found = "none" if signals is None else tuple(signals.shape)
+            raise ValueError(f"this network is told signals (B, {num_frames}, {self.num_signals}), got {found}")
+        told = self.signal_embedding(signals.flatten(0, 1)[:, None], keep.repeat_interleave(num_frames))
+        return told.unflatten(0, (-1, num_frames))
+
+    def _place(self, modulation: NormModulation, times: Tensor, told: Tensor) -> Tensor:
+        """What the places in time (B or 1, T) of frames, and what they are told (B or 1, T, E), say to the norms:
+        (B or 1, T, S)."""
+        rows = max(len(times), len(told))
+        each = torch.cat([self._embed_time(times).expand(rows, -1, -1), told.expand(rows, -1, -1)], dim=2)
+        return modulation.of_past(each.flatten(0, 1)).unflatten(0, each.shape[:2])
 
     def _embed_time(self, times: Tensor) -> Tensor:
         """What is told of the place in time: (B, T) -> (B, T, width // 2)."""

@@ -215,3 +215,56 @@ def test_vectors_stand_for_many_numbers():
     assert track.values[0, 2].tolist() == [1, 2, 3, 2]
     with pytest.raises(NumbersError, match=r"row 0, text.1 is inf"):
         signals.of({"text": [1.0, float("inf"), 3], "wheel": 0.0}, 1, 0, 4)
+
+
+def space_time(**options):
+    torch.manual_seed(0)
+    config = told_config(net="SpaceTimeUNet", future=0) | options
+    model = mcvd.build(config).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    return model
+
+
+def test_a_network_of_frames_tells_each_frame_its_own_signals():
+    torch.manual_seed(0)
+    block = mcvd.FrameBlock(1, 3)
+    net = mcvd.nets.SpaceTimeUNet(
+        block, 1, 8, (1, 2), 1, attention_levels=(), time_levels=(), head_channels=8, num_signals=2
+    )
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    noisy, signals = torch.randn(2, 3, 1, 16, 16), torch.randn(2, 4, 2)
+    told, changed = torch.ones(2, dtype=torch.bool), signals.clone()
+    changed[:, 2] += 1  # of the second current frame
+
+    def answer(signals, net=net):
+        context = mcvd.nets.Context(torch.zeros(2, 1, 1, 16, 16), told[:, None], signals=signals, keep_signals=told)
+        return net(noisy, torch.tensor([300.0, 700.0]), net.encode_condition(context, cache=True))
+
+    one, other = answer(signals), answer(changed)
+    assert torch.equal(one[:, [0, 2]], other[:, [0, 2]]) and not torch.equal(one[:, 1], other[:, 1])
+    with pytest.raises(ValueError, match=r"told signals \(B, 4, 2\), got \(2, 4, 3\)"):
+        answer(torch.zeros(2, 4, 3))
+
+
+def test_a_model_of_frames_trains_on_signals_follows_them_and_is_guided_over_them():
+    model = space_time()
+    batch = {"video": pixels(2, 5, 1, 16, 16), "signals": torch.randn(2, 5, 3), "index": [0, 1]}
+    assert model.loss(batch).isfinite().all()
+    steady, turned = torch.zeros(6, 3), torch.zeros(6, 3)
+    turned[3:] = 2.0
+    straight, turning = (model.predict(PAST, 6, signals=each, **OPTIONS) for each in (steady, turned))
+    assert torch.equal(straight[:, :3], turning[:, :3]) and not torch.equal(straight[:, 3:], turning[:, 3:])
+    guided = model.predict(PAST, 6, signals=turned, guidance=3.0, guidance_drops="signals", **OPTIONS)
+    assert not torch.equal(guided, turning)
+    assert not torch.equal(model.predict(PAST, 6, **OPTIONS), straight)
+
+
+def test_a_rolling_window_is_told_the_signals_of_its_frames():
+    model = space_time(frame_noise={"p_rising": 0.5})
+    steady, turned = torch.zeros(6, 3), torch.zeros(6, 3)
+    turned[5:] = 2.0
+    straight, turning = (model.predict(PAST, 6, signals=each, rolling=True, **OPTIONS) for each in (steady, turned))
+    assert torch.equal(straight[:, :3], turning[:, :3])  # the window of frame 3 is the first that holds frame 5
+    assert not torch.equal(straight[:, 3:], turning[:, 3:])

@@ -1,4 +1,4 @@
-"""``mcvd data check`` and ``mcvd data pack``: data before a training."""
+"""``mcvd data check``, ``mcvd data pack`` and ``mcvd data encode-text``: data before a training."""
 
 from __future__ import annotations
 
@@ -35,6 +35,14 @@ def _add_arguments(command: ArgumentParser) -> None:
         help="pack videos into shards that training streams from a disk or an object store",
         description="Pack videos into shards that training streams; after an interruption the same command resumes.",
     )
+    encode = actions.add_parser(
+        "encode-text",
+        help="make vectors of the captions beside videos, once, for models that are told texts",
+        description="Make a vector of the caption beside each video, and keep it beside the video (clip.npz).",
+    )
+    encode.add_argument("path", metavar="FOLDER", help="a folder of videos with captions beside them")
+    text = "a text encoder of transformers or sentence-transformers, such as all-MiniLM-L6-v2"
+    encode.add_argument("--encoder", required=True, metavar="FOLDER", help=text)
     for action in (check, pack):
         action.add_argument("path", metavar="PATH|data.yaml", help="a folder of videos, a video, or a data.yaml")
         action.add_argument("--root", metavar="FOLDER", help="the folder of videos that a data.yaml leaves open")
@@ -68,7 +76,9 @@ def run(
     from mcvd.data.recipe import data_from_recipe
     from mcvd.video.decoders.base import VideoError
 
-    check_inputs(PATH=path, root=root)
+    check_inputs(PATH=path, root=root, encoder=choices.get("encoder"))
+    if action == "encode-text":
+        return _encode_text(path, **choices)
     if preview := choices.get("preview"):
         check_new_file(preview, ".png", "--preview")
     if out := choices.get("out"):
@@ -133,6 +143,16 @@ def _pack(found: VideoClips, out: str, num_workers: int | None = None) -> None:
     from mcvd.data.sources.shard_writer import pack_data
 
     say(pack_data(found, out, num_workers))
+
+
+def _encode_text(path: str, encoder: str) -> None:
+    from mcvd.data.signals.captions import TEXT, encode_captions
+    from mcvd.data.signals.text_encoder import TextEncoder
+
+    folder = Path(encoder).resolve()
+    num_videos, num_new, width = encode_captions(path, TextEncoder(folder), folder.name)
+    done = f"captions of {num_videos} videos, {num_new} of them encoded now"
+    say(f"{done}; train with model.signals.names [{TEXT}[{width}]]")
 
 
 COMMAND = Command("look at data before training on them, or pack them into shards", run, _add_arguments)

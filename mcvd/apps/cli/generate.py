@@ -11,7 +11,7 @@ from mcvd.apps.cli.classified import ClassifierChoice, add_classifier
 from mcvd.apps.cli.fields import FieldChoice, add_show
 from mcvd.apps.cli.known import Keyframe, add_keyframes, check_keyframes, with_keyframes
 from mcvd.apps.cli.options import Command, positive
-from mcvd.apps.cli.told import Value, add_signals, with_signals
+from mcvd.apps.cli.told import SignalChoice, add_signals
 
 EXAMPLES = """examples:
   mcvd generate --num-frames 60 --out video.mp4
@@ -38,8 +38,6 @@ def run(
     gallery: bool = False,
     json: bool = False,
     keyframe: list[Keyframe] | None = None,
-    signals: str | None = None,
-    signal: list[Value] | None = None,
     **asked: Any,
 ) -> None:
     """Generate the videos that are this process's share; the first one writes OUT."""
@@ -55,12 +53,12 @@ def run(
     check_keyframes(keyframe, num_frames)
     check_videos_out(out)
     fields = FieldChoice.taken_from(asked)
-    classifier = ClassifierChoice.taken_from(asked)
+    classifier, told = ClassifierChoice.taken_from(asked), SignalChoice.taken_from(asked)
     choice = ModelChoice.of(**asked)
     model, chosen = choice.load(GENERATE)
     chosen = with_keyframes(chosen, keyframe, model)
     look = fields.look(model)
-    chosen = classifier.steer(with_signals(chosen, signals, signal, model), model)
+    chosen = classifier.steer(told.tell(chosen, model), model)
     own = shard_range(num_samples)
     chosen = replace(chosen, first_video=own.start)
     nothing = torch.empty(0, model.channels, *model.size, dtype=model.codec.dtype)

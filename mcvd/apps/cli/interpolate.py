@@ -10,7 +10,7 @@ from mcvd.apps.cli.classified import ClassifierChoice, add_classifier
 from mcvd.apps.cli.fields import FieldChoice, add_fields, add_show, for_model
 from mcvd.apps.cli.known import add_known_by, with_region
 from mcvd.apps.cli.options import Command
-from mcvd.apps.cli.told import Value, add_signals, with_signals
+from mcvd.apps.cli.told import SignalChoice, add_signals
 
 EXAMPLES = """examples:
   mcvd interpolate street.mp4 --gap 40:45 --out mended.mp4
@@ -43,8 +43,6 @@ def run(
     gallery: bool = False,
     json: bool = False,
     inpaint: str | None = None,
-    signals: str | None = None,
-    signal: list[Value] | None = None,
     **asked: Any,
 ) -> None:
     """Write the whole video with its gap generated anew."""
@@ -62,7 +60,7 @@ def run(
     check_inputs(VIDEO=video, inpaint=inpaint)
     check_videos_out(out, video)
     fields = FieldChoice.taken_from(asked)
-    classifier = ClassifierChoice.taken_from(asked)
+    classifier, told = ClassifierChoice.taken_from(asked), SignalChoice.taken_from(asked)
     choice = ModelChoice.of(**asked)
     with fields.open(video) as reader:
         if gap.stop > reader.num_frames:
@@ -81,7 +79,7 @@ def run(
         raise VideoError(f"--gap {gap.start}:{gap.stop} has nothing on one side: use mcvd predict")
     past, target, future = frames[:low], frames[low:high], frames[high:]
     chosen = with_region(chosen, inpaint, target, model)
-    chosen = classifier.steer(with_signals(chosen, signals, signal, model), model)
+    chosen = classifier.steer(told.tell(chosen, model), model)
     page = Gallery("A gap filled", model, chosen, target, look) if gallery else None
     own = range(chosen.num_samples)
     with render(out, model, past[None], future[None], high - low, chosen, own) as samples:

@@ -12,7 +12,7 @@ from mcvd.apps.cli.classified import ClassifierChoice, add_classifier
 from mcvd.apps.cli.fields import FieldChoice, add_fields, add_show, for_model
 from mcvd.apps.cli.known import Keyframe, add_keyframes, check_keyframes, with_keyframes
 from mcvd.apps.cli.options import Command, positive
-from mcvd.apps.cli.told import Value, add_signals, with_signals
+from mcvd.apps.cli.told import SignalChoice, add_signals
 
 if TYPE_CHECKING:
     from mcvd.video.decoders.base import AbstractReader
@@ -63,8 +63,6 @@ def run(
     json: bool = False,
     num_samples: int = 1,
     keyframe: list[Keyframe] | None = None,
-    signals: str | None = None,
-    signal: list[Value] | None = None,
     **asked: Any,
 ) -> None:
     """Predict the samples that are this process's share; the first one writes OUT."""
@@ -85,13 +83,14 @@ def run(
     if uncertainty is not None:
         _check_uncertainty(uncertainty, out, video, num_samples)
     fields = FieldChoice.taken_from(asked)
-    classifier, choice = ClassifierChoice.taken_from(asked), ModelChoice.of(**asked)
+    classifier, told = ClassifierChoice.taken_from(asked), SignalChoice.taken_from(asked)
+    choice = ModelChoice.of(**asked)
     with fields.open(video) as reader:
         at = _start(at, backward, reader, video)
         model, chosen = choice.load(BACKWARD if backward else PREDICT)
         look = fields.look(model)
         chosen = with_keyframes(chosen, keyframe, model)
-        chosen = classifier.steer(with_signals(chosen, signals, signal, model), model)
+        chosen = classifier.steer(told.tell(chosen, model), model)
         rate = None if every_frame else model.frame_rate_hz
         if backward:
             near, far = range(model.block.future), range(-num_frames, 0)
@@ -102,8 +101,7 @@ def run(
             side = "future" if backward else "past"
             raise ValueError(f"this model has no {side} slot ({model.block}): train one with block.{side} > 0")
         context = for_model(read_frames(reader, seen, model.size, model.channels), model, video)
-        known = frames_around(reader.times, at, rate, far) if gallery else []
-        target = None
+        known, target = frames_around(reader.times, at, rate, far) if gallery else [], None
         if len(known) == num_frames:
             target = for_model(read_frames(reader, known, model.size, model.channels), model, video)
         form = Form.of(look, fps, model.frame_rate_hz, video)

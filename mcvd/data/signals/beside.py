@@ -8,6 +8,7 @@ numbers of each frame               ``clip.csv``                                
 a Donkeycar tub                                                                    its catalogs or records
 the label                           ``clip.txt``, else the name of its folder      ``label.txt``, else the name of the
                                                                                    folder above
+a caption                           ``clip.caption.txt``, else the label           ``caption.txt``, else the label
 vectors, of a text for example      ``clip.npz``, (D,) or (frames, D) each         ``signals.npz``
 =================================== ============================================== =================================
 """
@@ -30,6 +31,7 @@ from mcvd.video.decoders.frame_names import choose_sequence, find_sequences, fra
 TABLES = ("signals.csv", "controls.csv", "actions.csv")
 LABEL = "label"
 MAX_LABEL = 200  # letters
+MAX_CAPTION = 5000
 
 
 class SignalsBeside:
@@ -50,7 +52,7 @@ class SignalsBeside:
         found = [name for table in self._tables() for name in table.columns]
         label = self.label()
         found += [f"{LABEL}={label}"] if label else []
-        found += [f"{name}[{array.shape[-1]}]" for name, array in self._vectors().items()]
+        found += [f"{name}[{array.shape[-1]}]" for name, array in self.vectors().items()]
         return [*dict.fromkeys(found)]
 
     def read(self, names: Sequence[str]) -> np.ndarray:
@@ -65,15 +67,19 @@ class SignalsBeside:
         """The label of the video, empty where it has none."""
         file = self._file(".txt", "label.txt")
         if file.is_file():
-            try:
-                word = " ".join(file.read_text(encoding="utf-8").split())
-            except UnicodeDecodeError:
-                raise SignalsError(f"{file}: no text") from None
-            if len(word) > MAX_LABEL:
-                raise SignalsError(f"{file}: {len(word)} letters, expected a label of at most {MAX_LABEL}")
-            return word
+            return _read_text(file, "label", MAX_LABEL)
         above = self.video.parent
         return above.name if above.resolve() != self.root.resolve() and self.video != self.root else ""
+
+    def caption(self) -> str:
+        """The caption of the video, else its label; empty where it has neither."""
+        file = self._file(".caption.txt", "caption.txt")
+        return _read_text(file, "caption", MAX_CAPTION) if file.is_file() else self.label()
+
+    @property
+    def vectors_file(self) -> Path:
+        """Where its vectors are, if it has any."""
+        return self._file(".npz", "signals.npz")
 
     def _read(self, name: str) -> np.ndarray:
         if name.startswith(f"{LABEL}="):
@@ -81,7 +87,7 @@ class SignalsBeside:
             if not label:
                 raise SignalsError(f"{self.video}: has no label: neither a text beside it nor a folder of its own")
             return np.full((self.num_frames, 1), label == name.partition("=")[2], np.float32)
-        if key_of(name) in (vectors := self._vectors()):
+        if key_of(name) in (vectors := self.vectors()):
             return self._vector(name, vectors[key_of(name)])
         for table in self._tables():
             if name in table.columns:
@@ -91,7 +97,7 @@ class SignalsBeside:
         raise SignalsError(f"{self.video}: nothing beside it tells {name}{did_you_mean(name, known)} ({there})")
 
     def _vector(self, name: str, array: np.ndarray) -> np.ndarray:
-        file, width = self._file(".npz", "signals.npz"), width_of(name)
+        file, width = self.vectors_file, width_of(name)
         if array.shape not in ((width,), (self.num_frames, width)) or not np.isfinite(array).all():
             raise SignalsError(
                 f"{file}: {key_of(name)} must be finite numbers ({width},) or ({self.num_frames}, {width}), "
@@ -108,8 +114,13 @@ class SignalsBeside:
                 yield read_tub(tub)
         yield from (read_table(place) for place in places if place.is_file())
 
-    def _vectors(self) -> dict[str, np.ndarray]:
-        file = self._file(".npz", "signals.npz")
+    def vectors(self) -> dict[str, np.ndarray]:
+        """Its vectors by name, (D,) or (frames, D).
+
+        Raises:
+            SignalsError: their file cannot be read.
+        """
+        file = self.vectors_file
         if not file.is_file():
             return {}
         try:
@@ -128,3 +139,14 @@ class SignalsBeside:
 
     def _file(self, suffix: str, in_folder: str) -> Path:
         return self.video.with_suffix(suffix) if self._folder is None else self._folder / in_folder
+
+
+def _read_text(file: Path, kind: str, most: int) -> str:
+    """The words of a file, in one line."""
+    try:
+        text = " ".join(file.read_text(encoding="utf-8").split())
+    except UnicodeDecodeError:
+        raise SignalsError(f"{file}: no text") from None
+    if len(text) > most:
+        raise SignalsError(f"{file}: {len(text)} letters, expected a {kind} of at most {most}")
+    return text
