@@ -105,6 +105,40 @@ def test_the_exact_likelihood_of_noisy_frames_gives_the_exact_conditional_estima
         torch.testing.assert_close(found[near], truth[near])
 
 
+def test_an_exact_classifier_of_noisy_frames_gives_the_distribution_of_its_label():
+    """Of frames of two kinds, normal each: closed form at every time, and in what is sampled."""
+    schedule, means, std = Cosine(), torch.tensor([-0.6, 0.6], dtype=torch.float64), 0.2
+
+    def of_kinds(noisy, at):
+        """The logits and the clean estimates of both kinds, (B, 2) each."""
+        x, alpha, variance = noisy.view(-1, 1), at.alpha.view(-1, 1), (at.alpha**2 * std**2 + at.sigma**2).view(-1, 1)
+        apart = x - alpha * means
+        return -apart.square() / (2 * variance), means + alpha * std**2 / variance * apart
+
+    def denoise(noisy, t):
+        logits, estimates = of_kinds(noisy, schedule(t))
+        return (logits.softmax(1) * estimates).sum(1).view_as(noisy)
+
+    guide = NoisyClassifier(lambda noisy, at: of_kinds(noisy, at)[0], 1)
+
+    def steered(weight):
+        return guided_by_state(denoise, lambda x, t: guide(x, schedule(t)), weight, schedule)
+
+    x, t = torch.linspace(-2, 2, 41, dtype=torch.float64).view(-1, 1, 1, 1, 1), torch.full((41,), 0.6).double()
+    expected = of_kinds(x, schedule(t))[1][:, 1].view_as(x)
+    torch.testing.assert_close(steered(1.0)(x, t), expected, rtol=0, atol=1e-5)
+    start = torch.randn(500, 1, 1, 1, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    shares, sampler = [], DDIM(50, clip=False)
+    for weight in (0.0, 0.3, 1.0, 4.0):
+        samples = sampler(steered(weight), start, schedule, torch.zeros_like)
+        shares.append((samples > 0).double().mean().item())
+        if weight == 1:
+            assert samples.mean().item() == pytest.approx(0.6, abs=0.03)
+            assert samples.std().item() == pytest.approx(std, abs=0.03)
+    assert shares == sorted(shares)
+    assert shares[0] == pytest.approx(0.5, abs=0.05) and 0.55 < shares[1] < 0.95 and shares[2] > 0.99
+
+
 def test_a_guide_of_noisy_frames_never_diverges_and_needs_no_gradient_of_the_network():
     schedule, x = Cosine(), torch.randn(2, 3, 1, 4, 4)
 
