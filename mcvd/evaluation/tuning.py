@@ -33,6 +33,7 @@ MEASURES = {
     "crps": "CRPS",
     "psnr": "PSNR",
     "ssim": "SSIM",
+    "psnr_mean": "PSNR of the mean",
     "diversity": "diversity",
     "sharpness": "sharpness",
 }
@@ -46,8 +47,8 @@ class Trial:
         sampler: it.
         per_clip: for each measure a value for each clip: ``crps`` in grey levels (less is better; for "generate"
             against true videos at random), ``psnr`` in dB and ``ssim`` of one sample (not for "generate"),
-            ``diversity``, the mean squared difference of two samples, and ``sharpness``, the mean absolute difference
-            of neighbouring pixels in grey levels.
+            ``psnr_mean`` of the mean of all, ``diversity``, the mean squared difference of two samples, and
+            ``sharpness``, the mean absolute difference of neighbouring pixels in grey levels.
     """
 
     sampler: AbstractSampler
@@ -163,11 +164,11 @@ def tune(
     before = model.sampler_for(asked)
     tried = []
     for sampler in dict.fromkeys([before, *_at_spacing_of(model.samplers.own(asked), candidates)]):
-        tried.append(_try(model, choosing, task, sampler, options))
+        tried.append(try_sampler(model, choosing, task, sampler, **options))
         on_trial(tried[-1])
     best, chosen = choose(tried)
     shown = dict.fromkeys([best.sampler, before, chosen.sampler])
-    reported = tuple(_try(model, reporting, task, sampler, options) for sampler in shown)
+    reported = tuple(try_sampler(model, reporting, task, sampler, **options) for sampler in shown)
     return TaskTuning(task, num_frames, best.sampler, chosen.sampler, tuple(tried), reported)
 
 
@@ -262,13 +263,16 @@ def _evenly(numbers: list[int], count: int) -> list[int]:
     return [numbers[place * len(numbers) // count] for place in range(count)]
 
 
-def _try(model: VideoModel, clips: Tensor, task: str, sampler: AbstractSampler, options: dict[str, Any]) -> Trial:
+def try_sampler(model: VideoModel, clips: Tensor, task: str, sampler: AbstractSampler, **options: Any) -> Trial:
+    """What a sampler achieves on clips; the options are those of `evaluate`."""
     metrics = (PSNR, SSIM) if min(model.size) >= LEAST_SIDE else (PSNR,)
     samples = _Samples()
     scores = evaluate(model, clips, task, sampler=sampler, metrics=metrics, accumulators=[samples], **options)
     of_frames = (
         {name: score.per_clip for name, score in scores.rows["one_sample"].scores.items()} if scores.rows else {}
     )
+    if "mean_of_K" in scores.rows:
+        of_frames["psnr_mean"] = scores.rows["mean_of_K"].scores["psnr"].per_clip
     crps, *others = samples.per_clip.items()
     return Trial(sampler, dict([crps, *of_frames.items(), *others]))
 
