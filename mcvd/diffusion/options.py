@@ -156,6 +156,8 @@ class SamplingOptions:
                 raise NumbersError(f"{name} must be a number from {-MAX_GUIDANCE} to {MAX_GUIDANCE}, got {number!r}")
         if not (isinstance(self.guide_weight, Real) and self.guide_weight >= 0):
             raise NumbersError(f"guide_weight must be a number of at least 0, got {self.guide_weight!r}")
+        if self.guide is not None and not callable(self.guide):
+            raise ValueError(f"guide must be one of mcvd.diffusion.guides or a function of yours, got {self.guide!r}")
         seeds = self.seed if isinstance(self.seed, Sequence) and not isinstance(self.seed, str) else [self.seed]
         if not all(isinstance(seed, Integral) and not isinstance(seed, bool) and seed >= 0 for seed in seeds):
             raise ValueError(f"seed must be a whole number of at least 0, or one for each video, got {self.seed!r}")

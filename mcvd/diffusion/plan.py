@@ -53,7 +53,8 @@ def plan(
         [range(2, 7), range(7, 12)]
     """
     if min(num_past, num_future) < 0 or num_frames < 1:
-        raise ValueError(f"num_frames must be at least 1 and nothing negative, got {num_past, num_future, num_frames}")
+        given = f" after {num_past} given frames and before {num_future}" if min(num_past, num_future) < 0 else ""
+        raise ValueError(f"num_frames must be at least 1, got {num_frames}{given}")
     if overlap is not None and not 1 <= overlap <= max(block.past, block.future):
         longest = max(block.past, block.future)
         raise ValueError(f"overlap must be 1 to {longest} frames, the longest context of {block}, got {overlap}")

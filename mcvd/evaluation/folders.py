@@ -105,9 +105,9 @@ def compare_folders(
     check_preprocessing(preprocessing)
     if sum(choice is not None for choice in (weights, random_seed, kinetics_i3d)) > 1:
         raise ValueError("one network at a time: --weights, --random-i3d or --kinetics-i3d, not two of them")
-    name, origin, network = _network(weights, trust_weights, random_seed, kinetics_i3d, cache)
     sides = [_Clips(folder, num_frames, size, frame_rate_hz, every_clip) for folder in (real, fake)]
     _check(sides)
+    name, origin, network = _network(weights, trust_weights, random_seed, kinetics_i3d, cache)
     metric = FrechetVideoDistance(network, preprocessing, INPUT_SIZE).to(device)
     for clips, is_real in zip(sides, (True, False), strict=True):
         with progress_bar(len(clips), f"clips of {clips.folder}") as bar:

@@ -206,6 +206,8 @@ def read_folder(folder: Path) -> StoredModel:
 
 def read_checkpoint(path: Path) -> StoredModel:
     """The model of a training checkpoint (``.ckpt``), with its averaged weights."""
+    if path.name in (CONFIG, WEIGHTS) and all((path.parent / name).is_file() for name in (CONFIG, WEIGHTS)):
+        raise ValueError(f"{path} is a part of a model: name its folder, {path.parent}")
     try:
         checkpoint = safe_load(path, mapped=True)  # of the optimiser's state nothing is read
     except OSError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from numbers import Integral
@@ -115,6 +115,10 @@ class VideoModel(Pretrained):
     ):
         super().__init__()
         check_seed(seed)
+        if not isinstance(block, FrameBlock):
+            raise ValueError(f"block must be an mcvd.FrameBlock, such as FrameBlock(2, 5, 2), got {block!r}")
+        if not isinstance(size, Sequence) or len(size) != 2:
+            raise ValueError(f"size must be (height, width), got {size!r}")
         self._remember(VideoModel, locals())
         self.block = block
         self.size: tuple[int, int] = (size[0], size[1])
@@ -281,10 +285,11 @@ class VideoModel(Pretrained):
         past, future = (
             self._checked(side if side is not None else context[..., :0, :, :, :]) for side in (past, future)
         )
-        if not (isinstance(num_frames, Integral) and len(past)):
-            raise ValueError(
-                f"expected videos and a whole number of new frames, got {len(past)} videos, {num_frames!r}"
-            )
+        if not isinstance(num_frames, Integral):
+            got = repr(num_frames) if isinstance(num_frames, float | str) else f"a {type(num_frames).__name__}"
+            raise ValueError(f"num_frames must be a whole number, of the frames that are new, got {got}")
+        if not len(past):
+            raise ValueError("expected videos, got a batch of none")
         if len(past) != len(future):
             raise ValueError(f"past and future must hold equally many videos, got {len(past)} and {len(future)}")
         sampling = SamplingOptions.of(**options)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from inspect import Parameter, signature
-from numbers import Real
 from typing import Any
 
 import torch
@@ -73,7 +72,7 @@ class Diffusers(AbstractSampler):
                 raise ValueError(f"{self.scheduler}: {name} follows from the model, leave it out of options")
             if name not in accepted:
                 raise ValueError(f"{self.scheduler} has no option {name}{_meant(name, accepted.keys() - _OURS)}")
-            if isinstance(value, Real) and not abs(value) <= _MAX_NUMBER and abs(value) != float("inf"):
+            if isinstance(value, int | float) and _MAX_NUMBER < abs(value) < float("inf"):
                 raise ValueError(f"{self.scheduler}: {name} must be at most {_MAX_NUMBER}, got {value}")
         if self.num_steps >= 1:
             _ = self.num_calls

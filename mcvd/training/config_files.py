@@ -36,7 +36,11 @@ def check_config_files(argv: Sequence[str], callbacks: Mapping[str, type]) -> No
     for path in parser.parse_known_args(list(argv))[0].config:
         if not Path(path).is_file():  # the parser of all options says so
             continue
-        for name, content in read_yaml(path).items():
+        found = read_yaml(path)
+        if {"block", "net"} <= found.keys():
+            folder = Path(path).parent
+            raise ValueError(f"{path} is the config of a model: to train that further take --init_from {folder}")
+        for name, content in found.items():
             try:
                 if not str(name).isidentifier():
                     raise ValueError(f"the key {name!r} is not the name of a section")

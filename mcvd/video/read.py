@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,9 @@ def read_video(
     """
     if channels not in (1, 3):
         raise ValueError(f"channels must be 3 (RGB) or 1 (grey), got {channels}")
+    sides = (size,) if isinstance(size, Integral) else size
+    if size is not None and not (isinstance(sides, Sequence) and all(isinstance(each, Integral) for each in sides)):
+        raise ValueError(f"size must be (height, width) in pixels, one number for a square, or None, got {size!r}")
     if num_frames is not None and num_frames < 1:
         raise ValueError(f"num_frames must be at least 1, got {num_frames}")
     with open_video(path, engine) as reader:

@@ -5,11 +5,12 @@ import torch
 import yaml
 from reference.tiny import pixels, tiny_model
 from reference.tiny_fit import TINY
+from torchvision.transforms.functional import to_pil_image
 
 from mcvd import write_video
 from mcvd.apps.cli.main import main
 
-# What was typed -> what has to be said. No model is there in any of them, so that none is opened before the answer.
+# What was typed -> what has to be said. Where a model is no part of it none is there: none is opened before.
 PREDICT = "predict VIDEO --num-frames 3 --out o.mp4 --model nowhere"
 TYPED = {
     "": ["name a command", "mcvd demo"],
@@ -59,6 +60,29 @@ TYPED = {
     "predict VIDEO --num-frames 3 --out videos --model nowhere": ["--out videos", "not empty"],
     "predict VIDEO --num-frames 3 --out VIDEO --model nowhere": ["input itself"],
     PREDICT: ["no model at nowhere", "user/name"],
+    f"{PREDICT} --sampler diffusers.EulerDiscret": ["did you mean EulerDiscreteScheduler?"],
+    f"{PREDICT} --sampler EulerDiscreteScheduler": ["did you mean diffusers.EulerDiscreteScheduler?"],
+    f"{PREDICT} --sampler my_module.Zebra": ["--sampler my_module.Zebra", "PYTHONPATH"],
+    f"{PREDICT} --sampler json.JSONDecoder": ["not a subclass of mcvd.samplers.AbstractSampler"],
+    f"{PREDICT} --keyframe 1=none.png": ["--keyframe none.png", "no such file"],
+    f"{PREDICT} --keyframe 99=picture.png": ["--keyframe 99=picture.png", "frames are 0 to 2"],
+    f"{PREDICT} --keyframe picture.png": ["N=PICTURE", "picture.png"],
+    f"{PREDICT} --signal steering": ["NAME=VALUE", "steering"],
+    f"{PREDICT} --fps 25fps": ["--fps", "number", "25fps"],
+    f"{PREDICT} --processes 0": ["--processes", "at least 1"],
+    f"{PREDICT} --known-by magic": ["--known-by", "guidance", "condition"],
+    "predict tiny --num-frames 3 --out o.mp4 --model VIDEO": ["tiny is a model", "--model"],
+    "predict videos --num-frames 3 --out o.mp4 --model nowhere": ["holds no pictures", "such as videos/a.mp4"],
+    "predict empty --num-frames 3 --out o.mp4 --model nowhere": ["empty", "holds no pictures"],
+    "predict VIDEO --num-frames 3 --out o.mp4 --model tiny/config.json": ["name its folder, tiny"],
+    "predict VIDEO --num-frames 3 --out o.mp4 --model empty": ["empty", "config.json and model.safetensors missing"],
+    "predict VIDEO --num-frames 3 --out o.mp4 --model VIDEO": ["another kind of file", "exported folder"],
+    "interpolate VIDEO --num-frames 3 --out o.mp4": ["did you mean --gap START:END?"],
+    "interpolate VIDEO VIDEO --gap 4:6 --out o.mp4": ["nothing was expected after"],
+    "upsample VIDEO --factor 2.5 --out o.mp4": ["--factor", "at least 2", "2.5"],
+    "upsample VIDEO --factor 1 --out o.mp4": ["--factor", "at least 2", "1"],
+    "upsample picture.png --factor 2 --out o.mp4 --model nowhere": ["picture.png", "at least 2 are needed"],
+    "generate --num-frames 3 --num-samples 0 --out o.mp4": ["--num-samples", "at least 1"],
     "interpolate VIDEO --gap 9:5 --out o.mp4 --model nowhere": ["--gap", "START < END"],
     "interpolate VIDEO --gap 5 --out o.mp4 --model nowhere": ["--gap", "START:END"],
     "interpolate VIDEO --gap 0:5 --out o.mp4 --model nowhere": ["nothing on one side", "mcvd predict"],
@@ -72,8 +96,16 @@ TYPED = {
     "evaluate --root videos --out r.json --model nowhere --protocol mcvd-2022/kth": ["did you mean mcvd-2022/kth-10"],
     "evaluate --root videos --out r.json --model nowhere --metric lpips": ["--metric lpips", "MODULE.NAME"],
     "evaluate --root videos --out r.json --model nowhere --weights w.pt": ["--weights w.pt", "no such file"],
+    "evaluate --root empty --out r.json --model tiny": ["no readable video below empty", "numbered frames"],
+    "evaluate --config tiny/config.json --out r.json --model tiny": ["no section data:", "datasets/own_videos"],
+    "evaluate --root videos --num-frames 100 --out r.json --model tiny": [
+        "no video is long enough",
+        "use longer videos",
+    ],
     "evaluate --compare a.json b.json": ["a.json: No such file"],
     "fvd videos none": ["none", "no such file or folder"],
+    "fvd empty videos": ["no readable video below empty"],
+    "fvd videos": ["required: FAKE_DIR"],
     "fvd videos videos --weights w.pt": ["--weights w.pt", "no such file"],
     "convert none.pt --config c.yml --out m": ["none.pt", "no such file"],
     "convert text.mp4 --config c.yml --out m": ["--config c.yml", "no such file"],
@@ -91,6 +123,10 @@ TYPED = {
     "fit": ["--config small --data.root FOLDER"],
     "fit --config smal --data.root videos": ["--config smal", "did you mean small?"],
     "fit --config none.yaml --data.root videos": ["--config none.yaml", "small"],
+    "fit --config tiny/config.json --data.root videos": ["is the config of a model", "--init_from tiny"],
+    "fit --config broken.yaml --data.root videos": ["broken.yaml: line 2", "YAML"],
+    "fit --config list.yaml --data.root videos": ["list.yaml", "mapping of sections"],
+    "fit --init_from nowhere --data.root videos": ["no model at nowhere", "bundled"],
     "fit --data.root none": ["--data.root none"],
     "fit --config small --data.rot videos": ["no option --data.rot", "did you mean --data.root?"],
     "fit --config small --data.root videos --max_steps 3": ["did you mean --trainer.max_steps?"],
@@ -131,11 +167,16 @@ def said(capsys):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with a video, a file that is none, and no model."""
+    """A folder with a video, a picture, files that are none, and a model."""
     folder = tmp_path_factory.mktemp("typed")
     (folder / "videos").mkdir()
     write_video(folder / "videos" / "a.mp4", pixels(30, 3, 16, 16), fps=20)
     (folder / "text.mp4").write_text("no video")
+    (folder / "empty").mkdir()
+    to_pil_image(pixels(3, 16, 16)).save(folder / "picture.png")
+    (folder / "broken.yaml").write_text("a: [1,\n b: 2")
+    (folder / "list.yaml").write_text("- 1\n- 2\n")
+    tiny_model(past=2, current=3, future=2, channels=3).save_pretrained(folder / "tiny")
     return folder
 
 

@@ -70,7 +70,7 @@ def test_a_damaged_file_is_named_once_and_left_out(tmp_path):
 
 def test_a_folder_without_videos_says_what_was_looked_for(tmp_path):
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(ValueError, match=r"looked for files ending in .*\.mp4.* folders of numbered frames .*\.png"):
+    with pytest.raises(ValueError, match=r"looked for films .*\.mp4.* folders of numbered frames .*\.png"):
         VideoFolder(tmp_path)
     with pytest.raises(FileNotFoundError, match="no such folder"):
         VideoFolder(tmp_path / "nowhere")

@@ -106,6 +106,40 @@ def test_an_option_of_another_program_is_told_what_it_is_called_here(mistake, mo
     assert "\n" not in str(told.value)
 
 
+CALLS = {
+    "no frames": (lambda model: model.predict(PAST, 0), "num_frames must be at least 1, got 0"),
+    "fewer than none": (lambda model: model.predict(PAST, -2), "num_frames must be at least 1, got -2"),
+    "half a frame": (lambda model: model.predict(PAST, 2.5), "num_frames must be a whole number, .*got 2.5"),
+    "a number as text": (lambda model: model.predict(PAST, "3"), "num_frames must be a whole number, .*got '3'"),
+    "swapped": (lambda model: model.predict(3, PAST), "tensor or a numpy array, got int"),
+    "frames for nothing": (lambda model: model.generate(PAST), "num_frames must be a whole number, .*got a Tensor"),
+    "a batch of none": (lambda model: model.predict(PAST[:0], 3), "a batch of none"),
+    "sides that differ": (lambda model: model.interpolate(PAST, torch.cat([PAST, PAST]), 3), "got 1 and 2"),
+    "no guide": (lambda model: model.predict(PAST, 3, guide=3), "guide must be .*got 3"),
+    "a keyframe too late": (lambda model: model.predict(PAST, 3, known={9: PAST[0, 0]}), r"known\[9\].*0 to 2"),
+    "signals": (lambda model: model.predict(PAST, 3, signals={"steering": 0.1}), "takes no signals"),
+    "seeds": (lambda model: model.predict(PAST, 3, seed=[1, 2]), "one for each of the 1 videos, got 2"),
+    "one frame to upsample": (lambda model: model.upsample(PAST[:, :1], 2), "at least 2 are needed"),
+    "a size in words": (lambda model: mcvd.read_video("a.mp4", size="64"), "size must be .*got '64'"),
+    "colours": (lambda model: mcvd.read_video("a.mp4", channels=2), "3 .RGB. or 1 .grey., got 2"),
+    "floats to write": (lambda model: mcvd.write_video("b.mp4", PAST[0] / 255), "uint8, 0 to 255, got torch.float32"),
+    "a batch to write": (lambda model: mcvd.write_video("b.mp4", PAST), "videos of a batch one by one"),
+    "another film": (lambda model: mcvd.write_video("b.webm", PAST[0]), "ends in .mp4, .gif or .png"),
+    "one size": (lambda model: mcvd.MCVD(mcvd.FrameBlock(2, 3, 2), size=64), "size must be .height, width., got 64"),
+    "no block": (lambda model: mcvd.MCVD((2, 3, 2)), r"block must be an mcvd.FrameBlock.*got \(2, 3, 2\)"),
+    "an empty block": (lambda model: mcvd.FrameBlock(2, 0, 1), "current >= 1"),
+    "no model": (lambda model: mcvd.load("nowhere"), "no model at nowhere"),
+}
+
+
+@pytest.mark.parametrize("mistake", CALLS)
+def test_a_call_that_cannot_be_is_told_in_one_line(mistake, model):
+    call, said = CALLS[mistake]
+    with pytest.raises((ValueError, FileNotFoundError), match=said) as told:
+        call(model)
+    assert "\n" not in str(told.value)
+
+
 @pytest.mark.parametrize("mistake", FRAMES)
 def test_frames_that_do_not_fit_are_told_what_makes_them_fit(mistake, model):
     frames, said = FRAMES[mistake]

@@ -8,6 +8,7 @@ from torch.nn.init import normal_
 from tqdm import tqdm
 
 import mcvd
+from mcvd.apps.cli.main import main
 from mcvd.diffusion.block_sampler import BlockSampler
 from mcvd.diffusion.denoiser import Denoiser
 from mcvd.diffusion.options import SamplingOptions
@@ -143,3 +144,12 @@ def test_noise_to_compare_with_is_bounded_and_needs_guidance(model):
         model.predict(past, 3, guidance_noise=0.1)
     with pytest.raises(ValueError, match=r"from 0 to 0\.3"):
         model.predict(past, 3, guidance=2.0, guidance_noise=0.5)
+
+
+def test_the_command_rolls_and_its_page_says_so(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model.save_pretrained("rolls")
+    mcvd.write_video("a.gif", pixels(8, 1, 16, 16), 10)
+    words = "predict a.gif --model rolls --num-frames 4 --rolling --steps 3 --out o.gif --gallery"
+    assert main(words.split()) == 0
+    assert mcvd.read_video("o.gif").shape[0] == 6 and "rolling denoising" in (tmp_path / "o.html").read_text()

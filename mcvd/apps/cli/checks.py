@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+MODEL = frozenset({"config.json", "model.safetensors", "README.md"})  # of an exported folder
+
 
 def check_inputs(**paths: str | None) -> None:
     """Check that everything exists which an option names; None is what was not given.
@@ -14,15 +16,15 @@ def check_inputs(**paths: str | None) -> None:
 
     Raises:
         FileNotFoundError: the first that does not exist; the message names the option.
+        ValueError: a model stands where a video is read.
     """
     for name, path in paths.items():
         is_sequence = path is not None and "*" in Path(path).name and Path(path).parent.is_dir()  # day1/A_*
         if path is not None and not Path(path).exists() and not is_sequence:
             option = "" if name.isupper() else f"--{name.replace('_', '-')} "
             raise FileNotFoundError(f"{option}{path}: no such file or folder")
-
-
-MODEL = frozenset({"config.json", "model.safetensors", "README.md"})  # of an exported folder
+        if name == "VIDEO" and path is not None and all((Path(path) / each).is_file() for each in MODEL):
+            raise ValueError(f"{path} is a model, and a video is read here: name the model with --model")
 
 
 def check_new_folder(out: str, may_hold: frozenset[str] = frozenset()) -> None:

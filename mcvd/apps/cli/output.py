@@ -54,9 +54,9 @@ class Gallery(NamedTuple):
     def page(self, samples: Tensor, past: Tensor, future: Tensor, fps: float) -> Page:
         """The page; arguments as in `mcvd.apps.result_page.add_result`."""
         sampler = self.options.sampler
-        assert sampler is not None
         many = f"{len(samples)} samples" if len(samples) > 1 else "One sample"
-        how = f"{many} by {sampler.label} with {sampler.num_calls} network calls for each block."
+        by = "rolling denoising" if sampler is None else f"{sampler.label} with {sampler.num_calls} network calls"
+        how = f"{many} by {by}{'' if sampler is None else ' for each block'}."
         page = Page(self.title, f"{self.model.facts().sentence} {how} Seed {self.options.seed} makes the same again.")
         add_result(page, samples, past, future, self.target, fps, self.look)
         if self.target is not None and samples.shape[1] > 1:

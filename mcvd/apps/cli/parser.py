@@ -73,6 +73,7 @@ OPTIONS_ELSEWHERE = {
     "data.root": "--root",
     "start": "--at",
     "range": "--gap",
+    "num_frames": "--gap START:END",
 }
 _OPTION = re.compile(r"--?[A-Za-z]")
 

@@ -101,6 +101,8 @@ class ModelChoice:
             ValueError: the model's own chooses its steps itself, and a number of them was asked for.
         """
         model, options = load_for_command(self.model, self.device, self.trust), self.options
+        if options.rolling:  # has steps of its own, and no sampler
+            return model, options
         sampler = options.sampler or model.sampler_for(task, options.steps)
         return model, replace(options, sampler=sampler, steps=None)
 

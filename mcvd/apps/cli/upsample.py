@@ -163,10 +163,9 @@ class _Gallery:
 
 
 def _factor(text: str) -> int:
-    value = options.whole(text)
-    if value < 2:
-        raise ArgumentTypeError(f"must be a whole number of at least 2, got {text}")
-    return value
+    if not (text.isascii() and text.isdigit() and int(text) >= 2):
+        raise ArgumentTypeError(f"must be a whole number of at least 2, got {text!r}")
+    return int(text)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -264,5 +264,5 @@ def _or_message(function: Callable[..., Result], *arguments: Any) -> Result:
     """Call; what a visitor got wrong becomes a message on the page."""
     try:
         return function(*arguments)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         raise gr.Error(str(error), print_exception=False) from None

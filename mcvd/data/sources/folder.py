@@ -79,8 +79,8 @@ class VideoFolder(AbstractVideos):
         if not times:
             unreadable = f"; {len(self.skipped)} files could not be opened" if self.skipped else ""
             raise ValueError(
-                f"no readable video below {root}{unreadable}: looked for files ending in "
-                f"{', '.join(sorted(VIDEO_SUFFIXES))} and for folders of numbered frames "
+                f"no readable video below {root}{unreadable}: looked for films (.mp4, .avi, .mkv, .mov, .webm, .gif "
+                f"and {len(VIDEO_SUFFIXES) - 6} other endings) and for folders of numbered frames "
                 f"({', '.join(sorted(FRAME_SUFFIXES))})"
             )
         # One array for all videos: forked workers share it, where a list of arrays would be copied bit by bit.

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from mcvd.runtime.yaml_file import read_yaml
-from mcvd.video.decoders.base import FRAME_SUFFIXES, AbstractReader, VideoError
+from mcvd.video.decoders.base import FRAME_SUFFIXES, VIDEO_SUFFIXES, AbstractReader, VideoError
 from mcvd.video.decoders.frame_names import FrameSequence, choose_sequence, find_sequences, frame_pictures
 from mcvd.video.decoders.pictures import check_still, load_picture, lost_levels, opened_picture
 from mcvd.video.timing import FrameTimes
@@ -80,7 +80,9 @@ def _sequence_at(path: Path) -> FrameSequence:
     folder, pattern = (path, "*") if path.is_dir() else (path.parent, path.name)
     pictures = frame_pictures(folder, pattern)
     if not pictures:
-        raise VideoError(f"{path}: the folder holds no pictures ({', '.join(sorted(FRAME_SUFFIXES))})")
+        films = sorted(each for each in folder.iterdir() if each.suffix.lower() in VIDEO_SUFFIXES)
+        there = f", but films: name one of them, such as {films[0]}" if films else ""
+        raise VideoError(f"{path}: the folder holds no pictures ({', '.join(sorted(FRAME_SUFFIXES))}){there}")
     return choose_sequence(find_sequences(pictures), path)
 
 
