@@ -79,6 +79,8 @@ class Condition:
         low: float (B, N, C, h, w), the frames to be made at a smaller size, in the model's range; None for a model that
             is not told them. See `mcvd.diffusion.super_resolution`.
         low_noise: float (B,), standard deviation of the noise that these carry, as for ``noise_level``.
+        times: float (B, P + N + F), when each frame of the block is, the current ones too: in frames of the model's own
+            rate, after the first current one. None is one frame after the other. For networks that see frame by frame.
 
     Generated context comes back unclamped, so values are not checked against [-1, 1].
 
@@ -99,6 +101,7 @@ class Condition:
     keep_signals: Tensor | None = None
     low: Tensor | None = None
     low_noise: Tensor | None = None
+    times: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.noise_level is None:
@@ -111,6 +114,8 @@ class Condition:
             raise ValueError(
                 f"alone must be bool ({len(self.past)},), got {self.alone.dtype} {tuple(self.alone.shape)}"
             )
+        if self.times is not None:
+            _check_times(self.times, len(self.past), self.past.shape[1] + self.future.shape[1])
         for side in ("past", "future"):
             frames, keep = getattr(self, side), getattr(self, f"keep_{side}")
             if frames.ndim != 5 or not frames.is_floating_point():
@@ -231,6 +236,14 @@ class Condition:
 
     def __repr__(self) -> str:
         return f"Condition(past={tuple(self.past.shape)}, future={tuple(self.future.shape)})"
+
+
+def _check_times(times: Tensor, batch: int, num_context: int) -> None:
+    if times.ndim != 2 or len(times) != batch or times.shape[1] <= num_context or not times.is_floating_point():
+        raise ValueError(
+            f"times must be float ({batch}, T), one number for each frame of the block, of which {num_context} are "
+            f"context, got {times.dtype} {tuple(times.shape)}"
+        )
 
 
 def check_format(size: tuple[int, int], frame_rate_hz: float | None) -> None:

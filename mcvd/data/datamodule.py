@@ -22,6 +22,7 @@ class VideoData(VideoClips, LightningDataModule):
 
     A batch is ``{"video": uint8 (B, T, C, H, W), "index": int64 (B,), "unrelated": bool (B,)}``; the last tells clips
     of pictures that have nothing to do with each other (`AbstractVideos.is_unrelated`).
+    With the argument ``times`` it also holds ``"times": float32 (B, T)``, seconds after the place of the first frame.
 
     A checkpoint holds how many clips were trained on; a resumed training continues with the next one, in the middle
     of an epoch too, and also with another batch size or number of processes.
@@ -111,6 +112,8 @@ class VideoData(VideoClips, LightningDataModule):
 
 def _fingerprint(clips: ClipDataset) -> dict[str, Any]:
     videos, found = clips.videos, blake2b(repr(clips.spec).encode(), digest_size=20)
+    if clips.times is not None:
+        found.update(repr(clips.times).encode())
     for index in range(len(videos)):
         found.update(f"{videos.name(index)}\n{videos.num_bytes(index)}\n".encode(errors="surrogateescape"))
         found.update(videos.times_seconds(index).tobytes())

@@ -18,6 +18,7 @@ from mcvd.data.clips.dataset import ClipDataset
 from mcvd.data.clips.sampling import EvenClips, RandomClips
 from mcvd.data.clips.signals import ClipSignals
 from mcvd.data.clips.spec import ClipIndex, ClipSpec, find_clips
+from mcvd.data.clips.times import ClipTimes
 from mcvd.data.loader import ForkSafeLoader
 from mcvd.data.signals.measure import check_signals, measure_signals
 from mcvd.data.sources.cached import CachedVideos
@@ -61,6 +62,9 @@ class VideoClips:
             model.
         mirrored_signals: those of them that change their sign when a clip is mirrored, such as steering; has to be said
             where ``flip`` mirrors, if only with an empty list.
+        times: several frame rates of training clips, and first frames from long before: what models with
+            `mcvd.nets.SpaceTimeUNet` are told. Where ``frame_rate_hz`` is None, the first of the rates is that of the
+            clips of validation, and the model's own.
 
     Without validation videos every tenth training video is held out (the last one of fewer than ten; of a single
     video its last tenth).
@@ -92,9 +96,12 @@ class VideoClips:
         augment: Augmentation | None = None,
         signals: list[str] | None = None,
         mirrored_signals: list[str] | None = None,
+        times: ClipTimes | None = None,
     ) -> None:
         super().__init__()  # of Lightning's data module, where a training's is made
         height_width = (size, size) if isinstance(size, int) else (size[0], size[1])
+        if times is not None and times.rates and frame_rate_hz is None:
+            frame_rate_hz = times.rates[0]
         self.spec = ClipSpec(num_frames, height_width, channels, frame_rate_hz, stride, crop, flip)
         batch_size = 8 if batch_size == "auto" else batch_size
         for name, value, least in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0)):
@@ -115,6 +122,9 @@ class VideoClips:
         self.max_val_clips = max_val_clips
         self.engine = engine
         self.augment = augment or Augmentation()
+        self.times = times
+        if times is not None:
+            times.check(self.spec, self.augment.reverse, self.augment.max_speed > 1)
         self.signals = ClipSignals.of(signals, mirrored_signals, flip, self.augment)
         self.cache = cache
         self.cache_max_bytes = cache_max_bytes
@@ -132,12 +142,17 @@ class VideoClips:
         if val is None:
             train, val = train_val_split(train, self.spec)
         longest = self.spec.at_speed(self.augment.max_speed)
+        longest = longest if self.times is None else self.times.slowest(longest)
         train_index, val_index = find_clips(train, longest), find_clips(val, self.spec)
         used = list(_used((train, train_index), (val, val_index)))
         self.frame_rate_hz = _clip_rate(_frame_rates(times for _, times in used), self.spec)
+        if self.times is not None:
+            related = (each for each in np.unique(train_index.video).tolist() if not train.is_unrelated(each))
+            self.times.check_videos(((train.name(n), train.frame_times(n)) for n in related), self.frame_rate_hz)
         _warn_of_untold([name for name, times in used if not times.is_told], len(used), self.frame_rate_hz)
+        order = RandomClips(train_index, self.spec, self.seed, self.augment, self.times)
         self._clips = (
-            ClipDataset(train, self.spec, RandomClips(train_index, self.spec, self.seed, self.augment), self.signals),
+            ClipDataset(train, self.spec, order, self.signals, self.times, self.frame_rate_hz),
             ClipDataset(val, self.spec, EvenClips(val_index, self.max_val_clips), self.signals),
         )
         if self.signals is not None:

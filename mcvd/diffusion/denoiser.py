@@ -367,8 +367,7 @@ class Denoiser(nn.Module):
         residual: Residual | None = None,
         context: Tensor | None = None,
     ):
-        """The condition for the network; ``residual`` is that of the condition, if it is known already, and
-        ``context`` what is shown instead of its frames."""
+        """The condition for the network, with its ``residual``, if known, and ``context`` in place of its frames."""
         motion = None
         if getattr(self.net, "motion_planes", 0):
             num_frames: int = self.net.block.current  # type: ignore[union-attr, assignment]
@@ -382,6 +381,7 @@ class Denoiser(nn.Module):
             low=low_planes(condition) if getattr(self.net, "low_planes", 0) else None,
             signals=condition.signals,
             keep_signals=condition.keep_signals,
+            times=condition.times,
             alone=condition.alone,
         )
         return self.net.encode_condition(told, cache, modulation)  # type: ignore[operator]

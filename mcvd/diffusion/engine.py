@@ -19,6 +19,7 @@ from mcvd.diffusion.rolling import calls_per_frame, rolling_rollout
 from mcvd.diffusion.rollout import rollout, windows
 from mcvd.diffusion.signals import SignalTrack
 from mcvd.diffusion.super_resolution import LowTrack
+from mcvd.diffusion.told_times import WindowTimes
 from mcvd.frames import FrameBlock
 from mcvd.nets.compiled import CompiledNet, should_compile
 from mcvd.nets.cuda_graph import CUDAGraphNet, should_graph
@@ -41,6 +42,7 @@ class GenerationEngine:
         denoiser, block, options: of the model and of this work.
         encode: videos as given, (B, T, C, H, W), to what is diffused, float32 (B, T, planes, H, W).
         decode: the way back, to any dtype.
+        times: what the network is told of time; None: nothing.
     """
 
     denoiser: Denoiser
@@ -48,6 +50,7 @@ class GenerationEngine:
     options: SamplingOptions
     encode: Callable[[Tensor], Tensor]
     decode: Callable[[Tensor], Tensor]
+    times: WindowTimes | None = None
 
     def stream(
         self,
@@ -122,6 +125,7 @@ class GenerationEngine:
                     num_frames,
                     sampler.num_calls,
                     signals and signals.of_videos(videos, self._device),
+                    self.times,
                 )
                 if options.rolling
                 else rollout(
@@ -136,6 +140,7 @@ class GenerationEngine:
                     options.loop,
                     signals and signals.of_videos(videos, self._device),
                     low and low.of_videos(videos, self._device),
+                    self.times,
                 )
                 for part, (videos, samples) in enumerate(parts)
             ]

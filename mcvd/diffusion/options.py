@@ -14,6 +14,7 @@ from mcvd.diffusion.guidance import AbstractNoisyGuide, Guide
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.signals import Given
 from mcvd.diffusion.tasks import task_of
+from mcvd.diffusion.told_times import ToldTimes, refused_times
 from mcvd.frames import FrameBlock
 from mcvd.nets.compiled import Compile
 from mcvd.runtime.arrays import Video
@@ -80,6 +81,10 @@ class SamplingOptions:
         rolling: frames are made one after the other in a window whose later frames are noisier, instead of block by
             block: forward alone, by ancestral steps, with ``steps`` calls while a frame is in the window. For models
             trained with ``MCVD.frame_noise``; see `mcvd.diffusion.rolling`.
+        frame_rate_hz: of the given frames and of those that are made, for models trained at several; None is the
+            model's own.
+        keep_first: every block sees the first frame of the video too, told how long ago it was: the first given one, or
+            the first that was made. For models trained with frames from long before (``data.times``).
         known: keyframes: uint8 frames (C, H, W), or (B, C, H, W), by their place among the generated ones, from 0. They
             come out as they are and pull the frames beside them; given frames that a block covers again do so too.
         known_pixels: inpainting: bool (H, W), True where the known frames are known, or one for each place.
@@ -120,6 +125,8 @@ class SamplingOptions:
     block_store: BlockStore | None = None
     rounded: bool = True
     rolling: bool = False
+    frame_rate_hz: float | None = None
+    keep_first: bool = False
     known: Mapping[int, Video] | None = field(default=None, repr=False, compare=False)
     known_pixels: Video | Mapping[int, Video] | None = field(default=None, repr=False, compare=False)
     known_by: KnownBy | None = None
@@ -216,11 +223,14 @@ class SamplingOptions:
         num_future: int,
         num_frames: int,
         frame_noise: FrameNoise = FrameNoise(),
+        times: ToldTimes | None = None,
+        own_rate_hz: float | None = None,
     ) -> str | None:
         """Why a model cannot sample so, or None if it can: as `Task.refusal`, but for these options too.
 
         ``max_context_noise`` is the highest level of noise on the context that the model was trained with, and
-        ``frame_noise`` how it was trained with noise levels of frames.
+        ``frame_noise`` how it was trained with noise levels of frames, ``times`` which times it was told, in frames of
+        ``own_rate_hz``.
         """
         task = task_of(num_past, num_future)
         reason = task.refusal(block, masking, num_past, num_future, num_frames, self.overlap)
@@ -244,6 +254,8 @@ class SamplingOptions:
                 f"context_noise {self.context_noise:g}: this model was trained with levels from 0 to "
                 f"{max_context_noise:g} (model.context_noise)"
             )
+        if reason is None:
+            reason = refused_times(times, own_rate_hz, self.frame_rate_hz, self.keep_first, num_future)
         if reason is None and self.rolling:
             reason = self._rolling_refusal(block, masking, frame_noise, num_past, num_future)
         return reason

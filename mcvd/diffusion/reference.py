@@ -78,6 +78,9 @@ class ContextReference(nn.Module):
     it is measured on the first clips of a training. Where one frame alone is visible, the typical motion of these clips
     stands for what is seen.
 
+    Frames that are told to lie elsewhere than their place in the block says, such as one from long before, count as
+    hidden.
+
     Noise that the context is said to carry is no motion, and adds to the scale, because the base carries it too.
 
     That residuals to predicted frames are easier to diffuse than frames was shown by Yang et al. (2022,
@@ -153,8 +156,9 @@ class ContextReference(nn.Module):
     def _expected(self, condition: Condition, typical: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Base (B, N, C, H, W), squared motion seen (B, 1, H, W), weights of both sides (2, B, N), case (B,)."""
         num_frames = self.growth.shape[1]
-        (past, before), (has_past, has_before) = _nearest_two(condition.past.flip(1), condition.keep_past.flip(1))
-        (future, after), (has_future, has_after) = _nearest_two(condition.future, condition.keep_future)
+        keep_past, keep_future = _keep_near(condition)
+        (past, before), (has_past, has_before) = _nearest_two(condition.past.flip(1), keep_past.flip(1))
+        (future, after), (has_future, has_after) = _nearest_two(condition.future, keep_future)
         both = has_past & has_future
         place = (torch.arange(num_frames, device=past.device) + 1.0) / (num_frames + 1)
         of_future = torch.where(both[:, None], place, has_future[:, None].float())
@@ -169,6 +173,18 @@ class ContextReference(nn.Module):
         sees_motion = torch.where(both, both, torch.where(has_past, has_before, has_after))
         seen = torch.where(_over_pixels(sees_motion), seen.clamp(min=0), typical)
         return base, seen, torch.stack([of_past, of_future]), case
+
+
+def _keep_near(condition: Condition) -> tuple[Tensor, Tensor]:
+    """Which past and future frames are visible and lie where frames that come one after the other lie."""
+    keep_past, keep_future, times = condition.keep_past, condition.keep_future, condition.times
+    if times is None:
+        return keep_past, keep_future
+    num_past, num_future = keep_past.shape[1], keep_future.shape[1]
+    step = times.diff(dim=1).abs().amin(1, keepdim=True)
+    place = torch.arange(times.shape[1], device=times.device) - num_past
+    near = (times - place * step).abs() < step / 2
+    return keep_past & near[:, :num_past], keep_future & near[:, near.shape[1] - num_future :]
 
 
 def _nearest_two(frames: Tensor, keep: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:

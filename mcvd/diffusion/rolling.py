@@ -20,6 +20,7 @@ from mcvd.diffusion.bound_denoiser import BoundDenoiser
 from mcvd.diffusion.plan import Window
 from mcvd.diffusion.rollout import condition_of
 from mcvd.diffusion.signals import SignalTrack
+from mcvd.diffusion.told_times import WindowTimes
 from mcvd.frames import FrameBlock
 from mcvd.noise import noise_from_clean
 from mcvd.runtime.rng import KeyedNoise
@@ -69,6 +70,7 @@ def rolling_rollout(
     num_frames: int,
     num_steps: int,
     signals: SignalTrack | None = None,
+    times: WindowTimes | None = None,
 ) -> Iterator[tuple[int, Tensor]]:
     """Frames after given ones, or from nothing, one after the other.
 
@@ -81,6 +83,7 @@ def rolling_rollout(
         num_frames: to be made.
         num_steps: calls that each frame gets at least.
         signals: of the B videos, by the places of their frames; each window is told those of its own.
+        times: what windows are told of time; None: frames come one after the other.
 
     Yields:
         (start, frames): number of the frame and float (B * K, 1, C, H, W) in the model's range, not clamped.
@@ -90,7 +93,8 @@ def rolling_rollout(
     """
     block, num_past, rows = sampler.block, past.shape[1], len(keys)
     each = calls_per_frame(block, num_steps)
-    known = {i: past[:, i] for i in range(max(0, num_past - block.past), num_past)}
+    kept = range(times is not None and times.farthest is not None)  # the frame that is always seen, if there is one
+    known = {i: past[:, i] for i in range(num_past) if i in kept or i >= num_past - block.past}
     shape = (rows, 1, *past.shape[2:])
 
     def noise_of(frame: int) -> Tensor:
@@ -103,7 +107,7 @@ def rolling_rollout(
         current = range(start, start + block.current)
         nothing = range(current.stop, current.stop)
         window = Window(range(max(0, start - block.past), start), current, current[:1], nothing)
-        condition = condition_of(known, window, block, past, rows // len(past), signals)
+        condition = condition_of(known, window, block, past, rows // len(past), signals, times=times)
         ticks = range(tick, (first + block.current) * each)
         with sampler.binding(keys, condition, first, first > 0) as (bound, denoise):
             for tick in ticks:
@@ -117,7 +121,8 @@ def rolling_rollout(
         yield first, frame
         state = state.moved(noise_of(first + block.current))
         known[start] = frame[:, 0]
-        known.pop(start - block.past, None)
+        if start - block.past not in kept:
+            known.pop(start - block.past, None)
 
 
 def _step(

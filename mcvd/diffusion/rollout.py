@@ -12,6 +12,7 @@ from mcvd.diffusion.keyframes import Keyframes, KnownPart
 from mcvd.diffusion.plan import Window, plan
 from mcvd.diffusion.signals import SignalTrack
 from mcvd.diffusion.super_resolution import LowTrack
+from mcvd.diffusion.told_times import WindowTimes
 from mcvd.frames import Condition, FrameBlock
 
 
@@ -41,6 +42,7 @@ def rollout(
     loop: bool = False,
     signals: SignalTrack | None = None,
     smaller: LowTrack | None = None,
+    times: WindowTimes | None = None,
 ) -> Iterator[tuple[int, Tensor]]:
     """Fill the gap between given frames by following the `plan`; given frames are never rewritten.
 
@@ -60,6 +62,7 @@ def rollout(
             must be no future, and more frames than a block has if there is no past.
         signals: of the B videos, by the places of their frames; each block is told those of its own.
         smaller: the B videos at a smaller size, likewise.
+        times: what blocks are told of time; None: frames come one after the other.
 
     Yields:
         (start, frames) as they are made: index of the first frame in the gap (0 is its first frame) and float
@@ -69,7 +72,8 @@ def rollout(
     num_closing = loop * _num_closing(block, num_past)  # keyframes after the last frame, which are not yielded
     low, high = num_past, num_past + num_frames + num_closing  # the gap that is left
     reach = block.current + max(block.past, block.future)  # how far from the gap a known frame can still be seen
-    known = {i: past[:, i] for i in range(max(0, low - reach), low)}
+    first = range(times is not None and times.farthest is not None)  # the frame that is always seen, if there is one
+    known = {i: past[:, i] for i in range(low) if i in first or i >= low - reach}
     known |= {high + i: future[:, i] for i in range(min(reach, num_future))}
     if loop or keyframes is not None:
         keyframes = Keyframes({}, {}) if keyframes is None else keyframes
@@ -83,7 +87,7 @@ def rollout(
             of_gap = {i - num_past: frame for i, frame in known.items()}
             rows = past.shape[0] * num_samples
             of_current = keyframes.within(range(current.start - num_past, current.stop - num_past), of_gap, rows)
-        condition = condition_of(known, window, block, past, num_samples, signals, smaller)
+        condition = condition_of(known, window, block, past, num_samples, signals, smaller, times)
         generated = sample_block(condition, number, sees_generated, of_current)
         if of_current is not None:
             generated = torch.where(of_current.keep, of_current.frames, generated)
@@ -96,7 +100,8 @@ def rollout(
             low = new.stop
         else:
             high = new.start
-        known = {i: frame for i, frame in known.items() if low - reach <= i < low or high <= i < high + reach}
+        seen = (*first, *range(low - reach, low), *range(high, high + reach))
+        known = {i: frame for i, frame in known.items() if i in seen}
         start = new.start - num_past
         if start < num_frames:
             yield start, frames[:, : num_frames - start]
@@ -115,21 +120,28 @@ def condition_of(
     num_samples: int,
     signals: SignalTrack | None = None,
     smaller: LowTrack | None = None,
+    times: WindowTimes | None = None,
 ) -> Condition:
     """The context of a window, padded on the far sides with masked frames; repeated per sample only if it must be."""
     batch, shape = like.shape[0], like.shape[2:]
-    shown = [known[i] for i in (*window.past, *window.future)]
-    if any(frame.shape[0] != batch for frame in shown):
-        shown = [f.repeat_interleave(num_samples, 0) if f.shape[0] == batch else f for f in shown]
+    hidden_past, hidden_future = block.past - len(window.past), block.future - len(window.future)
+    slots: list[int | None] = [*[None] * hidden_past, *window.past, *window.future, *[None] * hidden_future]
+    sees_first = times is not None and times.shows_first(window)
+    if sees_first:
+        slots[0] = 0
+    shown = {i: known[i] for i in slots if i is not None}
+    if any(frame.shape[0] != batch for frame in shown.values()):
+        shown = {i: f.repeat_interleave(num_samples, 0) if f.shape[0] == batch else f for i, f in shown.items()}
         batch *= num_samples
     empty = like.new_zeros(batch, *shape)
-    pad_past, pad_future = block.past - len(window.past), block.future - len(window.future)
-    frames = [empty] * pad_past + shown + [empty] * pad_future
+    frames = [empty if i is None else shown[i] for i in slots]
     stack = torch.stack(frames, 1) if frames else like.new_zeros(batch, 0, *shape)
-    flags = [False] * pad_past + [True] * len(shown) + [False] * pad_future
+    flags = [i is not None for i in slots]
     keep = torch.tensor(flags, dtype=torch.bool, device=like.device).expand(batch, -1)
     (past, future), (keep_past, keep_future) = (each.split([block.past, block.future], 1) for each in (stack, keep))
-    condition = Condition(past, future, keep_past, keep_future)
+    at = None if times is None else times.told(window, block)
+    at = None if at is None else at.to(like.device).expand(batch, -1)
+    condition = Condition(past, future, keep_past, keep_future, times=at)
     if smaller is not None:
         low = smaller.at(window.current)
         condition = replace(condition, low=low.repeat_interleave(batch // len(low), 0))
@@ -137,4 +149,6 @@ def condition_of(
         return condition
     places = range(window.current.start - block.past, window.current.stop + block.future)
     told, is_told = (each.repeat_interleave(batch // len(each), 0) for each in (signals.at(places), signals.is_told))
+    if sees_first:
+        told = torch.cat([signals.at(range(1)).repeat_interleave(batch // len(signals.values), 0), told[:, 1:]], 1)
     return replace(condition, signals=told, keep_signals=is_told)

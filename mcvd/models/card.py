@@ -44,7 +44,6 @@ def model_card(facts: ModelFacts, name: str, about: About) -> str:
     from huggingface_hub import ModelCardData
 
     block, (height, width) = facts.block, facts.size
-    rate = f" at {facts.frame_rate_hz:g} Hz" if facts.frame_rate_hz else ""
     tags = ["video-prediction", "video-interpolation", "video-generation", "diffusion", "mcvd"]
     data = ModelCardData(library_name="mcvd", pipeline_tag="video-to-video", license=about.get("license"), tags=tags)
     lines = [
@@ -54,7 +53,7 @@ def model_card(facts: ModelFacts, name: str, about: About) -> str:
         f"# {escaped(name)}",
         "",
         f"A masked conditional video diffusion model of {facts.parameters / 1e6:.1f} M parameters for "
-        f"{facts.look} video of {width}x{height} pixels{rate}. "
+        f"{facts.look} video of {width}x{height} pixels{facts.rate}. "
         f"It sees {block.past} past and {block.future} future frames and generates {block.current} at once; "
         "longer videos are generated block by block.",
         "",

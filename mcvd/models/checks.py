@@ -9,13 +9,15 @@ from mcvd.diffusion.denoiser import Denoiser
 from mcvd.diffusion.frame_noise import FrameNoise
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.super_resolution import SuperResolution
-from mcvd.frames import check_format
+from mcvd.diffusion.told_times import ToldTimes
+from mcvd.frames import FrameBlock, check_format
 from mcvd.models.codecs.base import AbstractCodec
 
 
 class Chosen(Protocol):
     """What was chosen for a model; see `mcvd.models.video_model.VideoModel`."""
 
+    block: FrameBlock
     size: tuple[int, int]
     channels: int
     frame_rate_hz: float | None
@@ -25,6 +27,7 @@ class Chosen(Protocol):
     frame_noise: FrameNoise
     codec: AbstractCodec
     super_resolution: SuperResolution | None
+    times: ToldTimes | None
     denoiser: Denoiser
 
     @property
@@ -74,6 +77,8 @@ def check_network(model: Chosen) -> None:
         )
     if masking.p_partial and denoiser.net.past_embedding is not None:
         raise ValueError("past_embedding tells one bit of the past: masking.p_partial, which shows parts, must be 0")
+    if model.times is not None:
+        model.times.check(model.block, model.per_frame)
     _check_super_resolution(model, bool(told.tell_low))  # type: ignore[union-attr]
 
 

@@ -54,6 +54,7 @@ class ModelFacts:
         samplers: for each task how it is sampled.
         codec: what the numbers of its videos mean; see `mcvd.models.codecs`.
         signals: names of what is told beside the frames.
+        frame_rates_hz: of its training clips where they had several.
         trained_on: the training data in words, if that is known.
     """
 
@@ -73,6 +74,7 @@ class ModelFacts:
     samplers: dict[str, SamplerFacts]
     codec: str = "Pixels()"
     signals: tuple[str, ...] = ()
+    frame_rates_hz: tuple[float, ...] = ()
     trained_on: str | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -85,6 +87,14 @@ class ModelFacts:
         if not self.codec.startswith(_OF_PIXELS):
             return f"{self.channels} channel{'s' * (self.channels > 1)}"
         return "colour" if self.channels == 3 else "grey"
+
+    @property
+    def rate(self) -> str:
+        """At which rate frames come, as the end of a phrase; "" where that is not known."""
+        *others, last = [f"{rate:g}" for rate in sorted(self.frame_rates_hz)] or [f"{self.frame_rate_hz or 0:g}"]
+        if not self.frame_rate_hz:
+            return ""
+        return f" at {', '.join(others)}{' or ' if others else ''}{last} Hz"
 
     @property
     def diffused(self) -> str:
@@ -105,20 +115,18 @@ class ModelFacts:
     def sentence(self) -> str:
         """The model in a sentence for who does not know it."""
         block, (height, width) = self.block, self.size
-        rate = f" at {self.frame_rate_hz:g} Hz" if self.frame_rate_hz else ""
         return (
             f"A model of {self.parameters / 1e6:.1f} M parameters that generates {block.current} frames at a time, "
             f"from up to {block.past} before and {block.future} after them: {width}x{height} pixels, "
-            f"{self.look}{rate}."
+            f"{self.look}{self.rate}."
         )
 
 
 def format_facts(facts: ModelFacts) -> str:
     """The facts as lines of text."""
     block, (height, width) = facts.block, facts.size
-    rate = f" at {facts.frame_rate_hz:g} Hz" if facts.frame_rate_hz else ""
     lines = [
-        f"frames      {height}x{width}, {facts.look}{rate}",
+        f"frames      {height}x{width}, {facts.look}{facts.rate}",
         f"block       {block.past} past | {block.current} current | {block.future} future",
         f"network     {facts.net}, {facts.parameters / 1e6:.1f} M parameters, {facts.conditioning}",
         f"diffusion   {facts.diffused}, predicts {facts.predicts}, {facts.schedule}",

@@ -24,7 +24,8 @@ from mcvd.runtime.rng import TrainingNoise, keyed_seed
 
 Batch = Tensor | Mapping[str, Any]
 """Clips to train on: uint8 (B, T, C, H, W), or a dictionary with them as ``video`` and, if known, ``index``; for
-a model with signals also ``signals``, float (B, T, A) in their own units."""
+a model with signals also ``signals``, float (B, T, A) in their own units; for one that is told them ``times``, float
+(B, T), seconds."""
 
 MAX_BATCH = 1 << 20  # so many clips of a batch have numbers of their own
 
@@ -137,6 +138,8 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
             told = torch.special.ndtr(others.pop()[:, 0]) >= self.masking.p_signals  # a coin of a normal number
             signals = self.signals.normalised(self._signals_of(batch, len(past)))
             condition = replace(condition, signals=signals, keep_signals=told)
+        if "times" in batch:
+            condition = replace(condition, times=self._times_of(batch, len(past)))
         alone = self._unrelated(batch)
         if alone is not None:
             shows = ~alone[:, None]
@@ -158,6 +161,16 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
             raise ValueError(f"this model trains on signals, float {shape} in each batch, got {found} (data.signals)")
         return batch["signals"]
 
+    def _times_of(self, batch: dict[str, Any], num_clips: int) -> Tensor:
+        """When frames are, as the network is told it: (B, P + N + F)."""
+        seconds, shape = batch["times"], (num_clips, self.block.num_frames)
+        if tuple(seconds.shape) != shape or self.frame_rate_hz is None:
+            raise ValueError(
+                f"times in a batch are seconds, float {shape}, for a model with a frame_rate_hz: got "
+                f"{tuple(seconds.shape)}, frame_rate_hz {self.frame_rate_hz}"
+            )
+        return (seconds - seconds[:, self.block.past, None]) * self.frame_rate_hz
+
     def on_train_start(self) -> None:
         """A new training measures how far frames lie from what the context tells, unless its weights came with that; a
         discriminator that came with a checkpoint is brought to the device."""
@@ -173,6 +186,10 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         if self._measures and self.trainer.global_step < MEASURED_STEPS:
             alone = self._unrelated(batch)
             films = batch["video"] if alone is None else batch["video"][~alone]
+            if "times" in batch:  # of frames from long before nothing is to be learned
+                apart = batch["times"].diff(dim=1)
+                even = (apart - apart[:, -1:]).abs() < 1e-3 * apart[:, -1:]
+                films = batch["video"][even.all(1) if alone is None else even.all(1) & ~alone]
             self.denoiser.measure(*self.block.split(self.codec.encode(films)))
         # Dropout draws from the global generators: named by the batch, it is the same in a resumed run.
         torch.manual_seed(keyed_seed(self.seed, batch["index"][0]))
@@ -236,8 +253,8 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         """Move the video; the clip numbers stay here as a list, so that no step waits for the device."""
         batch = _as_dictionary(batch)
         moved = {"video": batch["video"].to(device, non_blocking=True)}
-        if "signals" in batch:
-            moved["signals"] = batch["signals"].to(device, non_blocking=True)
+        for name in {"signals", "times"} & batch.keys():
+            moved[name] = batch[name].to(device, non_blocking=True)
         if "unrelated" in batch and bool(batch["unrelated"].any()):
             moved["unrelated"] = batch["unrelated"].to(device, non_blocking=True)
         return moved | ({"index": torch.as_tensor(batch["index"]).tolist()} if "index" in batch else {})

@@ -23,6 +23,7 @@ from mcvd.diffusion.signals import Given, Signals, check_told, told_signals
 from mcvd.diffusion.super_resolution import LowReference, SuperResolution, low_track
 from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.diffusion.tasks import GENERATE, TASKS, Task, task_of
+from mcvd.diffusion.told_times import ToldTimes, WindowTimes
 from mcvd.frames import FrameBlock
 from mcvd.models.checks import check_choices, check_network
 from mcvd.models.codecs.base import AbstractCodec
@@ -80,6 +81,7 @@ class VideoModel(Pretrained):
         super_resolution: for a model that makes frames larger: it is told each frame at a smaller size; see
             `mcvd.diffusion.super_resolution`. Its conditioning needs ``tell_low``; with ``reference: context`` the
             difference from these frames, enlarged, is diffused.
+        times: which times the network was told in training; learned from the data when it starts; see `ToldTimes`.
     """
 
     not_in_config = ("optimizer",)
@@ -112,6 +114,7 @@ class VideoModel(Pretrained):
         signals: Signals | None = None,
         adversarial: float = 0.0,
         super_resolution: SuperResolution | None = None,
+        times: ToldTimes | None = None,
     ):
         super().__init__()
         check_seed(seed)
@@ -152,6 +155,7 @@ class VideoModel(Pretrained):
         }
         self.denoiser = Denoiser(network, schedule, predicts, min_snr=min_snr, **kinds)  # type: ignore[arg-type]
         self.denoiser.net.check_size(*self.codec.frame_size(self.size))  # type: ignore[operator]
+        self.times = times
         check_told(signals, masking, getattr(network, "num_signals", 0))
         check_network(self)
 
@@ -293,8 +297,8 @@ class VideoModel(Pretrained):
         if len(past) != len(future):
             raise ValueError(f"past and future must hold equally many videos, got {len(past)} and {len(future)}")
         sampling = SamplingOptions.of(**options)
-        length = past.shape[1], future.shape[1], num_frames
-        reason = sampling.refusal(self.block, self.masking, self.context_noise, *length, self.frame_noise)
+        known = past.shape[1], future.shape[1], num_frames, self.frame_noise, self.times, self.frame_rate_hz
+        reason = sampling.refusal(self.block, self.masking, self.context_noise, *known)
         if reason is not None:
             raise ValueError(reason)
         counts = (len(past), past.shape[1], num_frames, future.shape[1])
@@ -316,7 +320,8 @@ class VideoModel(Pretrained):
             trained = self.masking.p_any > 0 and sampling.known_pixels is None
             sampling = replace(sampling, known_by="condition" if trained else "guidance")
         decode = partial(self.codec.decode, rounded=sampling.rounded)
-        engine = GenerationEngine(self.denoiser, self.block, sampling, self.codec.encode, decode)
+        times = WindowTimes.of(self.times, self.frame_rate_hz, sampling.frame_rate_hz, sampling.keep_first)
+        engine = GenerationEngine(self.denoiser, self.block, sampling, self.codec.encode, decode, times)
         return engine.stream(past, future, num_frames, signals, track)
 
     def sampler_for(self, task: Task, num_steps: int | None = None) -> AbstractSampler:
@@ -365,14 +370,15 @@ class VideoModel(Pretrained):
             samplers=sampler_facts(self.samplers),
             codec=repr(self.codec),
             signals=() if self.signals is None else self.signals.names,
+            frame_rates_hz=() if self.times is None else self.times.frame_rates_hz,
         )
 
     def trained_config(self) -> dict[str, Any]:
         """The config, with the frame rate of the training clips, the samplers of today and a codec that is whole."""
         own = config_of(TaskSamplers, vars(self.samplers)) if self.samplers else None
         told = None if self.signals is None else config_of(Signals, vars(self.signals))
-        learned = {"frame_rate_hz": self.frame_rate_hz, "samplers": own, "signals": told}
-        return self.config | learned | self.codec_config()
+        times = {"times": self.times and config_of(ToldTimes, vars(self.times)), "frame_rate_hz": self.frame_rate_hz}
+        return self.config | {"samplers": own, "signals": told, **times} | self.codec_config()
 
     def codec_config(self) -> dict[str, Any]:
         """The codec as a model's config holds it, if that is not as the model was made: it names no other files."""

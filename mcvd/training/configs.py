@@ -123,7 +123,7 @@ def _value_of(option: str, words: list[str]) -> str:
 def _model_of(source: str) -> dict[str, Any]:
     """The model section that makes the model of a folder or file anew, without what a training chooses."""
     config = check_classes(MCVD, read_model(source).config, SLOTS, False)
-    chosen_anew = (*MCVD.not_in_config, *MCVD.not_exported, "frame_rate_hz", "samplers")
+    chosen_anew = (*MCVD.not_in_config, *MCVD.not_exported, "frame_rate_hz", "samplers", "times")
     return {name: value for name, value in config.items() if name not in chosen_anew}
 
 

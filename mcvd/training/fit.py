@@ -18,6 +18,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from mcvd.data.datamodule import VideoData
 from mcvd.data.loader import shared_with_workers
+from mcvd.diffusion.told_times import ToldTimes
 from mcvd.models.codecs import Pixels
 from mcvd.models.facts import num_parameters
 from mcvd.models.files import LAST, read_model
@@ -272,6 +273,9 @@ class _Summary(Callback):
         data: VideoData = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(pl_module, MCVD)
         pl_module.frame_rate_hz = data.frame_rate_hz
+        if data.times is not None:
+            pl_module.times = ToldTimes(data.times.rates, data.times.farthest_seconds)
+            pl_module.times.check(pl_module.block, pl_module.per_frame)
         if pl_module.signals is not None and not pl_module.signals.mean:
             measured: dict[str, Any] = data.measure_signals()
             pl_module.signals = replace(pl_module.signals, **measured)

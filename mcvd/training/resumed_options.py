@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 # How it is computed, not what: a resumed run keeps it with the optimiser's state.
 _MEANS = {"foreach", "fused", "capturable", "differentiable"}
-_UNSTATED = {"frame_rate_hz"}  # learned from the data
+_UNSTATED = {"frame_rate_hz", "times"}  # learned from the data
 _NAMES = {"initial_lr": "learning rate"}
 _MAX_TOLD = 12
 

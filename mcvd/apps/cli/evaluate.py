@@ -127,6 +127,8 @@ def run(
         _check_protocol(fixed, net)
         num_frames, num_clips, sampling["num_samples"] = fixed.num_frames, fixed.num_clips, fixed.num_samples
     num_clips, num_frames = num_clips or 64, num_frames or net.block.current
+    if rate is not None and net.times is not None and net.times.frame_rates_hz:
+        sampling["frame_rate_hz"] = rate
     rate = rate or net.frame_rate_hz
     # Without a protocol all tasks that give frames are scored on the same clips.
     context = (asked if fixed or not asked.has_context else INTERPOLATE).context_length(net.block)

@@ -25,6 +25,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     options.add_model(command)
     options.add_output(command)
     options.add_processes(command)
+    options.add_rate(command)
     options.add_sampling(command)
     add_signals(command)
     add_classifier(command)
@@ -65,7 +66,7 @@ def run(
     given = nothing.expand(len(own), -1, -1, -1, -1)
     page = Gallery("Generated from nothing", model, chosen, look=look) if gallery else None
     with render(out, model, given, given, num_frames, chosen, own) as videos:
-        form = Form.of(look, fps, model.frame_rate_hz)
+        form = Form.of(look, fps, chosen.frame_rate_hz or model.frame_rate_hz)
         write_output(out, videos, nothing, nothing, form, page, json=json)
 
 

@@ -29,6 +29,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     options.add_model(command)
     options.add_output(command)
     options.add_every_frame(command)
+    options.add_rate(command)
     options.add_sampling(command)
     add_signals(command)
     add_classifier(command)
@@ -69,7 +70,7 @@ def run(
             raise VideoError(f"--gap {gap.start}:{gap.stop} has nothing on one side: use mcvd predict")
         model, chosen = choice.load(INTERPOLATE)
         look = fields.look(model)
-        rate = None if every_frame else model.frame_rate_hz
+        rate = None if every_frame else chosen.frame_rate_hz or model.frame_rate_hz
         numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times, rate)
         low, high = np.searchsorted(numbers, [gap.start, gap.stop]).tolist()
         if low == high:
@@ -83,7 +84,7 @@ def run(
     page = Gallery("A gap filled", model, chosen, target, look) if gallery else None
     own = range(chosen.num_samples)
     with render(out, model, past[None], future[None], high - low, chosen, own) as samples:
-        form = Form.of(look, fps, model.frame_rate_hz, video)
+        form = Form.of(look, fps, chosen.frame_rate_hz or model.frame_rate_hz, video)
         write_output(out, samples, past, future, form, page, json=json)
 
 

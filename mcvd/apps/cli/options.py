@@ -109,6 +109,12 @@ def add_every_frame(command: ArgumentParser) -> None:
     command.add_argument("--every-frame", action="store_true", help="take frames as they come, not at the model's rate")
 
 
+def add_rate(command: ArgumentParser) -> None:
+    """At which rate a model works that was trained at several."""
+    text = "rate of the given frames and the new ones, for a model trained at several (default: its own)"
+    command.add_argument("--rate", dest="frame_rate_hz", type=rate, metavar="HZ", help=text)
+
+
 def add_processes(command: ArgumentParser, shared: str = "samples") -> None:
     """``--processes``, for work that can be shared out."""
     text = f"share the {shared} out among N processes; the result is the same (also under torchrun)"
@@ -134,6 +140,8 @@ def add_sampling(command: ArgumentParser) -> None:
     command.add_argument("--overlap", type=positive, metavar="N", help="known frames that a block sees on each side")
     text = "frame by frame in a window of rising noise, if trained for it, with S calls while a frame is in it"
     command.add_argument("--rolling", action="store_true", default=None, help=text)
+    text = "every block sees the first frame too, if trained with frames from long before"
+    command.add_argument("--keep-first", action="store_true", default=None, help=text)
     command.add_argument("--precision", choices=["float32", "bf16", "fp16"], help="of the network (default: float32)")
     text = "the network, on a GPU with CUDA graphs (default: auto, for long work on a GPU)"
     command.add_argument("--compile", choices=["auto", "always", "never"], help=text)

@@ -44,6 +44,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     options.add_output(command)
     options.add_every_frame(command)
     options.add_processes(command)
+    options.add_rate(command)
     options.add_sampling(command)
     add_signals(command)
     add_classifier(command)
@@ -91,7 +92,7 @@ def run(
         look = fields.look(model)
         chosen = with_keyframes(chosen, keyframe, model)
         chosen = classifier.steer(told.tell(chosen, model), model)
-        rate = None if every_frame else model.frame_rate_hz
+        rate = None if every_frame else chosen.frame_rate_hz or model.frame_rate_hz
         if backward:
             near, far = range(model.block.future), range(-num_frames, 0)
         else:
@@ -104,7 +105,7 @@ def run(
         known, target = frames_around(reader.times, at, rate, far) if gallery else [], None
         if len(known) == num_frames:
             target = for_model(read_frames(reader, known, model.size, model.channels), model, video)
-        form = Form.of(look, fps, model.frame_rate_hz, video)
+        form = Form.of(look, fps, chosen.frame_rate_hz or model.frame_rate_hz, video)
     past, future = (context[:0], context) if backward else (context, context[:0])
     title = "What came before" if backward else "What comes next"
     page = Gallery(title, model, chosen, target, look) if gallery else None

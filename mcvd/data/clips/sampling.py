@@ -10,6 +10,7 @@ import numpy as np
 
 from mcvd.data.clips.augment import NO_AUGMENTATION, NOT_AUGMENTED, AppliedAugmentation, Augmentation
 from mcvd.data.clips.spec import ClipIndex, ClipSpec
+from mcvd.data.clips.times import AppliedTimes, ClipTimes
 from mcvd.runtime.rng import check_seed, keyed_generator
 
 
@@ -23,6 +24,7 @@ class ClipRef:
         corner: where the window lies, (down, right) as fractions in [0, 1) of the room there is; None is the centre.
         flip: whether left and right are exchanged.
         augmentation: what else is done to it.
+        times: its own frame rate, and a first frame from before.
     """
 
     video: int
@@ -30,6 +32,7 @@ class ClipRef:
     corner: tuple[float, float] | None = None
     flip: bool = False
     augmentation: AppliedAugmentation = NOT_AUGMENTED
+    times: AppliedTimes | None = None
 
 
 @lru_cache(maxsize=2)  # Batches fetched ahead may straddle two epochs.
@@ -59,6 +62,7 @@ class RandomClips:
         spec: whether to crop at random and to flip.
         seed: 0 or more; the same seed gives the same clips.
         augmentation: what else is drawn for each clip.
+        times: what is drawn for each clip of when its frames are; None: they come one after the other.
 
     Sample numbers count over the whole training, epochs included. A replacement is another random entry.
     """
@@ -67,6 +71,7 @@ class RandomClips:
     spec: ClipSpec
     seed: int = 0
     augmentation: Augmentation = NO_AUGMENTATION
+    times: ClipTimes | None = None
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
@@ -88,6 +93,7 @@ class RandomClips:
             corner=(down, right) if self.spec.crop == "random" else None,
             flip=self.spec.flip and mirror < 0.5,
             augmentation=self.augmentation.draw(random),
+            times=None if self.times is None else self.times.draw(random),
         )
 
 
