@@ -50,10 +50,13 @@ def test_the_card_shows_every_kind_of_film_as_it_was_measured(task):
     assert tables(BOX / "README.md")[task] == expected
 
 
-def test_the_readme_shows_every_kind_as_it_was_measured():
-    columns = ["psnr_simple", "psnr", "psnr_mean", "crps_simple", "crps"]
-    expected = [[kind, *numbers(row, columns)] for kind, row in RESULTS["predict"].items()]
-    assert tables(ROOT / "README.md")["predict 5 frames"] == expected
+def test_the_readme_counts_the_kinds_of_moving_film_as_they_were_measured():
+    moving = [row for kind, row in RESULTS["predict"].items() if not kind.endswith("still")]
+    psnr = sum(row["psnr_mean"] > row["psnr_simple"] for row in moving)
+    crps = sum(row["crps"] < row["crps_simple"] for row in moving)
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert f"On moving film of {len(moving)} kinds" in text
+    assert f"on {psnr} (PSNR)" in text and f"on all {crps} (CRPS)" in text
 
 
 def test_the_measurement_is_of_the_sampler_that_everybody_gets_and_of_enough_clips():

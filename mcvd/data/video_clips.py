@@ -236,7 +236,7 @@ def _warn_of_untold(names: list[str], num_videos: int, rate_hz: float | None) ->
     taken = "the model will not know one either" if rate_hz is None else f"their frames count as {rate_hz:g} Hz"
     warnings.warn(
         f"{len(names)} of {num_videos} videos tell no frame rate ({which}): {taken}; to state one, write for example "
-        "frame_rate_hz: 20 into a file frames.yaml beside the pictures",
+        "frame_rate_hz: 20 into a file frames.yaml beside the pictures, or give it to mcvd.data.ArrayVideos",
         stacklevel=3,
     )
 
@@ -260,8 +260,8 @@ def _clip_rate(source_rates_hz: np.ndarray, spec: ClipSpec) -> float | None:
         counts = Counter(f"{rate:.3g}" for rate in source_rates_hz)
         found = ", ".join(f"{rate} Hz ({count})" for rate, count in sorted(counts.items(), key=lambda c: float(c[0])))
         raise ValueError(
-            f"the videos have different frame rates: {found}; "
-            f"name the rate to read all of them at, for example --data.frame_rate_hz {source_rates_hz.min():.3g}"
+            f"the videos have different frame rates: {found}; name the rate to read all of them at, for example "
+            f"--data.frame_rate_hz {source_rates_hz.min():.3g} (in Python frame_rate_hz={source_rates_hz.min():.3g})"
         )
     return median / spec.stride
 

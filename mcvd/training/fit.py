@@ -34,6 +34,7 @@ from mcvd.training.compile import CompileCallback
 from mcvd.training.config_files import check_config_files
 from mcvd.training.configs import DEFAULT_CONFIG, explain, with_configs
 from mcvd.training.ema import EMA
+from mcvd.training.fit_help import ABOUT, HELP
 from mcvd.training.memory_check import MemoryCheck
 from mcvd.training.preview import Preview
 from mcvd.training.progress_bar import StepProgressBar
@@ -87,7 +88,7 @@ class FitCLI(LightningCLI):
     """
 
     model_kind: type[LightningModule] = MCVD
-    prog, about = "mcvd fit", "Train a model."
+    prog, about = "mcvd fit", ABOUT
     trainer_changes: ClassVar[dict[str, Any]] = {}  # of the defaults
     sections: ClassVar[dict[str, type[Callback]]] = CALLBACKS  # of the config, beside model, data and trainer
 
@@ -103,7 +104,7 @@ class FitCLI(LightningCLI):
             seed_everything_default=False,  # one seed, the model's, see before_instantiate_classes
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
-            parser_kwargs={"prog": self.prog, "exit_on_error": False, "description": self.about},
+            parser_kwargs={"prog": self.prog, "exit_on_error": False, "description": self.about} | HELP,
         )
 
     def add_default_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
