@@ -32,8 +32,8 @@ what is set most often:
   --preview.every_n_steps N        samples beside the ground truth, below the run's folder
   --print_config                   everything as it will be, for a config of your own
 
-All options below are arguments of classes: of mcvd.MCVD (model), mcvd.data.VideoData (data), Lightning's Trainer (trainer)
-and callbacks in mcvd.training."""
+All options below are arguments of classes: of mcvd.MCVD (model), mcvd.data.VideoData (data), Lightning's Trainer
+(trainer) and callbacks in mcvd.training."""
 
 
 class _HelpFormatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):  # type: ignore[misc]
