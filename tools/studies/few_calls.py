@@ -34,6 +34,11 @@ def clips_of(films: Path, spec: ClipSpec, num_clips: int) -> torch.Tensor:
     return torch.stack(found)
 
 
+def opened(name: str) -> mcvd.models.VideoModel:
+    """A model, or "box"."""
+    return mcvd.load(BOX if name == "box" else name)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -48,8 +53,8 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=["predict", "backward", "interpolate"])
     parser.add_argument("--out", type=Path, required=True, help="JSON of all numbers, which a later call adds rows to")
     options = parser.parse_args()
-    model = mcvd.load(BOX if options.model == "box" else options.model)
-    others = {name: mcvd.load(folder) for name, _, folder in (each.partition("=") for each in options.others)}
+    model = opened(options.model)
+    others = {name: opened(folder) for name, _, folder in (each.partition("=") for each in options.others)}
     block = model.block
     clips = clips_of(options.films, ClipSpec(block.past + options.frames + block.future, model.size, 3), options.clips)
     measured = json.loads(options.out.read_text()) if options.out.is_file() else {}
