@@ -135,6 +135,14 @@ def shifts(video: Tensor) -> np.ndarray:
     return ((weights * torch.arange(-6, 7)).sum(-1) / weights.sum(-1)).numpy()
 
 
+def correlation(moved: np.ndarray, wheel: np.ndarray) -> list[float]:
+    """Of shifts and steering, (clips, frames) each: the coefficient and its 95% interval, clips drawn anew."""
+    draw = np.random.default_rng(0)
+    chosen = draw.integers(len(moved), size=(2000, len(moved)))
+    each = [np.corrcoef(moved[rows].ravel(), wheel[rows].ravel())[0, 1] for rows in chosen]
+    return [float(np.corrcoef(moved.ravel(), wheel.ravel())[0, 1]), *map(float, np.percentile(each, [2.5, 97.5]))]
+
+
 def score(root: str, folder: Path, num_clips: int, seeds: int) -> dict:
     """PSNR by horizon of both, and the correlation of shift and steering for what is told."""
     data = clips(root, PAST + HORIZON)
@@ -153,7 +161,7 @@ def score(root: str, folder: Path, num_clips: int, seeds: int) -> dict:
     report["psnr"] = {"copy": copied.mean(0).tolist()}
     report["per_clip"], report["correlation"] = {"copy": copied.mean(1).tolist()}, {}
     true_shift = shifts(video[:, PAST - 1 :])
-    report["correlation"]["film"] = float(np.corrcoef(true_shift.ravel(), steering.ravel())[0, 1])
+    report["correlation"]["film"] = correlation(true_shift, steering)
     for way, given in ways.items():
         model = mcvd.load(folder / ("without" if way == "without" else "with"))
         options = {} if model.signals is None else {"signals": given}
@@ -161,12 +169,10 @@ def score(root: str, folder: Path, num_clips: int, seeds: int) -> dict:
         made = made if seeds > 1 else made[:, None]
         errors = psnr(made, target[:, None]).mean(1)
         report["psnr"][way], report["per_clip"][way] = errors.mean(0).tolist(), errors.mean(1).tolist()
-        moved = np.concatenate([shifts(torch.cat([past[:, -1:], made[:, k]], 1)) for k in range(seeds)])
+        moved = np.concatenate([shifts(torch.cat([past[:, -1:], made[:, k]], 1)) for k in range(seeds)], 1)
         for name, of in {"true": signals, "mirrored": mirrored, "shuffled": shuffled}.items():
-            wheel = np.tile(of[:, PAST - 1 : -1, 0].numpy(), (seeds, 1))
-            report["correlation"][f"{way}, with the {name} steering"] = float(
-                np.corrcoef(moved.ravel(), wheel.ravel())[0, 1]
-            )
+            wheel = np.tile(of[:, PAST - 1 : -1, 0].numpy(), (1, seeds))
+            report["correlation"][f"{way}, with the {name} steering"] = correlation(moved, wheel)
     return report
 
 
@@ -187,8 +193,8 @@ def main() -> None:
         print(
             f"{way:12}" + " ".join(f"{errors[h - 1]:6.2f}" for h in (1, 5, 10, 20)) + f"   mean {np.mean(errors):.2f}"
         )
-    for what, value in report["correlation"].items():
-        print(f"{what:45} {value:+.3f}")
+    for what, (value, low, high) in report["correlation"].items():
+        print(f"{what:45} {value:+.3f} ({low:+.3f} to {high:+.3f})")
     if asked.json:
         asked.json.write_text(json.dumps(report, indent=1))
 
