@@ -5,10 +5,10 @@
     python tools/studies/larger.py latents
 
 Enlarge: true small frames made larger, PSNR in dB and SSIM against the truth, beside bilinear enlargement, at several
-levels of noise on the small frames. Cascade: what the bundled model predicts at 64x64 (BASE names another one),
-enlarged by the model and bilinearly, against the true large frames; the first block's frames and all. Latents: seconds
-of the processor for a frame, and the peak of memory, of a latent model and of a pixel model of about equally many
-parameters, with random weights, at 128x128 and 256x256, each in a process of its own, in turn.
+levels of noise on the small frames and numbers of network calls (one call is about the mean of what it may be).
+Cascade: what the bundled model (or --base) predicts at 64x64, made larger by the model and bilinearly, against the true
+large frames. Latents: seconds of the processor for a frame, and the peak of memory of its process, of a latent model
+and of a pixel model of about equally many parameters, with random weights, each in a process of its own, in turn.
 """
 
 import argparse
@@ -30,7 +30,6 @@ from mcvd.samplers import DDIM
 
 HELD_OUT, FIRST, RATE_HZ = 9, 10, 10
 LEVELS = (0.0, 0.05, 0.1, 0.2, 0.3)
-ROUNDS = 3
 
 
 def streets(num_streets: int, num_frames: int, size: tuple[int, int]) -> torch.Tensor:
@@ -47,30 +46,35 @@ def row(title: str, made: torch.Tensor, truth: torch.Tensor) -> None:
     print(f"| {title} | {psnr.mean():.2f} | {ssim.mean():.4f} |", flush=True)
 
 
-def enlarge(path: str, num_streets: int, num_frames: int) -> None:
+def enlarge(path: str, num_streets: int, num_frames: int, calls: list[int]) -> None:
     model = mcvd.load(path)
     truth = streets(num_streets, num_frames, model.size)
     low = reduced(truth, model.low_size)
     print("| made by | PSNR, dB | SSIM |\n|---|---|---|")
     row("bilinear", bilinear(low, model.size), truth)
-    for steps in (2, 5):
+    for steps in calls:
         for level in LEVELS:
             made = model.enlarge(low, sampler=DDIM(num_steps=steps), low_noise=level, progress=False)
             row(f"model, DDIM with {steps} calls, low_noise {level:g}", made, truth)
     row("model, its default sampler", model.enlarge(low, progress=False), truth)
 
 
-def cascade(path: str, base_path: str | None, num_streets: int, num_frames: int) -> None:
+def cascade(path: str, base_path: str | None, num_streets: int, num_frames: int, calls: list[int]) -> None:
     stage, base = mcvd.load(path), mcvd.load() if base_path is None else mcvd.load(base_path)
     clip = streets(num_streets, base.block.past + num_frames, stage.size)
     past, truth = clip[:, : base.block.past], clip[:, base.block.past :]
     small = base.predict(reduced(past, base.size), num_frames, sampler=DDIM(num_steps=2), progress=False)
     print("| made larger by | PSNR, dB | SSIM |\n|---|---|---|")
     row("bilinear", bilinear(small, stage.size), truth)
-    for level in LEVELS:
-        before = past[:, -stage.block.past :] if stage.block.past else past[:, :0]
-        options = {"sampler": DDIM(num_steps=2), "low": small, "low_noise": level, "progress": False}
-        row(f"model, low_noise {level:g}", stage.predict(before, num_frames, **options), truth)
+    before = past[:, -stage.block.past :] if stage.block.past else past[:, :0]
+    for steps in calls:
+        for level in LEVELS:
+            options = {"sampler": DDIM(num_steps=steps), "low": small, "low_noise": level, "progress": False}
+            row(
+                f"model, DDIM with {steps} calls, low_noise {level:g}",
+                stage.predict(before, num_frames, **options),
+                truth,
+            )
 
 
 NET = {"width": 32, "multipliers": [1, 2, 2, 3], "num_blocks": 1, "attention_levels": [3], "head_channels": 32}
@@ -109,11 +113,11 @@ def one(kind: str, size: int, calls: int) -> None:
     print(json.dumps({"seconds": seconds, "peak": peak, "parameters": parameters}))
 
 
-def latents(sizes: list[int], calls: int) -> None:
+def latents(sizes: list[int], calls: int, rounds: int) -> None:
     print("| size | model | parameters | s a frame | peak memory, MB |\n|---|---|---|---|---|")
     for size in sizes:
         found: dict[str, list[dict[str, float]]] = {"pixel": [], "latent": []}
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for kind, rows in found.items():
                 words = [sys.executable, __file__, "one", kind, str(size), "--calls", str(calls)]
                 rows.append(json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout))
@@ -131,20 +135,22 @@ def main() -> None:
         command.add_argument("--base")
         command.add_argument("--num-streets", type=int, default=8)
         command.add_argument("--num-frames", type=int, default=8)
+        command.add_argument("--calls", type=int, nargs="+", default=[1, 2, 5])
     command = commands.add_parser("latents")
     command.add_argument("--sizes", type=int, nargs="+", default=[128, 256])
     command.add_argument("--calls", type=int, default=20)
+    command.add_argument("--rounds", type=int, default=3)
     command = commands.add_parser("one")
     command.add_argument("kind", choices=["pixel", "latent"])
     command.add_argument("size", type=int)
     command.add_argument("--calls", type=int, default=20)
     asked = parser.parse_args()
     if asked.command == "enlarge":
-        enlarge(asked.model, asked.num_streets, asked.num_frames)
+        enlarge(asked.model, asked.num_streets, asked.num_frames, asked.calls)
     elif asked.command == "cascade":
-        cascade(asked.model, asked.base, asked.num_streets, asked.num_frames)
+        cascade(asked.model, asked.base, asked.num_streets, asked.num_frames, asked.calls)
     elif asked.command == "latents":
-        latents(asked.sizes, asked.calls)
+        latents(asked.sizes, asked.calls, asked.rounds)
     else:
         one(asked.kind, asked.size, asked.calls)
 
