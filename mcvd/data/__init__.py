@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from mcvd.data.clips.augment import Augmentation
     from mcvd.data.clips.dataset import ClipDataset
     from mcvd.data.clips.spec import ClipSpec
+    from mcvd.data.clips.times import ClipTimes
     from mcvd.data.datamodule import VideoData
     from mcvd.data.sources.arrays import ArrayVideos
     from mcvd.data.sources.cached import CachedVideos
@@ -38,6 +39,7 @@ __getattr__, __dir__ = lazy_exports(
         "CachedVideos": "mcvd.data.sources.cached",
         "ClipDataset": "mcvd.data.clips.dataset",
         "ClipSpec": "mcvd.data.clips.spec",
+        "ClipTimes": "mcvd.data.clips.times",
         "ConcatVideos": "mcvd.data.sources.concat",
         "DrivingScenes": "mcvd.data.synthetic.driving.scenes",
         "Hdf5Videos": "mcvd.data.sources.hdf5",
