@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,13 +85,7 @@ def _survey_file(path: Path) -> Survey:
             return NOTHING_ODD
         stream = max(films, key=lambda film: bool(film.disposition & Disposition.default))
         stream.codec_context.skip_frame = "NONKEY"
-        for packet in container.demux(stream):
-            if not packet.is_keyframe and packet.size:
-                continue
-            try:
-                frames = packet.decode()
-            except av.FFmpegError:
-                break  # reading says where the damage begins
+        for frames in _key_frames(container, stream):
             for frame in frames:
                 if (frame.height, frame.width) not in sizes[-1:]:
                     sizes.append((frame.height, frame.width))
@@ -99,3 +95,14 @@ def _survey_file(path: Path) -> Survey:
             if count >= _MAX_FRAMES:
                 break
     return Survey(len(films), tuple(sizes), is_interlaced, transfer)
+
+
+def _key_frames(container: Any, stream: Any) -> Iterator[list[av.VideoFrame]]:
+    """What the decoder returns for each key packet, as far as the file can be read: reading says where damage begins."""
+    with suppress(av.FFmpegError):
+        try:
+            for packet in container.demux(stream):
+                if packet.is_keyframe or not packet.size:
+                    yield packet.decode()
+        except av.FFmpegError:
+            yield stream.codec_context.decode(None)

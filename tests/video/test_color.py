@@ -226,6 +226,30 @@ def test_a_window_that_begins_at_any_column_is_the_one_shown(tmp_path):
         assert video[0, 1, 10].tolist() == list(range(40 + left, 104 - right))
 
 
+def test_colours_of_an_interlaced_frame_belong_to_its_fields(tmp_path):
+    """Rows of colour samples belong to the upper and the lower field in turn, as rows of pixels do."""
+    colors = [
+        np.repeat(np.tile([[blue], [red]], (16, 1)), 32, 1).astype(np.uint8) for blue, red in ((90, 170), (160, 80))
+    ]
+    path = encoded(tmp_path / "fields.mkv", [np.full((64, 64), 128, np.uint8), *colors], "yuv420p", parameters="tff=1")
+    shown = read_video(path)[0].float()
+    for rows, (cb, cr) in (slice(0, None, 2), (90, 160)), (slice(1, None, 2), (170, 80)):
+        values = np.array([112 / 219, (cb - 128) / 224, (cr - 128) / 224])
+        expected = 255 * to_rgb(*values, *SHARES[5])
+        assert np.abs(shown[:, rows].mean((1, 2)).numpy() - expected).max() < 1
+
+
+def test_an_interlaced_frame_is_scaled_as_one_picture(tmp_path):
+    y, cb, cr = (np.rint(255 * plane).astype(np.uint8) for plane in scene(96).transpose(2, 0, 1))
+    planes = [y, cb[::2, ::2].copy(), cr[::2, ::2].copy()]
+    for side in (24, 32, 100):
+        whole, fields = (
+            read_video(encoded(tmp_path / f"{name}.mkv", planes, "yuv420p", parameters=name), size=(side, side))
+            for name in ("tff=0", "tff=1")
+        )
+        assert (whole.float() - fields.float()).abs().mean() < 0.5
+
+
 def test_what_matroska_crops_is_not_shown(tmp_path):
     columns = [np.repeat(np.arange(40, 104, dtype=np.uint8)[None], 32, 0), *([np.full((32, 64), 128, np.uint8)] * 2)]
     path = encoded(tmp_path / "whole.mkv", columns, "yuv444p", parameters="colormatrix=bt709", color_range=2)

@@ -30,7 +30,7 @@ from mcvd.video.decoders.frame_folder import reading_facts
 from mcvd.video.open import engine_version
 from mcvd.video.transforms import fit_frames, take_frames, to_channels
 
-FORMAT = 2
+FORMAT = 3
 _FRAMES_AT_ONCE = 32  # bounds the memory for a long video
 _MAX_MAPS = 4096  # the kernel allows a process 65,530
 

@@ -22,7 +22,7 @@ from mcvd.video.open import engine_version
 from mcvd.video.timing import FrameTimes
 
 # Raised whenever the same file would get other times.
-_FORMAT = 3
+_FORMAT = 4
 # Fewer files are looked at again in less time than anybody notices.
 _MIN_FILES = 16
 

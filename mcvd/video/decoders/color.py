@@ -153,35 +153,45 @@ class RGBConverter:
         self._converter, self._unsampler = VideoReformatter(), VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
-        """A frame as uint8 (H, W, 3); see `planes`."""
-        return np.stack(self.planes(frame, size), axis=-1)
+        """A frame as uint8 (H, W, 3) of ``size`` (height, width); see `into`."""
+        pixels = np.empty((3, *size), np.uint8)
+        self.into(frame, pixels)
+        return pixels.transpose(1, 2, 0)
 
-    def planes(self, frame: av.VideoFrame, size: tuple[int, int]) -> list[np.ndarray]:
-        """Red, green and blue of a frame, uint8 (H, W) each, 0 to 255, upright, of ``size`` (height, width).
+    def into(self, frame: av.VideoFrame, pixels: np.ndarray) -> None:
+        """Write red, green and blue of a frame, 0 to 255, upright, into uint8 (3, H, W), contiguous.
 
         Matrix, range and transfer are those that the frame declares. Transparent pixels are laid on black.
-        What is returned may be views of the scaled frame.
 
         Raises:
             ColorError: if its colours cannot be turned into RGB.
         """
+        turn, route, scaled = self._scaled(frame, pixels.shape[1:])
+        if turn is UNTURNED and route.pixel_format == "gbrp" and route.formula is None:
+            green, blue, red = scaled.planes
+            if green.line_size == scaled.width:  # whole planes are copied in a third of the time
+                memory, size = memoryview(pixels).cast("B"), green.buffer_size
+                memory[:size], memory[size : 2 * size], memory[2 * size :] = red, green, blue
+                return
+        for channel, plane in enumerate(_rgb_planes(turn, route, scaled)):
+            pixels[channel] = plane
+
+    def _scaled(self, frame: av.VideoFrame, size: tuple[int, ...]) -> tuple[Orientation, _Route, av.VideoFrame]:
+        """How a frame is to be turned and converted, and the frame as swscale is asked for it, not yet turned."""
         turn, route = upright(frame), _route_of(frame)
         height, width = size[::-1] if turn.swap else size
         options = route.options
-        if self._crop != _NO_CROP:
+        # FFmpeg's scaler takes the fields of an interlaced frame each by itself, as the samples of their colours lie
+        # apart; to scale each by itself too would make pairs of nearly equal rows.
+        if self._crop != _NO_CROP or (frame.interlaced_frame and height != frame.height):
             frame, options = self._window(frame, route), route.kept
-        frame = self._converter.reformat(
-            frame, width, height, route.pixel_format, interpolation=SCALING, **options, **ONE_THREAD
+        return (
+            turn,
+            route,
+            self._converter.reformat(
+                frame, width, height, route.pixel_format, interpolation=SCALING, **options, **ONE_THREAD
+            ),
         )
-        planes = _planes(frame, route.pixel_format)
-        pixels, opaque = planes[:3], 255
-        if route.formula is not None:
-            rgb = route.formula(np.stack(pixels).astype(np.float32))
-            pixels, opaque = list((rgb * 255 + 0.5).astype(np.uint8)), 2**route.formula.bits - 1
-        if route.has_alpha:
-            opacity = planes[3].astype(np.uint32)
-            pixels = [((plane * opacity + opaque // 2) // opaque).astype(np.uint8) for plane in pixels]
-        return pixels if turn is UNTURNED else [turn(plane) for plane in pixels]
 
     def _window(self, frame: av.VideoFrame, route: _Route) -> av.VideoFrame:
         """What the container shows of a frame, in the format of the route: there every plane is of full size."""
@@ -193,6 +203,19 @@ class RGBConverter:
         for target, source in zip(*(_planes(each, route.pixel_format) for each in (window, whole)), strict=True):
             target[:] = source[top : top + len(target), left : left + target.shape[1]]
         return window
+
+
+def _rgb_planes(turn: Orientation, route: _Route, scaled: av.VideoFrame) -> list[np.ndarray]:
+    """Red, green and blue, upright, perhaps views, of a frame that swscale has brought into its route's format."""
+    planes = _planes(scaled, route.pixel_format)
+    pixels, opaque = planes[:3], 255
+    if route.formula is not None:
+        rgb = route.formula(np.stack(pixels).astype(np.float32))
+        pixels, opaque = list((rgb * 255 + 0.5).astype(np.uint8)), 2**route.formula.bits - 1
+    if route.has_alpha:
+        opacity = planes[3].astype(np.uint32)
+        pixels = [((plane * opacity + opaque // 2) // opaque).astype(np.uint8) for plane in pixels]
+    return pixels if turn is UNTURNED else [turn(plane) for plane in pixels]
 
 
 def _planes(frame: av.VideoFrame, pixel_format: str) -> list[np.ndarray]:

@@ -72,6 +72,7 @@ class FrameIndex:
         jumps: (frame, ticks) of each jump of the clock that was closed.
         last_ticks: how long the last frame is shown; 0 where the file does not say.
         num_frames: how many.
+        num_left_out: pictures before the first key frame, which nothing can decode (a recording that was cut).
     """
 
     packets: tuple[Packet, ...]
@@ -81,6 +82,7 @@ class FrameIndex:
     jumps: tuple[tuple[int, int], ...]
     last_ticks: int
     num_frames: int
+    num_left_out: int = 0
 
     @cached_property
     def number(self) -> dict[int | None, int]:
@@ -93,9 +95,13 @@ class FrameIndex:
         counts = Counter(packet.identity for packet in self.packets)
         return {packet.identity: place for place, packet in enumerate(self.packets) if counts[packet.identity] == 1}
 
+    @cached_property
+    def _entry_frames(self) -> list[int]:
+        return [entry.frame for entry in self.entries]
+
     def entry_before(self, frame: int) -> Entry:
         """The last place at or before ``frame`` where decoding can begin."""
-        return self.entries[bisect_right(self.entries, frame, key=lambda entry: entry.frame) - 1]
+        return self.entries[bisect_right(self._entry_frames, frame) - 1]
 
     @property
     def doubt(self) -> str:
@@ -113,34 +119,40 @@ class FrameIndex:
         return ""
 
     @classmethod
-    def of(cls, packets: Sequence[Packet], tick_seconds: float, closes_jumps: bool) -> FrameIndex:
+    def of(
+        cls, packets: Sequence[Packet], tick_seconds: float, closes_jumps: bool, are_counted: bool = False
+    ) -> FrameIndex:
         """Learn the index from the packets.
 
         Args:
             packets: of the video stream, in the order of the file.
             tick_seconds: unit of their times.
             closes_jumps: whether the format allows the clock to be set anew in mid-stream (transport streams).
+            are_counted: whether the format has no times (raw streams): those of the packets are FFmpeg's count of
+                their durations, in which the last one shown may be wrong.
         """
         shifts, jumped = _shifts(packets, tick_seconds) if closes_jumps else ([0] * len(packets), {})
-        # Nothing can be decoded before the first key frame (a recording that was cut).
         first = next((place for place, packet in enumerate(packets) if packet.is_key), 0)
         shown = [place for place, packet in enumerate(packets) if packet.is_shown and place >= first]
         stamps = [packets[place].pts for place in shown]
-        index = cls(tuple(packets), (), None, (Entry(0, first, True),), (), 0, len(shown))
+        left_out = sum(packet.is_shown for packet in packets[:first])
+        index = cls(tuple(packets), (), None, (Entry(0, first, True),), (), 0, len(shown), left_out)
         if not shown or None in stamps:
             return index
         times = {place: (packets[place].pts or 0) - shifts[place] for place in range(first, len(packets))}
         order = sorted(shown, key=lambda place: (times[place], place))
         ticks, labels = [times[place] for place in order], [packets[place].pts for place in order]
         numbers = {place: number for number, place in enumerate(order)}
-        last = packets[order[-1]].duration
+        durations = [packets[place].duration for place in order]
+        if are_counted and min(durations) > 0:
+            ticks = [ticks[0], *(ticks[0] + ahead for ahead in itertools.accumulate(durations[:-1]))]
         return replace(
             index,
             labels=tuple(labels),
             ticks=rising(ticks),
             entries=_entries(packets, times, order, first),
             jumps=tuple((numbers.get(place, 0), jump) for place, jump in jumped.items()),
-            last_ticks=last_ticks(last, tick_seconds),
+            last_ticks=last_ticks(durations[-1], tick_seconds),
         )
 
     def without_first(self, count: int) -> FrameIndex:

@@ -71,8 +71,10 @@ class PacketList:
     @cached_property
     def index(self) -> FrameIndex:
         """The frames in the order shown."""
-        may_jump = bool(self._stream.container.format.flags & Flags.ts_discont.value)
-        index = FrameIndex.of(list(map(Packet._make, self.facts)), float(self._stream.time_base), may_jump)
+        flags = self._stream.container.format.flags
+        may_jump, are_counted = (bool(flags & flag.value) for flag in (Flags.ts_discont, Flags.no_timestamps))
+        packets = list(map(Packet._make, self.facts))
+        index = FrameIndex.of(packets, float(self._stream.time_base), may_jump, are_counted)
         return replace(index, entries=index.entries[:1]) if self.has_palette else index
 
     def plain_ticks(self) -> tuple[np.ndarray, int] | None:

@@ -19,7 +19,7 @@ from torch import Tensor
 from mcvd.video.decoders.base import AbstractReader, VideoError, check_frames, library_faults
 from mcvd.video.decoders.color import ColorError, HasColors, RGBConverter, color_notes, displayed_size, is_usual
 from mcvd.video.decoders.container_crop import container_crop
-from mcvd.video.decoders.frame_index import Entry
+from mcvd.video.decoders.frame_index import Entry, FrameIndex
 from mcvd.video.decoders.open_film import PICTURE_CODECS, fault_text, open_film
 from mcvd.video.decoders.packet_list import PacketList, check_gif
 from mcvd.video.timing import NOMINAL_RATE_HZ, FrameTimes
@@ -73,7 +73,7 @@ class PyAVReader(AbstractReader):
                 self._begin()
             else:
                 self._set_times(*plain)
-                self.notes = self._notes((), self._stream.codec_context)
+                self.notes = self._notes(None, self._stream.codec_context)
         except BaseException:
             self.close()
             raise
@@ -90,7 +90,7 @@ class PyAVReader(AbstractReader):
             if not self._index.labels:
                 self._index_by_decoding()
             self._set_times(self._index.ticks, self._index.last_ticks)
-            self.notes = self._notes(self._index.jumps, self._first)
+            self.notes = self._notes(self._index, self._first)
             stored = self._first.height, self._first.width
             order = [stream.index for stream in self._container.streams.video].index(self._stream.index)
             self._crop = container_crop(self.path, self.packets.format_name, order, self._stream.id, stored)
@@ -116,9 +116,7 @@ class PyAVReader(AbstractReader):
                 first, *others = places[number]
                 frame = self._frame(number)
                 try:
-                    pixels = video[first]
-                    for channel, plane in enumerate(self._to_rgb.planes(frame, (height, width))):
-                        pixels[channel] = plane
+                    self._to_rgb.into(frame, video[first])
                 except (av.FFmpegError, ColorError) as error:
                     raise VideoError(f"{self.path}: frame {number} cannot be scaled ({fault_text(error)})") from None
                 for place in others:
@@ -180,14 +178,13 @@ class PyAVReader(AbstractReader):
     def _decode_first(self) -> av.VideoFrame:
         """Decode the first frame that can be shown, and drop from the index those before it that cannot."""
         try:
-            for packet in self._packets_from(self._index.entries[0]):
-                for frame in packet.decode():
-                    if frame.is_corrupt:
-                        raise VideoError(f"{self.path}: {self._damage('its first frame is damaged', 0)}")
-                    number = self._index.number.get(frame.pts, 0)
-                    if number:
-                        self._index = self._index.without_first(number)
-                    return frame
+            for frame in self._frames_from(self._index.entries[0]):
+                if frame.is_corrupt:
+                    raise VideoError(f"{self.path}: {self._damage('its first frame is damaged', 0)}")
+                number = self._index.number.get(frame.pts, 0)
+                if number:
+                    self._index = self._index.without_first(number)
+                return frame
             fault = "the decoder returns nothing"
         except (av.FFmpegError, OSError) as error:
             fault = fault_text(error)
@@ -214,13 +211,17 @@ class PyAVReader(AbstractReader):
             times = FrameTimes.of((ticks - ticks[0]) * tick_seconds, nominal_hz, max(tick_seconds, 1e-3))
         self.times, self.frame_rate_hz = times, times.rate_hz
 
-    def _notes(self, jumps: Sequence[tuple[int, int]], colors: HasColors) -> tuple[str, ...]:
-        """What had to be mended, and what is only taken approximately."""
-        mended = [
-            f"its clock jumps by {jump * float(self._stream.time_base):.5g} s before frame {frame}: "
-            "taken as shown without a pause"
-            for frame, jump in jumps
-        ]
+    def _notes(self, index: FrameIndex | None, colors: HasColors) -> tuple[str, ...]:
+        """What had to be mended, and what is only taken approximately; ``index`` None: nothing in it had."""
+        mended = []
+        if self.packets.fault:
+            fault = fault_text(self.packets.fault)
+            mended.append(f"it breaks off ({fault}): read as far as its packet {len(self.packets)}")
+        if index is not None and index.num_left_out:
+            mended.append(f"pictures before its first key frame lack what they refer to: {index.num_left_out} left out")
+        for frame, jump in index.jumps if index is not None else ():
+            seconds = jump * float(self._stream.time_base)
+            mended.append(f"its clock jumps by {seconds:.5g} s before frame {frame}: taken as shown without a pause")
         try:
             return (*mended, *color_notes(colors))
         except ColorError as error:
@@ -272,21 +273,33 @@ class PyAVReader(AbstractReader):
     def _run_from(self, entry: Entry) -> Iterator[tuple[int, av.VideoFrame]]:
         """Frames from ``_wanted`` on with their numbers, each since ``entry`` checked to be the index's next."""
         expected, labels = entry.frame, self._index.labels
-        for packet in self._packets_from(entry):
+        for frame in self._frames_from(entry):
+            if labels and (expected >= len(labels) or frame.pts != labels[expected]):
+                if expected == entry.frame and self._index.number.get(frame.pts, -1) < entry.frame:
+                    continue  # Leading pictures of an open group of pictures: they need the group before.
+                raise _OutOfStepError
+            if expected == entry.frame > 0 and entry.is_shown and not frame.key_frame:
+                raise _OutOfStepError
+            if frame.is_corrupt:
+                raise av.InvalidDataError(0, "the decoder marks the frame as damaged")
+            if expected >= self._wanted:
+                yield expected, frame
+            expected += 1
+
+    def _frames_from(self, entry: Entry) -> Iterator[av.VideoFrame]:
+        """What the decoder returns from ``entry`` on, and where the file breaks off also what it still held."""
+        packets = self._packets_from(entry)
+        while True:
             if monotonic() > self._deadline:
                 raise _TooLongError
-            for frame in packet.decode():
-                if labels and (expected >= len(labels) or frame.pts != labels[expected]):
-                    if expected == entry.frame and self._index.number.get(frame.pts, -1) < entry.frame:
-                        continue  # Leading pictures of an open group of pictures: they need the group before.
-                    raise _OutOfStepError
-                if expected == entry.frame > 0 and entry.is_shown and not frame.key_frame:
-                    raise _OutOfStepError
-                if frame.is_corrupt:
-                    raise av.InvalidDataError(0, "the decoder marks the frame as damaged")
-                if expected >= self._wanted:
-                    yield expected, frame
-                expected += 1
+            try:
+                packet = next(packets, None)
+            except (av.FFmpegError, OSError):
+                yield from self._stream.codec_context.decode(None)
+                raise
+            if packet is None:
+                return
+            yield from packet.decode()
 
     def _packets_from(self, entry: Entry) -> Iterator[av.Packet]:
         """Packets to decode, beginning exactly with that of ``entry``."""
@@ -328,12 +341,9 @@ class PyAVReader(AbstractReader):
         self._run = None
         labels, fault, is_interlaced = [], None, False
         try:
-            for packet in self._packets_from(self._index.entries[0]):
-                if monotonic() > self._deadline:
-                    raise _TooLongError
-                for frame in packet.decode():
-                    labels.append(frame.pts)
-                    is_interlaced |= frame.interlaced_frame
+            for frame in self._frames_from(self._index.entries[0]):
+                labels.append(frame.pts)
+                is_interlaced |= frame.interlaced_frame
         except (av.FFmpegError, OSError, _OutOfStepError) as error:
             fault = fault_text(error)
         self._index_is_decoded = True
