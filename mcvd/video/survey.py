@@ -98,7 +98,7 @@ def _survey_file(path: Path) -> Survey:
 
 
 def _key_frames(container: Any, stream: Any) -> Iterator[list[av.VideoFrame]]:
-    """What the decoder returns for each key packet, as far as the file can be read: reading says where damage begins."""
+    """What the decoder returns for each key packet, up to the first damage: reading says where that is."""
     with suppress(av.FFmpegError):
         try:
             for packet in container.demux(stream):

@@ -98,7 +98,8 @@ def _decoded(path: Path, stream: dict[str, Any], size: tuple[int, int], max_fram
 
 def track(path: Path) -> dict[str, Any]:
     """The first video stream that is switched on and no cover, by ``ffprobe``."""
-    shown = "stream=index,codec_name,pix_fmt,color_space,chroma_location,field_order:stream_disposition=default,attached_pic"
+    facts = "index,codec_name,pix_fmt,color_space,chroma_location,field_order"
+    shown = f"stream={facts}:stream_disposition=default,attached_pic"
     command = ["ffprobe", "-v", "error", *as_animated(path), "-select_streams", "v", "-show_entries", shown]
     found = subprocess.run([*command, "-of", "json", f"file:{path}"], capture_output=True, check=False)
     streams = json.loads(found.stdout or "{}").get("streams", [])
