@@ -170,7 +170,7 @@ class RGBConverter:
         if turn is UNTURNED and route.pixel_format == "gbrp" and route.formula is None:
             green, blue, red = scaled.planes
             if green.line_size == scaled.width:  # whole planes are copied in a third of the time
-                memory, size = memoryview(pixels).cast("B"), green.buffer_size
+                memory, size = pixels.data.cast("B"), green.buffer_size
                 memory[:size], memory[size : 2 * size], memory[2 * size :] = red, green, blue
                 return
         for channel, plane in enumerate(_rgb_planes(turn, route, scaled)):
