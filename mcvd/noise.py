@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import lru_cache
 from math import log, pi
 
 import torch
@@ -79,16 +79,9 @@ class LinearBeta(AbstractNoiseSchedule):
         if not 2 <= self.num_steps <= MAX_STEPS or not 0 < self.beta_min <= self.beta_max < 1:
             raise ValueError(f"needs num_steps 2 to {MAX_STEPS} and 0 < beta_min <= beta_max < 1, got {self}")
 
-    @cached_property
-    def _log_snr(self) -> Tensor:
-        """Log of alpha^2 / sigma^2 on the grid, float64 (num_steps,), cleanest first."""
-        betas = torch.linspace(self.beta_min, self.beta_max, self.num_steps, dtype=torch.float64)
-        log_alpha_bar = torch.log1p(-betas).cumsum(0)
-        return log_alpha_bar - torch.log(-torch.expm1(log_alpha_bar))
-
     def __call__(self, t: Tensor) -> Coefficients:
         """See `AbstractNoiseSchedule`."""
-        table = self._log_snr.to(t.device)
+        table = _linear_log_snr(self.num_steps, self.beta_min, self.beta_max).to(t.device)
         step = t.double() * self.num_steps - 1
         nearest = step.round()  # a float32 t is off its grid point by rounding only
         step = torch.where((step - nearest).abs() < 4 * torch.finfo(t.dtype).eps * self.num_steps, nearest, step)
@@ -234,6 +227,15 @@ class ZeroTerminalSNR(AbstractNoiseSchedule):
         lost = at.sigma.square() / (1 + at.alpha) / (1 - end.alpha)  # 1 - the new alpha, without cancellation
         alpha = ((at.alpha - end.alpha) / (1 - end.alpha)).clamp(min=0)
         return Coefficients(alpha.to(t.dtype), (lost * (1 + alpha)).sqrt().to(t.dtype))
+
+
+# Not kept in the schedule: who reads its arguments off the default of a constructor would find the table among them.
+@lru_cache(maxsize=4)
+def _linear_log_snr(num_steps: int, beta_min: float, beta_max: float) -> Tensor:
+    """Log of alpha^2 / sigma^2 of `LinearBeta` on its grid, float64 (num_steps,), cleanest first."""
+    betas = torch.linspace(beta_min, beta_max, num_steps, dtype=torch.float64, device="cpu")
+    log_alpha_bar = torch.log1p(-betas).cumsum(0)
+    return log_alpha_bar - torch.log(-torch.expm1(log_alpha_bar))
 
 
 def gamma_noise(normal: Tensor, theta: float, at: Coefficients) -> Tensor:

@@ -5,6 +5,7 @@ import os
 from functools import partial
 
 import pytest
+import torch
 from reference.own_network import Both, OwnUNet, WithoutAnnotation
 from reference.tiny import tiny_config
 
@@ -147,3 +148,13 @@ def test_trust_in_a_module_is_no_trust_in_what_it_imports(name, monkeypatch):
 def test_any_dataclass_is_written_and_read():
     config = config_of(SPATIN, {"width": 16})
     assert model_from_config(SPATIN, config) == SPATIN(16)
+
+
+def test_a_default_that_was_used_is_a_default_still():
+    made(net=partial(UNet, **SMALL)).denoiser.schedule(torch.ones(1))
+    assert made(net=partial(UNet, **SMALL)).config["schedule"]["init_args"].keys() == {
+        "num_steps",
+        "beta_min",
+        "beta_max",
+    }
+    assert mcvd.build(tiny_config()).size == (16, 16)
