@@ -64,8 +64,11 @@ class TestChance:
     @pytest.mark.parametrize("batch_size", [1, 2, 3, 5])
     def test_the_split_into_batches_has_no_influence(self, model, batch_size):
         whole = model.predict(PAST, 7, num_samples=3, sampler=FAST)
-        split = model.predict(PAST, 7, num_samples=3, sampler=FAST, batch_size=batch_size)
+        rows = []
+        with model.denoiser.net.register_forward_pre_hook(lambda net, inputs: rows.append(len(inputs[0]))):
+            split = model.predict(PAST, 7, num_samples=3, sampler=FAST, batch_size=batch_size)
         assert (whole.int() - split.int()).abs().max() <= 1
+        assert max(rows) == min(batch_size, 3)  # whole videos only, where one with all of its samples fits
 
     def test_more_samples_begin_with_the_fewer(self, model):
         two, three = (model.predict(PAST, 4, num_samples=k, sampler=FAST) for k in (2, 3))
