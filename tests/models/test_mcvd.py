@@ -6,6 +6,7 @@ from lightning import Trainer
 from reference.tiny import pixels, tiny_config, tiny_model
 
 import mcvd
+from mcvd.diffusion import engine
 from mcvd.samplers import DDIM, DDPM
 from mcvd.samplers.select import default_sampler
 
@@ -69,6 +70,15 @@ class TestChance:
             split = model.predict(PAST, 7, num_samples=3, sampler=FAST, batch_size=batch_size)
         assert (whole.int() - split.int()).abs().max() <= 1
         assert max(rows) == min(batch_size, 3)  # whole videos only, where one with all of its samples fits
+
+    @pytest.mark.parametrize(("guidance", "videos_at_once"), [(1.0, 2), (1.5, 1)])
+    def test_guided_calls_keep_two_conditions_for_each_video(self, model, monkeypatch, guidance, videos_at_once):
+        monkeypatch.setattr(engine, "MAX_CACHE_BYTES", 2 * model.denoiser.net.cache_bytes(16, 16))
+        rows = []
+        with model.denoiser.net.register_forward_pre_hook(lambda net, inputs: rows.append(len(inputs[0]))):
+            model.predict(PAST, 3, sampler=FAST, guidance=guidance)
+        assert set(rows) == {2}  # both videos, or one with and without its condition
+        assert len(rows) == FAST.num_calls * 2 // videos_at_once
 
     def test_more_samples_begin_with_the_fewer(self, model):
         two, three = (model.predict(PAST, 4, num_samples=k, sampler=FAST) for k in (2, 3))
