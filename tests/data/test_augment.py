@@ -34,6 +34,19 @@ def test_colours_change_alike_in_all_frames():
     assert change(picture[:, :1]).shape == (1, 1, 8, 8)
 
 
+def test_strengths_are_drawn_to_both_sides_up_to_themselves():
+    augmentation, random = Augmentation(brightness=0.4, contrast=0.2, saturation=0.3, hue=0.1), np.random.default_rng(0)
+    drawn = [augmentation.draw(random) for _ in range(200)]
+    for name, middle, strength in [
+        ("brightness", 1, 0.4),
+        ("contrast", 1, 0.2),
+        ("saturation", 1, 0.3),
+        ("hue", 0, 0.1),
+    ]:
+        off = np.array([getattr(each, name) for each in drawn]) - middle
+        assert -strength <= off.min() < -0.9 * strength and 0.9 * strength < off.max() <= strength
+
+
 def test_reversed_clips_run_backwards_and_half_of_them_do():
     clips = training_clips(NumberedVideos([40]), ClipSpec(5, SIZE), reverse=True)
     steps = [np.diff(frame_numbers(clips[sample]["video"])).tolist() for sample in range(100)]

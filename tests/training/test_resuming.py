@@ -19,6 +19,7 @@ import mcvd
 from mcvd.models.files import LAST
 from mcvd.models.mcvd import MCVD
 from mcvd.training.checkpoint_io import last_checkpoint
+from mcvd.training.checkpoints import Checkpoints
 from mcvd.training.csv_logger import ResumableCSVLogger
 from mcvd.training.fit import ConfigError, run_fit
 
@@ -194,6 +195,12 @@ def test_checkpoints_are_kept_where_there_are_no_hard_links(config, tmp_path, mo
     fit(config, tmp_path, "--checkpoints.every_n_steps=2", "--checkpoints.keep_every_n_steps=2")
     steps = [torch.load(tmp_path / "run-1" / name, weights_only=True)["global_step"] for name in checkpoints(tmp_path)]
     assert checkpoints(tmp_path) == [LAST, "step-000002.ckpt", "step-000004.ckpt"] and steps == [4, 2, 4]
+
+
+@pytest.mark.parametrize("steps", [(0, None), (2, 3), (2, 0)])
+def test_steps_between_checkpoints_that_cannot_be_are_refused(steps):
+    with pytest.raises(ValueError, match="every_n_steps must be"):
+        Checkpoints(*steps)
 
 
 def checkpoints(root):
