@@ -98,6 +98,12 @@ def test_scores_do_not_depend_on_batches_but_on_the_seed():
     assert evaluate(model, CLIPS, seed=2, **options).rows["one_sample"] != whole.rows["one_sample"]
 
 
+def test_the_batch_size_counts_samples_and_not_clips():
+    seen = Seen()
+    evaluate(Oracle((0, 8)), CLIPS, num_frames=4, num_samples=2, batch_size=4, accumulators=[seen])
+    assert max(len(batch.target) for batch in seen.batches) == 2
+
+
 def test_videos_from_nothing_have_no_scores_of_frames():
     seen = Seen()
     options = {"num_samples": 2, "sampler": DDIM(num_steps=1), "accumulators": [seen]}

@@ -129,6 +129,13 @@ def test_a_checkpoint_written_within_validation_is_not_exchanged(tmp_path):
     assert model.found == pytest.approx((averages(2)[1], 2.0))
 
 
+def test_a_second_training_of_the_same_model_goes_on_with_its_raw_weights(tmp_path):
+    model, ema = Counter(), EMA(DECAY, warmup=False)
+    train(tmp_path, model, ema)
+    trainer = train(tmp_path, model, ema, num_steps=2)
+    assert saved(trainer, tmp_path)[1] == 4 + 2  # not what was left in the model, the average of the first four
+
+
 def test_a_resumed_average_goes_on_where_it_was(tmp_path):
     trainer = train(tmp_path, Counter(), EMA(DECAY, warmup=False), num_steps=3)
     trainer.save_checkpoint(tmp_path / "three.ckpt")
