@@ -68,6 +68,11 @@ def test_every_speed_is_drawn_and_stays_inside_the_video(rate):
     assert {frozenset(step) for step in steps} == {frozenset({speed}) for speed in (1, 2, 3)}
 
 
+def test_speed_multiplies_the_stride():
+    spec = ClipSpec(5, SIZE, stride=2)
+    assert spec.at_speed(3).stride == 6 and spec.at_speed(1) == spec
+
+
 def test_a_clip_depends_on_seed_and_sample_number_alone_not_on_workers():
     def batches(num_workers, seed=0):
         augment = Augmentation(brightness=0.3, reverse=True, max_speed=2)

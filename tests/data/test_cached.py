@@ -44,6 +44,7 @@ def test_frames_are_those_of_the_files_bit_for_bit(root, tmp_path, options, fram
     assert cache.num_cached == len(plain) == 5
     for index in range(5):
         expected = cache._fit(plain.read(index, frames, SIZE))
+        assert expected.shape[-2:] == ((16, 24) if "crop" in options else SIZE)  # whole ones, to cut at random later
         assert torch.equal(cache.read(index, frames, SIZE), expected)
         assert cache.read(index, frames, (8, 8)).shape[-2:] == (8, 12)  # another size comes from the file
 

@@ -195,7 +195,7 @@ def poison(monkeypatch, clips):
 def test_a_step_whose_loss_is_not_finite_changes_nothing_and_is_counted(config, tmp_path, monkeypatch, fused):
     poison(monkeypatch, {8})
     optimizer = f"{{class_path: torch.optim.Adam, init_args: {{lr: 0.0002, fused: {str(fused).lower()}}}}}"
-    with pytest.warns(UserWarning, match="1 training steps skipped up to step 5"):
+    with pytest.warns(UserWarning, match="1 training steps skipped up to step 5") as told:
         options = [
             "--model.optimizer",
             optimizer,
@@ -203,6 +203,7 @@ def test_a_step_whose_loss_is_not_finite_changes_nothing_and_is_counted(config, 
             "--checkpoints.keep_every_n_steps=1",
         ]
         end = fit(config, tmp_path, *options)
+    assert sum("steps skipped" in str(each.message) for each in told) == 1
     before, after = (torch.load(tmp_path / f"run-1/step-00000{n}.ckpt", weights_only=True) for n in (4, 5))
     assert all(torch.equal(v, after["current_model_state"][k]) for k, v in before["current_model_state"].items())
     moments = [checkpoint["optimizer_states"][0]["state"] for checkpoint in (before, after)]
