@@ -88,6 +88,8 @@ def test_other_choices_have_entries_of_their_own_in_one_cache(root, tmp_path):
         cache = cached(root, tmp_path / "cache", **options)
         assert len(entries(tmp_path / "cache")) == 5 * number
         assert torch.equal(cache.read(0, [3], SIZE), cache._fit(VideoFolder(root).read(0, [3], SIZE)))
+    CachedVideos(VideoFolder(root), tmp_path / "cache", (8, 16)).prepare()
+    assert len(entries(tmp_path / "cache")) == 20
 
 
 def test_the_limit_holds_and_what_does_not_fit_is_read_from_its_file(root, tmp_path):

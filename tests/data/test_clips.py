@@ -8,7 +8,7 @@ import torch
 from reference.numbered_videos import NumberedVideos, frame_numbers
 
 from mcvd.data.clips.dataset import ClipDataset
-from mcvd.data.clips.sampling import ClipRef, EvenClips, RandomClips
+from mcvd.data.clips.sampling import ClipRef, EvenClips, RandomClips, SeededClips
 from mcvd.data.clips.spec import ClipIndex, ClipSpec, find_clips
 from mcvd.video.decoders.base import VideoError
 
@@ -100,6 +100,14 @@ def test_validation_clips_are_spread_to_both_ends_and_do_not_overlap():
 def test_a_few_validation_clips_come_from_all_videos():
     clips = validation_clips(NumberedVideos([50] * 4), ClipSpec(5, SMALL), num_clips=4)
     assert [clips[sample]["video"][0, 0, 0, 0].item() for sample in range(len(clips))] == [0, 1, 2, 3]
+
+
+def test_the_clips_of_a_protocol_begin_anywhere_in_their_video():
+    clips = SeededClips(find_clips(NumberedVideos([50, 30]), ClipSpec(5, SMALL)), num_clips=2000)
+    starts = {
+        video: {clips(sample).start for sample in range(2000) if clips(sample).video == video} for video in (0, 1)
+    }
+    assert starts == {0: {*range(46)}, 1: {*range(26)}}
 
 
 def test_short_videos_are_left_out_with_one_warning():

@@ -14,6 +14,7 @@ from reference.tiny import pixels, tiny_model
 import mcvd
 from mcvd.apps.cli.main import main
 from mcvd.diffusion.block_store import BlockStore
+from mcvd.diffusion.plan import plan
 from mcvd.frames import FrameBlock
 from mcvd.runtime.workdir import resumable_workdir
 from mcvd.samplers import DDIM
@@ -165,6 +166,18 @@ def test_a_limit_on_the_size_of_files_leaves_no_output_and_says_so(model, tmp_pa
     *_, line = (tmp_path / "said").read_text().splitlines()
     assert line.startswith(f"mcvd: cannot write {tmp_path / out}: File too large; {kept}"), line
     assert {path.name for path in tmp_path.iterdir()} <= {"said", "given.gif", f".{out}.work"}
+
+
+@pytest.mark.parametrize(
+    "block", [FrameBlock(2, 3), FrameBlock(2, 3, 2), FrameBlock(9, 2, 4), FrameBlock(1, 1, 1)], ids=str
+)
+@pytest.mark.parametrize("num_future", [0, 9])
+def test_what_a_block_sees_is_kept_exactly(tmp_path, block, num_future):
+    kept, made_by = BlockStore(tmp_path, block), {}
+    for number, window in enumerate(plan(block, num_past=9, num_future=num_future * bool(block.future), num_frames=60)):
+        seen = {*window.past, *window.current, *window.future} & made_by.keys()
+        assert all(made_by[frame] >= number - kept._num_exact for frame in seen)
+        made_by |= dict.fromkeys(window.new, number)
 
 
 def test_only_blocks_that_can_still_be_seen_are_kept_exactly(tmp_path):

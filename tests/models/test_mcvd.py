@@ -43,6 +43,27 @@ class TestShapes:
         assert model.generate(num_frames=5, num_samples=3, sampler=FAST).shape == (3, 5, 1, 16, 16)
 
 
+class TestManners:
+    @pytest.mark.parametrize("training", [True, False])
+    def test_a_model_is_left_in_its_mode(self, training):
+        model = tiny_model().train(training)
+        model.predict(PAST, 3, sampler=FAST)
+        assert all(module.training == training for module in model.modules())
+
+    @pytest.mark.parametrize("schedule", ["LinearBeta", "Geometric"])
+    def test_samplers_begin_with_noise_of_the_last_time(self, schedule, monkeypatch):
+        begun, sample = [], DDPM.__call__
+        monkeypatch.setattr(
+            DDPM,
+            "__call__",
+            lambda own, denoise, noise, *more: begun.append(noise) or sample(own, denoise, noise, *more),
+        )
+        model = mcvd.build(tiny_config() | {"schedule": {"class_path": f"mcvd.noise.{schedule}"}})
+        model.predict(PAST, 3, num_samples=4, sampler=FAST)
+        end = model.denoiser.schedule(torch.ones((), dtype=torch.float64))
+        assert begun[0].std().item() == pytest.approx((end.alpha**2 + end.sigma**2).sqrt().item(), rel=0.05)
+
+
 class TestChance:
     def test_the_same_seed_gives_the_same_video(self, model):
         one, two = (model.predict(PAST, 4, sampler=FAST, seed=3) for _ in range(2))

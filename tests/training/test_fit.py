@@ -19,6 +19,7 @@ from mcvd.models.files import LAST
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.numbers import NumbersError
 from mcvd.training.checkpoint_io import AtomicCheckpointIO, last_checkpoint
+from mcvd.training.checkpoints import Checkpoints
 from mcvd.training.fit import ConfigError, run_fit
 from mcvd.training.run_folder import new_folder
 
@@ -219,6 +220,18 @@ def test_losses_that_stay_not_finite_stop_the_training_and_name_the_good_checkpo
         fit(config, tmp_path, "--trainer.max_steps", "40")
     checkpoint = torch.load(tmp_path / "run-1" / LAST, weights_only=True)
     assert all(value.isfinite().all() for value in checkpoint["current_model_state"].values())
+
+
+def test_the_row_of_a_step_is_written_before_its_checkpoint(config, tmp_path, monkeypatch):
+    save, last_rows = Checkpoints._save, []
+
+    def saved(checkpoints, trainer):
+        last_rows.append((trainer.global_step, int(rows(tmp_path / "run-1")[-1]["step"])))
+        save(checkpoints, trainer)
+
+    monkeypatch.setattr(Checkpoints, "_save", saved)
+    fit(config, tmp_path, "--checkpoints.every_n_steps=1", "--trainer.log_every_n_steps=1")
+    assert len(last_rows) > 5 and all(row == step - 1 for step, row in last_rows)  # counted from 0
 
 
 def test_any_other_error_costs_no_step(config, tmp_path, monkeypatch):

@@ -165,7 +165,7 @@ MUTANTS: dict[str, tuple[Tests, list[tuple[str, str]]]] = {
         [
             ("self._num_exact = 2 * (reach + 1)", "self._num_exact = reach"),
             ("if stored.shape != tuple(shape) or", "if"),
-            ('f"block-{number:06d}-{part}.npy"', 'f"block-{number:06d}.npy"'),
+            ('{number:06d}-{part}.npy"', '{number:06d}.npy"'),
             ("return model_from_pixels(frames) if frames.dtype == torch.uint8 else frames",
              "return frames.float()"),
         ],
