@@ -59,6 +59,8 @@ def test_a_share_of_the_clips_stands_still():
     steps = [np.diff(frame_numbers(clips[sample]["video"])).tolist() for sample in range(100)]
     assert all(step in ([0] * 4, [1] * 4) for step in steps)
     assert 10 < steps.count([0] * 4) < 40
+    video = torch.arange(5, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, *SIZE)
+    assert not AppliedAugmentation(still=True)(video).any()  # the first of them
 
 
 @pytest.mark.parametrize("rate", [None, 10.0])

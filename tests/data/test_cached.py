@@ -92,6 +92,19 @@ def test_other_choices_have_entries_of_their_own_in_one_cache(root, tmp_path):
     assert len(entries(tmp_path / "cache")) == 20
 
 
+def test_videos_are_read_again_in_any_order(root, tmp_path):
+    cache, plain = cached(root, tmp_path / "cache"), VideoFolder(root)
+    for index in (0, 3, 0, 2, 3, 1, 0):
+        assert torch.equal(cache.read(index, [11], SIZE), cache._fit(plain.read(index, [11], SIZE)))
+
+
+def test_pictures_whose_black_and_white_are_stated_anew_are_decoded_again(root, tmp_path):
+    cached(root, tmp_path / "cache")
+    (root / "pictures/frames.yaml").write_text("range: [0, 4095]")
+    cached(root, tmp_path / "cache")
+    assert len(entries(tmp_path / "cache")) == 6
+
+
 def test_the_limit_holds_and_what_does_not_fit_is_read_from_its_file(root, tmp_path):
     entry_bytes = 12 * 3 * 16 * 16
     with pytest.warns(UserWarning, match=r"[1-4] of 5 videos are not cached \(.*may hold 25,000 bytes\)") as caught:
@@ -109,6 +122,36 @@ def test_entries_of_other_data_sets_make_room(root, tmp_path):
     first = entries(tmp_path / "cache")[0]
     assert cached(tmp_path / "other", tmp_path / "cache", max_bytes=limit).num_cached == 1
     assert not first.exists()
+
+
+def test_what_was_used_last_stays_longest(root, tmp_path):
+    cached(root, tmp_path / "cache")
+    used = entries(tmp_path / "cache")
+    write_video(tmp_path / "other/film.mp4", 13, size=(48, 32))
+    cached(tmp_path / "other", tmp_path / "cache")
+    (other,) = {*entries(tmp_path / "cache")} - {*used}
+    for entry in used:
+        os.utime(entry, (1, 1))
+    cached(root, tmp_path / "cache")
+    write_video(tmp_path / "third/film.mp4", 14, size=(48, 32))
+    cached(tmp_path / "third", tmp_path / "cache", max_bytes=sum(each.stat().st_size for each in [*used, other]) + 5000)
+    assert not other.exists() and all(entry.exists() for entry in used)
+
+
+def test_the_lock_of_a_builder_that_was_killed_is_taken_away(root, tmp_path):
+    cached(root, tmp_path / "cache")
+    lock = entries(tmp_path / "cache")[0].with_suffix(".lock")
+    lock.touch()
+    assert cached(root, tmp_path / "cache").num_cached == 5
+    assert not lock.exists()
+
+
+def test_an_entry_with_fewer_frames_than_its_video_is_made_again(root, tmp_path):
+    cache = cached(root, tmp_path / "cache")
+    for entry in entries(tmp_path / "cache"):
+        np.save(entry, np.load(entry)[:5])
+    again = cached(root, tmp_path / "cache")
+    assert torch.equal(again.read(0, [11], SIZE), cache._fit(VideoFolder(root).read(0, [11], SIZE)))
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])

@@ -108,6 +108,7 @@ def test_the_clips_of_a_protocol_begin_anywhere_in_their_video():
         video: {clips(sample).start for sample in range(2000) if clips(sample).video == video} for video in (0, 1)
     }
     assert starts == {0: {*range(46)}, 1: {*range(26)}}
+    assert clips(0).video == 0 and clips(0, attempt=1).video == 1  # a replacement is of the next video
 
 
 def test_short_videos_are_left_out_with_one_warning():
@@ -129,6 +130,8 @@ def test_one_crop_and_one_flip_for_all_frames_of_a_clip():
     places = {tuple(clip[0].tolist()) for clip in columns}
     windows = [tuple(range(left, left + 6)) for left in range(6)]
     assert places == {*windows, *(window[::-1] for window in windows)}
+    down, right = np.array([RandomClips(find_clips(NumberedVideos([60]), spec), spec)(n).corner for n in range(400)]).T
+    assert abs(np.corrcoef(down, right)[0, 1]) < 0.2 and min(np.ptp(down), np.ptp(right)) > 0.95
 
 
 def test_centre_crop_is_central():

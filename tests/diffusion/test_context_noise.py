@@ -5,6 +5,7 @@ import torch
 from reference.tiny import pixels, tiny_config
 
 import mcvd
+from mcvd.diffusion import block_sampler
 from mcvd.diffusion.plan import plan
 from mcvd.runtime.rng import TrainingNoise
 from mcvd.samplers import DDIM
@@ -35,6 +36,14 @@ def test_context_noise_touches_only_blocks_that_see_made_frames(model):
     noised = model.predict(PAST, 8, sampler=FAST, context_noise=0.2)
     assert torch.equal(plain[:, :3], noised[:, :3])
     assert not torch.equal(plain[:, 3:6], noised[:, 3:6])
+
+
+def test_the_noise_of_the_context_is_that_of_nothing_else(model, monkeypatch):
+    keys = []
+    keyed = block_sampler.KeyedNoise
+    monkeypatch.setattr(block_sampler, "KeyedNoise", lambda given: keys.extend(given) or keyed(given))
+    model.predict(PAST, 8, sampler=FAST, context_noise=0.2, num_samples=2)
+    assert len(keys) == len(set(keys)) == 3 * 2 * 4  # blocks, kinds of noise, samples
 
 
 @pytest.mark.parametrize("conditioning", ["Concat", "SPATIN"])

@@ -13,7 +13,7 @@ from mcvd.data.datamodule import VideoData
 from mcvd.data.video_clips import collect_clips
 from mcvd.data.videos import AbstractVideos
 from mcvd.evaluation.baselines import copy_last
-from mcvd.evaluation.evaluate import evaluate
+from mcvd.evaluation.evaluate import _grey_levels, evaluate
 from mcvd.evaluation.report import format_scores
 from mcvd.evaluation.scores import Scores
 from mcvd.evaluation.statistics import bootstrap_intervals
@@ -102,6 +102,25 @@ def test_the_batch_size_counts_samples_and_not_clips():
     seen = Seen()
     evaluate(Oracle((0, 8)), CLIPS, num_frames=4, num_samples=2, batch_size=4, accumulators=[seen])
     assert max(len(batch.target) for batch in seen.batches) == 2
+
+
+def test_equal_clips_have_samples_of_their_own():
+    seen, model = Seen(), tiny_model()
+    evaluate(
+        model,
+        CLIPS[:1].repeat(2, 1, 1, 1, 1),
+        num_frames=4,
+        num_samples=1,
+        accumulators=[seen],
+        sampler=DDIM(1, eta=1.0),
+    )
+    samples = torch.cat([batch.samples for batch in seen.batches])
+    assert len(samples) == 2 and not torch.equal(samples[0], samples[1])
+
+
+def test_diversity_is_the_root_of_the_mean_square_over_clips():
+    mse = [torch.tensor([0.01]), torch.tensor([0.09, 0.02])]
+    assert _grey_levels(mse) == pytest.approx(255 * math.sqrt(0.04))
 
 
 def test_videos_from_nothing_have_no_scores_of_frames():

@@ -158,6 +158,18 @@ def test_averaged_weights_are_lent_for_a_moment_only(tmp_path):
     assert lent == pytest.approx([1.0, 1.0, averages(2)[1], 2.0])
 
 
+def test_averaged_weights_that_are_lent_within_validation_stay(tmp_path):
+    class Borrowing(Counter):
+        def validation_step(self, batch, batch_idx):
+            with averaged_weights(self.trainer, self):
+                pass
+            super().validation_step(batch, batch_idx)
+
+    model = Borrowing()
+    train(tmp_path, model, EMA(DECAY, warmup=False), num_steps=2)
+    assert model.validated == pytest.approx([averages(2)[1]])
+
+
 def test_a_decay_of_one_or_more_is_refused():
     with pytest.raises(ValueError, match="below 1"):
         EMA(1.0)

@@ -222,6 +222,19 @@ def test_losses_that_stay_not_finite_stop_the_training_and_name_the_good_checkpo
     assert all(value.isfinite().all() for value in checkpoint["current_model_state"].values())
 
 
+def test_weights_that_are_not_finite_are_never_saved(config, tmp_path, monkeypatch):
+    honest = MCVD.on_train_batch_end
+
+    def broken(model, *arguments):
+        honest(model, *arguments)
+        if model.global_step == 10:  # of 11
+            model.denoiser.net.last.bias.data[0] = float("inf")
+
+    monkeypatch.setattr(MCVD, "on_train_batch_end", broken)
+    with pytest.raises(FloatingPointError, match="step 11: weights were not finite"):
+        fit(config, tmp_path)
+
+
 def test_the_row_of_a_step_is_written_before_its_checkpoint(config, tmp_path, monkeypatch):
     save, last_rows = Checkpoints._save, []
 
@@ -310,13 +323,14 @@ def test_two_processes_train_on_the_clips_of_one_and_share_a_folder(config, whol
         torch.testing.assert_close(together["current_model_state"][name], value, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", [OSError, RuntimeError])  # torch hides a full disk in the second
 @pytest.mark.parametrize("fault", ["torch.save", "os.fsync", "os.replace"])
-def test_a_write_that_fails_leaves_the_previous_checkpoint_whole(tmp_path, monkeypatch, fault):
+def test_a_write_that_fails_leaves_the_previous_checkpoint_whole(tmp_path, monkeypatch, fault, kind):
     files = AtomicCheckpointIO()
     files.save_checkpoint({"step": 1}, tmp_path / LAST)
 
     def full(*_):
-        raise OSError(28, "No space left on device")
+        raise kind(28, "No space left on device")
 
     monkeypatch.setattr(fault, full)
     with pytest.raises(OSError, match="No space"):
