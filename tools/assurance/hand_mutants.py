@@ -10,7 +10,7 @@ CLIPS: Tests = (["tests/data/test_clips.py", "tests/data/test_augment.py"],)
 DATASET: Tests = (["tests/data/test_clips.py", "tests/data/test_augment.py"], ["tests/data/test_faults_reading.py"])
 CACHE: Tests = (["tests/data/test_cached.py"],)
 ENGINE: Tests = (
-    ["tests/models/test_mcvd.py"],
+    ["tests/models/test_mcvd.py", "tests/models/test_numbers.py"],
     [
         "tests/diffusion/test_context_noise.py",
         "tests/diffusion/test_determinism.py",
