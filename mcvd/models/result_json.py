@@ -229,7 +229,12 @@ def _check_ensemble(ensemble: EnsembleJson, scores: ScoresJson) -> None:
         lengths.append(("calibration.rank_histogram", calibration["rank_histogram"], places))
         lengths.append(("calibration.spread", calibration["spread"], scores["num_frames"]))
         lengths.append(("calibration.error", calibration["error"], scores["num_frames"]))
+    for name in ("motion", "sharpness"):
+        if name not in ensemble["metrics"]:
+            raise _no_card(f"{where}.metrics lacks {name}")
     for number, event in enumerate(ensemble["events"]):
+        if "samples" not in event["rows"]:
+            raise _no_card(f"{where}.events.{number}.rows lacks samples")
         lengths += [(f"events.{number}.said", event["said"], places), (f"events.{number}.came", event["came"], places)]
         lengths += [
             (f"events.{number}.rows.{name}.csi_per_frame", row["csi_per_frame"], scores["num_frames"])

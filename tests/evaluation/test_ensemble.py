@@ -94,6 +94,8 @@ def test_the_page_shows_ranks_and_reliability():
         (("events", 0, "said"), [1.0], "events.0.said has 1 numbers"),
         (("events", 0, "rows", "samples", "csi_per_frame"), [], "csi_per_frame has 0 numbers"),
         (("events", 0, "rows", "samples", "csi"), "1", "csi"),
+        (("events", 0, "rows"), {}, "events.0.rows lacks samples"),
+        (("metrics",), {}, "rows.truth"),
         (("rows", "samples", "crps_per_clip"), [], "crps_per_clip has 0 numbers"),
         (("unit",), 3, "unit"),
     ],
