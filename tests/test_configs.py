@@ -95,7 +95,7 @@ def test_a_later_file_changes_what_it_names_and_nothing_else():
     before = parsed(PUBLISHED / "base.yaml", PUBLISHED / "kth.yaml").model_config()
     after = parsed(PUBLISHED / "base.yaml", PUBLISHED / "kth.yaml", PUBLISHED / "kth-spatin.yaml").model_config()
     arguments = before["net"]["init_args"]
-    spatin = {"width": 192, "tell_mask": False, "tell_noise": False, "tell_motion": False}
+    spatin = {"width": 192, "tell_mask": False, "tell_noise": False, "tell_motion": False, "tell_low": False}
     conditioning = {"class_path": "mcvd.nets.SPATIN", "init_args": spatin}
     changed = arguments | {"width": 192, "conditioning": conditioning}
     assert after == before | {"net": before["net"] | {"init_args": changed}}

@@ -56,7 +56,7 @@ class Cascade(VideoModel):
         last = stages[-1]
         self.block, self.masking, self.context_noise = base.block, base.masking, base.context_noise
         self.frame_noise, self.signals, self.samplers = base.frame_noise, base.signals, base.samplers
-        self.frame_rate_hz = base.frame_rate_hz
+        self.frame_rate_hz, self.times = base.frame_rate_hz, base.times
         self.size, self.channels, self.codec = last.size, last.channels, last.codec
         self.super_resolution, self.adversarial = None, 0.0
         self.eval().requires_grad_(False)

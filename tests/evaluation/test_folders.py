@@ -131,5 +131,6 @@ def test_the_original_kinetics_release_has_a_name_of_its_own(tmp_path, small_fra
 
 
 def test_absence_of_weights_is_told_before_any_video_is_read(tmp_path):
+    folder = write_frames(tmp_path / "clips", clips(2, seed=0))
     with pytest.raises(FileNotFoundError, match="no file of I3D weights at"):
-        compare_folders("nowhere", "nowhere", weights=tmp_path / "i3d.pt")
+        compare_folders(folder, folder, num_frames=NUM_FRAMES, weights=tmp_path / "i3d.pt")

@@ -75,7 +75,7 @@ def test_the_configuration_says_what_the_model_is():
         "width": 8, "multipliers": [1, 2], "num_blocks": 1, "attention_levels": [1], "head_channels": 8, "dropout": 0.1,
         "conditioning": {
             "class_path": "mcvd.nets.SPATIN",
-            "init_args": {"width": 8, "tell_mask": False, "tell_noise": False, "tell_motion": False},
+            "init_args": {"width": 8, "tell_mask": False, "tell_noise": False, "tell_motion": False, "tell_low": False},
         },
         "past_embedding": True, "gradient_checkpointing": False, "num_signals": 0,
     }  # fmt: skip

@@ -1,6 +1,7 @@
 """A Python that has done the slow imports and runs each piece of code in a fork of itself: a new one costs seconds.
 
-What is read from the environment when it is imported, as the client of the Hub does, must not be among the imports.
+What reads the environment when it is imported must not be among the imports; the client of the Hub, which others import
+where they find it, is forgotten.
 """
 
 import json
@@ -52,6 +53,8 @@ def _run(words, folder, env, *said):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
     os.environ |= env
     os.chdir(folder)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "huggingface_hub"]:
+        del sys.modules[name]
     status = 0
     try:
         if words[0] == "-c":

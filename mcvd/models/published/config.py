@@ -91,12 +91,12 @@ def _conditioning(model: _Section) -> dict[str, Any]:
     if not model.flag("spade", False):
         return {
             "class_path": "mcvd.nets.Concat",
-            "init_args": {"tell_mask": False, "tell_noise": False, "tell_motion": False},
+            "init_args": {"tell_mask": False, "tell_noise": False, "tell_motion": False, "tell_low": False},
         }
     width = model.integer("spade_dim", 128)
     return {
         "class_path": "mcvd.nets.SPATIN",
-        "init_args": {"width": width, "tell_mask": False, "tell_noise": False, "tell_motion": False},
+        "init_args": {"width": width, "tell_mask": False, "tell_noise": False, "tell_motion": False, "tell_low": False},
     }
 
 
