@@ -101,8 +101,10 @@ def test_videos_are_read_again_in_any_order(root, tmp_path):
 
 
 def test_pictures_whose_black_and_white_are_stated_anew_are_decoded_again(root, tmp_path):
+    (root / "set").mkdir()
+    (root / "pictures").rename(root / "set/pictures")
     cached(root, tmp_path / "cache")
-    (root / "pictures/frames.yaml").write_text("range: [0, 4095]")
+    (root / "set/frames.yaml").write_text("range: [0, 4095]")  # above the pictures, which stay as they are
     cached(root, tmp_path / "cache")
     assert len(entries(tmp_path / "cache")) == 6
 
