@@ -8,10 +8,10 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from mcvd.frames import FrameBlock
-from mcvd.nets.abstract_unet import AbstractUNet, check_choices, label_waves
+from mcvd.nets.abstract_unet import AbstractUNet
 from mcvd.nets.blocks import BlockConfig, ConditionCache, Level
 from mcvd.nets.conditioning import AbstractConditioning, Concat, context_planes
 from mcvd.nets.context import Context
@@ -19,6 +19,7 @@ from mcvd.nets.layers import TINY, conv, linear, silu
 from mcvd.nets.modulation import NormModulation, ScaleShift
 from mcvd.nets.onednn import OneDNNConvolutions
 from mcvd.nets.time_attention import FrameAttention, FrameView, Seen, TimeAttention
+from mcvd.nets.trunk import check_choices, label_waves
 from mcvd.nets.unet import cached_maps, laid_out
 
 
@@ -244,9 +245,6 @@ class SpaceTimeUNet(AbstractUNet):
     def _onednn(self) -> OneDNNConvolutions | None:
         usable = OneDNNConvolutions.can_run(self.last.weight.device, self._dtype()) and not torch.is_grad_enabled()
         return OneDNNConvolutions() if usable else None
-
-    def _maps(self) -> list[nn.Linear]:
-        return [layer for block in self._blocks() for layer in (block.embed0, block.embed1)]
 
     def _over_time(self) -> list[TimeAttention]:
         return [module for module in self.modules() if isinstance(module, TimeAttention)]

@@ -10,13 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mcvd.frames import FrameBlock
-from mcvd.nets.abstract_unet import AbstractUNet, check_choices
+from mcvd.nets.abstract_unet import AbstractUNet
 from mcvd.nets.blocks import BlockConfig, ConditionCache, Level
 from mcvd.nets.conditioning import AbstractConditioning, Concat, Maps, context_planes, num_low_planes, num_motion_planes
 from mcvd.nets.context import Context
 from mcvd.nets.layers import TINY, conv, silu
 from mcvd.nets.modulation import NormModulation
 from mcvd.nets.onednn import OneDNNConvolutions
+from mcvd.nets.trunk import check_choices
 
 
 class UNet(AbstractUNet):

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from mcvd.frames import FrameBlock
-from mcvd.nets.abstract_unet import AbstractUNet, check_choices
+from mcvd.nets.abstract_unet import AbstractUNet
 from mcvd.nets.blocks import BlockConfig, ConditionCache, Level
 from mcvd.nets.conditioning import SPATIN, AbstractConditioning, AbstractNorm, Concat, Maps, context_planes
 from mcvd.nets.context import Context
 from mcvd.nets.layers import TINY, silu
 from mcvd.nets.layers3d import FACTORIZED, FULL, FrameMixer, GroupNorm3D, SPATINNorm3D
 from mcvd.nets.modulation import NormModulation
+from mcvd.nets.trunk import check_choices
 
 
 class UNet3D(AbstractUNet):

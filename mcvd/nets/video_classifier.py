@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from mcvd.nets.abstract_unet import check_choices, label_waves
-from mcvd.nets.blocks import BlockConfig, ConditionCache, Down, Level, Middle, ResBlock
+from mcvd.nets.blocks import BlockConfig, ConditionCache, Level
 from mcvd.nets.conditioning import Concat
 from mcvd.nets.layers import conv, linear, silu
-from mcvd.nets.modulation import NormModulation
+from mcvd.nets.trunk import Trunk, check_choices
 
 MAX_LABELS = 1 << 13  # a config that is not trusted could ask for a layer without end
 _NOTHING = Concat()  # there is no context
 
 
-class VideoClassifier(nn.Module):
+class VideoClassifier(Trunk):
     """The trunk of a U-Net down to its bottom, the mean over the picture, and a score for each label.
 
     As the classifiers of Dhariwal and Nichol (2021, arXiv 2105.05233, section 4): it is told the noise as the U-Net is
@@ -34,6 +32,7 @@ class VideoClassifier(nn.Module):
         ValueError: for a shape that cannot be built, naming the argument to change.
 
     Examples:
+        >>> import torch
         >>> net = VideoClassifier(10, num_frames=3, channels=1, width=8, multipliers=(1, 2))
         >>> net(torch.randn(4, 3, 1, 16, 16), torch.full((4,), 500.0)).shape
         torch.Size([4, 10])
@@ -51,14 +50,13 @@ class VideoClassifier(nn.Module):
         head_channels: int = 32,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__()
         check_choices(channels, width, multipliers, num_blocks, attention_levels, head_channels, dropout)
+        super().__init__(width)
         if not 2 <= num_labels <= MAX_LABELS or not 1 <= num_frames <= 1 << 10:
             raise ValueError(
                 f"a classifier has 2 to {MAX_LABELS} labels and 1 to 1024 frames, got {num_labels} and {num_frames}"
             )
         self.num_frames, self.channels = num_frames, channels
-        self.embed0, self.embed1 = linear(width, 4 * width), linear(4 * width, 4 * width)
         config = BlockConfig(
             norm=partial(_NOTHING.norm, 0),
             embedding_channels=4 * width,
@@ -67,24 +65,10 @@ class VideoClassifier(nn.Module):
             gradient_checkpointing=False,
         )
         levels = [Level(i, width * each, i in attention_levels) for i, each in enumerate(multipliers)]
-        widths = [width, *(level.channels for level in levels)]
         self.first = conv(num_frames * channels, width)
-        self.down = nn.ModuleList(
-            Down(before, level, num_blocks, level is levels[-1], config)
-            for before, level in zip(widths, levels, strict=False)
-        )
-        self.middle = Middle(levels[-1], config)
-        self.final_norm = _NOTHING.norm(0, widths[-1], level=len(levels) - 1, final=True)
-        self.last = linear(widths[-1], num_labels)
-
-    def check_size(self, height: int, width: int) -> None:
-        """Raise ValueError if frames of this size cannot be halved as often as the network has levels."""
-        divisor = 2 ** (len(self.down) - 1)
-        if height % divisor or width % divisor or not height or not width:
-            raise ValueError(
-                f"frames of {height}x{width} do not fit a classifier of {len(self.down)} levels: height and width must "
-                f"be divisible by {divisor}"
-            )
+        self._build_down(width, levels, num_blocks, config)
+        self.final_norm = _NOTHING.norm(0, levels[-1].channels, level=len(levels) - 1, final=True)
+        self.last = linear(levels[-1].channels, num_labels)
 
     def forward(self, noisy: Tensor, label: Tensor) -> Tensor:
         """Scores (B, num_labels), logits, of noisy frames.
@@ -97,7 +81,7 @@ class VideoClassifier(nn.Module):
         condition = ConditionCache(
             planes=noisy.new_empty(batch, 0, *size),
             first=None,
-            modulation=NormModulation(self._layers(), self._embed, noisy.dtype),
+            modulation=self.modulation(),
             past=None,
             cached={},
             onednn=None,
@@ -110,11 +94,3 @@ class VideoClassifier(nn.Module):
         h = silu(self.final_norm(h, condition.maps(self.final_norm)))
         logits: Tensor = self.last(h.mean((2, 3)))
         return logits
-
-    def _layers(self) -> list[nn.Linear]:
-        blocks = [module for module in self.modules() if isinstance(module, ResBlock)]
-        return [layer for block in blocks for layer in (block.embed0, block.embed1)]
-
-    def _embed(self, label: Tensor) -> Tensor:
-        waves = label_waves(label, self.embed0.in_features, self.embed0.weight.dtype)
-        return F.silu(self.embed1(F.silu(self.embed0(waves))))
