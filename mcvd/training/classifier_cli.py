@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lightning import Callback, LightningModule, Trainer
+from lightning import Callback
 from lightning.pytorch.cli import LightningArgumentParser
 
 from mcvd.frames import FrameBlock
@@ -16,7 +16,8 @@ from mcvd.training.classifier import ClassifierFit, labels_of
 from mcvd.training.ema import EMA
 from mcvd.training.fit import ConfigError, FitCLI, Log, run_cli
 from mcvd.training.run_folder import unused_path
-from mcvd.training.told import Told, stored_config, told
+from mcvd.training.summary import Summary
+from mcvd.training.told import Told, named_first, stored_config, told
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class ClassifierCLI(FitCLI):
 
     def reports(self) -> list[Callback]:
         """What is trained."""
-        return [_Summary(self.log)]
+        return [Summary(self.log, _described)]
 
     def finish(self, path: Path) -> str:
         """Write the classifier, and say where it is."""
@@ -83,22 +84,12 @@ class ClassifierCLI(FitCLI):
         )
 
 
-class _Summary(Callback):
-    """Tells the user in one line what is trained where."""
-
-    def __init__(self, log: Log):
-        self.report = log
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        folder = trainer.log_dir
-        if trainer.is_global_zero:
-            assert isinstance(pl_module, ClassifierFit)
-            own = pl_module.classifier
-            begin = f"from step {trainer.global_step}" if trainer.global_step else "from the start"
-            self.report(
-                f"training a classifier of {num_parameters(own) / 1e6:.2f} M parameters for {len(own.labels)} labels "
-                f"of {own.num_frames} frames of {own.size[0]}x{own.size[1]}, {begin}, in {folder}"
-            )
+def _described(fit: ClassifierFit) -> str:
+    own = fit.classifier
+    return (
+        f"a classifier of {num_parameters(own) / 1e6:.2f} M parameters for {len(own.labels)} labels of "
+        f"{own.num_frames} frames of {own.size[0]}x{own.size[1]}"
+    )
 
 
 def run_fit_classifier(argv: list[str], log: Log = _LOGGER.info) -> None:
@@ -111,10 +102,10 @@ def run_fit_classifier(argv: list[str], log: Log = _LOGGER.info) -> None:
     Raises:
         As `mcvd.training.fit.run_fit`.
     """
-    if not argv or (argv[0].startswith("-") and not {"-h", "--help"} & set(argv)):
-        raise ConfigError(
-            "name the model to guide first, then its videos: mcvd fit-classifier MODEL --config data.yaml "
-            "(or --data.root FOLDER)"
-        )
-    words = [word if word.startswith("-") else f"--model.guides={word}" for word in argv[:1]]
-    run_cli(ClassifierCLI, words + argv[1:], log)
+    words = named_first(
+        argv,
+        "guides",
+        "name the model to guide first, then its videos: mcvd fit-classifier MODEL --config data.yaml "
+        "(or --data.root FOLDER)",
+    )
+    run_cli(ClassifierCLI, words, log)

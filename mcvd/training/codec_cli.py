@@ -20,6 +20,7 @@ from mcvd.training.codec import CodecFit
 from mcvd.training.ema import EMA
 from mcvd.training.fit import ConfigError, FitCLI, Log, run_cli
 from mcvd.training.run_folder import unused_path
+from mcvd.training.summary import Summary
 from mcvd.video.contact_sheet import contact_sheet
 
 _LOGGER = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class CodecCLI(FitCLI):
 
     def reports(self) -> list[Callback]:
         """What is trained, and pictures of what the codec gives back."""
-        return [_Summary(self.log), _Pictures()]
+        return [Summary(self.log, _described), _Pictures()]
 
     def finish(self, path: Path) -> str:
         """Write the codec, with its latents measured, and say where it is."""
@@ -73,22 +74,12 @@ class CodecCLI(FitCLI):
         )
 
 
-class _Summary(Callback):
-    """Tells the user in one line what is trained where."""
-
-    def __init__(self, log: Log):
-        self.report = log
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        folder = trainer.log_dir
-        if trainer.is_global_zero:
-            assert isinstance(pl_module, CodecFit)
-            (height, width), (low, wide) = pl_module.size, pl_module.latent_size
-            begin = f"from step {trainer.global_step}" if trainer.global_step else "from the start"
-            self.report(
-                f"training a codec ({pl_module.kind}) of {num_parameters(pl_module.net) / 1e6:.2f} M parameters, "
-                f"frames of {height}x{width} as latents of {low}x{wide}, {begin}, in {folder}"
-            )
+def _described(codec: CodecFit) -> str:
+    (height, width), (low, wide) = codec.size, codec.latent_size
+    return (
+        f"a codec ({codec.kind}) of {num_parameters(codec.net) / 1e6:.2f} M parameters, "
+        f"frames of {height}x{width} as latents of {low}x{wide}"
+    )
 
 
 class _Pictures(Callback):

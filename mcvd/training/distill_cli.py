@@ -11,7 +11,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from mcvd.frames import FrameBlock
 from mcvd.training.distill import Student
 from mcvd.training.fit import ConfigError, FitCLI, Log, run_cli
-from mcvd.training.told import Told, told
+from mcvd.training.told import Told, named_first, told
 
 _LOGGER = logging.getLogger(__name__)
 _SHORT = ("calls", "parts", "method", "guidance")  # options of the student that are written without --model.
@@ -61,12 +61,12 @@ def run_distill(argv: list[str], log: Log = _LOGGER.info) -> None:
     Raises:
         As `mcvd.training.fit.run_fit`.
     """
-    if not argv or (argv[0].startswith("-") and not {"-h", "--help"} & set(argv)):
-        raise ConfigError(
-            "name the teacher first, then its videos: mcvd distill MODEL --config data.yaml (or --data.root FOLDER)"
-        )
-    words = [word if word.startswith("-") else f"--model.teacher={word}" for word in argv[:1]]
-    run_cli(DistillCLI, words + [_full(word) for word in argv[1:]], log)
+    teacher, *words = named_first(
+        argv,
+        "teacher",
+        "name the teacher first, then its videos: mcvd distill MODEL --config data.yaml (or --data.root FOLDER)",
+    )
+    run_cli(DistillCLI, [teacher, *map(_full, words)], log)
 
 
 def _full(word: str) -> str:

@@ -41,6 +41,7 @@ from mcvd.training.progress_bar import StepProgressBar
 from mcvd.training.resumed_options import ResumedOptions
 from mcvd.training.run_folder import RunFolder
 from mcvd.training.signals import GracefulStop, TrainingInterrupted
+from mcvd.training.summary import Summary
 
 Log = Callable[[str], object]
 """Takes a line that the user should see."""
@@ -224,7 +225,7 @@ class FitCLI(LightningCLI):
 
     def reports(self) -> list[Callback]:
         """What tells the user about the training."""
-        return [_Summary(self.log)]
+        return [_LearnsData(), Summary(self.log, _described)]
 
     def finish(self, path: Path) -> str:
         """After the training, whose last checkpoint is ``path``: what is to be done with it, in words."""
@@ -264,11 +265,8 @@ def option_names() -> list[str]:
     return sorted(name for name in parser._option_string_actions if name.startswith("--"))
 
 
-class _Summary(Callback):
-    """Tells the model the frame rate of its clips, and the user in one line what is trained where."""
-
-    def __init__(self, log: Log):
-        self.report = log
+class _LearnsData(Callback):
+    """Tells the model what it has to know of its clips: their rate, their times, their signals."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         data: VideoData = trainer.datamodule  # type: ignore[attr-defined]
@@ -281,18 +279,13 @@ class _Summary(Callback):
             measured: dict[str, Any] = data.measure_signals()
             pl_module.signals = replace(pl_module.signals, **measured)
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        folder = trainer.log_dir  # asked by all processes: Lightning broadcasts it
-        if trainer.is_global_zero:
-            assert isinstance(pl_module, MCVD)
-            millions = num_parameters(pl_module) / 1e6
-            block, (height, width) = pl_module.block, pl_module.size
-            begin = f"from step {trainer.global_step}" if trainer.global_step else "from the start"
-            self.report(
-                f"training {millions:.2f} M parameters on {block.past}|{block.current}|{block.future} frames of "
-                f"{height}x{width}, {len(trainer.datamodule.train_clips.videos)} videos, "  # type: ignore[attr-defined]
-                f"{trainer.world_size} x {pl_module.device.type}, {trainer.precision}, {begin}, in {folder}"
-            )
+
+def _described(model: MCVD) -> str:
+    block, (height, width) = model.block, model.size
+    return (
+        f"{num_parameters(model) / 1e6:.2f} M parameters on {block.past}|{block.current}|{block.future} frames of "
+        f"{height}x{width}"
+    )
 
 
 def run_fit(argv: list[str], log: Log = _LOGGER.info) -> None:
