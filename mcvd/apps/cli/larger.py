@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,8 @@ from torch import Tensor
 
 from mcvd.apps.cli.fields import FieldChoice, for_model
 from mcvd.apps.cli.output import Form, write_output
-from mcvd.apps.cli.render import Rendered, settings_of
-from mcvd.apps.cli.setup import ModelChoice, log
+from mcvd.apps.cli.render import Rendered, settings_of, stored_frames
+from mcvd.apps.cli.setup import ModelChoice
 from mcvd.apps.result_page import named_samples
 from mcvd.diffusion.block_store import BlockStore
 from mcvd.diffusion.options import SamplingOptions
@@ -24,9 +23,7 @@ from mcvd.models.codecs import Pixels
 from mcvd.models.look import Look
 from mcvd.models.video_model import VideoModel
 from mcvd.runtime.digests import digest
-from mcvd.runtime.disk import check_free_space
-from mcvd.runtime.workdir import resumable_workdir, unmark, workdir_of
-from mcvd.video.frame_store import FrameStore
+from mcvd.runtime.workdir import unmark, workdir_of
 from mcvd.video.page import Page, VideoFigure
 from mcvd.video.read import read_frames
 from mcvd.video.timing import DEFAULT_FPS, frames_at_rate
@@ -73,16 +70,10 @@ def _rendered(out: str, model: VideoModel, options: SamplingOptions, low: Tensor
     """The video, for as long as the ``with`` lasts; interrupted, the same command resumes from its blocks."""
     settings = settings_of(model, options) | {"given": digest({"low": low}), "size": list(model.size)}
     shape = (options.num_samples, len(low), model.channels, *model.size)
-    dtype = model.codec.dtype
-    if not workdir_of(out).exists():
-        check_free_space(out, prod(shape) * dtype.itemsize)
     store = BlockStore(workdir_of(out), model.block, of_pixels=model.codec == Pixels())
     # Refuses, before anything is written, what the model cannot do.
     stream = model.stream_enlarged(low[None], replace(options, block_store=store))
-    with resumable_workdir(out, settings, log) as folder:
-        videos = FrameStore(folder / "frames", shape, dtype)
-        for start, frames in stream:
-            videos.write(start, frames.flatten(0, -5))
+    with stored_frames(out, settings, shape, model.codec.dtype, lambda folder: stream) as videos:
         yield Rendered([videos], settings)
     unmark(out)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -65,22 +65,45 @@ def render(
     settings = settings_of(model, options) | {"given": given, "num_frames": num_frames}
     shape = (len(own), num_frames, model.channels, *model.size)
     dtype = model.codec.dtype
-    if not workdir_of(part).exists():
-        check_free_space(out, prod(shape) * dtype.itemsize)
     store = BlockStore(workdir_of(part), model.block, of_pixels=model.codec == Pixels())
     options = replace(options, progress=rank() == 0, block_store=store)
     # Refuses, before anything is written, what the model cannot do.
     stream = model.stream(past, num_frames, future=future, **vars(options)) if own else iter(())
-    with resumable_workdir(part, settings, log) as folder:
-        videos = FrameStore(folder / "frames", shape, dtype)
-        for start, frames in stream:
-            videos.write(start, frames.flatten(0, -5))
+    with stored_frames(part, settings, shape, dtype, lambda folder: stream) as videos:
         stores = all_gather(videos)  # their paths and shapes: the frames stay on disk
         yield Rendered(stores if rank() == 0 else [], settings)
         all_gather(None)  # until the first has read them, nobody deletes anything
     all_gather(None)  # until all have deleted theirs, the result can be told from somebody else's
     if rank() == 0:
         unmark(out)
+
+
+@contextmanager
+def stored_frames(
+    out: str,
+    settings: dict[str, Any],
+    shape: tuple[int, int, int, int, int],
+    dtype: torch.dtype,
+    blocks: Callable[[Path], Iterator[tuple[int, Tensor]]],
+    copies: int = 1,
+) -> Iterator[FrameStore]:
+    """The videos that blocks make up, in the work folder beside ``out``, for as long as the ``with`` lasts.
+
+    Args:
+        out: what they will become.
+        settings: all that they depend on: with the same ones, an interrupted command resumes.
+        shape: of all videos together, (K, T, C, H, W).
+        dtype: of the frames.
+        blocks: given the work folder, the number of the first frame of each block, and the block (..., T, C, H, W).
+        copies: how many times their size the disk needs.
+    """
+    if not workdir_of(out).exists():
+        check_free_space(out, copies * prod(shape) * dtype.itemsize)
+    with resumable_workdir(out, settings, log) as folder:
+        videos = FrameStore(folder / "frames", shape, dtype)
+        for start, frames in blocks(folder):
+            videos.write(start, frames.flatten(0, -5))
+        yield videos
 
 
 def settings_of(model: VideoModel, options: SamplingOptions) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from mcvd.apps.cli.fields import FieldChoice, add_fields, add_show, for_model
 from mcvd.apps.cli.options import Command
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
     from mcvd.apps.cli.render import Rendered
@@ -109,27 +111,21 @@ def _rendered(
 
     Arguments beside as in `mcvd.models.upsampling.upsampled`.
     """
-    from math import prod
-
-    from mcvd.apps.cli.render import Rendered, settings_of
-    from mcvd.apps.cli.setup import log
+    from mcvd.apps.cli.render import Rendered, settings_of, stored_frames
     from mcvd.models.upsampling import upsampled
     from mcvd.runtime.digests import digest
-    from mcvd.runtime.disk import check_free_space
     from mcvd.runtime.piece_store import PieceStore
-    from mcvd.runtime.workdir import resumable_workdir, unmark, workdir_of
-    from mcvd.video.frame_store import FrameStore
+    from mcvd.runtime.workdir import unmark
 
     options = upsampling.options
     shape = (options.num_samples, upsampling.num_frames(num_given), model.channels, *model.size)
     given = [digest({"frames": read(range(gaps.start, gaps.stop + 1))}) for gaps in upsampling.gaps(num_given)]
     settings = settings_of(model, options) | {"factor": upsampling.factor, "given": given}
-    if not workdir_of(out).exists():
-        check_free_space(out, 2 * prod(shape) * model.codec.dtype.itemsize)
-    with resumable_workdir(out, settings, log) as folder:
-        videos = FrameStore(folder / "frames", shape, model.codec.dtype)
-        for start, frames in upsampled(upsampling, num_given, read, PieceStore(folder)):
-            videos.write(start, frames)
+
+    def blocks(folder: Path) -> Iterator[tuple[int, Tensor]]:
+        return upsampled(upsampling, num_given, read, PieceStore(folder))
+
+    with stored_frames(out, settings, shape, model.codec.dtype, blocks, copies=2) as videos:
         yield Rendered([videos], settings)
     unmark(out)
 
