@@ -95,6 +95,24 @@ def plan(
         forward = not forward
 
 
+def contexts(
+    block: FrameBlock, num_past: int, num_future: int, num_frames: int, overlap: int | None = None
+) -> dict[tuple[int, int], None]:
+    """How many past and future frames the windows of a `plan` see: each pair once, in order, however long the gap.
+
+    Windows amid a long gap all see the same, so that one which is shorter by whole blocks stands for it.
+
+    Examples:
+        >>> [*contexts(FrameBlock(2, 5), num_past=0, num_future=0, num_frames=10**12)]
+        [(0, 0), (2, 0)]
+    """
+    long = 4 * (block.past + block.current + block.future)
+    if num_frames > long:
+        num_frames = long + (num_frames - long) % block.current
+    windows = plan(block, num_past, num_future, num_frames, overlap)
+    return dict.fromkeys((len(window.past), len(window.future)) for window in windows)
+
+
 def _before_keyframes(new: range, known: set[int], length: int, forward: bool) -> range:
     """The part of a window's new frames after which the next window ends with keyframes; all of them if none are near.
 

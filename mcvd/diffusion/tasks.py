@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mcvd.diffusion.masking import Masking
-from mcvd.diffusion.plan import plan
+from mcvd.diffusion.plan import contexts
 from mcvd.frames import FrameBlock
 from mcvd.runtime.suggest import did_you_mean
 
@@ -81,8 +81,8 @@ class Task:
         if num_past and not block.past:
             return f"this model has no past slot ({block}): train one with block.past > 0"
         num_frames = block.current if num_frames is None else num_frames
-        for window in plan(block, num_past, num_future, num_frames, overlap):
-            sides = {"past": (len(window.past), block.past), "future": (len(window.future), block.future)}
+        for num_before, num_after in contexts(block, num_past, num_future, num_frames, overlap):
+            sides = {"past": (num_before, block.past), "future": (num_after, block.future)}
             shown = {name: bool(given) if slots else None for name, (given, slots) in sides.items()}
             if not masking.allows(shown["past"], shown["future"]):
                 words = [f"the {name} {'shown' if is_shown else 'hidden'}" for name, is_shown in shown.items()]

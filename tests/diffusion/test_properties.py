@@ -8,7 +8,7 @@ from reference.tiny import tiny_config
 
 import mcvd
 from mcvd.diffusion.masking import Masking
-from mcvd.diffusion.plan import plan
+from mcvd.diffusion.plan import contexts, plan
 from mcvd.frames import Condition, FrameBlock, model_from_pixels, pixels_from_model
 from mcvd.noise import Cosine, Geometric, LinearBeta, ZeroTerminalSNR, label_from_time
 
@@ -96,6 +96,13 @@ def test_a_plan_makes_each_frame_once_and_sees_only_what_is_known(block, num_pas
         known |= made
     assert set(gap) <= known
     assert len(steps) == -(-num_frames // block.current)
+
+
+@given(blocks, side, side, st.integers(1, 160))
+def test_the_contexts_of_a_plan_are_those_of_its_windows(block, num_past, num_future, num_frames):
+    windows = plan(block, num_past, num_future, num_frames)
+    every = dict.fromkeys((len(window.past), len(window.future)) for window in windows)
+    assert contexts(block, num_past, num_future, num_frames) == every
 
 
 @given(blocks, side, side, st.integers(1, 60))

@@ -65,3 +65,9 @@ def test_a_model_with_free_masks_does_everything():
     for num_past, num_future in ((2, 0), (0, 2), (2, 2), (0, 0)):
         assert refusal(block, free, num_past, num_future, 23) is None
     assert refusal(FrameBlock(2, 5), Masking(1, 1, tied=True), 0, 0, 5) is None
+
+
+def test_a_refusal_takes_no_time_however_many_frames_are_asked_for():
+    only_predict = Masking(p_future=1)
+    assert refusal(FrameBlock(2, 5), only_predict, 2, 0, 10**15) is None
+    assert "past hidden" in refusal(FrameBlock(2, 5), only_predict, 0, 0, 10**15)
