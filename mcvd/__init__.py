@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from mcvd.frames import Condition, FrameBlock
     from mcvd.models.load import build, load
     from mcvd.models.mcvd import MCVD
+    from mcvd.models.show import show
     from mcvd.video.decoders.base import VideoError
-    from mcvd.video.page import show
     from mcvd.video.read import read_video
     from mcvd.video.write import write_video
 
@@ -57,7 +57,7 @@ __getattr__, __dir__ = lazy_exports(
         "noise": "mcvd.noise",
         "read_video": "mcvd.video.read",
         "samplers": "mcvd.samplers",
-        "show": "mcvd.video.page",
+        "show": "mcvd.models.show",
         "write_video": "mcvd.video.write",
     },
 )

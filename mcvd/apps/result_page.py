@@ -50,8 +50,7 @@ def add_result(
     rows = {title: torch.cat([past, row, future]) for title, row in (futures | baselines).items()}
     shown = {title: look.pictures(row) for title, row in rows.items()}
     figures = [VideoFigure(title, row, given, title.startswith("sample")) for title, row in shown.items()]
-    if look.legend is not None:
-        page.text(look.legend.sentence)
+    page.colours(look.legend)
     add_futures(page, figures, look.pictures(past), look.pictures(future), fps, baselines)
     if len(samples) > 1 and given:
         add_spread(page, samples, past, future, target, fps, look.unit)

@@ -15,7 +15,7 @@ from mcvd.data.copies import describe_copies
 from mcvd.data.probe import Probe, describe_other_files, describe_probes, probe_folder
 from mcvd.data.scene_cuts import describe_cuts
 from mcvd.data.signals.measure import describe_signals, describe_untold
-from mcvd.data.value_range import describe_values, pictures_of_values
+from mcvd.data.value_range import describe_values, legend_of_values, pictures_of_values
 from mcvd.data.video_clips import VideoClips
 from mcvd.data.videos import AbstractVideos
 from mcvd.runtime.atomic import atomic_write
@@ -119,4 +119,4 @@ def _read_clips(data: VideoClips) -> tuple[list[Tensor], list[str]]:
 def write_preview(path: str | Path, clips: Sequence[Tensor]) -> None:
     """Write clips, (T, C, H, W) each, as rows of frames into a PNG."""
     with atomic_write(path) as part:
-        contact_sheet(pictures_of_values(clips), min_height=64).save(part, format="PNG")
+        contact_sheet(pictures_of_values(clips), (), 64, legend_of_values(clips)).save(part, format="PNG")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mcvd.video.heat_map import heat_map
+from mcvd.video.legend import Legend
 
 _TAIL = 0.001
 _MAX_VALUES = 1 << 22  # of a channel: quantiles of more take long
@@ -52,11 +53,26 @@ def pictures_of_values(clips: Sequence[Tensor]) -> list[Tensor]:
     """Clips to look at, uint8: of values the first channel, in colours from the least to the most; missing is grey."""
     if not clips[0].is_floating_point():
         return list(clips)
-    first = torch.stack([clip[:, :1] for clip in clips])
-    known = first[first.isfinite()]
-    low, high = (known.min(), known.max()) if len(known) else (torch.zeros(()), torch.ones(()))
-    place = (first[:, :, 0] - low) / (high - low).clamp(min=1e-12)
+    first = torch.stack([clip[:, 0] for clip in clips])
+    low, high = _ends(first)
+    place = (first - low) / max(high - low, 1e-12)
     return [heat_map(clip.masked_fill(~clip.isfinite(), torch.nan), 1.0) for clip in place]
+
+
+def legend_of_values(clips: Sequence[Tensor]) -> Legend | None:
+    """What the colours of `pictures_of_values` mean; None for pixels."""
+    if not clips[0].is_floating_point():
+        return None
+    first = torch.stack([clip[:, 0] for clip in clips])
+    low, high = _ends(first)
+    ticks = [(place, f"{low + place * (high - low):.3g}") for place in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    return Legend("channel 0" if clips[0].shape[1] > 1 else "values", ticks, not first.isfinite().all())
+
+
+def _ends(values: Tensor) -> tuple[float, float]:
+    """The least and the greatest of the values that are known; 0 and 1 where none is."""
+    known = values[values.isfinite()]
+    return (known.min().item(), known.max().item()) if len(known) else (0.0, 1.0)
 
 
 def _setting(ends: list[float]) -> str:

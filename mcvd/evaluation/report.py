@@ -12,6 +12,7 @@ from mcvd.evaluation.result_card import Distance, ResultCard
 from mcvd.evaluation.scores import Scores
 from mcvd.evaluation.tables import add_rows, rows_as_text
 from mcvd.evaluation.words import in_words
+from mcvd.video.legend import Legend
 from mcvd.video.page import Column, Page
 from mcvd.video.timing import DEFAULT_FPS
 
@@ -88,14 +89,16 @@ def add_scores(page: Page, scores: Scores) -> Page:
     return page
 
 
-def card_page(card: ResultCard, highlights: Sequence[Highlight], fps: float = DEFAULT_FPS, legend: str = "") -> Page:
+def card_page(
+    card: ResultCard, highlights: Sequence[Highlight], fps: float = DEFAULT_FPS, legend: Legend | None = None
+) -> Page:
     """The page of a card.
 
     Args:
         card: what it shows.
         highlights: clips to show, the best first where frames have a ground truth.
         fps: at which they play.
-        legend: what their colours mean, in words.
+        legend: what their colours mean, where they show values.
     """
     scores = card.scores
     under = f"Protocol {card.protocol['name']}" if card.protocol else "No protocol named"
@@ -117,14 +120,17 @@ def card_page(card: ResultCard, highlights: Sequence[Highlight], fps: float = DE
     return page
 
 
-def _add_highlights(page: Page, card: ResultCard, highlights: Sequence[Highlight], fps: float, legend: str) -> None:
+def _add_highlights(
+    page: Page, card: ResultCard, highlights: Sequence[Highlight], fps: float, legend: Legend | None
+) -> None:
     """The best and the worst clips as videos, truth and model side by side."""
     scores = card.scores
     if scores.rows:
         by = "mean absolute error" if "mae" in scores.metrics else "PSNR"
-        page.section("Best and worst clips", f"Best first, by the {by} of one sample. {legend}".strip())
+        page.section("Best and worst clips", f"Best first, by the {by} of one sample.")
     else:
         page.section("Some clips", "A true one, and one that the model generated from nothing.")
+    page.colours(legend)
     unit = scores.ensemble.unit if "mae" in scores.metrics and scores.ensemble else "dB"
     past, end = scores.num_past, scores.num_past + scores.num_frames
     pairs: list[tuple] = []

@@ -11,12 +11,14 @@ from lightning import Callback, Trainer
 from torch import Tensor
 
 from mcvd.diffusion.tasks import TASKS
+from mcvd.models.look import Look
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.atomic import atomic_write
 from mcvd.runtime.fsdp import unsharded
 from mcvd.samplers import DDIM, AbstractSampler
 from mcvd.training.ema import averaged_weights
 from mcvd.video.contact_sheet import contact_sheet
+from mcvd.video.legend import Legend, beside_legend
 from mcvd.video.timing import playing_fps
 from mcvd.video.write import write_video
 
@@ -92,11 +94,11 @@ class Preview(Callback):
         signals = torch.stack([clip["signals"] for clip in chosen]) if "signals" in chosen[0] else None
         with trainer.precision_plugin.forward_context():
             shown = preview(pl_module, video, self.sampler, signals)
-        pictures = pl_module.codec.pictures
+        look, fps = Look.of(pl_module), playing_fps(pl_module.frame_rate_hz)
         for task, (target, samples, context) in shown.items():
             path = self._folder / f"step-{self._step:06d}-{task}"
             try:
-                _write(path, pictures(target), pictures(samples), context, playing_fps(pl_module.frame_rate_hz))
+                _write(path, look.pictures(target), look.pictures(samples), context, fps, look.legend)
             except OSError as error:
                 warnings.warn(f"no preview {path}: {error}", stacklevel=2)  # a full disk is no reason to stop training
 
@@ -136,11 +138,12 @@ def preview(
     return shown
 
 
-def _write(path: Path, target: Tensor, samples: Tensor, context: list[int], frame_rate_hz: float) -> None:
+def _write(path: Path, target: Tensor, samples: Tensor, context: list[int], fps: float, legend: Legend | None) -> None:
     rows: dict[str, Tensor] = {}
     for number, (true, model) in enumerate(zip(target, samples, strict=True), start=1):
         rows |= {f"truth {number}": true, f"model {number}": model}
     with atomic_write(path.with_name(f"{path.name}.png")) as part:
-        contact_sheet(rows, context, min_height=64).save(part, format="png")
+        contact_sheet(rows, context, 64, legend).save(part, format="png")
     pairs = torch.cat([target, samples], -1)  # (B, T, C, H, 2W)
-    write_video(path.with_name(f"{path.name}.mp4"), pairs.permute(1, 2, 0, 3, 4).flatten(2, 3), frame_rate_hz)
+    film = beside_legend(pairs.permute(1, 2, 0, 3, 4).flatten(2, 3), legend)
+    write_video(path.with_name(f"{path.name}.mp4"), film, fps)

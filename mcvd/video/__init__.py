@@ -7,11 +7,10 @@ from mcvd.runtime.lazy import lazy_exports
 if TYPE_CHECKING:
     from mcvd.video.decoders.base import AbstractReader, VideoError
     from mcvd.video.open import open_video
-    from mcvd.video.page import show
     from mcvd.video.read import read_video
     from mcvd.video.write import write_video
 
-__all__ = ["AbstractReader", "VideoError", "open_video", "read_video", "show", "write_video"]
+__all__ = ["AbstractReader", "VideoError", "open_video", "read_video", "write_video"]
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
@@ -20,7 +19,6 @@ __getattr__, __dir__ = lazy_exports(
         "VideoError": "mcvd.video.decoders.base",
         "open_video": "mcvd.video.open",
         "read_video": "mcvd.video.read",
-        "show": "mcvd.video.page",
         "write_video": "mcvd.video.write",
     },
 )

@@ -12,7 +12,8 @@ from torch import Tensor
 from mcvd.runtime.atomic import atomic_write
 from mcvd.video.chart import LineStyle, line_chart
 from mcvd.video.figure import Media, VideoFigure, figure_of, media_of, picture_of
-from mcvd.video.heat_map import heat_map
+from mcvd.video.heat_map import MISSING, heat_map
+from mcvd.video.legend import Legend
 from mcvd.video.page_template import render
 from mcvd.video.palette import SERIES, TARGET
 from mcvd.video.timing import DEFAULT_FPS
@@ -80,6 +81,10 @@ class Page:
     def text(self, text: str, *, note: bool = False) -> Page:
         """Add a paragraph; a note is small."""
         return self._add("text", text=text, note=note)
+
+    def colours(self, legend: Legend | None) -> Page:
+        """Add what colours of values mean: a bar with numbers and a unit; nothing for None."""
+        return self if legend is None else self._add("colour_bar", legend=legend, missing=MISSING)
 
     def videos(self, shown: Iterable[VideoFigure | tuple], fps: float = DEFAULT_FPS) -> Page:
         """Add videos side by side; they play by themselves, again and again.
@@ -302,26 +307,6 @@ class Page:
             "has_videos": self._num_videos > 0,
             "first_frame": self._first,
         }
-
-
-def show(videos: Tensor | Mapping[str, Tensor], fps: float = DEFAULT_FPS) -> Page:
-    """Videos side by side, to be the last value of a notebook's cell: they play in it by themselves.
-
-    Args:
-        videos: uint8 (T, C, H, W), several as (B, T, C, H, W) or (B, K, T, C, H, W), or named ones, each (T, C, H, W).
-        fps: frames per second.
-
-    Returns:
-        A page, which a notebook shows and ``write`` saves.
-
-    Example::
-
-        mcvd.show({"filmed": video, "predicted": future[0]})
-    """
-    if isinstance(videos, Tensor):
-        several = videos.flatten(0, -5) if videos.ndim > 4 else videos[None]
-        videos = {str(number) if len(several) > 1 else "": video for number, video in enumerate(several)}
-    return Page("Videos").videos([VideoFigure(name, video, generated=None) for name, video in videos.items()], fps)
 
 
 def _thinned(values: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from mcvd.apps.cli.main import main
 from mcvd.data import ArrayVideos, RainFields, VideoClips
 from mcvd.data.clips.augment import AppliedAugmentation
 from mcvd.data.recipe import data_from_recipe
-from mcvd.data.value_range import describe_values, pictures_of_values
+from mcvd.data.value_range import describe_values, legend_of_values, pictures_of_values
 from mcvd.video.decoders.base import VideoError
 
 h5py = pytest.importorskip("h5py", reason="HDF5 and NetCDF-4 are an extra")
@@ -211,6 +211,9 @@ def test_values_are_told_by_channel_and_pixels_not_at_all():
     assert (pictures_of_values([clip * torch.nan])[0] == 128).all()
     first, last = pictures_of_values([clip])[0].flatten(2)[0].T[[0, -1]].tolist()
     assert (first, last) == ([68, 1, 84], [253, 231, 37])
+    legend = legend_of_values([clip])
+    assert legend.title == "channel 0" and [text for _, text in legend.ticks] == ["0", "15.8", "31.5", "47.2", "63"]
+    assert legend_of_values([clip.byte()]) is None and legend_of_values([clip[:, :1] * torch.nan]).has_missing
 
 
 def test_a_model_of_pixels_refuses_values_and_says_what_it_needs():

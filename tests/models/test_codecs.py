@@ -198,6 +198,6 @@ def test_a_legend_tells_values_in_their_unit():
     assert panel.shape == (3, 160, 96) and (panel == torch.tensor([253, 231, 37]).view(3, 1, 1)).all(0).any()
     assert (panel == 128).all(0).any()
     bands = Scale((0.0, 1.0, 2.0), (1.0, 2.0, 300.0), unit="K", names=("a", "b", "c"))
-    assert bands.legend(3).title == "a red, b green, c blue"
+    assert bands.legend(3).title == "a red (0 to 1), b green (1 to 2), c blue (2 to 300) K"
     assert bands.legend(3, (2,)).title == "c K" and bands.legend(3, (2,)).ticks[-1][1] == "300"
     assert bands.thresholds == () and Scale(0.0, 100.0, "log").thresholds == (0.46, 3.1, 18.0)

@@ -239,8 +239,7 @@ def _write(out: str, card: ResultCard, shown: Sequence[Highlight], look: Look) -
     from mcvd.video.timing import playing_fps
 
     write_json(out, card.to_json())
-    legend = look.legend.sentence if look.legend else ""
-    card_page(card, shown, playing_fps(card.frame_rate_hz), legend).write(Path(out).with_suffix(".html"))
+    card_page(card, shown, playing_fps(card.frame_rate_hz), look.legend).write(Path(out).with_suffix(".html"))
 
 
 def _print(card: ResultCard, json: bool) -> None:

@@ -33,27 +33,28 @@ def add_show(command: ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class FieldChoice:
-    """What `add_fields` and `add_show` have read."""
+    """What `add_fields` and `add_show` have read.
+
+    Raises:
+        ValueError: the letters are no axes.
+    """
 
     variable: tuple[str, ...] = ()
     axes: str | None = None
     sequence: int | None = None
     show: tuple[int, ...] = ()
 
-    @classmethod
-    def taken_from(cls, asked: dict[str, Any]) -> FieldChoice:
-        """Take them out of a command's options.
-
-        Raises:
-            ValueError: the letters are no axes.
-        """
+    def __post_init__(self) -> None:
         from mcvd.video.arrays.axes import LETTERS, check_axes
 
+        if self.axes is not None and not check_axes(self.axes):
+            raise ValueError(f"axes {self.axes}: letters of {LETTERS}, each once and H and W among them")
+
+    @classmethod
+    def taken_from(cls, asked: dict[str, Any]) -> FieldChoice:
+        """Take them out of a command's options."""
         variable, show = (tuple(asked.pop(name, ())) for name in ("variable", "show"))
-        found = cls(variable, asked.pop("axes", None), asked.pop("sequence", None), show)
-        if found.axes is not None and not check_axes(found.axes):
-            raise ValueError(f"--axes {found.axes}: letters of {LETTERS}, each once and H and W among them")
-        return found
+        return cls(variable, asked.pop("axes", None), asked.pop("sequence", None), show)
 
     def open(self, path: str) -> AbstractReader:
         """The video, or the array if it is one.

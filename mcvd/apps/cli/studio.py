@@ -66,14 +66,13 @@ def run(
     _check_address(host, port)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
 
-    from mcvd.apps.cli.setup import check_pixels, load_for_command
+    from mcvd.apps.cli.setup import load_for_command
     from mcvd.apps.studio.clip import Limits
     from mcvd.apps.studio.guard import is_this_machine
     from mcvd.apps.studio.service import LIFETIME_SECONDS, QUOTA_MEGABYTES, Studio
     from mcvd.apps.studio.storage import Storage
 
     net = load_for_command(model, device, trust)
-    check_pixels(net)
     if net.super_resolution is not None:
         raise ValueError(
             "the studio has the four tasks, and this model makes given frames larger: mcvd upsample --size"

@@ -9,15 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mcvd.apps.cli.fields import FieldChoice, for_model
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
+from mcvd.data.synthetic.rain_fields import RainFields
 from mcvd.models.video_model import VideoModel
 from mcvd.video.decoders.base import VideoError
-from mcvd.video.open import open_video
 from mcvd.video.read import read_frames
 from mcvd.video.timing import DEFAULT_FPS, frames_at_rate
 from mcvd.video.transforms import to_channels
 
-_MAX_PIXELS = 4096 * 2304  # of a frame as stored: a small file can hold pictures that fill the memory
+_MAX_NUMBERS = 3 * 4096 * 2304  # of a frame as stored: a small file can hold pictures that fill the memory
+_OF_RAIN = "mm/h"  # the unit of models to which invented rain is shown
 _SYNTHETIC_FRAMES = 60
 
 
@@ -44,51 +46,63 @@ class Clip:
 
     Args:
         name: what the visitor calls it.
-        frames: uint8 (T, C, H, W) of the model's size and channels, at the model's rate.
+        frames: (T, C, H, W) of the model's size, channels and dtype, at the model's rate; NaN where values are missing.
         note: what was done to it, in a sentence.
+        file_name: of the upload: values are taken home in its format.
     """
 
     name: str
     frames: Tensor
     note: str
+    file_name: str = ""
 
 
-def read_clip(path: str | Path, model: VideoModel, limits: Limits) -> Clip:
-    """Read an uploaded video as `mcvd predict` would; of one that is too long only the beginning.
+def read_clip(path: str | Path, model: VideoModel, limits: Limits, fields: FieldChoice = FieldChoice()) -> Clip:
+    """Read an uploaded video, or a file of values, as `mcvd predict` would; of one that is too long only the beginning.
 
     Raises:
         VideoError: it is too large or cannot be read; the message names the file without its folder.
+        ValueError: it holds values, and the model takes pixels.
     """
     path = Path(path)
     megabytes = path.stat().st_size / 1e6
     if megabytes > limits.megabytes:
         raise VideoError(f"{path.name} has {megabytes:.0f} MB, the studio takes up to {limits.megabytes} MB")
     try:
-        with open_video(path) as reader:
+        with fields.open(str(path)) as reader:
             height, width = reader.size
-            if height * width > _MAX_PIXELS:
+            if height * width * reader.channels > _MAX_NUMBERS:
                 raise VideoError(f"{path.name} has frames of {width}x{height} pixels: too large, scale it down first")
             rate = model.frame_rate_hz
             all_numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times, rate)
             numbers = all_numbers[: limits.frames].tolist()
-            frames = read_frames(reader, numbers, model.size, model.channels)
-    except VideoError as error:
+            frames = for_model(read_frames(reader, numbers, model.size, model.channels), model, path.name)
+    except (VideoError, FileNotFoundError) as error:
         raise VideoError(str(error).replace(str(path), path.name)) from None
     at_rate = f" at {rate:g} Hz" if rate else ""
     note = f"{path.name}: {len(frames)} frames{at_rate}, cut and scaled to {model.size[1]}x{model.size[0]} pixels."
     if len(numbers) < len(all_numbers):
         note += f" It has {len(all_numbers)}; only the first {limits.frames} were taken."
-    return Clip(path.name, frames, note)
+    return Clip(path.name, frames, note, path.name)
+
+
+def has_synthetic(model: VideoModel) -> bool:
+    """Whether there are invented videos for a model: of pixels, or of rain."""
+    of_rain = model.channels == 1 and model.codec.unit == _OF_RAIN
+    return of_rain or not model.codec.dtype.is_floating_point
 
 
 def synthetic_clip(model: VideoModel, number: int, frames: range = range(_SYNTHETIC_FRAMES)) -> Clip:
-    """A street that `DrivingScenes` paints, for whoever has no video at hand.
+    """A street that `DrivingScenes` paints, or rain of `RainFields`, for whoever has no video at hand.
 
     Args:
-        model: whose size, channels and rate it gets.
-        number: of the street, 0 or more; no model was trained on these.
+        model: whose size, channels and rate it gets; one of those that `has_synthetic` knows.
+        number: of the video, 0 or more; no model was trained on these.
         frames: which of its 60.
     """
+    if model.codec.dtype.is_floating_point:
+        rain = RainFields(number + 1, _SYNTHETIC_FRAMES, seed=number + 1000)
+        return Clip(f"rain {number}", rain.read(number, frames, model.size), f"Invented rain {number}.")
     scenes = DrivingScenes(number + 1, _SYNTHETIC_FRAMES, model.frame_rate_hz or DEFAULT_FPS, seed=1)
     painted = to_channels(scenes.read(number, frames, model.size), model.channels)
     return Clip(f"street {number}", painted.contiguous(), f"Synthetic street {number}: {len(frames)} frames.")
@@ -96,4 +110,4 @@ def synthetic_clip(model: VideoModel, number: int, frames: range = range(_SYNTHE
 
 def no_clip(model: VideoModel) -> Clip:
     """What there is before a video is dropped."""
-    return Clip("", torch.empty(0, model.channels, *model.size, dtype=torch.uint8), "")
+    return Clip("", torch.empty(0, model.channels, *model.size, dtype=model.codec.dtype), "")

@@ -16,6 +16,7 @@ from mcvd.apps.studio.result_view import ALL
 from mcvd.apps.studio.service import Studio
 from mcvd.diffusion.tasks import TASKS, Task
 from mcvd.samplers.select import sampler_names
+from mcvd.video.arrays.open import ENDINGS
 from mcvd.video.decoders.base import VIDEO_SUFFIXES
 from mcvd.video.page_template import page_file
 
@@ -30,6 +31,10 @@ class Controls:
 
     examples: gr.HTML
     upload: gr.File
+    variable: gr.Textbox
+    axes: gr.Textbox
+    sequence: gr.Number
+    shown: gr.Dropdown
     task: gr.Radio
     length: gr.Number
     num_samples: gr.Slider
@@ -50,6 +55,7 @@ class Controls:
     mp4: gr.DownloadButton
     gif: gr.DownloadButton
     page: gr.DownloadButton
+    values: gr.DownloadButton
     result: gr.HTML
 
     @classmethod
@@ -59,7 +65,7 @@ class Controls:
         gr.Markdown(f"# mcvd studio\n**{escape(studio.name)}**: {sentence[0].lower()}{sentence[1:]}", elem_id="head")
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=320):
-                gr.Markdown("Click an example, or bring a video of your own.")
+                gr.Markdown(f"Click an example, or bring {'a file' if studio.has_values else 'a video'} of your own.")
                 shown = _examples(studio, examples)
             with gr.Column(scale=1, min_width=260):
                 shown |= _video(studio)
@@ -68,7 +74,7 @@ class Controls:
             with gr.Column(scale=1, min_width=300):
                 shown |= _task(studio) | _signals(studio) | _sampling(studio) | _buttons()
             with gr.Column(scale=3, min_width=300):
-                shown |= {"status": gr.Markdown(elem_id="status")} | _downloads() | _result()
+                shown |= {"status": gr.Markdown(elem_id="status")} | _downloads(studio) | _result()
         return cls(**shown)
 
 
@@ -86,8 +92,34 @@ def _examples(studio: Studio, examples: list[Example]) -> dict[str, Any]:
 
 
 def _video(studio: Studio) -> dict[str, Any]:
-    title, kinds = f"A video, up to {studio.limits.megabytes} MB", sorted(VIDEO_SUFFIXES)
-    return {"upload": gr.File(label=title, file_types=kinds, height=150, elem_id="upload")}
+    thing, kinds = (
+        ("A file of values", {*VIDEO_SUFFIXES, *ENDINGS}) if studio.has_values else ("A video", VIDEO_SUFFIXES)
+    )
+    title = f"{thing}, up to {studio.limits.megabytes} MB"
+    return {"upload": gr.File(label=title, file_types=sorted(kinds), height=150, elem_id="upload")} | _fields(studio)
+
+
+def _fields(studio: Studio) -> dict[str, Any]:
+    """How a file of values is read, and what of it is shown; hidden for models of pixels."""
+    several, names = studio.model.channels > 1, studio.channel_names
+    found: dict[str, Any] = {}
+    with gr.Accordion("How the file is read", open=False, visible=studio.has_values, elem_id="reading"):
+        text = "Array, of a file with several; names with commas become channels"
+        found["variable"] = gr.Textbox(label=text, max_lines=1, elem_id="variable")
+        text = "Its axes, a letter each of NTCHW"
+        found["axes"] = gr.Textbox(label=text, placeholder="as the file tells", max_lines=1, elem_id="axes")
+        text = "Number of the sequence, of several"
+        found["sequence"] = gr.Number(None, minimum=0, precision=0, label=text, elem_id="sequence")
+    found["shown"] = gr.Dropdown(
+        [(name, number) for number, name in enumerate(names)],
+        value=[],
+        multiselect=True,
+        max_choices=3,
+        label="Channels to look at: one, or three as red, green and blue",
+        visible=studio.has_values and several,
+        elem_id="shown",
+    )
+    return found
 
 
 def length_label(studio: Studio) -> str:
@@ -197,7 +229,7 @@ def _strip(studio: Studio) -> dict[str, Any]:
     return {"strip": strip, "hint": hint, "marking": marking}
 
 
-def _downloads() -> dict[str, Any]:
+def _downloads(studio: Studio) -> dict[str, Any]:
     """Always there, so that nothing moves when the files are; until then they cannot be clicked."""
     with gr.Row(equal_height=True, elem_id="downloads"):
         which = gr.Dropdown(
@@ -207,6 +239,9 @@ def _downloads() -> dict[str, Any]:
             name: gr.DownloadButton(f"Save {title}", size="sm", min_width=90, elem_id=name, interactive=False)
             for name, title in (("mp4", "mp4"), ("gif", "gif"), ("page", "this page"))
         }
+        buttons["values"] = gr.DownloadButton(
+            "Save values", size="sm", min_width=90, elem_id="values", interactive=False, visible=studio.has_values
+        )
     return {"which": which, **buttons}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mcvd.apps.studio.clip import Clip, no_clip, synthetic_clip
+from mcvd.apps.studio.clip import Clip, has_synthetic, no_clip, synthetic_clip
 from mcvd.apps.studio.film_strip import pictures
 from mcvd.models.video_model import VideoModel
 
@@ -26,7 +26,7 @@ class Example:
     Args:
         question: that it asks.
         task: its name.
-        street: number of the synthetic street; None gives nothing.
+        street: number of the synthetic street, or of invented rain; None gives nothing.
     """
 
     question: str
@@ -34,7 +34,7 @@ class Example:
     street: int | None
 
     def clip(self, model: VideoModel) -> Clip:
-        """The street as the model sees it."""
+        """It as the model sees it."""
         return no_clip(model) if self.street is None else synthetic_clip(model, self.street)
 
 
@@ -48,23 +48,28 @@ _EXAMPLES = (
 
 
 def examples_for(model: VideoModel) -> list[Example]:
-    """Those whose task the model can do."""
-    tasks = model.facts().tasks
-    return [example for example in _EXAMPLES if tasks[example.task] is None]
+    """Those whose task the model can do, and for which there is a video."""
+    tasks, found = model.facts().tasks, has_synthetic(model)
+    return [example for example in _EXAMPLES if tasks[example.task] is None and (found or example.street is None)]
 
 
 def cards(model: VideoModel, examples: list[Example]) -> list[dict[str, Any]]:
     """What a browser draws of the examples: a picture, as data URI, and the question."""
-    frames = [_poster(model, example) for example in examples]
     return [
-        {"picture": uri, "question": example.question}
-        for uri, example in zip(pictures(torch.cat(frames)) if frames else (), examples, strict=True)
+        {"picture": pictures(_poster(model, example))[0], "question": example.question.replace("street", _thing(model))}
+        for example in examples
     ]
 
 
 def _poster(model: VideoModel, example: Example) -> Tensor:
-    """One frame, uint8 (1, C, H, W): of the street, or the noise that the model starts from."""
+    """One frame, uint8 (1, 1 or 3, H, W): of the video, or the noise that the model starts from."""
     if example.street is None:
-        draws = torch.randn(1, model.channels, *model.size, generator=torch.Generator().manual_seed(0))
+        channels = model.channels if model.channels in (1, 3) else 1
+        draws = torch.randn(1, channels, *model.size, generator=torch.Generator().manual_seed(0))
         return (128 + 55 * draws).clamp(0, 255).to(torch.uint8)
-    return synthetic_clip(model, example.street, frames=range(_POSTER, _POSTER + 1)).frames
+    frame = synthetic_clip(model, example.street, frames=range(_POSTER, _POSTER + 1)).frames
+    return model.codec.pictures(frame)
+
+
+def _thing(model: VideoModel) -> str:
+    return "rain" if model.codec.dtype.is_floating_point else "street"

@@ -34,12 +34,17 @@ class PartialResult:
     """Videos that are being sampled.
 
     Args:
-        frames: uint8 (K, T, C, H, W); grey where there is nothing yet.
-        num_done: how many of the T frames are there.
+        frames: (K, T, C, H, W) as the model makes them; 0 where there is nothing yet.
+        is_done: bool (T,), which frames are there.
     """
 
     frames: Tensor
-    num_done: int
+    is_done: Tensor
+
+    @property
+    def num_done(self) -> int:
+        """How many of the T frames are there."""
+        return int(self.is_done.sum())
 
 
 def sample(
@@ -86,10 +91,10 @@ def sample(
     past, future = (clip.frames[side.start : side.stop][None] for side in (selection.past, selection.future))
     if not selection.context:  # as VideoModel.generate does: videos of their own, not samples of one
         past, future = (side.expand(request.num_samples, -1, -1, -1, -1) for side in (past, future))
-    frames = torch.full((request.num_samples, length, *clip.frames.shape[1:]), 128, dtype=torch.uint8)
-    num_done = 0
+    frames = torch.zeros((request.num_samples, length, *clip.frames.shape[1:]), dtype=model.codec.dtype)
+    is_done = torch.zeros(length, dtype=torch.bool)
     for start, block in model.stream(past, length, future=future, **vars(options)):
         new = block.reshape(request.num_samples, -1, *frames.shape[2:])
         frames[:, start : start + new.shape[1]] = new
-        num_done += new.shape[1]
-        yield PartialResult(frames.clone(), num_done)
+        is_done[start : start + new.shape[1]] = True
+        yield PartialResult(frames.clone(), is_done.clone())

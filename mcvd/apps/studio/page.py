@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import gradio as gr
 from starlette.middleware import Middleware
 
+from mcvd.apps.cli.fields import FieldChoice
 from mcvd.apps.studio import film_strip
 from mcvd.apps.studio.clip import Clip, no_clip, read_clip
 from mcvd.apps.studio.controls import DEFAULT, KEYFRAMES, Controls, length_label
@@ -50,12 +51,18 @@ def build_page(studio: Studio) -> gr.Blocks:
             "inputs": [clip, see.task, see.length],
             "outputs": [see.strip, see.hint, stretch, keyframes, see.length],
         }
+        reading: list[Any] = [see.variable, see.axes, see.sequence]
         gr.on(
-            [see.upload.upload, see.upload.clear], answers.receive, see.upload, [clip, see.strip], concurrency_limit=1
+            [see.upload.upload, see.upload.clear, *(box.submit for box in reading)],
+            answers.receive,
+            [see.upload, see.shown, *reading],
+            [clip, see.strip],
+            concurrency_limit=1,
         ).then(answers.place, **placing)
-        see.examples.pick(answers.use_example, None, [clip, see.strip, see.upload, see.task], concurrency_limit=1).then(
-            answers.place, **placing
-        )
+        see.shown.change(answers.show_channels, [clip, see.shown], see.strip, show_progress="hidden")
+        see.examples.pick(
+            answers.use_example, see.shown, [clip, see.strip, see.upload, see.task], concurrency_limit=1
+        ).then(answers.place, **placing)
         # Of a visitor alone: an example that chooses a task has placed its marks already.
         see.task.input(answers.place, **placing, trigger_mode="always_last")
         see.strip.mark(
@@ -76,9 +83,10 @@ def build_page(studio: Studio) -> gr.Blocks:
 
         buttons = [see.start, see.cancel]
         request: list[Any] = [see.task, see.length, see.num_samples, see.sampler, see.steps, see.guidance, see.seed]
-        request += [see.loop, see.tell, told]
-        offer = answers.offer, [files, see.which], [see.mp4, see.gif, see.page]
-        see.start.click(answers.begin, None, [*buttons, see.status, see.mp4, see.gif, see.page], queue=False).then(
+        request += [see.loop, see.tell, told, see.shown]
+        savers = [see.mp4, see.gif, see.page, see.values]
+        offer = answers.offer, [files, see.which], savers
+        see.start.click(answers.begin, None, [*buttons, see.status, *savers], queue=False).then(
             answers.generate,
             [clip, stretch, keyframes, *request],
             [see.status, see.result, files],
@@ -142,15 +150,26 @@ class _Answers:
         self._studio = studio
         self.examples = examples_for(studio.model)
 
-    def receive(self, path: str | None) -> tuple[Clip, Any]:
-        model = self._studio.model
-        clip = no_clip(model) if path is None else _or_message(read_clip, path, model, self._studio.limits)
-        return clip, gr.HTML(frames=film_strip.pictures(clip.frames), kinds="")
+    def receive(
+        self, path: str | None, shown: Sequence[int], variable: str, axes: str, sequence: int | None
+    ) -> tuple[Clip, Any]:
+        model, limits = self._studio.model, self._studio.limits
+        names = tuple(name.strip() for name in (variable or "").split(",") if name.strip())
+        fields = _or_message(FieldChoice, names, (axes or "").strip().upper() or None, sequence)
+        clip = no_clip(model) if path is None else _or_message(read_clip, path, model, limits, fields)
+        return clip, gr.HTML(frames=_or_message(self._pictures, clip, shown), kinds="")
 
-    def use_example(self, event: gr.EventData) -> tuple[Clip, Any, None, str]:
+    def use_example(self, shown: Sequence[int], event: gr.EventData) -> tuple[Clip, Any, None, str]:
         example = self.examples[int(event.number)]
         clip = example.clip(self._studio.model)
-        return clip, gr.HTML(frames=film_strip.pictures(clip.frames), kinds=""), None, example.task
+        return clip, gr.HTML(frames=self._pictures(clip, shown), kinds=""), None, example.task
+
+    def show_channels(self, clip: Clip, shown: Sequence[int]) -> Any:
+        """The film strip in other channels; what is generated next has them too."""
+        return gr.HTML(frames=self._pictures(clip, shown))
+
+    def _pictures(self, clip: Clip, shown: Sequence[int]) -> list[str]:
+        return film_strip.pictures(self._studio.look(shown).pictures(clip.frames))
 
     def place(self, clip: Clip, task: str, length: int) -> tuple[Any, ...]:
         first = first_marked(TASKS[task], self._studio.model.block, len(clip.frames))
@@ -215,6 +234,7 @@ class _Answers:
         loop: bool,
         tell: bool,
         told: dict[str, float | str],
+        shown: Sequence[int],
         browser: gr.Request,
         progress: gr.Progress = gr.Progress(),
     ) -> Iterator[tuple[str, str, dict]]:
@@ -231,7 +251,7 @@ class _Answers:
             progress(part, desc="generating frames")
 
         job = self._studio.generate(
-            _visitor(browser), clip, range(*stretch), length or 0, request, on_progress, keyframes
+            _visitor(browser), clip, range(*stretch), length or 0, request, on_progress, keyframes, shown
         )
         while (update := _or_message(next, job, None)) is not None:
             yield update.status, update.result, update.files or {}
@@ -245,7 +265,7 @@ class _Answers:
         there = files.get(which, {})
         return tuple(
             gr.DownloadButton(value=str(there[ending]) if ending in there else None, interactive=ending in there)
-            for ending in ("mp4", "gif", "html")
+            for ending in ("mp4", "gif", "html", "values")
         )
 
     def cancel(self, browser: gr.Request) -> None:

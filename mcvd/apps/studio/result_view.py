@@ -9,11 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from mcvd.apps.cli.output import Form
 from mcvd.apps.result_page import TRUTH, add_futures, add_spread
 from mcvd.apps.studio.clip import Clip
 from mcvd.apps.studio.selection import Selection
 from mcvd.evaluation.baselines import simplest_baseline
 from mcvd.metrics.frames import psnr_per_frame, ssim_per_frame
+from mcvd.metrics.values import mean_absolute_error
+from mcvd.video.arrays.write import SINGLE
+from mcvd.video.legend import beside_legend
 from mcvd.video.page import Page, VideoFigure
 from mcvd.video.write import write_video
 
@@ -21,6 +25,7 @@ ALL = "all, side by side"
 _MAX_COLUMNS = 14
 _MAX_PICTURE = 128  # pixels: a strip of larger ones would only slow the page down
 _SSIM_MIN = 11  # pixels: its window
+_GREY = 128
 
 
 class ResultView:
@@ -29,15 +34,19 @@ class ResultView:
     Args:
         clip: where the given and the true frames are.
         selection: which these are.
-        samples: uint8 (K, T, C, H, W), the generated frames alone.
-        fps: at which they play.
+        samples: (K, T, C, H, W), the generated frames alone.
+        form: how they are shown and written.
+        is_done: bool (T,), which frames are generated already; None: all.
     """
 
-    def __init__(self, clip: Clip, selection: Selection, samples: Tensor, fps: float):
-        self.selection, self.samples, self.fps = selection, samples, fps
-        self._past, self._future = (clip.frames[side.start : side.stop] for side in (selection.past, selection.future))
+    def __init__(self, clip: Clip, selection: Selection, samples: Tensor, form: Form, is_done: Tensor | None = None):
+        self.selection, self.form, self.look = selection, form, form.look
+        self.samples = self.look.codec.known_values(samples)
+        self._is_done = torch.ones(samples.shape[1], dtype=torch.bool) if is_done is None else is_done
+        given = self.look.codec.known_values(clip.frames)
+        self._past, self._future = (given[side.start : side.stop] for side in (selection.past, selection.future))
         known = self._numbers = selection.target(len(clip.frames))
-        self._target = clip.frames[known.start : known.stop]
+        self._target = given[known.start : known.stop]
         self._known = slice(known.start - selection.generated.start, known.stop - selection.generated.start)
 
     @property
@@ -46,13 +55,19 @@ class ResultView:
         return [number - self.selection.shown.start for number in self.selection.given]
 
     def videos(self) -> dict[str, Tensor]:
-        """Title -> uint8 (T, C, H, W), given frames included; the ground truth first, grey where the video has none."""
-        rows = self._titled_samples()
+        """Title -> pictures, uint8 (T, 1 or 3, H, W), given frames included, the ground truth first.
+
+        Grey is what the video does not have, and what is not generated yet.
+        """
+        pictures = self.look.pictures
+        is_there = self._is_done[:, None, None, None]
+        rows = {name: pictures(video).where(is_there, _GREY) for name, video in self._titled_samples().items()}
         if len(self._target):
-            padded = torch.full_like(self.samples[0], 128)
-            padded[self._known] = self._target
+            padded = torch.full_like(next(iter(rows.values())), _GREY)
+            padded[self._known] = pictures(self._target)
             rows = {TRUTH: padded} | rows
-        return {title: torch.cat([self._past, video, self._future]) for title, video in rows.items()}
+        past, future = pictures(self._past), pictures(self._future)
+        return {title: torch.cat([past, video, future]) for title, video in rows.items()}
 
     def scores(self) -> dict[str, dict[str, list[float]]]:
         """Metric -> title -> value for each frame of the ground truth, of the samples and of a baseline.
@@ -63,7 +78,9 @@ class ResultView:
             return {}
         rows = self._titled_samples() | simplest_baseline(self._past, self._future, self.samples.shape[1])
         metrics = {"PSNR in dB": psnr_per_frame}
-        if min(self._target.shape[-2:]) >= _SSIM_MIN:
+        if self.look.legend is not None:
+            metrics = {f"mean absolute error in {self.look.unit}".removesuffix(" in "): mean_absolute_error}
+        elif min(self._target.shape[-2:]) >= _SSIM_MIN:
             metrics["SSIM"] = ssim_per_frame
         scored = torch.tensor([number not in self.selection.keyframes for number in self._numbers])
 
@@ -76,16 +93,19 @@ class ResultView:
 
     def strip(self) -> str:
         """Pictures of some of the frames, as HTML to stand in a page."""
-        return self._add_strip(Page("", first_frame=self.selection.shown.start)).fragment(with_script=False)
+        page = Page("", first_frame=self.selection.shown.start).colours(self.look.legend)
+        return self._add_strip(page).fragment(with_script=False)
 
     def page(self, title: str, intro: str = "") -> Page:
         """Videos, where they differ, pictures and scores."""
         page = Page(title, intro, first_frame=self.selection.shown.start)
+        page.colours(self.look.legend)
         figures = [VideoFigure(name, video, self.given, name != TRUTH) for name, video in self.videos().items()]
-        add_futures(page, figures, self._past, self._future, self.fps)
+        past, future, fps = self.look.pictures(self._past), self.look.pictures(self._future), self.form.playing_fps
+        add_futures(page, figures, past, future, fps)
         if len(self.samples) > 1 and self.given:
             target = self._target if len(self._target) == self.samples.shape[1] else None
-            add_spread(page, self.samples, self._past, self._future, target, self.fps)
+            add_spread(page, self.samples, self._past, self._future, target, fps, self.look.unit)
         self._add_strip(page)
         first = self.selection.generated.start + self._known.start
         baselines = simplest_baseline(self._past, self._future, 1) if self.given else ()
@@ -96,7 +116,8 @@ class ResultView:
         """Write everything there is to take home.
 
         Returns:
-            Title -> ending -> file: each video and all of them side by side as mp4 and gif, and the page.
+            Title -> kind -> file: each video and all of them side by side as mp4 and gif, the page as html, and of a
+            model of values the samples as files of ``values``, all of them in one where the format has room for them.
         """
         videos = self.videos()
         files: dict[str, dict[str, Path]] = {}
@@ -104,9 +125,24 @@ class ResultView:
             stem = "futures" if not number else name.replace(" ", "-")
             files[name] = {ending: folder / f"{stem}.{ending}" for ending in ("mp4", "gif")}
             for path in files[name].values():
-                write_video(path, video, self.fps)
+                write_video(path, beside_legend(video, self.look.legend), self.form.playing_fps)
+        if self.look.legend is not None:
+            for name, sample in self._titled_samples().items():
+                files[name]["values"] = self._write_values(folder / name.replace(" ", "-"), sample[None])
+            if self.form.ending not in SINGLE:
+                files[ALL]["values"] = self._write_values(folder / "futures", self.samples)
         files[ALL]["html"] = self.page(title, intro).write(folder / "index.html")
         return files
+
+    def _write_values(self, stem: Path, samples: Tensor) -> Path:
+        """Samples (K, T, C, H, W) between the given frames as one file."""
+        sides = (self._past, self._future)
+        past, future = (side.expand(len(samples), *side.shape) for side in sides)
+        videos = self.look.codec.as_written(torch.cat([past, samples, future], 1))
+        path = stem.with_suffix(self.form.ending)
+        count, frames, channels, height, width = videos.shape
+        self.form.write(path, [iter([video]) for video in videos], (count, frames, channels, height, width))
+        return path
 
     def _titled_samples(self) -> dict[str, Tensor]:
         return {f"sample {k + 1}": sample for k, sample in enumerate(self.samples)}

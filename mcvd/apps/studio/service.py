@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from mcvd.apps.cli.output import Form
 from mcvd.apps.studio import film_strip
 from mcvd.apps.studio.clip import Clip, Limits
 from mcvd.apps.studio.job import GenerationRequest, PartialResult, sample
@@ -15,9 +16,10 @@ from mcvd.apps.studio.result_view import ResultView
 from mcvd.apps.studio.selection import Selection, selection_of, with_keyframes
 from mcvd.apps.studio.storage import Storage, StorageFullError
 from mcvd.diffusion.tasks import Task
+from mcvd.models.codecs import Scale
+from mcvd.models.look import Look
 from mcvd.models.video_model import VideoModel
 from mcvd.runtime.columns import width_of
-from mcvd.video.timing import DEFAULT_FPS
 
 QUOTA_MEGABYTES = 2000  # of all uploads and results together
 LIFETIME_SECONDS = 3600  # of a file
@@ -61,9 +63,21 @@ class Studio:
     def __init__(self, model: VideoModel, name: str, limits: Limits = Limits(), storage: Storage | None = None):
         self.model, self.name, self.limits = model, name, limits
         self.storage = storage or Storage(QUOTA_MEGABYTES * 1_000_000, LIFETIME_SECONDS)
-        self._fps = model.frame_rate_hz or DEFAULT_FPS
         self._stops: dict[str, threading.Event] = {}  # by visitor
         self._folders: dict[str, Path] = {}  # by visitor; a visitor's name, which the browser tells, is never a path
+
+    @property
+    def has_values(self) -> bool:
+        """Whether the model's videos are values, shown in colours."""
+        return self.look().legend is not None
+
+    @property
+    def channel_names(self) -> list[str]:
+        """Of the model's videos."""
+        codec = self.model.codec
+        if isinstance(codec, Scale) and codec.names:
+            return [*codec.names]
+        return [f"channel {number}" for number in range(self.model.channels)]
 
     @property
     def first_signals(self) -> dict[str, float | str]:
@@ -79,6 +93,14 @@ class Studio:
             if "=" not in name:
                 first[name] = signals.mean[place] if signals.mean else 0.0
         return first
+
+    def look(self, shown: Collection[int] = ()) -> Look:
+        """How videos are shown: channels of values to look at, one or three; others than that are as none.
+
+        Raises:
+            ValueError: there are no such channels.
+        """
+        return Look.of(self.model, tuple(shown) if len(shown) in (1, 3) else ())
 
     def describe_selection(
         self, clip: Clip, task: Task, length: int, stretch: range, keyframes: Collection[int] = ()
@@ -111,6 +133,7 @@ class Studio:
         request: GenerationRequest,
         on_progress: Callable[[float], None],
         keyframes: Collection[int] = (),
+        shown: Collection[int] = (),
     ) -> Iterator[JobUpdate]:
         """Generate videos for a visitor, to be looked at block by block.
 
@@ -122,6 +145,7 @@ class Studio:
             request: how.
             on_progress: called often with the part that is done, 0 to 1.
             keyframes: numbers of frames of the video that are given too, where they would be generated.
+            shown: as of `look`.
 
         Raises:
             ValueError: what is marked or asked for cannot be done.
@@ -137,8 +161,10 @@ class Studio:
         length = len(selection.generated)
         self.storage.check_room()
 
+        form = Form.of(self.look(shown), None, self.model.frame_rate_hz, clip.file_name)
+
         def view_of(result: PartialResult) -> ResultView:
-            return ResultView(clip, selection, result.frames, self._fps)
+            return ResultView(clip, selection, result.frames, form, result.is_done)
 
         result: PartialResult | None = None
         try:

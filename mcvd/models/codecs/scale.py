@@ -137,11 +137,17 @@ class Scale(AbstractCodec):
     def legend(self, channels: int, shown: Sequence[int] = ()) -> Legend:
         """See `AbstractCodec.legend`."""
         chosen = self._shown(channels, shown)
+        lows, highs = _each(self.low), _each(self.high)
+        ends = [(lows[each % len(lows)], highs[each % len(highs)]) for each in chosen]
         names = [self.names[each] if self.names else f"channel {each}" for each in chosen]
         if len(chosen) == 3:
-            title = ", ".join(f"{name} {colour}" for name, colour in zip(names, ("red", "green", "blue"), strict=True))
+            parts = [
+                f"{name} {colour} ({low:g} to {high:g})"
+                for name, colour, (low, high) in zip(names, ("red", "green", "blue"), ends, strict=True)
+            ]
+            title = f"{', '.join(parts)} {self.unit}".strip()
             return Legend(title, has_missing=self.missing is not None)
-        low, high = (_each(end)[chosen[0] % len(_each(end))] for end in (self.low, self.high))
+        ((low, high),) = ends
         if self.transform == "log":
             shares = [0.0, *(_DECADES**-part for part in (2 / 3, 1 / 3)), 1.0]
             places = [log1p(_DECADES * share) / log1p(_DECADES) for share in shares]

@@ -81,7 +81,7 @@ def write_fields(path: str | Path, videos: Sequence[Iterable[Tensor]], facts: Fi
     write = _WRITERS.get(path.suffix.lower())
     if write is None:
         raise ValueError(f"cannot write {path.name}: a file of values ends in {', '.join(WRITTEN)}")
-    if facts.shape[0] > 1 and path.suffix.lower() in (".tif", ".tiff"):
+    if facts.shape[0] > 1 and path.suffix.lower() in SINGLE:
         raise ValueError(f"cannot write {path.name}: a TIFF holds one video, name a folder for several")
 
     def parts() -> Iterator[tuple[int, int, np.ndarray]]:
@@ -209,3 +209,5 @@ _WRITERS: dict[str, Callable[[Path, Parts, FieldFacts], None]] = {
 }
 WRITTEN = tuple(_WRITERS)
 """Endings of files of values that can be written."""
+SINGLE = (".tif", ".tiff")
+"""Those of them that hold one video."""

@@ -44,6 +44,7 @@ class AbstractReader(ABC):
         times: when each frame is shown, the first at 0 seconds, and when the last one ends.
         frame_rate_hz: the average rate, frames per second; None: nobody told that of some pictures.
         size: (height, width) as displayed: upright and with square pixels.
+        channels: of the frames that are read.
         notes: what the file says that could not be taken as it stands, a sentence each.
         checks_time: whether `read` ends by itself, with a TimeoutError, after the ``timeout_seconds`` of `open_video`.
     """
@@ -53,6 +54,7 @@ class AbstractReader(ABC):
     times: FrameTimes
     frame_rate_hz: float | None
     size: tuple[int, int]
+    channels = 3
     notes: tuple[str, ...] = ()
 
     @property
