@@ -1,8 +1,12 @@
 """Formats of arrays: each against the reading of its own library, its times, missing values, workers, and damage."""
 
+import gzip
+from datetime import datetime
+
 import numpy as np
 import pytest
 import torch
+from reference.grib import ABSENT, message, write_grib
 
 from mcvd.data import ArrayVideos, VideoClips
 from mcvd.video.arrays.axes import axes_from_names
@@ -14,6 +18,7 @@ xarray = pytest.importorskip("xarray", reason="fields are an extra")
 zarr = pytest.importorskip("zarr", reason="fields are an extra")
 tifffile = pytest.importorskip("tifffile", reason="fields are an extra")
 pydicom = pytest.importorskip("pydicom", reason="fields are an extra")
+eccodes = pytest.importorskip("eccodes", reason="GRIB is an extra")
 cv2 = pytest.importorskip("cv2", reason="fields are an extra")
 
 T, H, W = 9, 8, 10
@@ -120,6 +125,24 @@ def npz(path):
     return FIELDS
 
 
+def grib(ending):
+    """By ecCodes' own reading, of real packing and a bitmap for what is missing."""
+
+    def write(path):
+        write_grib(path / f"a{ending}", FIELDS)
+        content = (path / f"a{ending}").read_bytes()
+        (path / "plain").write_bytes(gzip.decompress(content) if ending.endswith(".gz") else content)
+        fields = []
+        with (path / "plain").open("rb") as file:
+            while (handle := eccodes.codes_grib_new_from_file(file)) is not None:
+                fields.append(eccodes.codes_get_array(handle, "values").reshape(H, W))
+                eccodes.codes_release(handle)
+        (path / "plain").unlink()
+        return np.where(np.stack(fields) == ABSENT, np.nan, np.stack(fields))
+
+    return write
+
+
 FORMATS = {
     "netcdf4": (netcdf4, 900),
     "netcdf3": (netcdf3, 900),
@@ -133,6 +156,8 @@ FORMATS = {
     "geotiff series": (geotiff_series, 900),
     "dicom": (dicom, 0.04),
     "pictures": (pictures, None),
+    "grib": (grib(".grib2"), 900),
+    "grib packed": (grib(".grb2.gz"), 900),
 }
 of_every_format = pytest.mark.parametrize(("write", "step"), FORMATS.values(), ids=FORMATS)
 
@@ -216,6 +241,32 @@ def test_folders_of_frames_are_sequences_and_bands_channels(tmp_path):
     videos = ArrayVideos(tmp_path, "CHW", frame_rate_hz=0.5)
     assert len(videos) == 2 and videos.channels == 3 and videos.name(1) == "b" and videos.times_seconds(1)[-1] == 4
     assert torch.equal(videos.read(1, [1], (H, W))[0, 2], torch.from_numpy(FIELDS[1] + 2))
+
+
+def test_quantities_and_levels_of_grib_are_named_and_one_time_is_a_frame(tmp_path):
+    rain, warm, cold = (np.full((H, W), value, np.float32) for value in (1.0, 300.0, 200.0))
+    noon, t = datetime(2024, 5, 1, 12), {"shortName": "t", "typeOfLevel": "isobaricInhPa"}
+    path = tmp_path / "scan.grib2"
+    parts = [
+        message(rain, noon, shortName="tp"),
+        *(message(f, noon, **t, level=n) for f, n in ((warm, 850), (cold, 500))),
+    ]
+    path.write_bytes(b"".join(parts))
+    for name, value, unit in (("tp", 1.0, None), ("t@850", 300.0, "K"), ("t@500", 200.0, "K")):
+        found = open_array(path, name)
+        assert found.shape == (H, W) and found.axes == "HW" and (found.read((slice(None), slice(None))) == value).all()
+        assert unit in (None, found.unit)
+    with pytest.raises(VideoError, match="t@500, t@850, tp"):
+        open_array(path)
+    path.write_bytes(parts[0] + parts[0])
+    with pytest.raises(VideoError, match="tp several times for 2024-05-01 12:00:00"):
+        open_array(path)
+    path.write_bytes(parts[0] + message(rain[:3], noon.replace(hour=13), shortName="tp"))
+    with pytest.raises(VideoError, match="different grids"):
+        open_array(path)
+    path.write_bytes(parts[0] + b"junk" * 9)
+    with pytest.raises(VideoError, match="no GRIB message at byte"):
+        open_array(path)
 
 
 def test_variables_become_channels(tmp_path):

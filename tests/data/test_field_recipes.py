@@ -1,15 +1,22 @@
 """The recipes of fields on miniatures of the real layout: names, arrays and attributes as archives have them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+import yaml
+from reference.grib import write_grib
 
 from mcvd.apps.cli.main import main
 from mcvd.data.recipe import data_from_recipe
+from mcvd.models.codecs import Scale
+from mcvd.video.arrays.reader import FieldReader
 
 h5py = pytest.importorskip("h5py", reason="fields are an extra")
 h5netcdf = pytest.importorskip("h5netcdf", reason="fields are an extra")
 pytest.importorskip("xarray", reason="fields are an extra")
+pytest.importorskip("eccodes", reason="GRIB is an extra")
 
 RANDOM = np.random.default_rng(0)
 
@@ -46,6 +53,20 @@ def mrms(folder):
     return np.where(rates == -3, np.nan, rates)[:, None], 300
 
 
+def mrms_as_published(folder):
+    """GRIB 2 in .gz, a quantity of NOAA's own table, packed as PNG of 16 bits."""
+    rates = np.round(128 * RANDOM.gamma(0.3, 5, (24, 16, 20))) / 128  # whose steps are powers of two
+    rates[:, :2] = -3
+    (folder / "2024-05-01").mkdir(parents=True)
+    own = {"centre": 161, "discipline": 209, "parameterCategory": 6, "parameterNumber": 1, "bitsPerValue": 16}
+    for number, rate in enumerate(rates):
+        stamp = f"20240501-{12 + number // 12:02d}{5 * (number % 12):02d}00"
+        write_grib(
+            folder / "2024-05-01" / f"MRMS_PrecipRate_00.00_{stamp}.grib2.gz", rate[None], packing="grid_png", **own
+        )
+    return np.where(rates == -3, np.nan, rates).astype(np.float32)[:, None], 300
+
+
 def goes(folder):
     """Cloud and moisture imagery of all bands: packed whole numbers, and a flag of quality for each."""
     counts = RANDOM.integers(0, 4000, (24, 3, 16, 18)).astype(np.int16)
@@ -63,12 +84,13 @@ def goes(folder):
     return np.where(counts == -1, np.nan, counts * np.float32(0.05) + np.float32(180)), 600
 
 
-@pytest.mark.parametrize("write", [sevir, mrms, goes])
+@pytest.mark.parametrize("write", [sevir, mrms, mrms_as_published, goes])
 def test_a_recipe_reads_the_real_layout(write, tmp_path, monkeypatch, capsys):
-    recipe = f"{__file__.split('tests')[0]}datasets/{write.__name__}/data.yaml"
+    name = write.__name__.partition("_")[0]
+    recipe = f"{__file__.split('tests')[0]}datasets/{name}/data.yaml"
     monkeypatch.chdir(tmp_path)  # recipes name folders relative to where one works
-    expected, step = write(tmp_path / "data" / write.__name__ / "train")
-    write(tmp_path / "data" / write.__name__ / "val")
+    expected, step = write(tmp_path / "data" / name / "train")
+    write(tmp_path / "data" / name / "val")
     height, width = expected.shape[-2:]
     data = data_from_recipe(recipe, num_frames=5, size=(height, width), num_workers=0)
     data.setup()
@@ -80,3 +102,16 @@ def test_a_recipe_reads_the_real_layout(write, tmp_path, monkeypatch, capsys):
     assert data.frame_rate_hz == pytest.approx(1 / step, rel=1e-6)
     assert main(["data", "check", recipe, "--num-frames", "5", "--size", "16"]) == 0
     assert "missing: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("write", "options"), [(sevir, ("NHWT", ("vil",), 0)), (mrms_as_published, ())])
+def test_a_model_of_a_recipe_knows_what_is_missing_in_a_file_of_the_archive(write, options, tmp_path):
+    name = write.__name__.partition("_")[0]
+    recipe = yaml.safe_load(Path(f"{__file__.split('tests')[0]}datasets/{name}/data.yaml").read_text())
+    scale = Scale(**recipe["model"]["codec"]["init_args"])
+    expected, _ = write(tmp_path / "a")
+    with FieldReader(next((tmp_path / "a").iterdir()), *options) as reader:
+        found = reader.read(range(reader.num_frames))
+    torch.testing.assert_close(scale.known_values(found), torch.from_numpy(np.float32(expected)), equal_nan=True)
+    again = scale.decode(scale.encode(found))
+    assert torch.equal(again == scale.missing, torch.from_numpy(np.isnan(expected)))

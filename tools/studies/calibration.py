@@ -28,14 +28,13 @@ WAYS = [
     BASE,
     BASE | {"steps": 4},
     BASE | {"steps": 10},
-    BASE | {"steps": 20},
-    {"sampler": "UniPC", "steps": 6},
-    {"sampler": "SASolver", "steps": 6},
     {"sampler": "SASolver", "steps": 10},
-    {"sampler": "SASolver", "steps": 20},
-    BASE | {"guidance": 0.9},
     BASE | {"guidance": 0.8},
     BASE | {"context_noise": 0.05},
+    BASE | {"steps": 20},
+    BASE | {"guidance": 0.9},
+    {"sampler": "UniPC", "steps": 6},
+    {"sampler": "SASolver", "steps": 20},
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mcvd.video.arrays.open import ENDINGS
+from mcvd.video.arrays.open import ENDINGS, ending_of
 from mcvd.video.arrays.sequences import AbstractFields, ArrayFile, FrameFiles
 
 Place = tuple[Path, ...]
@@ -48,7 +48,7 @@ def open_place(
 
 def is_array(path: Path) -> bool:
     """Whether a path is a file that holds an array, by its name."""
-    return path.suffix.lower() in ENDINGS and (path.is_file() or path.suffix.lower() == ".zarr")
+    return ending_of(path) in ENDINGS and (path.is_file() or path.suffix.lower() == ".zarr")
 
 
 def _files(root: Path) -> Sequence[Path]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from mcvd.runtime.error_text import one_line
 from mcvd.video.arrays.base import OpenArray
 from mcvd.video.arrays.dicom import open_dicom
+from mcvd.video.arrays.grib import open_grib
 from mcvd.video.arrays.hdf5 import open_hdf5
 from mcvd.video.arrays.netcdf import open_netcdf
 from mcvd.video.arrays.numpy_file import open_npy, open_npz
@@ -30,10 +31,29 @@ _FORMATS: dict[str, Callable[[Path, str | None], OpenArray]] = {
     ".tiff": open_tiff,
     ".dcm": open_dicom,
     ".png": open_picture,
+    ".grib2": open_grib,
+    ".grib2.gz": open_grib,
+    ".grb2": open_grib,
+    ".grb2.gz": open_grib,
+    ".grib": open_grib,
+    ".grib.gz": open_grib,
+    ".grb": open_grib,
+    ".grb.gz": open_grib,
 }
 ENDINGS = tuple(_FORMATS)
 AMBIGUOUS = (".tif", ".tiff", ".png", ".zip")
 """Endings of files that may as well be pictures or something else."""
+
+
+def ending_of(path: Path) -> str:
+    """The end of a name that tells the format, small, that before a .gz with it.
+
+    Examples:
+        >>> ending_of(Path("MRMS_20240501-120000.grib2.gz")), ending_of(Path("rain.1.NC"))
+        ('.grib2.gz', '.nc')
+    """
+    suffix = path.suffix.lower()
+    return path.with_suffix("").suffix.lower() + suffix if suffix == ".gz" else suffix
 
 
 def open_array(path: Path, variable: str | None = None) -> OpenArray:
@@ -48,7 +68,7 @@ def open_array(path: Path, variable: str | None = None) -> OpenArray:
         ModuleNotFoundError: a package is needed that is not installed.
     """
     with array_faults(path):
-        return _FORMATS[path.suffix.lower()](path, variable)
+        return _FORMATS[ending_of(path)](path, variable)
 
 
 @contextmanager

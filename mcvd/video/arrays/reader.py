@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from mcvd.video.arrays.find import find_places, open_place
-from mcvd.video.arrays.open import AMBIGUOUS, ENDINGS
+from mcvd.video.arrays.open import AMBIGUOUS, ENDINGS, ending_of
 from mcvd.video.arrays.sequences import covering_fields
 from mcvd.video.decoders.base import AbstractReader, VideoError
 from mcvd.video.timing import FrameTimes
@@ -59,10 +59,10 @@ class FieldReader(AbstractReader):
 def holds_values(path: str | Path) -> bool:
     """Whether a path is to be read as fields: by its ending, and where pictures may have it too, by what is in it."""
     path = Path(path)
-    suffix = path.suffix.lower()
+    suffix = ending_of(path)
     if path.is_dir() and suffix != ".zarr":
         inside = sorted(each for each in path.iterdir() if not each.name.startswith("."))
-        return any(each.suffix.lower() in ENDINGS for each in inside[:1]) and holds_values(inside[0])
+        return any(ending_of(each) in ENDINGS for each in inside[:1]) and holds_values(inside[0])
     if suffix not in ENDINGS:
         return False
     if suffix not in AMBIGUOUS:
