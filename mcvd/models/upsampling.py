@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, Protocol
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.diffusion.tasks import INTERPOLATE
+from mcvd.diffusion.told_times import ToldTimes
 from mcvd.frames import FrameBlock, pixels_from_unit
 from mcvd.models.codecs.base import AbstractCodec
 from mcvd.runtime.piece_store import PieceStore
@@ -29,6 +30,7 @@ class Interpolates(Protocol):
     block: FrameBlock
     masking: Masking
     codec: AbstractCodec
+    times: ToldTimes | None
 
     def stream(
         self, past: Tensor | None, num_frames: int, *, future: Tensor | None = None, **options: Any
@@ -50,11 +52,14 @@ class Upsampling:
     and frames between two of its frames are mixed of these two. One of ``factor - 1`` frames, or of a multiple of
     ``factor`` less one, needs no mixing.
 
+    A model that was trained at several frame rates is told that of the frames of such a block, which lie closer
+    together than those of the video, or the nearest rate that it was trained at.
+
     Args:
         model: one that interpolates.
         factor: how many frames there are afterwards for each step from one frame to the next.
         options: of sampling; ``first_video`` is the number of the first gap, ``batch_size`` how many gaps are filled at
-            once, `GAPS_AT_ONCE` if it is not told.
+            once, `GAPS_AT_ONCE` if it is not told, and ``frame_rate_hz`` the rate of the given frames.
 
     Raises:
         ValueError: the factor is out of range, the model cannot interpolate, or an option has no meaning here.
@@ -71,6 +76,9 @@ class Upsampling:
             raise ValueError("known frames and loops belong to one gap: use interpolate for that")
         if isinstance(self.options.seed, Sequence):
             raise ValueError("seed must be one number: a video is one, however many gaps it has")
+        rate = self.options.frame_rate_hz
+        if rate is not None and not (isinstance(rate, Real) and rate > 0):
+            raise ValueError(f"frame_rate_hz must be more than 0, the rate of the given frames, got {rate!r}")
         reason = INTERPOLATE.refusal(self.model.block, self.model.masking)
         if reason is not None:
             raise ValueError(reason)
@@ -116,7 +124,10 @@ class Upsampling:
         after = frames[1:, None].expand(-1, block.future, -1, -1, -1)
         exact = (num_frames + 1) % self.factor == 0
         options = replace(
-            self.options, first_video=self.options.first_video + gaps.start, rounded=self.options.rounded and exact
+            self.options,
+            first_video=self.options.first_video + gaps.start,
+            rounded=self.options.rounded and exact,
+            frame_rate_hz=self._told_rate(num_frames),
         )
         blocks = self.model.stream(before, num_frames, future=after, **vars(options))
         whole = torch.empty(0)
@@ -130,6 +141,13 @@ class Upsampling:
         if exact:
             return whole[:, :, low]
         return self._mixed(whole, frames, places - low, low)
+
+    def _told_rate(self, num_frames: int) -> float | None:
+        """That of so many frames between two given ones, within the rates that the model was trained at."""
+        rate, told = self.options.frame_rate_hz, self.model.times
+        if rate is None or told is None or not told.frame_rates_hz:
+            return rate
+        return min(max(rate * (num_frames + 1), min(told.frame_rates_hz)), max(told.frame_rates_hz))
 
     def _mixed(self, whole: Tensor, frames: Tensor, weight: Tensor, low: Tensor) -> Tensor:
         """Frames between two generated or given ones, nearer to the later one by ``weight``."""

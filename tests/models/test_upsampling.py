@@ -5,6 +5,7 @@ import torch
 from reference.tiny import pixels, tiny_model
 
 from mcvd.diffusion.options import SamplingOptions
+from mcvd.diffusion.told_times import ToldTimes
 from mcvd.evaluation.baselines import cross_faded
 from mcvd.models.upsampling import Upsampling
 
@@ -75,6 +76,34 @@ def test_progress_is_that_of_all_gaps(model):
 def test_bad_input_is_refused(model, frames, factor, options, message):
     with pytest.raises(ValueError, match=message):
         model.upsample(pixels(frames, 1, 16, 16), factor, **FAST, **options)
+
+
+@pytest.fixture(scope="module")
+def told():
+    """One that was trained at 5 to 30 Hz."""
+    model = tiny_model(past=1, current=3, future=1, net="SpaceTimeUNet")
+    model.frame_rate_hz, model.times = 10.0, ToldTimes((10.0, 5.0, 30.0))
+    return model
+
+
+@pytest.mark.parametrize(("rate", "of_block"), [(5, 20), (10, 30), (0.5, 5)])  # the nearest where it knows none
+def test_a_model_of_several_rates_is_told_that_of_the_frames_it_makes(told, rate, of_block):
+    video = pixels(2, 1, 16, 16)
+    made = told.upsample(video, 4, frame_rate_hz=rate, **FAST)
+    asked = told.interpolate(video[:1], video[1:], 3, frame_rate_hz=of_block, **FAST)
+    assert torch.equal(made[:, 1:-1], asked)
+    assert not torch.equal(made, told.upsample(video, 4, **FAST))  # at its own
+
+
+@pytest.mark.parametrize(("rate", "message"), [(0, "more than 0"), (float("nan"), "more than 0"), ("5", "more than 0")])
+def test_a_rate_that_is_none_is_refused(told, rate, message):
+    with pytest.raises(ValueError, match=message):
+        told.upsample(pixels(3, 1, 16, 16), 2, frame_rate_hz=rate, **FAST)
+
+
+def test_a_model_of_one_rate_takes_no_other(model):
+    with pytest.raises(ValueError, match="trained at one rate"):
+        model.upsample(pixels(3, 1, 16, 16), 2, frame_rate_hz=5, **FAST)
 
 
 def test_a_model_without_future_is_refused():

@@ -1,15 +1,18 @@
 """Compare the space-time network with the 2-D one: equal parameters, equal minutes of one processor, moving strokes.
 
-    python tools/studies/space_time.py --train space-time --minutes 30 --out runs/space-time
-    python tools/studies/space_time.py --train 2d --minutes 30 --out runs/2d
+    python tools/studies/space_time.py --train space-time --minutes 6 --out runs/space-time
+    python tools/studies/space_time.py --train 2d --minutes 6 --out runs/2d
+    python tools/studies/space_time.py --train space-time --minutes 6 --stills 0.5 --out runs/stills
     python tools/studies/space_time.py --measure runs/space-time --json space-time.json
 
-Both train on configs/space-time.yaml; for 2d the network, the masks and the noise levels are those that a 2-D network
-takes. Minutes are those of the processor in training steps; drawing the clips is not counted. What is measured, on
-held-out strokes: prediction of one block (PSNR of one sample, CRPS, diversity as mean standard deviation over samples
-in grey levels, seconds a frame); and for a model that takes any frames, every pattern of 3 given frames of the 9 of a
-block, scored at the current frames that are not given, beside cross-fading (a copy where frames are given on one side
-only).
+All train on the model of configs/space-time.yaml at another size and width; for 2d the network, the masks and the noise
+levels are those that a 2-D network takes. The space-time network also sees frames from long before (``--far``), and
+``--stills`` is the share of clips that are pictures of other strokes in place of films. Minutes are those of the
+processor in training steps; drawing the clips is not counted. What is measured, on held-out strokes: prediction of one
+block (PSNR of one sample and of the mean of samples, CRPS, diversity as mean standard deviation over samples in grey
+levels, seconds a frame); and for a model that takes any frames, every pattern of 3 given frames of the 9 of a block,
+scored at the current frames that are not given, beside cross-fading (a copy where frames are given on one side only)
+and the nearest given frame, whose CRPS is their mean absolute error.
 """
 
 import argparse
@@ -26,22 +29,29 @@ import mcvd
 from mcvd.data.synthetic.moving_strokes import MovingStrokes
 from mcvd.diffusion.guidance import conditioned
 from mcvd.frames import Condition, model_from_pixels, pixels_from_model
+from mcvd.metrics.ensemble import crps
 from mcvd.metrics.frames import psnr_per_frame
 from mcvd.models.mcvd import MCVD
-from mcvd.runtime.rng import KeyedNoise
+from mcvd.runtime.rng import KeyedNoise, keyed_generator
 from mcvd.runtime.yaml_file import read_yaml
 from mcvd.samplers import SASolver
 
 CONFIG = Path(__file__).parents[2] / "configs/space-time.yaml"
-BATCH, LEARNING_RATE, WARM_UP, STEPS = 16, 1e-3, 100, 10
-HELD_OUT = 1  # the seed of the strokes that nothing was trained on
+BATCH, WARM_UP, STEPS = 32, 100, 10
+NUM_FILMS, FILM_FRAMES, NUM_STILLS, FAR_SECONDS = 400, 310, 4000, 30
+HELD_OUT, STILLS = 1, 2  # the seeds of the strokes that nothing was trained on, and of those that are pictures alone
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", choices=["space-time", "2d"])
     parser.add_argument("--minutes", type=float, default=30)
-    parser.add_argument("--width", type=int, default=16, help="of either network, and of its attention heads")
+    parser.add_argument("--width", type=int, default=12, help="of either network, and of its attention heads")
+    parser.add_argument("--size", type=int, default=8, help="height and width of the frames")
+    parser.add_argument("--num-shapes", type=int, default=1, help="letters in a film")
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--far", type=float, default=0.2, help="share of clips whose first frame is from long before")
+    parser.add_argument("--stills", type=float, default=0.0, help="share of clips that are pictures")
     parser.add_argument("--out", type=Path, metavar="FOLDER")
     parser.add_argument("--measure", metavar="MODEL")
     parser.add_argument("--num-clips", type=int, default=32)
@@ -49,50 +59,58 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if options.train and options.out:
-        train(options.train, options.minutes, options.width, options.out)
+        train(options)
     elif options.measure and options.json:
         model = mcvd.load(options.measure)
-        found = {"model": options.measure, **prediction(model, options.num_clips, options.num_samples)}
+        films = pool(MovingStrokes(options.num_clips, 30, options.num_shapes, seed=HELD_OUT), model.size)
+        video = films[:, : model.block.num_frames]
+        found = {"model": options.measure, **prediction(model, video, options.num_samples)}
         if model.masking.p_any:
-            found["patterns"] = patterns(model, options.num_clips)
+            found["patterns"] = patterns(model, video, options.num_samples)
         options.json.write_text(json.dumps(found) + "\n")
         print({name: value for name, value in found.items() if name != "patterns"})
     else:
         parser.error("give --train and --out, or --measure and --json")
 
 
-def config_of(kind: str, width: int) -> dict:
+def config_of(kind: str, options: argparse.Namespace) -> dict:
     """The model's section of the config, for either network."""
     config = {name: value for name, value in read_yaml(CONFIG)["model"].items() if name != "optimizer"}
-    config["net"]["init_args"] |= {"width": width, "head_channels": width}
-    if kind == "2d":
+    config |= {"size": [options.size, options.size], "frame_rate_hz": 10.0}
+    choices = {"width": options.width, "head_channels": options.width, "multipliers": [1, 2], "attention_levels": []}
+    config["net"]["init_args"] |= choices
+    config["masking"]["p_any"] = 0.4 * (kind == "space-time")
+    if kind == "space-time":
+        config |= {"frame_noise": {"p_own": 0.1, "p_rising": 0.2}, "times": {"max_far_seconds": FAR_SECONDS}}
+    else:
         config["net"]["class_path"] = "mcvd.nets.UNet"
-        config["masking"] = {**config["masking"], "p_any": 0.0}
         del config["frame_noise"]
     return config
 
 
-def train(kind: str, minutes: float, width: int, out: Path) -> None:
+def train(options: argparse.Namespace) -> None:
     """Train for so many minutes, with averaged weights and a learning rate that falls over the last fifth."""
+    kind, minutes = options.train, options.minutes
     torch.manual_seed(0)
-    model = mcvd.build(config_of(kind, width)).train()
+    model = mcvd.build(config_of(kind, options)).train()
     assert isinstance(model, MCVD)
     averages = copy.deepcopy(model)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.0)
-    strokes = MovingStrokes(num_videos=20_000, seed=0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
+    films = pool(MovingStrokes(NUM_FILMS, FILM_FRAMES, options.num_shapes, seed=0), model.size)
+    stills = pool(MovingStrokes(NUM_STILLS, 1, options.num_shapes, seed=STILLS), model.size)[:, 0]
+    far = options.far * (kind == "space-time")
     spent, step, losses = 0.0, 0, []
     print(kind, sum(each.numel() for each in model.parameters()), "parameters", flush=True)
     while spent < minutes * 60:
-        numbers = [(step * BATCH + each) % len(strokes) for each in range(BATCH)]
-        video = clips(strokes, numbers, model, 3 * (step // 1250))
+        batch = batch_of(films, stills, model, step, far, options.stills)
         begin = time.process_time()
         share = spent / (minutes * 60)
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * min(1, (step + 1) / WARM_UP, (1 - share) / 0.2 + 0.01)
+            group["lr"] = options.learning_rate * min(1, (step + 1) / WARM_UP, (1 - share) / 0.2 + 0.01)
         if model.denoiser.reference is not None and step < 200:
-            model.denoiser.reference.measure(*model.block.split(model_from_pixels(video)))
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = model.loss({"video": video, "index": [step * BATCH + each for each in range(BATCH)]}).mean()
+            films_alone = batch["video"][~batch["unrelated"]]
+            model.denoiser.reference.measure(*model.block.split(model_from_pixels(films_alone)))
+        loss = model.loss(batch).mean()
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1000.0)
@@ -101,37 +119,63 @@ def train(kind: str, minutes: float, width: int, out: Path) -> None:
         for mean, now in zip(averages.state_dict().values(), model.state_dict().values(), strict=True):
             if mean.is_floating_point():
                 mean.lerp_(now, 1 - decay)
+            else:
+                mean.copy_(now)
         spent += time.process_time() - begin
         step += 1
-        losses.append(loss.item() / video[0, : model.block.current].numel())
+        losses.append(loss.item() / batch["video"][0, : model.block.current].numel())
         if step % 50 == 0:
             print(f"{kind}: step {step}, {spent / 60:.1f} min, loss {sum(losses[-50:]) / 50:.4f}", flush=True)
-    averages.save_pretrained(out)
+    averages.save_pretrained(options.out)
 
 
-def clips(strokes: MovingStrokes, numbers: list[int], model, start: int = 0) -> Tensor:
-    """Clips of a block, uint8 (B, P + N + F, C, H, W)."""
-    frames = [start % 8 + each for each in range(model.block.num_frames)]
-    return torch.stack([strokes.read(number, frames, model.size) for number in numbers])
+def pool(strokes: MovingStrokes, size: tuple[int, int]) -> Tensor:
+    """All frames of a collection, uint8 (V, T, 1, H, W)."""
+    return torch.stack([strokes.read(each, range(strokes.num_frames), size) for each in range(len(strokes))])
 
 
-def prediction(model, num_clips: int, num_samples: int) -> dict[str, float]:
+def batch_of(films: Tensor, stills: Tensor, model: MCVD, step: int, p_far: float, p_stills: float) -> dict:
+    """Clips with their times, some with a first frame from long before, some of pictures that belong to none."""
+    random, length = keyed_generator(0, step), model.block.num_frames
+    videos, times, unrelated = [], [], []
+    for _ in range(BATCH):
+        film, start = films[random.integers(len(films))], int(random.integers(1, FILM_FRAMES - length))
+        is_far, is_still = random.random(2) < (p_far, p_stills)
+        frames, seconds = torch.arange(start, start + length), torch.arange(length) / 10
+        if is_far:  # each order of magnitude as often as the next
+            steps = int((min(start, FAR_SECONDS * 10) + 1) ** random.random())
+            frames[0] -= steps
+            seconds[0] -= steps / 10
+        videos.append(stills[random.permutation(len(stills))[:length]] if is_still else film[frames])
+        times.append(seconds)
+        unrelated.append(bool(is_still))
+    batch = {"video": torch.stack(videos), "unrelated": torch.tensor(unrelated)}
+    batch["index"] = list(range(step * BATCH, (step + 1) * BATCH))
+    return batch | ({"times": torch.stack(times)} if model.times is not None else {})
+
+
+@torch.inference_mode()
+def prediction(model, video: Tensor, num_samples: int) -> dict[str, float]:
     """One block after its past."""
-    video = clips(MovingStrokes(num_videos=num_clips, seed=HELD_OUT), [*range(num_clips)], model)
     past, truth, _ = model.block.split(video)
     begin = time.process_time()
     made = model.predict(past, model.block.current, num_samples=num_samples, sampler=SASolver(STEPS), progress=False)
     seconds = time.process_time() - begin
-    x, y = made.float(), truth.float()[:, None]
-    apart = (x[:, :, None] - x[:, None]).abs().sum((1, 2)) / (num_samples * (num_samples - 1))
-    crps = (x - y).abs().mean(1) - apart / 2
-    return {
-        "psnr": psnr_per_frame(made, truth[:, None].expand_as(made)).mean().item(),
+    return scores(made, truth) | {
         "psnr copy": psnr_per_frame(past[:, -1:].expand_as(truth), truth).mean().item(),
-        "crps": crps.mean().item(),
-        "diversity": x.std(1).mean().item(),
+        "error copy": (past[:, -1:].float() - truth.float()).abs().mean().item(),
         "seconds a frame": seconds / made[..., 0, 0, 0].numel(),
         "val loss": val_loss(model, video),
+    }
+
+
+def scores(made: Tensor, truth: Tensor) -> dict[str, float]:
+    """Of uint8 samples (B, K, T, C, H, W) of the truth (B, T, C, H, W); CRPS and diversity in grey levels."""
+    return {
+        "psnr": psnr_per_frame(made, truth[:, None].expand_as(made)).mean().item(),
+        "psnr of mean": psnr_per_frame(made.float().mean(1).round().byte(), truth).mean().item(),
+        "crps": crps(made, truth).mean().item(),
+        "diversity": made.float().std(1).mean().item(),
     }
 
 
@@ -149,35 +193,53 @@ def val_loss(model, video: Tensor) -> float:
 
 
 @torch.inference_mode()
-def patterns(model, num_clips: int) -> list[dict]:
-    """For each pattern of 3 given frames of 9: PSNR of the hidden current frames, of the model and of cross-fading."""
-    video = clips(MovingStrokes(num_videos=num_clips, seed=HELD_OUT), [*range(num_clips)], model)
+def patterns(model, video: Tensor, num_samples: int) -> list[dict]:
+    """For each pattern of 3 given frames of 9: scores of the hidden current frames, beside those of the baselines."""
     frames, block, found = model_from_pixels(video), model.block, []
     past, current, future = block.split(frames)
     inside = slice(block.past, block.past + block.current)
+    again = current.repeat_interleave(num_samples, 0)
     for given in combinations(range(block.num_frames), 3):
-        keep = torch.tensor([each in given for each in range(block.num_frames)]).expand(num_clips, -1)
+        keep = torch.tensor([each in given for each in range(block.num_frames)]).expand(len(video), -1)
         keep_past, keep_current, keep_future = keep.split([block.past, block.current, block.future], dim=1)
         bound = model.denoiser.bind(Condition(past, future, keep_past, keep_future))
-        draw = KeyedNoise([(0, clip) for clip in range(num_clips)])
-        known = bound.from_frames(current)
+        draw = KeyedNoise([(sample, clip) for clip in range(len(video)) for sample in range(num_samples)])
+        known, kept = bound.from_frames(again), keep_current.repeat_interleave(num_samples, 0)
 
-        def denoise(noisy, t, bound=bound, known=known, keep=keep_current):
-            estimate = conditioned(bound, known, keep)(noisy, t)
-            return torch.where(keep[..., None, None, None], known, estimate)
+        def denoise(noisy, t, bound=bound, known=known, kept=kept):
+            estimate = conditioned(bound, known, kept)(noisy, t)
+            return torch.where(kept[..., None, None, None], known, estimate)
 
         sampler = SASolver(STEPS, clip=model.denoiser.reference is None)
-        sample = bound.to_frames(sampler(denoise, draw(current), model.denoiser.schedule, draw))
+        sample = bound.to_frames(sampler(denoise, draw(again), model.denoiser.schedule, draw))
         hidden = ~keep[0, inside]
         truth = video[:, inside][:, hidden]
-        faded = pixels_from_model(cross_fade(frames, given)[:, inside][:, hidden])
-        made = psnr_per_frame(pixels_from_model(sample)[:, hidden], truth).mean().item()
-        found.append({"given": given, "model": made, "cross-fade": psnr_per_frame(faded, truth).mean().item()})
-    better = sum(each["model"] > each["cross-fade"] for each in found)
-    print(f"better than cross-fading in {better} of {len(found)} patterns")
-    for name in ("model", "cross-fade"):
-        print(name, sum(each[name] for each in found) / len(found))
+        made = pixels_from_model(sample)[:, hidden].unflatten(0, (len(video), num_samples))
+        entry = {"given": given, "model": scores(made, truth)}
+        for name, fill in (("cross-fade", cross_fade), ("nearest", nearest)):
+            filled = pixels_from_model(fill(frames, given)[:, inside][:, hidden])
+            entry[name] = scores(filled[:, None].expand(-1, 2, -1, -1, -1, -1), truth)
+        found.append(entry)
+    print(table(found), flush=True)
     return found
+
+
+def table(found: list[dict]) -> str:
+    """Means over patterns, and in how many of them the model is better than each baseline."""
+    lines = []
+    for name in ("model", "cross-fade", "nearest"):
+        means = {score: sum(each[name][score] for each in found) / len(found) for score in found[0][name]}
+        lines.append(f"{name}: " + ", ".join(f"{score} {mean:.2f}" for score, mean in means.items()))
+    for name in ("cross-fade", "nearest"):
+        for score, sign in (("psnr", 1), ("psnr of mean", 1), ("crps", -1)):
+            better = sum(sign * (each["model"][score] - each[name][score]) > 0 for each in found)
+            lines.append(f"better than {name} by {score}: {better} of {len(found)} patterns")
+    return "\n".join(lines)
+
+
+def nearest(frames: Tensor, given: tuple[int, ...]) -> Tensor:
+    """Every frame a copy of its nearest given one, of the earlier of two as near."""
+    return frames[:, [min(given, key=lambda each: abs(each - place)) for place in range(frames.shape[1])]]
 
 
 def cross_fade(frames: Tensor, given: tuple[int, ...]) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mcvd.apps.cli import options
@@ -87,6 +87,9 @@ def run(
             at_rate = "" if rate is None else f" at {rate:g} Hz"
             raise VideoError(f"{video}: {len(numbers)} frame{at_rate} has no gap to fill: at least 2 are needed")
         model, chosen = choice.load(INTERPOLATE)
+        video_rate = rate or reader.times.told_rate_hz
+        if model.times is not None and model.times.frame_rates_hz:
+            chosen = replace(chosen, frame_rate_hz=video_rate)
         upsampling = Upsampling(model, factor, chosen)
 
         def read(frames: range) -> Tensor:
@@ -94,9 +97,7 @@ def run(
             return for_model(found, model, video)
 
         look = fields.look(model)
-        form = Form.of(
-            look, fps, factor * (rate or reader.times.told_rate_hz or model.frame_rate_hz or DEFAULT_FPS), video
-        )
+        form = Form.of(look, fps, factor * (video_rate or model.frame_rate_hz or DEFAULT_FPS), video)
         page = _Gallery(model, upsampling, look) if gallery else None
         nothing = read(range(0, 1))[:0]
         with _rendered(out, model, upsampling, len(numbers), read) as frames:
