@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mcvd.apps.cli.say import say
-from mcvd.apps.result_page import add_result
+from mcvd.apps.result_page import add_result, add_result_videos
 from mcvd.data.sources.folder import VideoFolder
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
 from mcvd.data.video_clips import VideoClips, collect_clips
@@ -86,7 +86,7 @@ def run_demo(out: Path, train: Path | None = None, video: Path | None = None) ->
         for task, num_frames in _lengths(model).items()
     }
     for each in scores.values():
-        say(*format_scores(each).splitlines(), "")
+        say(*format_scores(each, ensemble=False).splitlines(), "")
     say("sampling the videos of the page")
     page = _page(model, clips[:NUM_SHOWN], scores, out, origin)
     result = {
@@ -160,8 +160,9 @@ def _page(model: VideoModel, clips: Tensor, scores: dict[str, Scores], out: Path
         )
         page.section(*_SECTIONS[task])
         for i in range(len(clips)):
-            page.text(f"Scene {i + 1} of {len(clips)}.")
-            add_result(page, samples[i], past[i], future[i], target[i], fps)
+            page.text(f"Clip {i + 1} of {len(clips)}.")
+            show = add_result if i == 0 else add_result_videos  # all of one clip, of the others what moves
+            show(page, samples[i], past[i], future[i], target[i], fps)
             write_video(out / f"{task}-{i}.mp4", torch.cat([past[i], samples[i, 0], future[i]]), fps)
         add_scores(page, scores[task])
 

@@ -18,7 +18,7 @@ from mcvd.video.page import Page, VideoFigure
 
 TRUTH = "ground truth"
 SPREAD, ERROR = "spread of the samples", "|ground truth - mean of the samples|"
-_MAX_COLUMNS = 24
+MAX_COLUMNS = 24
 
 
 def add_result(
@@ -41,9 +41,34 @@ def add_result(
         fps: at which the videos play.
         look: how videos are shown.
     """
+    figures = add_result_videos(page, samples, past, future, target, fps, look)
+    num_frames, given = len(figures[0].pixels), figures[0].context
+    if len(samples) > 1 and given:
+        past, future, samples = (look.codec.known_values(side) for side in (past, future, samples))
+        target = None if target is None else look.codec.known_values(target)
+        add_spread(page, samples, past, future, target, fps, look.unit)
+    numbers = range(0, num_frames, -(-num_frames // MAX_COLUMNS))
+    columns = {column for column, number in enumerate(numbers) if number in given}
+    rows = [row._replace(video=row.pixels[list(numbers)], context=columns) for row in figures]
+    page.strip(rows, [page.first_frame + number for number in numbers])
+
+
+def add_result_videos(
+    page: Page,
+    samples: Tensor,
+    past: Tensor,
+    future: Tensor,
+    target: Tensor | None,
+    fps: float,
+    look: Look = PIXEL_LOOK,
+) -> list[VideoFigure]:
+    """Add the videos alone; arguments as in `add_result`.
+
+    Returns:
+        The ground truth, where it is known, the samples and the baseline, with the given frames around them.
+    """
     past, future, samples = (look.codec.known_values(side) for side in (past, future, samples))
-    target = None if target is None else look.codec.known_values(target)
-    futures = ({} if target is None else {TRUTH: target}) | named_samples(samples)
+    futures = ({} if target is None else {TRUTH: look.codec.known_values(target)}) | named_samples(samples)
     baselines = simplest_baseline(past, future, samples.shape[1])
     num_frames = len(past) + samples.shape[1] + len(future)
     given = {*range(len(past)), *range(num_frames - len(future), num_frames)}
@@ -52,11 +77,7 @@ def add_result(
     figures = [VideoFigure(title, row, given, title.startswith("sample")) for title, row in shown.items()]
     page.colours(look.legend)
     add_futures(page, figures, look.pictures(past), look.pictures(future), fps, baselines)
-    if len(samples) > 1 and given:
-        add_spread(page, samples, past, future, target, fps, look.unit)
-    numbers = range(0, num_frames, -(-num_frames // _MAX_COLUMNS))
-    columns = {column for column, number in enumerate(numbers) if number in given}
-    page.strip([row._replace(video=row.pixels[list(numbers)], context=columns) for row in figures], numbers)
+    return figures
 
 
 def add_futures(
@@ -102,8 +123,8 @@ def add_spread(
     if target is not None:
         expected = expected_error(overall[0], len(samples))
         text += (
-            f" Their mean misses the ground truth by {said(overall[1])}; if the samples were as varied as the truth "
-            f"is, it would miss it by {said(expected)}."
+            f" Their mean misses the ground truth by {said(overall[1])}; if the samples varied as much as the truth "
+            f"does, it would miss it by {said(expected)}."
         )
     page.text(text)
 
@@ -122,7 +143,7 @@ def add_scores(page: Page, samples: Tensor, past: Tensor, future: Tensor, target
         name: mean_absolute_error(row, target).tolist() for name, row in (named_samples(samples) | baselines).items()
     }
     title = f"mean absolute error {f'in {look.unit}' if look.unit else ''}"
-    page.curves(curves, title, "generated frame", baselines=[*baselines], at=len(past))
+    page.curves(curves, title, baselines=[*baselines], at=len(past))
 
 
 def add_psnr(page: Page, samples: Tensor, past: Tensor, future: Tensor, target: Tensor) -> None:
@@ -131,7 +152,7 @@ def add_psnr(page: Page, samples: Tensor, past: Tensor, future: Tensor, target: 
     rows = named_samples(samples) | baselines
     errors = mean_squared_error(torch.stack([*rows.values()])[None], target[None, None])
     curves = dict(zip(rows, psnr_from_mse(errors)[0].tolist(), strict=True))
-    page.curves(curves, "PSNR in dB", "generated frame", baselines=[*baselines], at=len(past))
+    page.curves(curves, "PSNR in dB", baselines=[*baselines], at=len(past))
 
 
 def named_samples(samples: Tensor) -> dict[str, Tensor]:

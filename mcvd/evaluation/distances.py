@@ -47,7 +47,10 @@ def distribution_metrics(
     preprocessing: Preprocessing = protocol.preprocessing if protocol else "mcvd"
     networks: list[tuple[Distance, nn.Module | None]] = []
     if num_frames < MIN_FRAMES:
-        reason = f"needs {MIN_FRAMES} frames or more, context and generated ones together, got {num_frames}"
+        reason = (
+            f"needs {MIN_FRAMES} frames or more, context and generated ones together, got {num_frames}: "
+            f"generate {MIN_FRAMES - num_frames} more (--num-frames)"
+        )
         names = ["FVD"] if seed is None else ["FVD", "random_i3d_distance"]
         networks = [(Distance(name, reason=reason), None) for name in names]
     else:

@@ -52,16 +52,16 @@ def add_ensemble(page: Page, ensemble: EnsembleScores) -> Page:
         page.text(
             f"Calibration: spread by error is {_ratio(calibration.spread_skill)}, where 1 is right and less says that "
             f"the samples are too much alike. The truth lies outside of all samples in {calibration.outside:.0%} of "
-            f"the pixels; {2 / places:.0%} is right. Rank 0: below all samples."
+            f"the pixels; {2 / places:.0%} is right. Rank 0 is below all samples."
         )
         page.charts(
             {
-                f"share of pixels, in which the truth has this rank among {places - 1} samples": {
+                "share of pixels": {
                     "found": calibration.rank_histogram,
                     "calibrated": [1 / places] * places,
                 }
             },
-            x_title="rank",
+            x_title=f"rank of the truth among {places - 1} samples",
             first=0,
             baselines=["calibrated"],
         )

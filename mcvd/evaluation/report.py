@@ -34,8 +34,12 @@ _DIVERSITY = (
 )
 
 
-def format_scores(scores: Scores) -> str:
+def format_scores(scores: Scores, *, ensemble: bool = True) -> str:
     """Scores as lines for a terminal, the best that can win marked with a star.
+
+    Args:
+        scores: of an evaluation.
+        ensemble: also those of all samples together.
 
     Example::
 
@@ -50,7 +54,7 @@ def format_scores(scores: Scores) -> str:
             f"samples differ by {scores.diversity.between_samples:.1f} grey levels from each other, by "
             f"{scores.diversity.to_truth:.1f} from the ground truth (equal is right)"
         )
-    if scores.ensemble:
+    if scores.ensemble and ensemble:
         lines += format_ensemble(scores.ensemble)
     return "\n".join(lines)
 
@@ -101,16 +105,20 @@ def card_page(
         legend: what their colours mean, where they show values.
     """
     scores = card.scores
-    under = f"Protocol {card.protocol['name']}" if card.protocol else "No protocol named"
-    page = Page(f"Scores of {card.model}", f"{under}, on {card.data}.")
+    if card.protocol:
+        under = f"On {card.data}, by the protocol {card.protocol['name']}."
+    else:
+        under = f"On {card.data}, by no published protocol: compare with cards of the same clips, not with papers."
+    page = Page(f"Scores of {card.model}", under)
     add_scores(page.section("Frames against the ground truth"), scores)
-    for name, reason in card.missing.items():
+    missing = {**card.missing, **{each.name: each.reason for each in card.distances if each.value is None}}
+    for name, reason in missing.items():
         page.text(f"{name} has no value: {reason}.", note=True)
     _add_highlights(page, card, highlights, fps, legend)
     if scores.ensemble:
         add_ensemble(page, scores.ensemble)
-    if card.distances:
-        _add_distances(page, card.distances)
+    if found := [each for each in card.distances if each.value is not None]:
+        _add_distances(page, found)
     if card.likelihood is not None:
         text = "of the true frames given their context, by the probability flow; lower is better, 8 is knowing nothing"
         page.section("Likelihood").text(f"{card.likelihood}, {text}.")
@@ -148,22 +156,16 @@ def _add_highlights(
 
 
 def _add_distances(page: Page, distances: Sequence[Distance]) -> None:
-    """The distances that have a value as a table, the others with their reason."""
+    """The distances that have a value, as a table."""
     page.section("Distances between sets of videos")
     titles = ("value", "95% interval", "samples alone, mean", "kernel distance", "real", "generated")
-    found = [distance for distance in distances if distance.value is not None]
-    if found:
-        text = "Lower is nearer; only values of the same network, frames and numbers of videos can be compared."
-        page.table(
-            [Column(title, None) for title in titles],
-            [(distance.name, _cells(distance)) for distance in found],
-            caption=text,
-        )
-    for caution in dict.fromkeys(caution for distance in found for caution in distance.cautions):
+    page.table(
+        [Column(title, None) for title in titles],
+        [(distance.name, _cells(distance)) for distance in distances],
+        caption="Lower is nearer; only values of the same network, frames and numbers of videos can be compared.",
+    )
+    for caution in dict.fromkeys(caution for distance in distances for caution in distance.cautions):
         page.text(f"Caution: {caution}.")
-    for distance in distances:
-        if distance.value is None:
-            page.text(f"{distance.name} has no value: {distance.reason}.", note=True)
 
 
 def _cells(distance: Distance) -> list[str]:

@@ -15,6 +15,7 @@ from mcvd.training.checkpoints import Checkpoints
 from mcvd.training.classifier import ClassifierFit, labels_of
 from mcvd.training.ema import EMA
 from mcvd.training.fit import ConfigError, FitCLI, Log, run_cli
+from mcvd.training.fit_help import JSON_HELP
 from mcvd.training.run_folder import unused_path
 from mcvd.training.summary import Summary
 from mcvd.training.told import Told, named_first, stored_config, told
@@ -26,7 +27,7 @@ class ClassifierCLI(FitCLI):
     """Parses the options of ``mcvd fit-classifier``: those of ``mcvd fit``, with a model to guide in place of parts."""
 
     model_kind = ClassifierFit
-    prog, about = "mcvd fit-classifier MODEL", "Train a classifier of noisy clips that guides a model."
+    prog, about = "mcvd fit-classifier MODEL", f"Train a classifier of noisy clips that guides a model.\n\n{JSON_HELP}"
     trainer_changes: ClassVar[dict[str, Any]] = {"max_steps": 10_000}
     sections: ClassVar[dict[str, type[Callback]]] = {"ema": EMA, "checkpoints": Checkpoints}
 
@@ -72,16 +73,17 @@ class ClassifierCLI(FitCLI):
         """What is trained."""
         return [Summary(self.log, _described)]
 
-    def finish(self, path: Path) -> str:
+    def finish(self, path: Path) -> tuple[Path, str]:
         """Write the classifier, and say where it is."""
         classifier, model = self.model.classifier, self.config.model.guides
         folder = unused_path(path.parent, "classifier", "")
         classifier.save_pretrained(folder)
         what = "predict VIDEO" if told(model, "block")["past"] else "generate"
-        return (
+        how = (
             f"the classifier is {folder}; guide with it: mcvd {what} --model {model} --num-frames 20 "
             f"--classifier {folder} --label {classifier.labels[0]} --guide-weight 4 --out guided.mp4"
         )
+        return folder, how
 
 
 def _described(fit: ClassifierFit) -> str:
@@ -92,14 +94,14 @@ def _described(fit: ClassifierFit) -> str:
     )
 
 
-def run_fit_classifier(argv: list[str], log: Log = _LOGGER.info) -> None:
+def run_fit_classifier(argv: list[str], log: Log = _LOGGER.info) -> dict[str, Any] | None:
     """Train a classifier as ``mcvd fit-classifier`` does.
 
     Args:
         argv: the model to guide, then options, such as ``["drive", "--config", "data.yaml"]``.
         log: called with each line that the user should see.
 
-    Raises:
+    Returns, Raises:
         As `mcvd.training.fit.run_fit`.
     """
     words = named_first(
@@ -108,4 +110,4 @@ def run_fit_classifier(argv: list[str], log: Log = _LOGGER.info) -> None:
         "name the model to guide first, then its videos: mcvd fit-classifier MODEL --config data.yaml "
         "(or --data.root FOLDER)",
     )
-    run_cli(ClassifierCLI, words, log)
+    return run_cli(ClassifierCLI, words, log)

@@ -19,6 +19,7 @@ from mcvd.training.checkpoints import Checkpoints
 from mcvd.training.codec import CodecFit
 from mcvd.training.ema import EMA
 from mcvd.training.fit import ConfigError, FitCLI, Log, run_cli
+from mcvd.training.fit_help import JSON_HELP
 from mcvd.training.run_folder import unused_path
 from mcvd.training.summary import Summary
 from mcvd.video.contact_sheet import contact_sheet
@@ -32,7 +33,7 @@ class CodecCLI(FitCLI):
     """Parses the options of ``mcvd fit-codec``: those of ``mcvd fit``, with an autoencoder in place of a model."""
 
     model_kind = CodecFit
-    prog, about = "mcvd fit-codec", "Train the codec of latent models."
+    prog, about = "mcvd fit-codec", f"Train the codec of latent models.\n\n{JSON_HELP}"
     trainer_changes: ClassVar[dict[str, Any]] = {"max_steps": 20_000}
     sections: ClassVar[dict[str, type[Callback]]] = {"ema": EMA, "checkpoints": Checkpoints}
 
@@ -61,7 +62,7 @@ class CodecCLI(FitCLI):
         """What is trained, and pictures of what the codec gives back."""
         return [Summary(self.log, _described), _Pictures()]
 
-    def finish(self, path: Path) -> str:
+    def finish(self, path: Path) -> tuple[Path, str]:
         """Write the codec, with its latents measured, and say where it is."""
         clips, model = self.datamodule.train_clips, self.model
         few = range(0, len(clips), max(1, len(clips) // _NUM_MEASURED))
@@ -69,9 +70,10 @@ class CodecCLI(FitCLI):
         folder = unused_path(path.parent, "codec", "")
         measured = {"mean": codec.mean, "std": codec.std, "limit": codec.limit, "num_clips": len(few)}
         write_autoencoder(folder, codec.kind, codec.arguments, model.net.state_dict(), measured)
-        return f"the codec is {folder}; train with it: mcvd fit ... --model.codec mcvd.models.codecs.Latents " + (
+        how = f"the codec is {folder}; train with it: mcvd fit ... --model.codec mcvd.models.codecs.Latents " + (
             f"--model.codec.init_args.source {folder}"
         )
+        return folder, how
 
 
 def _described(codec: CodecFit) -> str:
@@ -103,16 +105,16 @@ class _Pictures(Callback):
             warnings.warn(f"no picture {path}: {error}", stacklevel=2)  # a full disk is no reason to stop training
 
 
-def run_fit_codec(argv: list[str], log: Log = _LOGGER.info) -> None:
+def run_fit_codec(argv: list[str], log: Log = _LOGGER.info) -> dict[str, Any] | None:
     """Train a codec as ``mcvd fit-codec`` does.
 
     Args:
         argv: options, such as ``["--config", "data.yaml", "--model.kind", "VQModel"]``.
         log: called with each line that the user should see.
 
-    Raises:
+    Returns, Raises:
         As `mcvd.training.fit.run_fit`.
     """
     if not argv:
         raise ConfigError("name the videos: mcvd fit-codec --config data.yaml (or --data.root FOLDER)")
-    run_cli(CodecCLI, ["--model.num_frames=1", *argv], log)
+    return run_cli(CodecCLI, ["--model.num_frames=1", *argv], log)

@@ -11,6 +11,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from mcvd.frames import FrameBlock
 from mcvd.training.distill import Student
 from mcvd.training.fit import ConfigError, FitCLI, Log, run_cli
+from mcvd.training.fit_help import JSON_HELP
 from mcvd.training.told import Told, named_first, told
 
 _LOGGER = logging.getLogger(__name__)
@@ -21,7 +22,8 @@ class DistillCLI(FitCLI):
     """Parses the options of ``mcvd distill``: those of ``mcvd fit``, with a teacher in place of a model's parts."""
 
     model_kind = Student
-    prog, about = "mcvd distill TEACHER", "Train a student that needs fewer network calls than its teacher."
+    prog = "mcvd distill TEACHER"
+    about = f"Train a student that needs fewer network calls than its teacher.\n\n{JSON_HELP}"
     trainer_changes: ClassVar[dict[str, Any]] = {"max_steps": 10_000}
 
     def link_model(self, parser: LightningArgumentParser) -> None:
@@ -51,14 +53,14 @@ class DistillCLI(FitCLI):
         return f"runs/{Path(self.config.model.teacher).resolve().stem}-{self.config.model.calls}-calls"
 
 
-def run_distill(argv: list[str], log: Log = _LOGGER.info) -> None:
+def run_distill(argv: list[str], log: Log = _LOGGER.info) -> dict[str, Any] | None:
     """Distil as ``mcvd distill`` does.
 
     Args:
         argv: the teacher, then options, such as ``["drive", "--calls", "4", "--config", "data.yaml"]``.
         log: called with each line that the user should see.
 
-    Raises:
+    Returns, Raises:
         As `mcvd.training.fit.run_fit`.
     """
     teacher, *words = named_first(
@@ -66,7 +68,7 @@ def run_distill(argv: list[str], log: Log = _LOGGER.info) -> None:
         "teacher",
         "name the teacher first, then its videos: mcvd distill MODEL --config data.yaml (or --data.root FOLDER)",
     )
-    run_cli(DistillCLI, [teacher, *map(_full, words)], log)
+    return run_cli(DistillCLI, [teacher, *map(_full, words)], log)
 
 
 def _full(word: str) -> str:

@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,13 +22,12 @@ from mcvd.data.loader import shared_with_workers
 from mcvd.diffusion.told_times import ToldTimes
 from mcvd.models.codecs import Pixels
 from mcvd.models.facts import num_parameters
-from mcvd.models.files import LAST, read_model
+from mcvd.models.files import LAST
 from mcvd.models.mcvd import MCVD
 from mcvd.nets.compiled import Compile
 from mcvd.runtime.device import NO_BF16, has_fast_bf16
 from mcvd.runtime.error_text import one_line
 from mcvd.runtime.fsdp import FSDP2Strategy
-from mcvd.runtime.numbers import NumbersError
 from mcvd.training.checkpoint_io import AtomicCheckpointIO, batch_size_of, last_checkpoint
 from mcvd.training.checkpoints import Checkpoints
 from mcvd.training.compile import CompileCallback
@@ -41,6 +41,7 @@ from mcvd.training.progress_bar import StepProgressBar
 from mcvd.training.resumed_options import ResumedOptions
 from mcvd.training.run_folder import RunFolder
 from mcvd.training.signals import GracefulStop, TrainingInterrupted
+from mcvd.training.start_from import start_from
 from mcvd.training.summary import Summary
 
 Log = Callable[[str], object]
@@ -227,9 +228,9 @@ class FitCLI(LightningCLI):
         """What tells the user about the training."""
         return [_LearnsData(), Summary(self.log, _described)]
 
-    def finish(self, path: Path) -> str:
-        """After the training, whose last checkpoint is ``path``: what is to be done with it, in words."""
-        return f"use the model: {_how_to_use(self.model, path)}"
+    def finish(self, path: Path) -> tuple[Path, str]:
+        """After the training, whose last checkpoint is ``path``: what is used from now on, and how, in words."""
+        return path, f"use the model: {_how_to_use(self.model, path)}"
 
     def _save_batch_size(self, batch_size: int) -> None:
         self.config.data.batch_size = batch_size
@@ -288,12 +289,17 @@ def _described(model: MCVD) -> str:
     )
 
 
-def run_fit(argv: list[str], log: Log = _LOGGER.info) -> None:
+def run_fit(argv: list[str], log: Log = _LOGGER.info) -> dict[str, Any] | None:
     """Train as ``mcvd fit`` does.
 
     Args:
         argv: options, such as ``["--config", "configs/small.yaml", "--data.root", "videos"]``.
         log: called with each line that the user should see: what is trained where, what the checkpoint is called.
+
+    Returns:
+        ``out``, what to use from now on (a checkpoint, or the folder of a codec or classifier), ``run``, the folder of
+        the run, ``checkpoint``, the last one, ``steps``, how many were trained, and ``metrics``, the last value of each
+        that was logged; None in all processes but the first.
 
     Raises:
         ConfigError: an option or a key does not exist or does not fit (a ValueError).
@@ -302,10 +308,10 @@ def run_fit(argv: list[str], log: Log = _LOGGER.info) -> None:
         FileNotFoundError: a folder of videos or a model is not there.
         SystemExit: after Ctrl-C or SIGTERM, with 128 + the signal's number, when the checkpoint is written.
     """
-    run_cli(FitCLI, argv, log)
+    return run_cli(FitCLI, argv, log)
 
 
-def run_cli(kind: type[FitCLI], argv: list[str], log: Log) -> None:
+def run_cli(kind: type[FitCLI], argv: list[str], log: Log) -> dict[str, Any] | None:
     """Train what the words say to a kind of command; see `run_fit`."""
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -320,11 +326,11 @@ def run_cli(kind: type[FitCLI], argv: list[str], log: Log) -> None:
         if isinstance(cli.model, MCVD):
             cli.model.config |= cli.model.codec_config()
         if cli.config.init_from:
-            log(_start_from(cli.model, cli.config.init_from))
-        _fit(cli)
+            log(start_from(cli.model, cli.config.init_from))
+        return _fit(cli)
 
 
-def _fit(cli: FitCLI) -> None:
+def _fit(cli: FitCLI) -> dict[str, Any] | None:
     trainer = cli.trainer
     checkpoints = next(each for each in trainer.callbacks if isinstance(each, Checkpoints))  # type: ignore[attr-defined]
     run_folder = next(each for each in trainer.callbacks if isinstance(each, RunFolder))  # type: ignore[attr-defined]
@@ -343,8 +349,17 @@ def _fit(cli: FitCLI) -> None:
         if failures.any():
             damaged = int((failures > 0).sum())
             cli.log(f"{int(failures.sum())} clips of {damaged} damaged videos were replaced by others")
+        logged = trainer.callback_metrics  # asked by all processes: some are means over them
         if trainer.is_global_zero:
-            cli.log(f"trained {trainer.global_step} steps; {cli.finish(checkpoints.path)}")
+            out, how = cli.finish(checkpoints.path)
+            cli.log(f"trained {trainer.global_step} steps; {how}")
+            metrics = {name: float(value) for name, value in logged.items()}
+            result = {"out": out, "run": checkpoints.path.parent, "checkpoint": checkpoints.path}
+            return {name: str(path) for name, path in result.items()} | {
+                "steps": trainer.global_step,
+                "metrics": {name: value for name, value in metrics.items() if isfinite(value)},
+            }
+    return None
 
 
 def _how_to_use(model: MCVD, path: Path) -> str:
@@ -355,32 +370,6 @@ def _how_to_use(model: MCVD, path: Path) -> str:
     if model.block.past:
         return f"mcvd predict VIDEO --model {path} --num-frames 20 --out future.mp4"
     return f"mcvd generate --model {path} --num-frames 20 --out generated.mp4"
-
-
-def _start_from(model: MCVD, source: str) -> str:
-    """Copy the weights that fit from a trained model; returns which were taken and which not, in words."""
-    stored, wanted = read_model(source), model.state_dict()
-    weights = stored.weights()
-    model.keep_signals_of(stored.config)
-    fitting = {name: value for name, value in weights.items() if name in wanted and value.shape == wanted[name].shape}
-    whole = [name for name, value in fitting.items() if wanted[name].is_floating_point() > value.is_floating_point()]
-    if whole:
-        raise NumbersError(f"--init_from {source}: {len(whole)} weights are not floating point, such as {whole[0]}")
-    if not any(value.ndim > 1 for value in fitting.values()):  # a bias alone is no start
-        raise ValueError(
-            f"--init_from {source}: none of its {len(weights)} weights fits this model; is it of another width?"
-        )
-    model.load_state_dict(fitting, strict=False)
-    shapes = [
-        f"{name} {tuple(weights[name].shape)} there, {tuple(wanted[name].shape)} here"
-        for name in weights.keys() & wanted.keys() - fitting.keys()
-    ]
-    alone = [f"{name} only there" for name in weights.keys() - wanted.keys()]
-    new = [f"{name} only here" for name in wanted.keys() - weights.keys()]
-    left_out = sorted(shapes + alone + new)
-    return f"started from {source}: {len(fitting)} of {len(wanted)} weights taken" + (
-        f", {len(left_out)} left out: {'; '.join(left_out)}" if left_out else ""
-    )
 
 
 def _resumed_checkpoint(ckpt_path: str | None, root: Path) -> Path | None:

@@ -8,7 +8,11 @@ from jsonargparse import DefaultHelpFormatter
 
 _USAGE = "%(prog)s [--config NAME_OR_FILE] [--data.root FOLDER] [--SECTION.OPTION VALUE ...]"
 
-ABOUT = """Train a model.
+JSON_HELP = (
+    "  --json                           print the result as one JSON object; all else goes to the standard error"
+)
+
+ABOUT = f"""Train a model.
 
 examples:
   mcvd fit --data.root my_videos --data.frame_rate_hz 10          # a new model, as the config "small" says
@@ -30,6 +34,7 @@ what is set most often:
   --model.optimizer.init_args.lr X
   --checkpoints.every_n_steps N    what a crash can cost
   --preview.every_n_steps N        samples beside the ground truth, below the run's folder
+{JSON_HELP}
   --print_config                   everything as it will be, for a config of your own
 
 All options below are arguments of classes: of mcvd.MCVD (model), mcvd.data.VideoData (data), Lightning's Trainer

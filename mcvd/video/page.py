@@ -65,7 +65,7 @@ class Page:
     def __init__(self, title: str, intro: str = "", first_frame: int = 0) -> None:
         self._title = title
         self._intro = intro
-        self._first = first_frame
+        self.first_frame = first_frame
         self._sections: list[list[dict[str, Any]]] = [[]]
         self._marks: set[str] = set()
         self._colours: dict[str, str] = {}  # by name
@@ -148,7 +148,7 @@ class Page:
         styles = {
             title: LineStyle("var(--ink)", dashes) for title, dashes in zip(maps, cycle(("", *_DASHES)), strict=False)
         }
-        chart = line_chart(by_frame, unit, "generated frame", styles=styles, at=frames.start)
+        chart = line_chart(by_frame, unit, "frame", self.first_frame + frames.start, styles=styles, at=frames.start)
         return self._add("maps", figures=self._figures(figures, fps), top=f"{top:g}", unit=unit, chart=chart)
 
     def strip(self, shown: Iterable[VideoFigure | tuple], numbers: Sequence[int] | None = None) -> Page:
@@ -160,7 +160,7 @@ class Page:
         """
         figures = [figure_of(item) for item in shown]
         num_frames = max(len(figure.pixels) for figure in figures)
-        heads = list(range(self._first, self._first + num_frames) if numbers is None else numbers)
+        heads = list(range(self.first_frame, self.first_frame + num_frames) if numbers is None else numbers)
         rows = []
         for figure in figures:
             kinds = [figure.kind(t) for t in range(len(figure.pixels))]
@@ -222,7 +222,8 @@ class Page:
             x_title: what is counted along x.
             first: of the x values.
             baselines: names of lines that are no model's: grey and dashed.
-            at: the frame of the page's videos that the first value is of, from 0: a mark follows the clock.
+            at: the frame of the page's videos that the first value is of, from 0: a mark follows the clock, and x
+                counts as the clock does, whatever ``first`` is.
         """
         return self.charts({y_title: lines}, x_title, first, baselines=baselines, at=at)
 
@@ -246,6 +247,7 @@ class Page:
         for name in baselines:
             self._dashed.setdefault(name, LineStyle(TARGET, _DASHES[len(self._dashed) % len(_DASHES)]))
         styles = {name: LineStyle(colour) for name, colour in self._colours.items()} | self._dashed
+        first = first if at is None else self.first_frame + at
         drawn = [line_chart(lines, y_title, x_title, first, styles=styles, at=at) for y_title, lines in charts.items()]
         if self._sections[-1] and (last := self._sections[-1][-1])["kind"] == "charts":
             last["charts"] += drawn
@@ -305,7 +307,7 @@ class Page:
             "marks": {kind: words for kind, words in _LEGEND.items() if kind in self._marks},
             "colours": self._colours,
             "has_videos": self._num_videos > 0,
-            "first_frame": self._first,
+            "first_frame": self.first_frame,
         }
 
 

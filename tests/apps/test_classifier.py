@@ -1,5 +1,7 @@
 """A classifier as a user trains and uses it: by commands."""
 
+import json
+
 import pytest
 import torch
 import yaml
@@ -40,9 +42,11 @@ def predict(folder, out, *words):
     return main([*given, "--out", str(folder / out), "--steps", "2", "--device", "cpu", *words])
 
 
-def test_a_resumed_training_is_the_same_and_learns_what_labels_there_are(folder):
+def test_a_resumed_training_is_the_same_and_learns_what_labels_there_are(folder, capsys):
     checkpoint = str(folder / "run/run-1/step-000003.ckpt")
-    assert fit(folder, "again", "--model.labels", "[dark, light]", "--ckpt_path", checkpoint) == 0
+    assert fit(folder, "again", "--model.labels", "[dark, light]", "--ckpt_path", checkpoint, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["out"] == str(folder / "again/run-1/classifier") and told["steps"] == 6
     runs = (torch.load(folder / f"{name}/run-1/last.ckpt", weights_only=True) for name in ("again", "run"))
     assert_same_run(*runs)
     classifier = load_classifier(folder / "run/run-1/classifier")

@@ -16,6 +16,7 @@ from reference.tiny import pixels, tiny_model
 import mcvd
 from mcvd.apps.cli import render
 from mcvd.apps.cli.main import commands, main
+from mcvd.apps.cli.say import for_scripts, say, say_json
 from mcvd.nets import UNet
 
 
@@ -149,6 +150,16 @@ def test_a_gallery_shows_what_was_made_beside_truth_and_rule(
     assert ("<polyline" in html) == ("--at" in words or "--gap" in words)
 
 
+def test_the_page_of_a_long_video_shows_the_frames_around_the_gap(model, video, tmp_path):
+    words = ["interpolate", video, "--gap", "20:23", "--every-frame", "--out", str(tmp_path / "o.mp4")]
+    assert main([*words, "--model", model, "--gallery", *FAST]) == 0
+    html = (tmp_path / "o.html").read_text()
+    heads = [int(part.partition("<")[0]) for part in html.split('<th scope="col">')[1:]]
+    assert heads == list(range(16, 27)) and 'data-first="16"' in html
+    assert "PSNR in dB by frame" in html and html.count(">20<") == html.count(">22<") == 2  # a head and a tick
+    assert len(frames(tmp_path / "o.mp4")) == 30
+
+
 def test_a_completion_script_is_printed(capsys):
     with pytest.raises(SystemExit) as left:
         main(["--print-completion", "bash"])
@@ -166,6 +177,33 @@ def test_scripts_read_json(model, video, tmp_path, capsys):
     assert {"ready", "problem", "lines"} == json.loads(capsys.readouterr().out).keys()
     assert main(["evaluate", "--compare", str(tmp_path / "r.json"), str(tmp_path / "r.json"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["comparable"] is True
+
+
+@pytest.mark.parametrize(
+    "words", [*([name] for name in commands() if name != "data"), *(["data", each] for each in ("check", "pack"))]
+)
+def test_every_command_has_json_and_means_the_same(words, capsys):
+    with pytest.raises(SystemExit) as left:
+        main([*words, "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert left.value.code == 0
+    assert "--json print" in told and "one JSON object" in told and "all else goes to the standard error" in told
+
+
+def test_what_is_no_result_goes_to_the_standard_error(capsys):
+    with for_scripts():
+        print("a library says something")
+        say("and so do we")
+        say_json({"out": "here"})
+    print("after it")
+    found = capsys.readouterr()
+    assert found.out == '{\n  "out": "here"\n}\nafter it\n'
+    assert found.err == "a library says something\nand so do we\n"
+
+
+def test_after_a_failure_scripts_read_nothing(capsys):
+    assert main(["info", "nowhere", "--json"]) != 0
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from reference.tiny import tiny_config
 
 import mcvd
 from mcvd.apps import demo
+from mcvd.apps.cli.main import main
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
 from mcvd.evaluation.evaluate import evaluate
 from mcvd.models.load import BOX
@@ -60,13 +61,15 @@ def test_a_folder_with_something_in_it_is_left_alone(result):
         demo.run_demo(result[0])
 
 
-def test_the_bundled_model_works_on_a_video_of_ones_own(tmp_path, monkeypatch):
+def test_the_bundled_model_works_on_a_video_of_ones_own(tmp_path, monkeypatch, capsys):
     scene = DrivingScenes(1, seed=5).read(0, range(50), (64, 64))
     mcvd.write_video(tmp_path / "mine.mp4", scene, fps=10)
     small = {"NUM_CLIPS": 2, "NUM_SHOWN": 1, "NUM_SAMPLES": 2, "NUM_LONG": 6, "SAMPLER": mcvd.samplers.DDIM(1)}
     for name, value in small.items():
         monkeypatch.setattr(demo, name, value)
-    made = demo.run_demo(tmp_path / "out", video=tmp_path / "mine.mp4")
+    assert main(["demo", "--video", str(tmp_path / "mine.mp4"), "--out", str(tmp_path / "out"), "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["page"] == str(tmp_path / "out/index.html")
     assert made["details"]["predict"]["num_clips"] == 2
     assert "</html>" in (tmp_path / "out" / "index.html").read_text()
     assert not (tmp_path / "out" / "training").exists()

@@ -36,7 +36,7 @@ def test_a_video_is_made_larger_and_keeps_its_pace(folder, tmp_path, capsys):
     written = json.loads(capsys.readouterr().out)
     assert (written["num_frames"], written["fps"]) == (5, 5.0)
     assert mcvd.read_video(tmp_path / "large.mp4").shape == (5, 3, 32, 32)
-    assert (tmp_path / "large.html").read_text().count("<video") == 2
+    assert (tmp_path / "large.html").read_text().count("<video") == 3  # given, made, bilinear
 
 
 def test_an_interrupted_command_resumes_from_its_blocks(folder, tmp_path, monkeypatch):

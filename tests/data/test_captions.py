@@ -1,5 +1,6 @@
 """Captions beside videos: encoded once by an encoder in a folder, kept as vectors, and told in words."""
 
+import json
 import sys
 
 import numpy as np
@@ -126,8 +127,10 @@ def test_what_is_no_encoder_is_refused(encoder, tmp_path):
 
 
 def test_words_are_told_on_the_command_line(films, encoder, tmp_path, capsys):
-    assert main(["data", "encode-text", str(films), "--encoder", str(encoder)]) == 0
-    assert "names [text[8]]" in capsys.readouterr().out
+    assert main(["data", "encode-text", str(films), "--encoder", str(encoder), "--json"]) == 0
+    told = capsys.readouterr()
+    assert "names [text[8]]" in told.err
+    assert json.loads(told.out) == {"out": str(films), "num_videos": 3, "num_new": 3, "signal": "text[8]"}
     config = tiny_config(channels=3) | {"signals": {"names": ["text[8]"]}}
     config["net"]["init_args"]["num_signals"] = 8
     config["masking"]["p_signals"] = 0.2

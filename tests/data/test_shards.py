@@ -60,11 +60,13 @@ def test_frames_are_those_packed_across_the_borders_of_records(root, frames):
     assert torch.equal(shards.read(2, frames, SIZE), NumberedVideos(LENGTHS).read(2, list(frames), SIZE))
 
 
-def test_training_and_validation_clips_of_packed_files_are_those_of_the_files(tmp_path):
+def test_training_and_validation_clips_of_packed_files_are_those_of_the_files(tmp_path, capsys):
     for number in range(11):
         write_video(tmp_path / f"videos/{number} é.mp4", 12 + number)
     words = ["data", "pack", str(tmp_path / "videos"), "--out", str(tmp_path / "out"), "--size", "16"]
-    assert main([*words, "--num-workers", "2"]) == 0
+    assert main([*words, "--num-workers", "2", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"out": str(tmp_path / "out"), "num_videos": {"train": 10, "val": 1}, "is_new": True}
     plain = VideoData(str(tmp_path / "videos"), num_frames=4, size=16)
     folders = {side: ShardedVideos(str(tmp_path / "out" / side)) for side in ("train", "val")}
     packed = VideoData(**folders, num_frames=4, size=16)

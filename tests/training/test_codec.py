@@ -1,6 +1,7 @@
 """``mcvd fit-codec``: it learns, is resumed bit for bit, and a model takes what it writes."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -53,9 +54,11 @@ def test_a_discrete_codec_learns_a_few_frames(discrete):
     assert errors[-1] < 0.6 * errors[0]
 
 
-def test_a_stopped_training_is_resumed_bit_for_bit_and_a_model_takes_its_codec(tmp_path):
+def test_a_stopped_training_is_resumed_bit_for_bit_and_a_model_takes_its_codec(tmp_path, capsys):
     words = recipe(tmp_path, adversarial=0.1, adversarial_after=4)
-    assert main([*words, str(tmp_path / "whole")]) == 0
+    assert main([*words, str(tmp_path / "whole"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)  # nothing else
+    assert told["out"] == f"{told['run']}/codec" and Path(told["checkpoint"]).is_file()
     assert main([*words, str(tmp_path / "parts"), "--trainer.max_steps", "6"]) == 0
     assert main([*words, str(tmp_path / "parts"), "--ckpt_path", "last"]) == 0
     runs = [tmp_path / name / "run-1" for name in ("parts", "whole")]

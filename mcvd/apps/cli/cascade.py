@@ -23,7 +23,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--out", required=True, metavar="DIR", help="folder for the cascade: a model of its own")
     command.add_argument("--data", metavar="TEXT", help="for the model card: what it was trained on")
     command.add_argument("--license", metavar="ID", help="for the model card: licence of the weights, such as mit")
-    command.add_argument("--json", action="store_true", help="print what the cascade is, for scripts")
+    options.add_json(command)
     options.add_trust(command)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 
+from mcvd.apps.cli import options
 from mcvd.apps.cli.checks import MODEL, check_inputs, check_new_folder
 from mcvd.apps.cli.options import Command
 from mcvd.apps.cli.say import say, say_json
@@ -17,7 +18,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--config", required=True, help="the config.yml that it was trained with")
     command.add_argument("--out", required=True, metavar="DIR", help="folder for the model")
     command.add_argument("--raw", action="store_true", help="take the raw weights, not the averaged (EMA) ones")
-    command.add_argument("--json", action="store_true", help="print what the model is, for scripts")
+    options.add_json(command)
 
 
 def run(checkpoint: str, config: str, out: str, raw: bool = False, json: bool = False) -> None:

@@ -43,6 +43,8 @@ def _add_arguments(command: ArgumentParser) -> None:
     encode.add_argument("path", metavar="FOLDER", help="a folder of videos with captions beside them")
     text = "a text encoder of transformers or sentence-transformers, such as all-MiniLM-L6-v2"
     encode.add_argument("--encoder", required=True, metavar="FOLDER", help=text)
+    for action in (check, pack, encode):
+        options.add_json(action)
     for action in (check, pack):
         action.add_argument("path", metavar="PATH|data.yaml", help="a folder of videos, a video, or a data.yaml")
         action.add_argument("--root", metavar="FOLDER", help="the folder of videos that a data.yaml leaves open")
@@ -54,7 +56,6 @@ def _add_arguments(command: ArgumentParser) -> None:
     text = "also tell memory and time of this training (a YAML of mcvd fit); clips are as its model needs them"
     check.add_argument("--config", metavar="CONFIG", help=text)
     check.add_argument("--device", help=f"for --config: {options.DEVICE}")
-    check.add_argument("--json", action="store_true", help="for scripts")
     check.add_argument("--preview", metavar="FILE.png", help="write a contact sheet of some training clips")
     pack.add_argument("--out", required=True, metavar="FOLDER", help="a new folder: train, val and a data.yaml")
     pack.add_argument("--channels", type=int, choices=[1, 3], help="1 for grey (default: 3)")
@@ -139,13 +140,17 @@ def _check_pack(out: str, source: str) -> None:
         check_new_folder(out)
 
 
-def _pack(found: VideoClips, out: str, num_workers: int | None = None) -> None:
+def _pack(found: VideoClips, out: str, num_workers: int | None = None, json: bool = False) -> None:
     from mcvd.data.sources.shard_writer import pack_data
 
-    say(pack_data(found, out, num_workers))
+    num_videos, is_new = pack_data(found, out, num_workers)
+    counts = ", ".join(f"{side}: {number} videos" for side, number in num_videos.items())
+    say(f"{out}: {counts}" + ("" if is_new else "; there is nothing to do"))
+    if json:
+        say_json({"out": out, "num_videos": num_videos, "is_new": is_new})
 
 
-def _encode_text(path: str, encoder: str) -> None:
+def _encode_text(path: str, encoder: str, json: bool = False) -> None:
     from mcvd.data.signals.captions import TEXT, encode_captions
     from mcvd.data.signals.text_encoder import TextEncoder
 
@@ -153,6 +158,8 @@ def _encode_text(path: str, encoder: str) -> None:
     num_videos, num_new, width = encode_captions(path, TextEncoder(folder), folder.name)
     done = f"captions of {num_videos} videos, {num_new} of them encoded now"
     say(f"{done}; train with model.signals.names [{TEXT}[{width}]]")
+    if json:
+        say_json({"out": path, "num_videos": num_videos, "num_new": num_new, "signal": f"{TEXT}[{width}]"})
 
 
 COMMAND = Command("look at data before training on them, or pack them into shards", run, _add_arguments)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from mcvd.apps.cli.options import Command
-from mcvd.apps.cli.say import say
+from mcvd.apps.cli.train import train
 
 
 def run(words: list[str]) -> None:
     """Train, with the words of the command line."""
     from mcvd.training.distill_cli import run_distill
 
-    run_distill(words, log=lambda text: say(*text.splitlines()))
+    train(run_distill, words)
 
 
 HELP = "train a student that needs fewer network calls than its teacher (mcvd distill --help lists every option)"

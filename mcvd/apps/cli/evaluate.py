@@ -61,7 +61,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--num-clips", type=positive, help="how many clips, evenly spread (default: 64)")
     text = "read by time at this rate (default: the model's)"
     command.add_argument("--rate", type=options.rate, metavar="HZ", help=text)
-    command.add_argument("--json", action="store_true", help="print the card, for scripts")
+    options.add_json(command)
     options.add_processes(command, "batches")
     options.add_sampling(command)
 

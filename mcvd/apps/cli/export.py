@@ -24,7 +24,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--license", metavar="ID", help="for the model card: licence of the weights, such as mit")
     text = "for the model card: results of mcvd evaluate"
     command.add_argument("--scores", nargs="+", metavar="result.json", help=text)
-    command.add_argument("--json", action="store_true", help="print what the model is, for scripts")
+    options.add_json(command)
     options.add_trust(command)
 
 

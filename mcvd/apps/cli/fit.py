@@ -5,20 +5,20 @@ from __future__ import annotations
 from argparse import ArgumentParser
 
 from mcvd.apps.cli.options import Command
-from mcvd.apps.cli.say import say
+from mcvd.apps.cli.train import JSON, train
 
 
 def run(words: list[str]) -> None:
     """Train, with the words of the command line."""
     from mcvd.training.fit import run_fit
 
-    run_fit(words, log=lambda text: say(*text.splitlines()))
+    train(run_fit, words)
 
 
 def _add_for_completion(command: ArgumentParser) -> None:
     from mcvd.training.fit import option_names
 
-    for name in option_names():
+    for name in (JSON, *option_names()):
         command.add_argument(name)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from mcvd.apps.cli.options import Command
-from mcvd.apps.cli.say import say
+from mcvd.apps.cli.train import train
 
 
 def run(words: list[str]) -> None:
     """Train, with the words of the command line."""
     from mcvd.training.classifier_cli import run_fit_classifier
 
-    run_fit_classifier(words, log=lambda text: say(*text.splitlines()))
+    train(run_fit_classifier, words)
 
 
 HELP = "train a classifier that guides a model towards a label (mcvd fit-classifier --help lists every option)"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from mcvd.apps.cli.options import Command
-from mcvd.apps.cli.say import say
+from mcvd.apps.cli.train import train
 
 
 def run(words: list[str]) -> None:
     """Train, with the words of the command line."""
     from mcvd.training.codec_cli import run_fit_codec
 
-    run_fit_codec(words, log=lambda text: say(*text.splitlines()))
+    train(run_fit_codec, words)
 
 
 HELP = "train a codec, whose latents a model then diffuses (mcvd fit-codec --help lists every option)"

@@ -31,7 +31,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--kinetics-i3d", metavar="FILE", help=text)
     command.add_argument("--device", help=options.DEVICE)
     command.add_argument("--out", metavar="result.json", help="also write the number with its conditions")
-    command.add_argument("--json", action="store_true", help="print that instead of words, for scripts")
+    options.add_json(command)
 
 
 def run(

@@ -16,7 +16,7 @@ EXAMPLES = """examples:
 
 def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("model", metavar="MODEL", nargs="?", help=options.MODEL)
-    command.add_argument("--json", action="store_true", help="for scripts")
+    options.add_json(command)
     options.add_trust(command)
 
 

@@ -14,7 +14,7 @@ from mcvd.apps.cli.fields import FieldChoice, for_model
 from mcvd.apps.cli.output import Form, write_output
 from mcvd.apps.cli.render import Rendered, settings_of, stored_frames
 from mcvd.apps.cli.setup import ModelChoice
-from mcvd.apps.result_page import named_samples
+from mcvd.apps.result_page import MAX_COLUMNS, named_samples
 from mcvd.diffusion.block_store import BlockStore
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.diffusion.super_resolution import enlarged
@@ -95,5 +95,7 @@ class _Gallery:
         bilinear = codec.decode(enlarged(codec.encode(self.low), self.model.size))
         videos = named_samples(codec.known_values(samples)) | {"bilinear": codec.known_values(bilinear)}
         rows = {title: self.look.pictures(video) for title, video in videos.items()}
-        page.videos([VideoFigure(title, row, set(), title.startswith("sample")) for title, row in rows.items()], fps)
-        return page
+        given = VideoFigure("given", self.look.pictures(codec.known_values(self.low)), range(len(self.low)))
+        figures = [VideoFigure(title, row, set(), title.startswith("sample")) for title, row in rows.items()]
+        page.videos([given, *figures], fps)
+        return page.strip([each._replace(video=each.pixels[:MAX_COLUMNS]) for each in (given, *figures)])

@@ -8,13 +8,14 @@ import pkgutil
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import cache
 from importlib import import_module
 
 from mcvd import __version__
 from mcvd.apps.cli.options import Command
 from mcvd.apps.cli.parser import Parser, UsageError
-from mcvd.apps.cli.say import note
+from mcvd.apps.cli.say import for_scripts, note
 from mcvd.runtime.error_text import one_line
 from mcvd.runtime.machine import prepare_process
 
@@ -33,6 +34,7 @@ _SHARED = {
     "render",
     "say",
     "setup",
+    "train",
 }  # every other module of this folder is a command
 _FIRST = ("fit", "predict", "interpolate", "generate", "evaluate")  # in the help; the others follow by name
 _LESS = "use smaller batches: --data.batch_size for training, --batch-size for sampling"
@@ -81,11 +83,12 @@ def _run(argv: list[str]) -> None:
     parser = _parser(known, for_completion=argv[0].startswith("--print-completion"))
     options = {key: value for key, value in vars(parser.parse_args(argv)).items() if value is not None}
     command = known[options.pop("command")]
-    if not command.shared:
-        return command.run(**options)
-    from mcvd.apps.cli.setup import share_out
+    with for_scripts() if options.get("json") else nullcontext():
+        if not command.shared:
+            return command.run(**options)
+        from mcvd.apps.cli.setup import share_out
 
-    share_out(command.run, **options)
+        share_out(command.run, **options)
 
 
 def _parser(known: dict[str, Command], for_completion: bool = False) -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ from math import isfinite
 MODEL = "exported folder, .ckpt, run folder, or user/name on the Hugging Face Hub (default: the bundled model)"
 EVERY_FRAME = "read by time at this rate (default: every frame)"
 MAX_PORT = 65535
+JSON = "print the result as one JSON object, for scripts; all else goes to the standard error"
 DEVICE = "cpu, cuda, ... (default: the best there is)"
 
 
@@ -81,6 +82,11 @@ def _whole(text: str, least: int) -> int:
     return value
 
 
+def add_json(command: ArgumentParser) -> None:
+    """``--json``, which every command has: the standard output is one JSON object, or nothing after a failure."""
+    command.add_argument("--json", action="store_true", help=JSON)
+
+
 def add_trust(command: ArgumentParser) -> None:
     """``--trust``, for commands that open a model or a recipe."""
     text = "import classes that a file names from these modules: their code runs with all your rights (comma-separated)"
@@ -100,7 +106,7 @@ def add_output(command: ArgumentParser) -> None:
     command.add_argument("--out", required=True, metavar="OUT", help=text)
     text = "also write a page that shows the result: OUT's name with .html, or OUT/index.html"
     command.add_argument("--gallery", action="store_true", help=text)
-    command.add_argument("--json", action="store_true", help="print what was written, for scripts")
+    add_json(command)
     command.add_argument("--fps", type=rate, help="play OUT at this rate (default: the model's)")
 
 

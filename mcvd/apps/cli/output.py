@@ -26,6 +26,8 @@ from mcvd.video.page import Page
 from mcvd.video.timing import playing_fps
 from mcvd.video.write import write_chunks
 
+_MAX_GIVEN = 4  # given frames that a page shows on each side
+
 
 class MakesPage(Protocol):
     """What makes the page of ``--gallery``."""
@@ -35,7 +37,7 @@ class MakesPage(Protocol):
 
 
 class Gallery(NamedTuple):
-    """What the page of ``--gallery`` says.
+    """What the page of ``--gallery`` says. Of a long video it shows the frames around those that were generated.
 
     Args:
         title: of the page.
@@ -57,7 +59,12 @@ class Gallery(NamedTuple):
         many = f"{len(samples)} samples" if len(samples) > 1 else "One sample"
         by = "rolling denoising" if sampler is None else f"{sampler.label} with {sampler.num_calls} network calls"
         how = f"{many} by {by}{'' if sampler is None else ' for each block'}."
-        page = Page(self.title, f"{self.model.facts().sentence} {how} Seed {self.options.seed} makes the same again.")
+        how += f" Seed {self.options.seed} makes the same again."
+        if max(len(past), len(future)) > _MAX_GIVEN:
+            how += " Of the given frames only the nearest are shown here."
+        num_hidden = max(0, len(past) - _MAX_GIVEN)
+        past, future = past[num_hidden:], future[:_MAX_GIVEN]
+        page = Page(self.title, f"{self.model.facts().sentence} {how}", num_hidden)
         add_result(page, samples, past, future, self.target, fps, self.look)
         if self.target is not None and samples.shape[1] > 1:
             add_scores(page, samples, past, future, self.target, self.look)

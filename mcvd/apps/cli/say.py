@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
+from typing import Any, TextIO
 
 from mcvd.runtime.error_text import printable
+
+_RESULTS: ContextVar[TextIO | None] = ContextVar("results", default=None)
 
 
 def say(*lines: str) -> None:
@@ -16,8 +21,19 @@ def say(*lines: str) -> None:
 
 
 def say_json(result: dict[str, Any]) -> None:
-    """Print a result for scripts."""
-    print(json.dumps(result, indent=2))
+    """Print a result for scripts: one JSON object."""
+    print(json.dumps(result, indent=2), file=_RESULTS.get() or sys.stdout, flush=True)
+
+
+@contextmanager
+def for_scripts() -> Iterator[None]:
+    """Keep the standard output for `say_json` alone: all else that is printed meanwhile goes to the standard error."""
+    token = _RESULTS.set(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _RESULTS.reset(token)
 
 
 def note(line: str) -> None:

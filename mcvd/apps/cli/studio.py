@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mcvd.apps.cli import options
 from mcvd.apps.cli.options import Command, positive
-from mcvd.apps.cli.say import note, say
+from mcvd.apps.cli.say import note, say, say_json
 
 EXAMPLES = """examples:
   mcvd studio
@@ -36,6 +36,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--max-total-megabytes", type=positive, metavar="N", help=text)
     text = "longest video, given or generated, at the model's rate (default: 600)"
     command.add_argument("--max-frames", type=positive, metavar="N", help=text)
+    options.add_json(command)
     command.add_argument("--share", action="store_true", help="not there, on purpose: says what to do instead")
 
 
@@ -50,6 +51,7 @@ def run(
     max_total_megabytes: int | None = None,
     max_frames: int = 600,
     share: bool = False,
+    json: bool = False,
 ) -> None:
     """Serve the page until Ctrl+C or SIGTERM; nothing of it is left then."""
     from importlib.util import find_spec
@@ -87,6 +89,8 @@ def run(
 
         page, url = serve(studio, host, port, password, allow_host or ())
         say(f"mcvd studio: {url} (stop with Ctrl+C)")
+        if json:
+            say_json({"url": url, "password": password})
         while not ended.wait(1):  # a wait without end would keep Ctrl+C from Windows
             pass
         page.server.force_exit = True  # who is still connected does not hold it up

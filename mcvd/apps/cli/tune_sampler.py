@@ -46,7 +46,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--seed", type=options.whole, metavar="S", help="of the samples (default: 0)")
     command.add_argument("--batch-size", type=positive, metavar="B", help="videos sampled at once (default: 32)")
     command.add_argument("--device", help=options.DEVICE)
-    command.add_argument("--json", action="store_true", help="print all that was measured, for scripts")
+    options.add_json(command)
     options.add_trust(command)
 
 

@@ -141,13 +141,16 @@ class _Gallery:
 
     def page(self, samples: Tensor, past: Tensor, future: Tensor, fps: float) -> Page:
         """The page of videos (K, T, C, H, W)."""
-        from mcvd.apps.result_page import named_samples
+        from mcvd.apps.result_page import MAX_COLUMNS, named_samples
         from mcvd.evaluation.baselines import cross_faded
         from mcvd.video.page import Page, VideoFigure
 
         factor, sampler = self.upsampling.factor, self.upsampling.options.sampler
         assert sampler is not None
-        how = f"By {sampler.label} with {sampler.num_calls} network calls for each gap."
+        how = (
+            f"One frame in {factor} is the video's own, those between are generated, by {sampler.label} with "
+            f"{sampler.num_calls} network calls for each gap."
+        )
         page = Page("More frames a second", f"{self.model.facts().sentence} {how}")
         given = {*range(0, samples.shape[1], factor)}
         known = self.look.codec.known_values(samples)
@@ -155,8 +158,9 @@ class _Gallery:
         rows = {title: self.look.pictures(video) for title, video in videos.items()}
         if self.look.legend is not None:
             page.text(self.look.legend.sentence)
-        page.videos([VideoFigure(title, row, given, title.startswith("sample")) for title, row in rows.items()], fps)
-        return page
+        figures = [VideoFigure(title, row, given, title.startswith("sample")) for title, row in rows.items()]
+        page.videos(figures, fps)
+        return page.strip([each._replace(video=each.pixels[:MAX_COLUMNS]) for each in figures])
 
 
 def _factor(text: str) -> int:

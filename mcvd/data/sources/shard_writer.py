@@ -110,13 +110,13 @@ def write_shards(videos: AbstractVideos, out: str | Path, spec: ShardSpec, num_w
     return True
 
 
-def pack_data(data: VideoClips, out: str | Path, num_workers: int | None = None) -> str:
+def pack_data(data: VideoClips, out: str | Path, num_workers: int | None = None) -> tuple[dict[str, int], bool]:
     """Pack the training and the validation videos of ``data`` into ``out/train`` and ``out/val``.
 
     ``out/data.yaml`` then trains on them: ``mcvd fit --config out/data.yaml``.
 
     Returns:
-        What was done, in one line.
+        How many videos are in each of the two, and whether anything was written: not, where all of it was there.
     """
     data.setup()
     out, spec = Path(out), data.spec
@@ -132,8 +132,7 @@ def pack_data(data: VideoClips, out: str | Path, num_workers: int | None = None)
     if any(done) or not (out / "data.yaml").exists():
         with atomic_write(out / "data.yaml") as beside:
             beside.write_text(yaml.safe_dump({"data": recipe | {"channels": spec.channels}}, sort_keys=False))
-    counts = ", ".join(f"{side}: {len(ShardedVideos(str(out / side)))} videos" for side in sides)
-    return f"{out}: {counts}" + ("" if any(done) else "; there is nothing to do")
+    return {side: len(ShardedVideos(str(out / side))) for side in sides}, any(done)
 
 
 def check_shards(root: str | Path) -> dict[str, Any]:
