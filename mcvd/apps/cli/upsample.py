@@ -156,8 +156,7 @@ class _Gallery:
         known = self.look.codec.known_values(samples)
         videos = named_samples(known) | {"cross-fade": cross_faded(known[0, ::factor], factor)}
         rows = {title: self.look.pictures(video) for title, video in videos.items()}
-        if self.look.legend is not None:
-            page.text(self.look.legend.sentence)
+        page.colours(self.look.legend)
         figures = [VideoFigure(title, row, given, title.startswith("sample")) for title, row in rows.items()]
         page.videos(figures, fps)
         return page.strip([each._replace(video=each.pixels[:MAX_COLUMNS]) for each in figures])
