@@ -32,6 +32,10 @@ SMALL = {  # later options win
     "predict": "--steps 1 --device cpu",
     "interpolate": "--steps 1 --device cpu",
     "generate": "--steps 1 --device cpu",
+    "distill": "--trainer.max_steps 2 --trainer.accelerator cpu --data.batch_size 1 --data.num_workers 0 "
+    "--preview.every_n_steps null",
+    "tune-sampler": "--tasks predict --samplers DDIM --steps 1 2 --num-frames 5 --num-clips 3 --num-samples 2 "
+    "--device cpu",
     "evaluate": "--steps 1 --device cpu --num-clips 2 --num-samples 2",
 }
 
