@@ -44,6 +44,7 @@ def model_card(facts: ModelFacts, name: str, about: About) -> str:
     from huggingface_hub import ModelCardData
 
     block, (height, width) = facts.block, facts.size
+    kind = f"{facts.look} video" if facts.has_pixels else f"fields of {facts.look}"
     tags = ["video-prediction", "video-interpolation", "video-generation", "diffusion", "mcvd"]
     data = ModelCardData(library_name="mcvd", pipeline_tag="video-to-video", license=about.get("license"), tags=tags)
     lines = [
@@ -53,7 +54,7 @@ def model_card(facts: ModelFacts, name: str, about: About) -> str:
         f"# {escaped(name)}",
         "",
         f"A masked conditional video diffusion model of {facts.parameters / 1e6:.1f} M parameters for "
-        f"{facts.look} video of {width}x{height} pixels{facts.rate}. "
+        f"{kind} of {width}x{height} pixels{facts.rate}. "
         f"It sees {block.past} past and {block.future} future frames and generates {block.current} at once; "
         "longer videos are generated block by block.",
         "",
@@ -127,6 +128,12 @@ def _use(facts: ModelFacts) -> list[str]:
     if facts.tasks[PREDICT.name] is not None:
         return ["videos = model.generate(num_frames=20)"]
     (height, width), rate = facts.size, facts.frame_rate_hz
+    if not facts.has_pixels:
+        return [
+            f'past = mcvd.data.ArrayVideos("fields.nc").read(0, range({facts.block.past}), ({height}, {width}))',
+            "future = model.predict(past, num_frames=20)  # float32 (1, 20, C, H, W), in the unit of the data",
+            "mcvd.show(future, codec=model.codec)  # in a notebook; files: mcvd predict fields.nc --out forecast.nc",
+        ]
     at_rate = f", frame_rate_hz={rate:g}" if rate else ""
     grey = ", channels=1" if facts.channels == 1 else ""
     return [

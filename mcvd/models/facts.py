@@ -82,9 +82,14 @@ class ModelFacts:
         return asdict(self) | {"size": list(self.size)}
 
     @property
+    def has_pixels(self) -> bool:
+        """Whether the model's videos are pixels; otherwise they are values with a scale."""
+        return self.codec.startswith(_OF_PIXELS)
+
+    @property
     def look(self) -> str:
         """What a frame shows, in a word or two."""
-        if not self.codec.startswith(_OF_PIXELS):
+        if not self.has_pixels:
             return f"{self.channels} channel{'s' * (self.channels > 1)}"
         return "colour" if self.channels == 3 else "grey"
 

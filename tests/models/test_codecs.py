@@ -124,7 +124,9 @@ def test_a_model_with_a_scale_is_kept_with_it(tmp_path):
     past = rain(1, 2, 1, 16, 16)
     options = {"num_frames": 3, "sampler": DDIM(num_steps=1)}
     assert torch.equal(again.predict(past, **options).nan_to_num(-1), model.predict(past, **options).nan_to_num(-1))
-    assert "mm/h" in (tmp_path / "rain" / "README.md").read_text()
+    card = (tmp_path / "rain" / "README.md").read_text()
+    assert "mm/h" in card and "for fields of 1 channel of 16x16 pixels" in card and "read_video" not in card
+    assert "ArrayVideos" in card and "uint8" not in card
     assert model.facts().look == "1 channel"
 
 

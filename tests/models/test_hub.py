@@ -64,6 +64,23 @@ def test_what_is_pushed_is_loaded_by_its_name(hub, client, pushed):
     assert sorted(files) == ["README.md", "config.json", "model.safetensors"]
 
 
+def test_a_model_of_values_comes_back_with_its_scale(hub, client):
+    code = """
+import torch, mcvd
+from reference.tiny import tiny_config
+scale = {"low": 0.0, "high": 100.0, "transform": "log", "unit": "mm/h", "missing": "nan"}
+codec = {"class_path": "mcvd.models.codecs.Scale", "init_args": scale}
+model = mcvd.build(tiny_config(past=2, current=3, channels=2) | {"codec": codec}).eval()
+model.push_to_hub("me/rain")
+past = 100 * torch.rand(2, 2, 16, 16)
+past[0, 0, 0] = torch.nan
+forecasts = (each.predict(past, 3, sampler=mcvd.samplers.DDIM(2)) for each in (model, mcvd.load("me/rain")))
+print(torch.equal(*(each.nan_to_num(-1) for each in forecasts)), mcvd.load("me/rain").codec == model.codec)
+"""
+    assert client(code).splitlines()[-1] == "True True"
+    assert b"mcvd.data.ArrayVideos" in hub.files("me/rain", "main")[1]["README.md"]
+
+
 def test_a_revision_pins_the_weights(client):
     one, two = (PUSH.format(name="me/twice", channels=channels, revision=None) for channels in (3, 1))
     first = client(one + two).splitlines()[0]
