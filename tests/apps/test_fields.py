@@ -108,6 +108,17 @@ def test_a_number_that_stands_for_missing_stays_it(tmp_path):
     assert read(out)[:2].isnan().sum() == 4
 
 
+def test_a_number_that_stands_for_missing_enters_no_mean(tmp_path):
+    """As archives have it that declare nothing: 255, or -3, in fields larger than those of the model."""
+    large = np.repeat(np.repeat(RAIN, 2, 1), 2, 2)
+    large[:, 0, 0] = np.nan
+    np.save(tmp_path / "large.npy", np.nan_to_num(large, nan=-3))
+    model, out = saved(tmp_path / "model", missing=-3.0), tmp_path / "out.npy"
+    words = ["predict", str(tmp_path / "large.npy"), "--model", model, "--num-frames", "1", "--out", str(out)]
+    assert main([*words, *FAST]) == 0
+    np.testing.assert_allclose(np.load(out)[:2], np.nan_to_num(RAIN[-2:], nan=-3), rtol=1e-6)
+
+
 def test_backward_interpolate_and_generate(model, tmp_path):
     video, out = put(tmp_path / "rain.zarr"), str(tmp_path / "out.npy")
     words = ["--model", model, "--out", out, *FAST]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,25 @@ class FieldChoice:
         from mcvd.models.look import Look
 
         return Look.of(model, self.show)
+
+
+def read_for_model(
+    reader: AbstractReader, numbers: Sequence[int], model: VideoModel, path: str, size: tuple[int, int] | None = None
+) -> Tensor:
+    """Frames of an open video as the model takes them, of its size or another one.
+
+    Numbers that stand for missing values are so before frames are made smaller: they enter no mean.
+
+    Raises:
+        ValueError: they are values and the model takes pixels.
+        VideoError: they cannot be read.
+    """
+    from mcvd.video.arrays.reader import FieldReader
+    from mcvd.video.read import read_frames
+
+    if isinstance(reader, FieldReader) and model.codec.dtype.is_floating_point:
+        reader.known_values = model.codec.known_values
+    return for_model(read_frames(reader, numbers, size or model.size, model.channels), model, path)
 
 
 def for_model(frames: Tensor, model: VideoModel, path: str) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 
 from mcvd.apps.cli import options
 from mcvd.apps.cli.classified import ClassifierChoice, add_classifier
-from mcvd.apps.cli.fields import FieldChoice, add_fields, add_show, for_model
+from mcvd.apps.cli.fields import FieldChoice, add_fields, add_show, read_for_model
 from mcvd.apps.cli.known import add_known_by, with_region
 from mcvd.apps.cli.options import Command
 from mcvd.apps.cli.told import SignalChoice, add_signals
@@ -55,7 +55,6 @@ def run(
     from mcvd.apps.cli.setup import ModelChoice
     from mcvd.diffusion.tasks import INTERPOLATE
     from mcvd.video.decoders.base import VideoError
-    from mcvd.video.read import read_frames
     from mcvd.video.timing import frames_at_rate
 
     check_inputs(VIDEO=video, inpaint=inpaint)
@@ -75,7 +74,7 @@ def run(
         low, high = np.searchsorted(numbers, [gap.start, gap.stop]).tolist()
         if low == high:
             raise VideoError(f"--gap {gap.start}:{gap.stop} holds no frame at {rate:g} Hz; see --every-frame")
-        frames = for_model(read_frames(reader, numbers.tolist(), model.size, model.channels), model, video)
+        frames = read_for_model(reader, numbers.tolist(), model, video)
     if low == 0 or high == len(frames):
         raise VideoError(f"--gap {gap.start}:{gap.stop} has nothing on one side: use mcvd predict")
     past, target, future = frames[:low], frames[low:high], frames[high:]

@@ -70,14 +70,14 @@ def with_keyframes(
 
 def _frame(path: str, model: VideoModel) -> Tensor:
     """A picture, or of a model of values the one frame of a file of an array; (C, H, W)."""
-    from mcvd.apps.cli.fields import FieldChoice, for_model
+    from mcvd.apps.cli.fields import FieldChoice, for_model, read_for_model
     from mcvd.video.arrays.reader import holds_values
-    from mcvd.video.read import read_frames, read_picture
+    from mcvd.video.read import read_picture
 
     if not holds_values(path):
         return for_model(read_picture(path, model.size, model.channels), model, path)
     with FieldChoice().open(path) as reader:
-        return for_model(read_frames(reader, [0], model.size, model.channels), model, path)[0]
+        return read_for_model(reader, [0], model, path)[0]
 
 
 def with_region(options: SamplingOptions, mask: str | None, frames: Tensor, model: VideoModel) -> SamplingOptions:

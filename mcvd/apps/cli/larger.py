@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from mcvd.apps.cli.fields import FieldChoice, for_model
+from mcvd.apps.cli.fields import FieldChoice, read_for_model
 from mcvd.apps.cli.output import Form, write_output
 from mcvd.apps.cli.render import Rendered, settings_of, stored_frames
 from mcvd.apps.cli.setup import ModelChoice
@@ -25,7 +25,6 @@ from mcvd.models.video_model import VideoModel
 from mcvd.runtime.digests import digest
 from mcvd.runtime.workdir import unmark, workdir_of
 from mcvd.video.page import Page, VideoFigure
-from mcvd.video.read import read_frames
 from mcvd.video.timing import DEFAULT_FPS, frames_at_rate
 
 
@@ -56,7 +55,7 @@ def write_larger(
         if size != model.size:
             raise ValueError("--size {}x{}: this model makes frames of {}x{}".format(*size, *model.size))
         numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times, rate)
-        low = for_model(read_frames(reader, numbers.tolist(), model.low_size, model.channels), model, video)
+        low = read_for_model(reader, numbers.tolist(), model, video, model.low_size)
         look = fields.look(model)
         form = Form.of(look, fps, rate or reader.times.told_rate_hz or model.frame_rate_hz or DEFAULT_FPS, video)
     page = _Gallery(model, chosen, look, low) if gallery else None

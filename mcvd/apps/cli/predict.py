@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcvd.apps.cli import options
 from mcvd.apps.cli.classified import ClassifierChoice, add_classifier
-from mcvd.apps.cli.fields import FieldChoice, add_fields, add_show, for_model
+from mcvd.apps.cli.fields import FieldChoice, add_fields, add_show, read_for_model
 from mcvd.apps.cli.known import Keyframe, add_keyframes, check_keyframes, with_keyframes
 from mcvd.apps.cli.options import Command, positive
 from mcvd.apps.cli.told import SignalChoice, add_signals
@@ -75,7 +75,6 @@ def run(
     from mcvd.apps.uncertainty import write_uncertainty
     from mcvd.diffusion.tasks import BACKWARD, PREDICT
     from mcvd.runtime.distributed import shard_range
-    from mcvd.video.read import read_frames
     from mcvd.video.timing import frames_around
 
     check_inputs(VIDEO=video)
@@ -101,10 +100,10 @@ def run(
         if not seen:
             side = "future" if backward else "past"
             raise ValueError(f"this model has no {side} slot ({model.block}): train one with block.{side} > 0")
-        context = for_model(read_frames(reader, seen, model.size, model.channels), model, video)
+        context = read_for_model(reader, seen, model, video)
         known, target = frames_around(reader.times, at, rate, far) if gallery else [], None
         if len(known) == num_frames:
-            target = for_model(read_frames(reader, known, model.size, model.channels), model, video)
+            target = read_for_model(reader, known, model, video)
         form = Form.of(look, fps, chosen.frame_rate_hz or model.frame_rate_hz, video)
     past, future = (context[:0], context) if backward else (context, context[:0])
     title = "What came before" if backward else "What comes next"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mcvd.apps.cli import options
-from mcvd.apps.cli.fields import FieldChoice, add_fields, add_show, for_model
+from mcvd.apps.cli.fields import FieldChoice, add_fields, add_show, read_for_model
 from mcvd.apps.cli.options import Command
 
 if TYPE_CHECKING:
@@ -67,7 +67,6 @@ def run(
     from mcvd.diffusion.tasks import INTERPOLATE
     from mcvd.models.upsampling import Upsampling
     from mcvd.video.decoders.base import VideoError
-    from mcvd.video.read import read_frames
     from mcvd.video.timing import DEFAULT_FPS, frames_at_rate
 
     check_inputs(VIDEO=video)
@@ -93,8 +92,7 @@ def run(
         upsampling = Upsampling(model, factor, chosen)
 
         def read(frames: range) -> Tensor:
-            found = read_frames(reader, numbers[frames.start : frames.stop].tolist(), model.size, model.channels)
-            return for_model(found, model, video)
+            return read_for_model(reader, numbers[frames.start : frames.stop].tolist(), model, video)
 
         look = fields.look(model)
         form = Form.of(look, fps, factor * (video_rate or model.frame_rate_hz or DEFAULT_FPS), video)

@@ -9,12 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mcvd.apps.cli.fields import FieldChoice, for_model
+from mcvd.apps.cli.fields import FieldChoice, read_for_model
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
 from mcvd.data.synthetic.rain_fields import RainFields
 from mcvd.models.video_model import VideoModel
 from mcvd.video.decoders.base import VideoError
-from mcvd.video.read import read_frames
 from mcvd.video.timing import DEFAULT_FPS, frames_at_rate
 from mcvd.video.transforms import to_channels
 
@@ -76,7 +75,7 @@ def read_clip(path: str | Path, model: VideoModel, limits: Limits, fields: Field
             rate = model.frame_rate_hz
             all_numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times, rate)
             numbers = all_numbers[: limits.frames].tolist()
-            frames = for_model(read_frames(reader, numbers, model.size, model.channels), model, path.name)
+            frames = read_for_model(reader, numbers, model, path.name)
     except (VideoError, FileNotFoundError) as error:
         raise VideoError(str(error).replace(str(path), path.name)) from None
     at_rate = f" at {rate:g} Hz" if rate else ""

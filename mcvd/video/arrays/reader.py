@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from torch import Tensor
@@ -21,6 +21,9 @@ class FieldReader(AbstractReader):
         path: the file or folder.
         axes, variables: as in `mcvd.data.ArrayVideos`.
         sequence: number of the sequence in a file with several.
+
+    Attributes:
+        known_values: makes values that stand for missing ones NaN, before frames are made smaller; may be set.
 
     Raises:
         FileNotFoundError: there is nothing at ``path``.
@@ -47,9 +50,10 @@ class FieldReader(AbstractReader):
         self.size = self._fields.size
         self.channels = self._fields.channels
         self.unit = self._fields.unit
+        self.known_values: Callable[[Tensor], Tensor] = lambda video: video
 
     def _read(self, frames: Sequence[int], size: tuple[int, int]) -> Tensor:
-        return covering_fields(self._fields.read(self._sequence, frames), size)
+        return covering_fields(self.known_values(self._fields.read(self._sequence, frames)), size)
 
     def close(self) -> None:
         """Close the file."""
