@@ -12,7 +12,7 @@ _EVENT_METRICS = {"brier": "Brier score", "csi": "CSI", "pod": "POD", "far": "FA
 
 
 def format_ensemble(ensemble: EnsembleScores) -> list[str]:
-    """Lines for a terminal."""
+    """Lines for a terminal, without those of `format_events`."""
     lines = [f"the samples as an ensemble, in {ensemble.unit}", *rows_as_text(ensemble.rows, ensemble.metrics)]
     lines.append(_looks(ensemble))
     if (calibration := ensemble.calibration) is not None:
@@ -20,6 +20,12 @@ def format_ensemble(ensemble: EnsembleScores) -> list[str]:
             f"spread by error {_ratio(calibration.spread_skill)} (1 is right); the truth lies outside of all samples "
             f"in {calibration.outside:.0%} of the pixels ({2 / len(calibration.rank_histogram):.0%} is right)"
         )
+    return lines
+
+
+def format_events(ensemble: EnsembleScores) -> list[str]:
+    """How often values above thresholds are foreseen, as lines for a terminal."""
+    lines = []
     for event in ensemble.events:
         lines.append(f"{_event_title(event, ensemble.unit)}, true for {event.base_rate:.1%} of the pixels:")
         width = max(len(_title(ensemble, name)) for name in event.rows)

@@ -254,7 +254,12 @@ def test_evaluate_scores_the_model_beside_copying(model, video, tmp_path, capsys
     words = ["evaluate", "--model", model, "--root", str(tmp_path / "videos"), "--num-samples", "2", "--out", str(out)]
     assert main([*words, *FAST]) == 0
     assert {"copy_last", "one_sample"} <= json.loads(out.read_text())["scores"]["rows"].keys()
-    assert "last frame repeated" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "last frame repeated" in told and "CRPS" in told
+    assert "Brier score" not in told and "Brier score" in out.with_suffix(".html").read_text()
+    words[-1] = str(tmp_path / "events.json")
+    assert main([*words, "--threshold", "100", *FAST]) == 0
+    assert "values of 100 grey levels or more" in capsys.readouterr().out  # asked for
 
 
 REFUSED = {

@@ -78,7 +78,7 @@ def test_the_page_shows_ranks_and_reliability():
         "CRPS",
         "energy score",
         "Calibration",
-        "has this rank among 2",
+        "rank of the truth among 2",
         "reliability",
         "CSI",
         "128 grey levels",

@@ -183,7 +183,7 @@ def run(
         likelihood=probable[0] if probable else None,
     )
     _write(out, card, shown, look)
-    _print(card, json)
+    _print(card, json, events=threshold is not None)
 
 
 def _metrics(
@@ -242,12 +242,16 @@ def _write(out: str, card: ResultCard, shown: Sequence[Highlight], look: Look) -
     card_page(card, shown, playing_fps(card.frame_rate_hz), look.legend).write(Path(out).with_suffix(".html"))
 
 
-def _print(card: ResultCard, json: bool) -> None:
+def _print(card: ResultCard, json: bool, events: bool) -> None:
+    """The card on the terminal; of events, which the page tells too, those of thresholds that were asked for."""
+    from mcvd.evaluation.ensemble_report import format_events
     from mcvd.evaluation.report import format_card
 
     if json:
         return say_json(card.to_json())
     say(*format_card(card).splitlines())
+    if events and card.scores.ensemble:
+        say(*format_events(card.scores.ensemble))
     for caution in dict.fromkeys(caution for distance in card.distances for caution in distance.cautions):
         note(f"mcvd: {caution}")
 
