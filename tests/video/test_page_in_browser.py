@@ -82,3 +82,10 @@ def test_it_plays_by_itself_and_fits_a_phone(browser, url, scheme):
         paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, paper[4:-1].split(","))) < 200) == (scheme == "dark")
         assert not page.broken
+
+
+def test_a_strip_begins_where_frames_are_generated(browser, tmp_path):
+    page = Page("A gap").strip([("sample", pixels(10, 3, 16, 16), range(7))])
+    with opened(browser, page.write(tmp_path / "gap.html").as_uri(), "phone") as page:
+        box = page.locator(".strip .generated").first.bounding_box()
+        assert 100 < box["x"] < box["x"] + box["width"] < 390

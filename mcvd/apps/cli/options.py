@@ -83,7 +83,10 @@ def _whole(text: str, least: int) -> int:
 
 
 def add_json(command: ArgumentParser) -> None:
-    """``--json``, which every command has: the standard output is one JSON object, or nothing after a failure."""
+    """``--json``, which every command has: the standard output is one JSON object, or nothing after a failure.
+
+    To ``data check`` it is no failure that training cannot start: that is its answer, beside the exit status 1.
+    """
     command.add_argument("--json", action="store_true", help=JSON)
 
 

@@ -9,6 +9,7 @@
     root.dataset.clock = '';
     root.classList.add('ready');
     openLarge(root);
+    showGenerated(root);
     const bar = root.querySelector('.clock');
     if (!bar) return;
     const [play, time, shown] = ['[data-do=play]', '.time', 'output'].map((each) => bar.querySelector(each));
@@ -151,6 +152,15 @@
     bar.hidden = false;
     setPlaying(playing);
     requestAnimationFrame(tick);
+  }
+
+  // A strip that is wider than its place begins where frames are generated.
+  function showGenerated(root) {
+    for (const table of root.querySelectorAll('.strip')) {
+      const cell = table.querySelector('img.generated')?.closest('td'), place = table.parentElement;
+      if (cell && cell.offsetLeft + cell.offsetWidth > place.clientWidth)
+        place.scrollLeft = cell.offsetLeft + cell.offsetWidth - 0.7 * place.clientWidth;
+    }
   }
 
   // A click on a frame of a strip opens it large, beside the same frame of the other rows.
