@@ -183,7 +183,8 @@ def test_evaluate_scores_values_beside_persistence_and_advection(model, tmp_path
     out = tmp_path / "result.json"
     words = ["evaluate", "--model", model, "--config", str(tmp_path / "data.yaml"), "--out", str(out), "--advection"]
     words += ["--num-frames", "3", "--num-samples", "2", "--rate", "0.00333333", "--threshold", "1"]
-    assert main([*words, *FAST]) == 0
+    assert main([*words, "--show", "1", *FAST]) == 2 and not out.exists()
+    assert main([*words, "--show", "0", *FAST]) == 0
     found = json.loads(out.read_text())
     text = json.dumps(found)
     assert "mm/h" in text and "NaN" not in text and "psnr" not in text

@@ -1,4 +1,4 @@
-"""Do the samples of a model vary as the truth does, and what makes them do so: sampler, calls, guidance, context noise.
+"""Do the samples of a model vary as the truth does, and what makes them do so: sampler, calls, guidance.
 
     python tools/studies/calibration.py --out calibration.jsonl
     python tools/studies/calibration.py --table calibration.jsonl
@@ -30,7 +30,6 @@ WAYS = [
     BASE | {"steps": 10},
     {"sampler": "SASolver", "steps": 10},
     BASE | {"guidance": 0.8},
-    BASE | {"context_noise": 0.05},
     BASE | {"steps": 20},
     BASE | {"guidance": 0.9},
     {"sampler": "UniPC", "steps": 6},

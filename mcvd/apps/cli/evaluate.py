@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcvd.apps.cli import options
 from mcvd.apps.cli.checks import check_inputs, check_new_file
+from mcvd.apps.cli.fields import add_show
 from mcvd.apps.cli.options import Command, positive
 from mcvd.apps.cli.say import note, say, say_json
 
@@ -61,6 +62,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--num-clips", type=positive, help="how many clips, evenly spread (default: 64)")
     text = "read by time at this rate (default: the model's)"
     command.add_argument("--rate", type=options.rate, metavar="HZ", help=text)
+    add_show(command)
     options.add_json(command)
     options.add_processes(command, "batches")
     options.add_sampling(command)
@@ -87,6 +89,7 @@ def run(
     random_i3d: int | None = None,
     likelihood: bool = False,
     advection: bool = False,
+    show: tuple[int, ...] = (),
     rate: float | None = None,
     json: bool = False,
     sampler: str | None = None,
@@ -143,7 +146,7 @@ def run(
     data = data_from_recipe(config, root, val_root, trust or (), **of_model, max_val_clips=num_clips)
     data.setup()
     clips = ClipBatches(fixed.clips(data) if fixed else data.val_clips, data.batch_size, data.num_workers)
-    look = Look.of(net)
+    look = Look.of(net, show)
     metrics, missing, distances = _metrics(net, fixed, lpips_weights, weights, random_i3d, length, asked, likelihood)
     highlights = Highlights(look, PSNR if look.legend is None else MAE)
     likelihoods = [TrueLikelihood(net, asked, sampling.get("seed") or 0)] if likelihood else []
