@@ -122,6 +122,8 @@ FAULTS = {
     "another width": (reconfigure(ngf=16), "checkpoint.pt"),
     "three dimensions": (reconfigure(arch="unetmore3d"), "checkpoint.pt"),
     "frames from 0 to 1": (reconfigure(rescaled=False), "config.yml"),
+    "logits of pixels": (reconfigure(logit_transform=True), "config.yml"),
+    "an entry that nobody knows": (reconfigure(resblock="biggan"), "config.yml"),
     "a hostile configuration": (
         lambda folder: (folder / "config.yml").write_text(f"data: !!python/object/apply:os.mkdir [{folder}/mark]"),
         "config.yml",

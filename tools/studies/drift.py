@@ -5,12 +5,13 @@
         --rollout "context noise 0.1=runs/strokes/run-1,UniPC,10,0.1"
     python tools/studies/drift.py --table drift.json [--plot drift.svg]
 
-A rollout is NAME=MODEL,SAMPLER,STEPS,CONTEXT_NOISE, where "default" is a sampler too; those that are in drift.json
+A rollout is NAME=MODEL,SAMPLER,STEPS,CONTEXT_NOISE, where "default" is a sampler too, and further options may follow,
+such as ``,rolling=true``, ``,keep_first=true`` or ``,guidance=1.5,guidance_noise=0.2``; those that are in drift.json
 already are not made again. The data must be drawn, not filmed: their videos are made as long as the rollout. For
 windows of frames the tool prints, beside the same figures of the truth, the mean brightness, the contrast (standard
-deviation within frames) and the sharpness (mean difference between neighbouring pixels), all in grey levels, and the
-PSNR against the truth, which tells most in the first frames. The plot shows means over ten frames, so that what
-flickers from block to block does not hide them.
+deviation within frames), the sharpness (mean difference between neighbouring pixels) and the motion (mean difference
+from the frame before), all in grey levels, and the PSNR against the truth, which tells most in the first frames. The
+plot shows means over ten frames, so that what flickers from block to block does not hide them.
 """
 
 import argparse
@@ -28,13 +29,19 @@ from mcvd.metrics.frames import psnr_per_frame
 from mcvd.runtime.yaml_file import read_yaml
 from mcvd.samplers import AbstractSampler
 from mcvd.samplers.select import default_sampler, sampler_by_name
+from mcvd.video.contact_sheet import contact_sheet
 
 
-def curves(video: Tensor) -> dict[str, list[float]]:
-    """For each frame of uint8 (B, T, C, H, W), the mean over videos of what can be seen without a truth."""
+def curves(video: Tensor, before: Tensor) -> dict[str, list[float]]:
+    """For each frame of uint8 (B, T, C, H, W), the mean over videos of what can be seen without a truth.
+
+    ``before``, uint8 (B, 1, C, H, W), is the frame before the first.
+    """
     x = video.float()
+    moved = torch.cat([before.float(), x], 1).diff(dim=1).abs().mean((2, 3, 4))
     across, down = x.diff(dim=-1).abs().mean((2, 3, 4)), x.diff(dim=-2).abs().mean((2, 3, 4))
     figures = {"brightness": x.mean((2, 3, 4)), "contrast": x.std((2, 3, 4)), "sharpness": (across + down) / 2}
+    figures["motion"] = moved
     return {name: figure.mean(0).tolist() for name, figure in figures.items()}
 
 
@@ -51,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, metavar="JSON", help="only print the table of results")
     parser.add_argument("--plot", type=Path, metavar="SVG", help="with --table: also draw it (needs matplotlib)")
-    parser.add_argument("--rollout", action="append", metavar="NAME=MODEL,SAMPLER,STEPS,NOISE")
+    parser.add_argument("--rollout", action="append", metavar="NAME=MODEL,SAMPLER,STEPS,NOISE[,OPTION=VALUE]")
     parser.add_argument("--data", help="data.yaml with a drawn collection")
     parser.add_argument("--num-frames", type=int, default=300)
     parser.add_argument("--num-clips", type=int, default=16)
@@ -60,6 +67,7 @@ def main() -> None:
     parser.add_argument("--precision", default="float32", choices=["float32", "bf16", "fp16"])
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--out", type=Path, metavar="JSON")
+    parser.add_argument("--sheet", type=Path, metavar="FOLDER", help="also a picture of the first clip of each rollout")
     options = parser.parse_args()
     if options.table:
         results = json.loads(options.table.read_text())
@@ -79,7 +87,9 @@ def run(options: argparse.Namespace) -> None:
         name, _, choices = rollout.partition("=")
         if name in results:
             continue
-        path, sampler, steps, noise = choices.rsplit(",", 3)
+        path, sampler, steps, noise, *more = choices.split(",")
+        chosen = {name: json.loads(value) for name, _, value in (each.partition("=") for each in more)}
+        how = {"steps": int(steps)} if "rolling" in chosen else {"sampler": chosen_sampler(sampler, int(steps))}
         model = mcvd.load(path).to(options.device)
         videos = held_out(options.data, model.block.past + options.num_frames)
         frames = range(model.block.past + options.num_frames)
@@ -88,14 +98,20 @@ def run(options: argparse.Namespace) -> None:
         made = model.predict(
             past,
             options.num_frames,
-            sampler=chosen_sampler(sampler, int(steps)),
+            **how,
+            **chosen,
             context_noise=float(noise),
             seed=options.seed,
             precision=options.precision,
             progress=True,
         )
-        results["truth"] = curves(truth)
-        results[name] = curves(made) | {"psnr": psnr_per_frame(made, truth).mean(0).tolist()}
+        if options.sheet:
+            rows = {"truth": truth[0], name: made[0]}
+            places = torch.linspace(0, options.num_frames - 1, 20).long()
+            sheet = contact_sheet({title: row[places] for title, row in rows.items()}, min_height=48)
+            sheet.save(options.sheet / f"{name.replace(' ', '-')}.png")
+        results["truth"] = curves(truth, past[:, -1:])
+        results[name] = curves(made, past[:, -1:]) | {"psnr": psnr_per_frame(made, truth).mean(0).tolist()}
         options.out.write_text(json.dumps(rounded(results)) + "\n")
         print(table(results, options.window), flush=True)
 
@@ -119,7 +135,7 @@ def table(results: dict[str, dict[str, list[float]]], window: int) -> str:
     starts = [0, length // 2 - window // 2, length - window]
     titles = [f"{start + 1} to {start + window}" for start in starts]
     lines = ["| figure | rollout | frames " + " | ".join(titles) + " |", "|---" * 5 + "|"]
-    for figure in ("brightness", "contrast", "sharpness", "psnr"):
+    for figure in ("brightness", "contrast", "sharpness", "motion", "psnr"):
         for name, found in results.items():
             if figure in found:
                 cells = [f"{sum(found[figure][start : start + window]) / window:.2f}" for start in starts]
