@@ -171,6 +171,13 @@ class SamplingOptions:
 
         if self.guidance_noise is not None and self.guidance == 1:
             raise ValueError("guidance_noise is what guidance compares with: set guidance too, above 1")
+        if self.guidance_drops != "both" and self.guidance == 1:
+            raise ValueError(f"guidance_drops {self.guidance_drops!r} is what guidance leaves out: set guidance too")
+        if self.known is not None and not isinstance(self.known, Mapping):
+            kind = type(self.known).__name__
+            raise ValueError(f"known is a dictionary of frames by their place, such as {{4: frame}}, got a {kind}")
+        if self.known_pixels is not None and self.known is None:
+            raise ValueError("known_pixels says where known frames are known: give these too, known={place: frame}")
         if self.rolling and (self.known is not None or self.loop or self.guide is not None or self.sampler is not None):
             raise ValueError("rolling has its own steps, and takes no known frames, loop, guide or sampler")
         if self.known_by == "condition" and self.known_pixels is not None:

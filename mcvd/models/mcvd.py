@@ -285,6 +285,7 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         batch = _as_dictionary(batch)
         if not len(batch["video"]):
             raise ValueError("an empty batch: nothing can be learned from it")
+        self._checked(batch["video"])
         if "index" in batch:
             return batch
         trainer, place = self._trainer, (0, 1)

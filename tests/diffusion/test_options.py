@@ -22,6 +22,20 @@ def test_a_value_out_of_range_is_named(name, value):
         tiny_model().predict(PAST, 3, **{name: value})
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"known": [PAST[0, 0]]}, "known is a dictionary of frames by their place, .* got a list"),
+        ({"known": PAST[0]}, "got a Tensor"),
+        ({"known_pixels": PAST[0, 0, 0] > 0}, "known_pixels .* give these too"),
+        ({"guidance_drops": "past"}, "guidance_drops 'past' .* set guidance too"),
+    ],
+)
+def test_an_option_without_what_it_belongs_to_is_told(options, told):
+    with pytest.raises(ValueError, match=told):
+        tiny_model().predict(PAST, 3, **options)
+
+
 def test_an_unknown_option_is_named():
     with pytest.raises(TypeError, match="num_sampels"):
         tiny_model().predict(PAST, 3, num_sampels=2)

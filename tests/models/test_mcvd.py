@@ -43,6 +43,21 @@ class TestShapes:
         assert model.generate(num_frames=5, num_samples=3, sampler=FAST).shape == (3, 5, 1, 16, 16)
 
 
+@pytest.mark.parametrize(
+    ("clips", "told"),
+    [
+        (pixels(2, 7, 16, 16, 1), r"channels come before height and width: video.permute\(0, 1, 4, 2, 3\)"),
+        (pixels(2, 7, 3, 16, 16), r"C, H, W = \(1, 16, 16\), got torch.uint8 \(2, 7, 3, 16, 16\)"),
+        (pixels(2, 7, 1, 16, 8), r"C, H, W = \(1, 16, 16\)"),
+        (pixels(2, 7, 1, 16, 16) / 255, r"\(255 \* video\).round\(\) as uint8"),
+        (pixels(2, 7, 1, 16, 16).long(), "uint8"),
+    ],
+)
+def test_clips_to_learn_from_are_checked_as_frames_to_sample_from_are(clips, told):
+    with pytest.raises(ValueError, match=told):
+        tiny_model().loss(clips)
+
+
 class TestManners:
     @pytest.mark.parametrize("training", [True, False])
     def test_a_model_is_left_in_its_mode(self, training):
