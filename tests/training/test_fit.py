@@ -311,7 +311,7 @@ def test_accumulated_gradients_are_those_of_the_larger_batch(config, tmp_path):
 def test_two_processes_train_on_the_clips_of_one_and_share_a_folder(config, whole, tmp_path, strategy):
     options = ["--trainer.devices", "2", "--trainer.strategy", strategy, "--data.batch_size", "1"]
     process = start(config, tmp_path, *options, "--preview.every_n_steps", "6", "--model.net.init_args.dropout", "0")
-    said = process.communicate(timeout=120)[0]
+    said = process.communicate(timeout=600)[0]
     assert process.returncode == 0, said
     assert said.count("training ") == said.count("use the model") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["run-1"]
