@@ -12,7 +12,7 @@ from pathlib import Path
 from mcvd.video.contact_sheet import contact_sheet
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
-from street_speeds import drives
+from street_speeds import drive
 
 STREET, NUM_PAST, SHOWN = 3, 2, (0, 1, 4, 7, 10, 13, 16)
 
@@ -24,7 +24,7 @@ def main() -> None:
 
     rows = {}
     for factor in (0.3, 1.0, 1.5):
-        frames, speed = drives(STREET, factor, SHOWN[-1], NUM_PAST, (64, 64))
+        frames, speed = drive(7, STREET, factor, NUM_PAST - 1, NUM_PAST + SHOWN[-1], (64, 64))
         rows[f"to {speed[-1]:.0f} m/s"] = frames[list(SHOWN)]
     contact_sheet(rows, context=[*range(NUM_PAST)], min_height=64).save(options.out)
 

@@ -17,6 +17,7 @@ import torch
 
 import mcvd
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
+from mcvd.diffusion.tasks import PREDICT
 from mcvd.metrics.frames import psnr_per_frame
 from mcvd.samplers.select import sampler_by_name
 
@@ -28,8 +29,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, metavar="JSONL", help="only print the table of results")
     parser.add_argument("--out", type=Path, metavar="JSONL")
-    parser.add_argument("--samplers", nargs="+", default=["SASolver", "DDIM", "DPMSolverPP", "DDPM"])
-    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--samplers", nargs="+", default=["own", "SASolver", "DDIM", "DPMSolverPP", "DDPM"])
+    parser.add_argument("--steps", type=int, default=10, help="of named samplers; that of the model has its own")
     parser.add_argument("--num-clips", type=int, default=24)
     parser.add_argument("--num-samples", type=int, default=4)
     options = parser.parse_args()
@@ -57,21 +58,22 @@ def measure(options: argparse.Namespace) -> None:
     methods = {"not used": {}, "replacement": known | {"known_by": "replacement"}, "guidance": known}
     done = {(each["sampler"], each["steps"], each["method"]) for each in read(options.out)}
     for name in options.samplers:
+        steps = model.sampler_for(PREDICT).num_steps if name == "own" else options.steps
         for method, how in methods.items():
-            if (name, options.steps, method) in done:
+            if (name, steps, method) in done:
                 continue
             start = time.process_time()
             video = model.predict(
                 past,
                 NUM_FRAMES,
-                sampler=sampler_by_name(name, options.steps),
+                sampler=None if name == "own" else sampler_by_name(name, steps),
                 num_samples=options.num_samples,
                 progress=False,
                 **how,
             )
             seconds = time.process_time() - start
             psnr = psnr_per_frame(video, truth.expand_as(video)).clamp(max=100).mean(1)  # (clips, frames)
-            line = {"sampler": name, "steps": options.steps, "method": method, "seconds": round(seconds, 1)}
+            line = {"sampler": name, "steps": steps, "method": method, "seconds": round(seconds, 1)}
             line["psnr"] = [[round(value, 3) for value in clip] for clip in psnr.tolist()]
             with options.out.open("a") as file:
                 file.write(json.dumps(line) + "\n")

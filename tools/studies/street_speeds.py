@@ -1,7 +1,11 @@
 """What if the car drove at another speed? Drawn streets know: the same street, driven otherwise from one frame on.
 
-    mcvd fit --config configs/steered.yaml
-    python tools/studies/street_speeds.py runs/steered/run-1 --json speeds.json
+    python tools/studies/street_speeds.py train speeds --minutes 5
+    python tools/studies/street_speeds.py score speeds --json speeds.json
+
+The model is the bundled one, which goes on training, told the speed: on other streets, where the speed changes to a
+random multiple at a random time, so that it is no longer what the given frames show. ``score`` takes any model that is
+told the speed, such as that of ``mcvd fit --config configs/steered.yaml``.
 
 Each street is drawn once as it is driven, and once for each factor with the speed changed to that multiple within half
 a second after the given frames; the car ahead keeps its distance. A model is told the speed of the other drive, that of
@@ -13,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,9 +29,15 @@ import mcvd
 from mcvd.data import DrivingScenes
 from mcvd.data.synthetic.driving.painter import Painter
 from mcvd.data.synthetic.driving.world import Drive, Street
+from mcvd.models.files import read_model
+from mcvd.models.load import BOX
+from mcvd.models.mcvd import MCVD
 from mcvd.video.transforms import fit_frames
 
-RAMP_SECONDS, FIRST = 0.5, 8  # FIRST: of a video, the first given frame
+RAMP_SECONDS, FIRST, BATCH = 0.5, 8, 4  # FIRST: of a video, the first given frame
+
+
+Pair = tuple[Tensor, Tensor]
 
 
 class OtherDrive(Street):
@@ -44,15 +55,72 @@ class OtherDrive(Street):
         return replace(drive, speed=speed, s=drive.s + np.concatenate([[0.0], more]))
 
 
-def drives(number: int, factor: float, num_frames: int, num_past: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Frames uint8 (num_past + num_frames, 3, H, W) of a held-out street, and the speed at each."""
-    scenes = DrivingScenes(number + 1, FIRST + num_past + num_frames, seed=7)
+def drive(seed: int, number: int, factor: float, last: int, num_frames: int, size: tuple[int, int]) -> Pair:
+    """Frames uint8 (num_frames, 3, H, W) of a street whose speed changes after frame ``last``, and all speeds."""
+    scenes = DrivingScenes(number + 1, FIRST + num_frames, seed=seed)
     generator = np.random.default_rng([scenes.seed, number])
-    street = OtherDrive(generator, scenes.num_frames, scenes.frame_rate_hz, factor, FIRST + num_past - 1)
+    street = OtherDrive(generator, scenes.num_frames, scenes.frame_rate_hz, factor, FIRST + last)
     places = np.arange(FIRST, scenes.num_frames)
     image = Painter(street, places, (size[0], round(size[1] * 16 / 9))).paint()
     frames = torch.from_numpy((image.clip(0, 1) * 255 + 0.5).astype(np.uint8)).transpose(0, 1)
     return fit_frames(frames.contiguous(), size, 3), torch.from_numpy(street.drive.speed[places]).float()
+
+
+def train(asked: argparse.Namespace) -> None:
+    """Train the bundled model further, told the speed; the rate falls to 0 over the second half."""
+    stored = read_model(BOX)
+    size, block = (stored.config["size"][0], stored.config["size"][1]), mcvd.FrameBlock(**stored.config["block"])
+    draw, length = np.random.default_rng(0), FIRST + block.num_frames
+    streets = [
+        drive(0, number, draw.uniform(0.1, 1.9), int(draw.integers(length - 3)), length, size)
+        for number in range(asked.num_streets)
+    ]
+    frames, speeds = (torch.stack(each) for each in zip(*streets, strict=True))
+    model, new = told_speed(stored.config, stored.weights(), speeds)
+    rates = [3e-4, 3e-3]
+    optimizer = torch.optim.Adam(
+        [{"params": [p for n, p in model.named_parameters() if n not in new]}, {"params": new.values()}]
+    )
+    began, spoken, step, done, losses = time.process_time(), 0.0, 0, 0.0, []
+    model.train()
+    while done < 1:
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * min(1, (step + 1) / 50, max(0.01, 2 - 2 * done))
+        generator = torch.Generator().manual_seed(step)
+        chosen = torch.randint(len(frames), (BATCH,), generator=generator).tolist()
+        first = torch.randint(length - block.num_frames + 1, (BATCH,), generator=generator).tolist()
+        cut = [(number, slice(start, start + block.num_frames)) for number, start in zip(chosen, first, strict=True)]
+        video, told = (torch.stack([each[number, part] for number, part in cut]) for each in (frames, speeds))
+        numbers = [*range(BATCH * step, BATCH * (step + 1))]
+        optimizer.zero_grad()
+        loss = model.loss({"video": video, "signals": told[..., None], "index": numbers}).mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        losses.append(loss.item() / video[0, : block.current].numel())
+        step, done = step + 1, (time.process_time() - began) / (60 * asked.minutes)
+        if done * asked.minutes - spoken > 0.25:
+            spoken = done * asked.minutes
+            print(f"{60 * spoken:.0f} s, {step} steps, loss {np.mean(losses[-40:]):.4f}", flush=True)
+    model.save_pretrained(asked.model)
+
+
+def told_speed(config: dict, weights: dict[str, Tensor], speeds: Tensor) -> tuple[MCVD, dict[str, torch.nn.Parameter]]:
+    """The model of a config and weights, told the speed too, which says nothing at first; and what is new in it."""
+    net = config["net"] | {"init_args": config["net"]["init_args"] | {"num_signals": 1}}
+    torch.manual_seed(0)
+    numbers = {"mean": speeds.mean(), "std": speeds.std(), "low": speeds.min(), "high": speeds.max()}
+    told = {"names": ["speed"], **{name: [float(value)] for name, value in numbers.items()}}
+    masking = {"p_future": 1.0, "p_signals": 0.2}  # given frames are the past alone
+    model = MCVD.from_config(config | {"net": net, "signals": told, "masking": masking})
+    wanted = model.state_dict()
+    for name, value in weights.items():
+        if wanted[name].shape != value.shape:  # the maps to the norms have columns more: those of the signals
+            wider = torch.zeros_like(wanted[name])
+            wider[:, : value.shape[1]] = value
+            weights[name] = wider
+    model.load_state_dict(weights, strict=False)
+    return model, {name: p for name, p in model.named_parameters() if name not in weights}
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
@@ -67,24 +135,15 @@ def interval(difference: Tensor) -> list[float]:
     return [float(values.mean()), *map(float, np.percentile(means, [2.5, 97.5]))]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model")
-    parser.add_argument("--num-streets", type=int, default=24)
-    parser.add_argument("--num-frames", type=int, default=15)
-    parser.add_argument("--num-samples", type=int, default=2)
-    parser.add_argument("--factors", type=float, nargs="+", default=[0.3, 1.5])
-    parser.add_argument("--steps", type=int)
-    parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
-
+def score(asked: argparse.Namespace) -> None:
+    """Predict the street at other speeds, told them or not, and compare with the truth."""
     model, report = mcvd.load(asked.model), {}
     num_past, streets = model.block.past, range(asked.num_streets)
-    shape = asked.num_frames, num_past, model.size
-    real = [drives(number, 1.0, *shape) for number in streets]
+    shape = num_past - 1, num_past + asked.num_frames, model.size
+    real = [drive(7, number, 1.0, *shape) for number in streets]
     past = torch.stack([frames[:num_past] for frames, _ in real])
     for factor in asked.factors:
-        other = [drives(number, factor, *shape) for number in streets]
+        other = [drive(7, number, factor, *shape) for number in streets]
         assert all(torch.equal(a[:num_past], b[:num_past]) for (a, _), (b, _) in zip(real, other, strict=True))
         target = torch.stack([frames[num_past:] for frames, _ in other])[:, None]
         speeds = {"the other speed": other, "the real speed": real}
@@ -112,6 +171,21 @@ def main() -> None:
             )
     if asked.json:
         asked.json.write_text(json.dumps(report, indent=1))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=["train", "score"])
+    parser.add_argument("model", type=Path, help="its folder")
+    parser.add_argument("--minutes", type=float, default=5.0, help="CPU minutes of the training")
+    parser.add_argument("--num-streets", type=int, default=24)
+    parser.add_argument("--num-frames", type=int, default=15)
+    parser.add_argument("--num-samples", type=int, default=2)
+    parser.add_argument("--factors", type=float, nargs="+", default=[0.3, 1.5])
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    {"train": train, "score": score}[asked.action](asked)
 
 
 if __name__ == "__main__":
