@@ -29,12 +29,12 @@ from mcvd.video.write import write_video
 
 CONFIG = Path(__file__).with_name("demo.yaml")
 SAMPLER = DDIM(num_steps=8)  # for a model that has none of its own
-NUM_SAMPLES = 10
-NUM_CLIPS = 8  # scored
+NUM_SAMPLES = 4
+NUM_CLIPS = 6  # scored
 NUM_SHOWN = 2  # scenes on the page
 NUM_FUTURES = 4  # of each of them
 NUM_PREDICTED = 10  # frames: two blocks
-NUM_LONG = 100
+NUM_LONG = 60
 FIRST = 20  # where the clips begin in their scenes
 HELD_OUT_SEED = 1
 _SECTIONS: dict[str, tuple[str, str]] = {
@@ -176,6 +176,6 @@ def _page(model: VideoModel, clips: Tensor, scores: dict[str, Scores], out: Path
     past = clips[0, : block.past]
     video = torch.cat([past, model.predict(past, NUM_LONG, sampler=_sampler(model, PREDICT), seed=7)[0]])
     page.videos([(f"from {block.past} frames", video, range(block.past))], fps)
-    page.strip([("every 10th frame", video[::10], range(1))], range(0, len(video), 10))
+    page.strip([("every 6th frame", video[::6], range(1))], range(0, len(video), 6))
     write_video(out / "long-0.mp4", video, fps)
     return page
