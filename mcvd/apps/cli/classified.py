@@ -10,6 +10,7 @@ from mcvd.apps.cli.options import number
 
 if TYPE_CHECKING:
     from mcvd.diffusion.options import SamplingOptions
+    from mcvd.models.classifier import LabelClassifier
     from mcvd.models.video_model import VideoModel
 
 
@@ -20,6 +21,22 @@ def add_classifier(command: ArgumentParser) -> None:
     command.add_argument("--label", metavar="WORD", help="the label that --classifier should see")
     text = "how strongly: 1 (default) is the classifier's own probability, more follows it more closely"
     command.add_argument("--guide-weight", type=number, metavar="W", help=text)
+
+
+def load_for_model(folder: str, model: VideoModel) -> LabelClassifier:
+    """The classifier of a folder, on the model's device.
+
+    Raises:
+        ValueError: it is no classifier, or is for other frames than the model's.
+    """
+    from mcvd.models.classifier import load_classifier
+
+    try:
+        classifier = load_classifier(folder).to(model.device)
+        classifier.check_guides(model)
+    except ValueError as error:
+        raise ValueError(f"--classifier {folder}: {error}") from error
+    return classifier
 
 
 @dataclass(frozen=True)
@@ -58,11 +75,8 @@ class ClassifierChoice:
         """
         if self.folder is None or self.label is None:
             return options
-        from mcvd.models.classifier import load_classifier
-
+        classifier = load_for_model(self.folder, model)
         try:
-            classifier = load_classifier(self.folder).to(model.device)
-            classifier.check_guides(model)
             guide = classifier.wish(self.label)
         except ValueError as error:
             raise ValueError(f"--classifier {self.folder}: {error}") from error

@@ -18,6 +18,7 @@ from mcvd.apps.cli.say import note, say, say_json
 EXAMPLES = """examples:
   mcvd studio
   mcvd studio --model drive
+  mcvd studio --model drive --classifier runs/drive-classifier/run-1/classifier
   mcvd studio --model drive --port 7860 --max-megabytes 50
   MCVD_STUDIO_PASSWORD=... mcvd studio --host 0.0.0.0       (others come in, with the password)"""
 
@@ -26,6 +27,8 @@ PASSWORD = "MCVD_STUDIO_PASSWORD"
 
 def _add_arguments(command: ArgumentParser) -> None:
     options.add_model(command)
+    text = "visitors can guide the model towards its labels: a folder that mcvd fit-classifier has written"
+    command.add_argument("--classifier", metavar="FOLDER", help=text)
     text = "address to listen on (default: 127.0.0.1, nobody from outside); any other asks visitors for a password"
     command.add_argument("--host", help=text)
     command.add_argument("--port", type=options.port, help="default: the first free one from 7860")
@@ -44,6 +47,7 @@ def run(
     model: str | None = None,
     trust: list[str] | None = None,
     device: str | None = None,
+    classifier: str | None = None,
     host: str = "127.0.0.1",
     port: int | None = None,
     allow_host: list[str] | None = None,
@@ -68,22 +72,26 @@ def run(
     _check_address(host, port)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
 
+    from mcvd.apps.cli.checks import check_inputs
+    from mcvd.apps.cli.classified import load_for_model
     from mcvd.apps.cli.setup import load_for_command
     from mcvd.apps.studio.clip import Limits
     from mcvd.apps.studio.guard import is_this_machine
     from mcvd.apps.studio.service import LIFETIME_SECONDS, QUOTA_MEGABYTES, Studio
     from mcvd.apps.studio.storage import Storage
 
+    check_inputs(classifier=classifier)
     net = load_for_command(model, device, trust)
     if net.super_resolution is not None:
         raise ValueError(
             "the studio has the four tasks, and this model makes given frames larger: mcvd upsample --size"
         )
+    guide = None if classifier is None else load_for_model(classifier, net)
     name = "the bundled model" if model is None else Path(model).resolve().name if Path(model).exists() else model
     password = None if is_this_machine(host) else os.environ.get(PASSWORD) or _new_password()
     limits = Limits(megabytes=max_megabytes, frames=max_frames)
     storage = Storage((max_total_megabytes or max(QUOTA_MEGABYTES, max_megabytes)) * 1_000_000, LIFETIME_SECONDS)
-    with _ended_by_signal() as ended, closing(Studio(net, name, limits, storage)) as studio:
+    with _ended_by_signal() as ended, closing(Studio(net, name, limits, storage, guide)) as studio:
         storage.lend_to_gradio()
         from mcvd.apps.studio.page import serve  # imports Gradio
 

@@ -22,6 +22,7 @@ from mcvd.video.page_template import page_file
 
 NO_RESULT = '<p class="nothing">The futures will be here.</p>'
 CONTEXT, KEYFRAMES = "the given frames, or the gap", "keyframes"
+NO_WISH = "nothing"
 DEFAULT = "the default"  # sampler: the model's own for each task, or that of `mcvd.samplers.select`
 
 
@@ -45,6 +46,8 @@ class Controls:
     loop: gr.Checkbox
     told: dict[str, gr.Slider | gr.Radio]
     tell: gr.Checkbox
+    wish: gr.Dropdown
+    weight: gr.Slider
     start: gr.Button
     cancel: gr.Button
     strip: gr.HTML
@@ -72,7 +75,7 @@ class Controls:
         shown |= _strip(studio)
         with gr.Row(equal_height=False):
             with gr.Column(scale=1, min_width=300):
-                shown |= _task(studio) | _signals(studio) | _sampling(studio) | _buttons()
+                shown |= _task(studio) | _signals(studio) | _wish(studio) | _sampling(studio) | _buttons()
             with gr.Column(scale=3, min_width=300):
                 shown |= {"status": gr.Markdown(elem_id="status")} | _downloads(studio) | _result()
         return cls(**shown)
@@ -171,6 +174,26 @@ def _signals(studio: Studio) -> dict[str, Any]:
                 )
                 told[name] = gr.Slider(low, high if high > low else low + 1, value, label=name)
     return {"told": told, "tell": tell}
+
+
+def _wish(studio: Studio) -> dict[str, Any]:
+    """Towards which label the classifier guides, and how strongly; not seen without a classifier."""
+    labels = studio.classifier.labels if studio.classifier else ()
+    with gr.Group(visible=bool(labels)):
+        return {
+            "wish": gr.Dropdown(
+                [(NO_WISH, ""), *labels], value="", label="Guide towards", visible=bool(labels), elem_id="wish"
+            ),
+            "weight": gr.Slider(
+                0,
+                30,
+                4,
+                step=0.5,
+                label="How strongly: 1 is the classifier's own probability",
+                visible=bool(labels),
+                elem_id="weight",
+            ),
+        }
 
 
 def _sampling(studio: Studio) -> dict[str, Any]:

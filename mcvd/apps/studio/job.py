@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mcvd.apps.studio.clip import Clip, Limits
 from mcvd.apps.studio.selection import Selection
+from mcvd.diffusion.guides import NoisyClassifier
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.diffusion.tasks import Task
 from mcvd.models.video_model import VideoModel
@@ -27,6 +28,8 @@ class GenerationRequest:
     seed: int = 0
     loop: bool = False
     signals: Mapping[str, float | str] | None = None
+    guide: NoisyClassifier | None = None
+    guide_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,8 @@ def sample(
         on_progress=on_progress,
         loop=request.loop,
         signals=request.signals,
+        guide=request.guide,
+        guide_weight=request.guide_weight,
         known={number - selection.generated.start: clip.frames[number] for number in selection.keyframes} or None,
     )
     past, future = (clip.frames[side.start : side.stop][None] for side in (selection.past, selection.future))

@@ -83,7 +83,7 @@ def build_page(studio: Studio) -> gr.Blocks:
 
         buttons = [see.start, see.cancel]
         request: list[Any] = [see.task, see.length, see.num_samples, see.sampler, see.steps, see.guidance, see.seed]
-        request += [see.loop, see.tell, told, see.shown]
+        request += [see.loop, see.tell, told, see.wish, see.weight, see.shown]
         savers = [see.mp4, see.gif, see.page, see.values]
         offer = answers.offer, [files, see.which], savers
         see.start.click(answers.begin, None, [*buttons, see.status, *savers], queue=False).then(
@@ -234,6 +234,8 @@ class _Answers:
         loop: bool,
         tell: bool,
         told: dict[str, float | str],
+        wish: str,
+        weight: float,
         shown: Sequence[int],
         browser: gr.Request,
         progress: gr.Progress = gr.Progress(),
@@ -245,7 +247,11 @@ class _Answers:
         else:
             method = _or_message(sampler_by_name, sampler, steps if takes_steps(sampler) else None)
         signals = told if tell and told else None
-        request = GenerationRequest(TASKS[task], method, int(num_samples), guidance, seed or 0, loop, signals)
+        classifier = self._studio.classifier
+        guide = classifier.wish(wish) if classifier and wish else None
+        request = GenerationRequest(
+            TASKS[task], method, int(num_samples), guidance, seed or 0, loop, signals, guide, weight
+        )
 
         def on_progress(part: float) -> None:
             progress(part, desc="generating frames")

@@ -16,6 +16,7 @@ from mcvd.apps.studio.result_view import ResultView
 from mcvd.apps.studio.selection import Selection, selection_of, with_keyframes
 from mcvd.apps.studio.storage import Storage, StorageFullError
 from mcvd.diffusion.tasks import Task
+from mcvd.models.classifier import LabelClassifier
 from mcvd.models.codecs import Scale
 from mcvd.models.look import Look
 from mcvd.models.video_model import VideoModel
@@ -58,10 +59,18 @@ class Studio:
         name: of the model, to be shown.
         limits: for each visitor.
         storage: for the files of all of them; None is one of `QUOTA_MEGABYTES` and `LIFETIME_SECONDS`.
+        classifier: by which visitors can guide the model towards a label, on its device; None is none.
     """
 
-    def __init__(self, model: VideoModel, name: str, limits: Limits = Limits(), storage: Storage | None = None):
-        self.model, self.name, self.limits = model, name, limits
+    def __init__(
+        self,
+        model: VideoModel,
+        name: str,
+        limits: Limits = Limits(),
+        storage: Storage | None = None,
+        classifier: LabelClassifier | None = None,
+    ):
+        self.model, self.name, self.limits, self.classifier = model, name, limits, classifier
         self.storage = storage or Storage(QUOTA_MEGABYTES * 1_000_000, LIFETIME_SECONDS)
         self._stops: dict[str, threading.Event] = {}  # by visitor
         self._folders: dict[str, Path] = {}  # by visitor; a visitor's name, which the browser tells, is never a path

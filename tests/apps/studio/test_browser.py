@@ -9,6 +9,7 @@ from reference.browser import chromium, opened, wait_until
 from reference.tiny import pixels, tiny_model
 
 import mcvd
+from mcvd.models.classifier import LabelClassifier
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="no browser test without playwright")
 pytest.importorskip("gradio", reason="no studio without Gradio: pip install 'mcvd[studio]'")
@@ -35,9 +36,11 @@ def url():
 
     model = tiny_model(past=2, current=3, future=2, channels=3)
     model.frame_rate_hz = 10.0
+    classifier = LabelClassifier(["cat", "dog"], 3, (16, 16), 3, width=8, multipliers=(1, 2), head_channels=8).eval()
+    studio = Studio(model, "tiny", Limits(megabytes=1, frames=200), classifier=classifier)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(studio_page, "_Answers", Slow)
-        page, url = serve(Studio(model, "tiny", Limits(megabytes=1, frames=200)), "127.0.0.1", None)
+        page, url = serve(studio, "127.0.0.1", None)
     yield url
     page.close(verbose=False)
 
@@ -119,6 +122,8 @@ def test_from_a_dropped_video_to_a_file_to_take_home(browser, url, video, tmp_pa
         expect(page, "#hint").to_contain_text("Keyframes: 8.")
         assert frames_of(page, "context") == [4, 5, 8] and frames_of(page, "generated") == [6, 7, 9, 10]
 
+        page.locator("#wish input").click()
+        page.get_by_role("option", name="dog").click()
         before = [place_of(page, each) for each in ("#strip", "#task", "#status", "#downloads", "#result")]
         expect(page, "#mp4").to_be_disabled()
         generate(page, 5)

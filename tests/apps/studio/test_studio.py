@@ -21,6 +21,7 @@ from mcvd.apps.studio.selection import Selection, first_marked, selection_of, wi
 from mcvd.apps.studio.service import Studio
 from mcvd.diffusion.tasks import BACKWARD, GENERATE, INTERPOLATE, PREDICT, TASKS
 from mcvd.frames import FrameBlock
+from mcvd.models.classifier import LabelClassifier
 from mcvd.samplers import DDIM
 from mcvd.video.arrays.reader import FieldReader
 
@@ -329,6 +330,18 @@ def test_loops_and_signals_are_those_of_the_model(clip):
     options = {"sampler": FAST, "loop": True, "progress": False}
     assert torch.equal(made, model.predict(clip.frames[4:6], 6, signals=told, **options)[0])
     assert not torch.equal(made, model.predict(clip.frames[4:6], 6, **options)[0])
+
+
+def test_a_classifier_guides_as_it_guides_the_model(model, clip):
+    torch.manual_seed(0)
+    classifier = LabelClassifier(["cat", "dog"], 3, (16, 16), 3, width=8, multipliers=(1, 2), head_channels=8).eval()
+    studio = Studio(model, "guided", classifier=classifier)
+    guide = studio.classifier.wish("dog")
+    asked = GenerationRequest(PREDICT, FAST, guide=guide, guide_weight=30.0)
+    made = finished(sample(model, clip, selection_of(PREDICT, BLOCK, range(4, 6), 3, 20), asked, Limits())).frames[0]
+    options = {"sampler": FAST, "progress": False}
+    assert torch.equal(made, model.predict(clip.frames[4:6], 3, guide=guide, guide_weight=30.0, **options)[0])
+    assert not torch.equal(made, model.predict(clip.frames[4:6], 3, **options)[0])
 
 
 def test_a_model_without_signals_has_no_sliders(model):
