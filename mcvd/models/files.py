@@ -177,13 +177,21 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def _below(folder: Path) -> str:
+    """Which model a folder above models may have been meant to name: the newest."""
+    found = [file for depth in ("*", "*/*") for name in (LAST, WEIGHTS) for file in folder.glob(f"{depth}/{name}")]
+    if not found:
+        return ""
+    return f"; models are in it: name one, such as {max(found, key=lambda file: file.stat().st_mtime).parent}"
+
+
 def read_folder(folder: Path) -> StoredModel:
     """The model of an exported folder."""
     if (folder / CONFIG).is_file() and CASCADE in _read_config(folder):
         raise CascadeError(f"{folder} is a cascade of models, where one is expected: name the folder of one of them")
     missing = [name for name in (CONFIG, WEIGHTS) if not (folder / name).is_file()]
     if missing:
-        raise FileNotFoundError(f"{folder} is not an exported model: {' and '.join(missing)} missing")
+        raise FileNotFoundError(f"{folder} is not an exported model: {' and '.join(missing)} missing{_below(folder)}")
     config = _read_config(folder)
     try:
         with safe_open(folder / WEIGHTS, "pt") as file:

@@ -81,6 +81,7 @@ def test_a_loop_is_another_video(folder, tmp_path):
         (["generate", "--num-frames", "6", "--keyframe", "1=nowhere.png"], "--keyframe nowhere.png: no such file"),
         (["generate", "--num-frames", "6", "--keyframe", "one=PICTURE"], "N=PICTURE"),
         (["generate", "--num-frames", "6", "--keyframe", "1=VIDEO"], "cannot be read as a picture"),
+        (["generate", "--num-frames", "6", "--keyframe", "1=."], "cannot be read as a picture (Is a directory)"),
         (["generate", "--num-frames", "4", "--loop"], "more than 4 frames"),
         (["predict", "VIDEO", "--num-frames", "6", "--loop", "--backward"], "no frames after it can be given"),
         (["interpolate", "VIDEO", "--gap", "4:7", "--inpaint", "PICTURE"], "nothing in it is white"),

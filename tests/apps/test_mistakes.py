@@ -59,6 +59,11 @@ TYPED = {
     "predict VIDEO --num-frames 3 --out none/o.mp4 --model nowhere": ["no folder none"],
     "predict VIDEO --num-frames 3 --out videos --model nowhere": ["--out videos", "not empty"],
     "predict VIDEO --num-frames 3 --out VIDEO --model nowhere": ["input itself"],
+    "predict VIDEO --num-frames 3 --out . --model nowhere": ["--out .: name a new file or folder"],
+    "cascade tiny tiny --out ..": ["--out ..: name a new file or folder"],
+    "predict VIDEO --num-frames 3 --model nowhere --out=": ["nothing stands after --out", "variable of the shell"],
+    "predict VIDEO --num-frames 3 --out o.mp4 --model .": ["models are in it", "such as tiny"],
+    f"{PREDICT} --guidance-drops past": ["guidance_drops 'past'", "set guidance too"],
     PREDICT: ["no model at nowhere", "user/name"],
     f"{PREDICT} --sampler diffusers.EulerDiscret": ["did you mean EulerDiscreteScheduler?"],
     f"{PREDICT} --sampler EulerDiscreteScheduler": ["did you mean diffusers.EulerDiscreteScheduler?"],
@@ -190,6 +195,12 @@ def test_what_was_typed_wrong_is_told_in_one_line_before_a_model_is_opened(typed
     assert line.startswith("mcvd: ") and all(word in line for word in TYPED[typed]), line
     assert "Errno" not in line and "Error" not in line and "\n" not in line
     assert sorted(place.rglob("*")) == before
+
+
+@pytest.mark.parametrize("argv", [["predict", ""], ["info", "--model", ""], ["fit", "--data.root", ""]])
+def test_an_empty_argument_is_told_by_what_stands_before_it(argv, capsys):
+    assert main(argv) == 2
+    assert f"nothing stands after {argv[-2]}" in said(capsys)
 
 
 def test_control_characters_of_a_name_do_not_reach_the_terminal(tmp_path, capsys):

@@ -35,9 +35,11 @@ def check_new_folder(out: str, may_hold: frozenset[str] = frozenset()) -> None:
         may_hold: what the same command may have written before it was killed; who writes it compares.
 
     Raises:
+        ValueError: it has no name of its own, such as ".".
         FileExistsError: it is a file, or not empty.
     """
     path = Path(out)
+    _check_named(out)
     if path.exists() and (not path.is_dir() or {each.name for each in path.iterdir()} not in (set(), may_hold)):
         raise FileExistsError(f"--out {out} is not empty: choose another folder, nothing was written")
 
@@ -65,7 +67,7 @@ def check_videos_out(out: str, video: str | None = None, option: str = "--out", 
         values: whether it may be a file of an array, too.
 
     Raises:
-        ValueError: it is the input, or its ending is none of ours.
+        ValueError: it is the input, has no name of its own, or its ending is none of ours.
         FileExistsError: a folder that holds something already.
         FileNotFoundError: there is no folder to write it to.
     """
@@ -73,6 +75,7 @@ def check_videos_out(out: str, video: str | None = None, option: str = "--out", 
     from mcvd.video.arrays.write import WRITTEN
 
     path = Path(out)
+    _check_named(out, option)
     if video is not None and path.exists() and Path(video).exists() and os.path.samefile(path, video):
         raise ValueError(f"{option} {out} is the input itself: choose another name")
     suffix = path.suffix.lower()
@@ -89,3 +92,8 @@ def check_videos_out(out: str, video: str | None = None, option: str = "--out", 
         raise IsADirectoryError(f"{option} {out} is a folder: name a file in it")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{option} {out}: there is no folder {path.parent}")
+
+
+def _check_named(out: str, option: str = "--out") -> None:
+    if Path(out).name in ("", ".."):  # "", ".", "/": what is written stands beside its name until it is whole
+        raise ValueError(f"{option} {out or repr(out)}: name a new file or folder")

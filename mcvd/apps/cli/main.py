@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import cache
 from importlib import import_module
+from itertools import pairwise
 
 from mcvd import __version__
 from mcvd.apps.cli.options import Command
@@ -76,6 +77,9 @@ def _run(argv: list[str]) -> None:
     known = commands()
     if not argv:
         raise UsageError(f"name a command: {', '.join(known)} (mcvd --help says what they do; try mcvd demo)")
+    for before, word in pairwise(argv):
+        if not word or (word.startswith("--") and word.endswith("=")):
+            raise UsageError(f"nothing stands after {word[:-1] or before}: is a variable of the shell not set?")
     if argv[0] == "help":
         argv = [*argv[1:2], "--help"]
     if argv[0] in known and known[argv[0]].add_arguments is None:

@@ -41,7 +41,8 @@ def picture_faults(file: Path) -> Iterator[None]:
     except PermissionError:
         raise VideoError(f"{file}: permission denied") from None
     except (OSError, SyntaxError, ValueError, LookupError, EOFError, Image.DecompressionBombError) as error:
-        fault = one_line(error).replace(f" '{file}'", "")
+        of_system = error.strerror if isinstance(error, OSError) else None  # without [Errno 21]
+        fault = of_system or one_line(error).replace(f" '{file}'", "")
         raise VideoError(f"{file}: cannot be read as a picture ({fault})") from None
 
 
