@@ -207,7 +207,8 @@ def score(asked: argparse.Namespace) -> None:
             if guidance is None:
                 how: dict = {"guide": classifier.wish(str(digit)), "guide_weight": weight}
             else:
-                how = {"signals": {"label": str(digit)}, "guidance": guidance, "guidance_drops": "signals"}
+                how = {"signals": {"label": str(digit)}}
+                how |= {} if guidance == 1 else {"guidance": guidance, "guidance_drops": "signals"}
             options = {"num_samples": asked.num_samples, "steps": asked.steps, "seed": digit, "progress": False}
             made.append(model.generate(model.block.current, **options, **how))
         seen, alike = judge(torch.cat(made))
