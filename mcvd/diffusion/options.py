@@ -171,8 +171,6 @@ class SamplingOptions:
 
         if self.guidance_noise is not None and self.guidance == 1:
             raise ValueError("guidance_noise is what guidance compares with: set guidance too, above 1")
-        if self.guidance_drops != "both" and self.guidance == 1:
-            raise ValueError(f"guidance_drops {self.guidance_drops!r} is what guidance leaves out: set guidance too")
         if self.known is not None and not isinstance(self.known, Mapping):
             kind = type(self.known).__name__
             raise ValueError(f"known is a dictionary of frames by their place, such as {{4: frame}}, got a {kind}")

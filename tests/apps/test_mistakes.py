@@ -63,7 +63,6 @@ TYPED = {
     "cascade tiny tiny --out ..": ["--out ..: name a new file or folder"],
     "predict VIDEO --num-frames 3 --model nowhere --out=": ["nothing stands after --out", "variable of the shell"],
     "predict VIDEO --num-frames 3 --out o.mp4 --model .": ["models are in it", "such as tiny"],
-    f"{PREDICT} --guidance-drops past": ["guidance_drops 'past'", "set guidance too"],
     PREDICT: ["no model at nowhere", "user/name"],
     f"{PREDICT} --sampler diffusers.EulerDiscret": ["did you mean EulerDiscreteScheduler?"],
     f"{PREDICT} --sampler EulerDiscreteScheduler": ["did you mean diffusers.EulerDiscreteScheduler?"],

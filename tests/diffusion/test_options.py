@@ -28,7 +28,6 @@ def test_a_value_out_of_range_is_named(name, value):
         ({"known": [PAST[0, 0]]}, "known is a dictionary of frames by their place, .* got a list"),
         ({"known": PAST[0]}, "got a Tensor"),
         ({"known_pixels": PAST[0, 0, 0] > 0}, "known_pixels .* give these too"),
-        ({"guidance_drops": "past"}, "guidance_drops 'past' .* set guidance too"),
     ],
 )
 def test_an_option_without_what_it_belongs_to_is_told(options, told):

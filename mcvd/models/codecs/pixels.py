@@ -60,5 +60,5 @@ class Pixels(AbstractCodec):
         if video.dtype == torch.uint8:
             return None
         if video.is_floating_point():
-            return "(255 * video).round() as uint8, if they are in [0, 1]"
+            return "(255 * video).round() as uint8, if they are in [0, 1]; for values it needs a scale, model.codec"
         return "mcvd.read_video(path, size=...) makes them fit"
