@@ -106,6 +106,7 @@ def run(options: argparse.Namespace) -> None:
             progress=True,
         )
         if options.sheet:
+            options.sheet.mkdir(parents=True, exist_ok=True)
             rows = {"truth": truth[0], name: made[0]}
             places = torch.linspace(0, options.num_frames - 1, 20).long()
             sheet = contact_sheet({title: row[places] for title, row in rows.items()}, min_height=48)
