@@ -9,6 +9,7 @@ import torch
 from reference.grib import ABSENT, message, write_grib
 
 from mcvd.data import ArrayVideos, VideoClips
+from mcvd.video.arrays import grib as grib_files
 from mcvd.video.arrays.axes import axes_from_names
 from mcvd.video.arrays.open import open_array
 from mcvd.video.arrays.times import seconds_of, seconds_of_names
@@ -241,6 +242,17 @@ def test_folders_of_frames_are_sequences_and_bands_channels(tmp_path):
     videos = ArrayVideos(tmp_path, "CHW", frame_rate_hz=0.5)
     assert len(videos) == 2 and videos.channels == 3 and videos.name(1) == "b" and videos.times_seconds(1)[-1] == 4
     assert torch.equal(videos.read(1, [1], (H, W))[0, 2], torch.from_numpy(FIELDS[1] + 2))
+
+
+def test_a_packed_file_is_unpacked_up_to_a_bound(tmp_path, monkeypatch):
+    path = tmp_path / "scan.grib2.gz"
+    write_grib(path, FIELDS)
+    size = len(gzip.decompress(path.read_bytes()))
+    monkeypatch.setattr(grib_files, "MAX_UNPACKED", size)
+    assert open_array(path).shape == FIELDS.shape
+    monkeypatch.setattr(grib_files, "MAX_UNPACKED", size - 1)
+    with pytest.raises(VideoError, match=r"scan\.grib2\.gz: holds more than .*gunzip"):
+        open_array(path)
 
 
 def test_quantities_and_levels_of_grib_are_named_and_one_time_is_a_frame(tmp_path):

@@ -16,6 +16,7 @@ from mcvd.video.arrays.base import OpenArray, chosen, needs
 from mcvd.video.arrays.times import seconds_of
 from mcvd.video.decoders.base import VideoError
 
+MAX_UNPACKED = 1 << 30  # bytes of a .gz, which are held in memory: a small file may claim to hold any number
 _ABSENT = 1e30  # what ecCodes is told to put where a bitmap says that there is nothing
 _UNKNOWN = "unknown"  # name and unit of quantities that are in none of its tables, such as those of MRMS
 
@@ -44,7 +45,7 @@ def open_grib(path: Path, variable: str | None) -> OpenArray:
     except ModuleNotFoundError:
         raise needs("eccodes", path, "grib") from None
     packed = path.suffix.lower() == ".gz"
-    content = gzip.decompress(path.read_bytes()) if packed else np.memmap(path, np.uint8, "r")
+    content = _unpacked(path) if packed else np.memmap(path, np.uint8, "r")
     messages = [_header(eccodes, content, start, stop, path) for start, stop in _places(content, path)]
     found = _by_name(messages)
     shapes = {name: ((len(own), *own[0].shape), np.dtype(np.float32)) for name, own in found.items()}
@@ -68,6 +69,14 @@ def open_grib(path: Path, variable: str | None) -> OpenArray:
     times = None if single else seconds_of(np.array(moments, "datetime64[us]"))
     unit = own[0].unit.replace(_UNKNOWN, "")
     return OpenArray(shape, np.dtype(np.float32), read, axes="HW" if single else "THW", times_seconds=times, unit=unit)
+
+
+def _unpacked(path: Path) -> bytes:
+    with gzip.open(path) as file:
+        content = file.read(MAX_UNPACKED + 1)
+    if len(content) > MAX_UNPACKED:
+        raise VideoError(f"{path}: holds more than {MAX_UNPACKED >> 20} MiB: unpack it first (gunzip)")
+    return content
 
 
 def _places(content: Any, path: Path) -> Iterator[tuple[int, int]]:
