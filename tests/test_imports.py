@@ -23,7 +23,8 @@ ALLOWED = {
     "data": {"video", "runtime"},
     "diffusion": {"frames", "noise", "nets", "samplers", "runtime"},
     "models": {"diffusion", "nets", "samplers", "frames", "noise", "runtime", "video"},  # video: colours and legends
-    "training": {"models", "diffusion", "data", "video", "nets", "samplers", "frames", "runtime"},
+    # training: LPIPS is a loss of codecs too
+    "training": {"models", "diffusion", "data", "video", "metrics", "nets", "samplers", "frames", "runtime"},
     "evaluation": {"models", "diffusion", "data", "video", "metrics", "samplers", "frames", "runtime"},
     "apps": {"training", "evaluation", "models", "diffusion", "data", "video", "metrics", "nets", "samplers"}
     | {"frames", "noise", "runtime"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,6 @@ ALEXNET = Download(
     what="the file of weights (AlexNet of torchvision)",
     digest="sha256:7be5be79",
     mirrors=("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",),
-    instead=" or name it (--lpips-weights FILE)",
 )
 MIN_SIZE = 32  # pixels of a side; the network needs that much
 _CHUNK_FRAMES = 64
@@ -42,11 +42,7 @@ def lpips(path: str | Path | None = None, size: int | None = None) -> FrameMetri
         >>> metric = lpips("alexnet-owt-7be5be79.pth")  # doctest: +SKIP
         >>> metric.per_video(samples, target)  # doctest: +SKIP
     """
-    path = fetch(ALEXNET, cache_folder()) if path is None else Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no file of AlexNet weights at {path}")
-    if not has_digest(path, ALEXNET.digest):
-        raise ValueError(f"{path} is not {ALEXNET.name} ({ALEXNET.digest}), which LPIPS is defined by")
+    path = alexnet_file(path)
     with path.open("rb") as file:
         weights = f"{path.name}, sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
     scaled = f"scaled to {size}x{size} pixels" if size else "of their own size"
@@ -58,6 +54,27 @@ def lpips(path: str | Path | None = None, size: int | None = None) -> FrameMetri
         higher_is_better=False,
         definition=f"version 0.1, of frames rounded to 8 bits, {scaled}; mean over frames; {weights}",
     )
+
+
+def alexnet_file(path: str | Path | None, option: str = "--lpips-weights") -> Path:
+    """The file of the weights of AlexNet: this one, which is checked, or the published one, downloaded once.
+
+    Args:
+        path: None for the published one.
+        option: by which a file is named, for the message if it cannot be downloaded.
+
+    Raises:
+        FileNotFoundError: there is no such file, or the download failed; says what to download.
+        ValueError: the file is another one.
+    """
+    if path is None:
+        return fetch(replace(ALEXNET, instead=f" or name it ({option} FILE)"), cache_folder())
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file of AlexNet weights at {path}")
+    if not has_digest(path, ALEXNET.digest):
+        raise ValueError(f"{path} is not {ALEXNET.name} ({ALEXNET.digest}), which LPIPS is defined by")
+    return path
 
 
 def lpips_network(path: Path) -> nn.Module:

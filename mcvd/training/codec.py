@@ -1,8 +1,10 @@
-"""The training of a codec: an autoencoder of diffusers that learns to give frames back."""
+"""The training of a codec: an autoencoder that learns to give frames back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
+from inspect import signature
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -16,7 +18,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from mcvd.frames import model_from_pixels, pixels_from_model
-from mcvd.models.codecs.autoencoders import Kind, new_autoencoder, read_autoencoder, shape_of
+from mcvd.metrics.lpips import MIN_SIZE, alexnet_file, lpips_network
+from mcvd.models.codecs.autoencoders import Kind, class_of, new_autoencoder, read_autoencoder, shape_of
 from mcvd.models.codecs.latents import Latents
 from mcvd.runtime.rng import TrainingNoise
 
@@ -34,12 +37,15 @@ _TINY = {
     "num_decoder_blocks": [2, 2, 1],
 }
 ARGUMENTS: dict[str, dict[str, Any]] = {
+    "PatchAutoencoder": {"latent_channels": 8, "patch": 4, "width": 128, "encoder_blocks": 1, "decoder_blocks": 2},
     "AutoencoderKL": _BLOCKS | {"latent_channels": 4, "mid_block_add_attention": False},
     "AutoencoderTiny": _TINY,
     "VQModel": _BLOCKS | {"latent_channels": 4, "num_vq_embeddings": 1024, "mid_block_add_attention": False},
 }
 """Of each kind one of about a million parameters whose latents are four times smaller; what is given goes before."""
 
+_GAUSSIAN = ("PatchAutoencoder", "AutoencoderKL")  # whose latents are a distribution
+_OPTION = "--model.perceptual_weights"
 LAST_TEMPERATURE = 1 / 16  # of the Gumbel-softmax, as of DALL-E's (Ramesh et al. 2021)
 
 
@@ -47,17 +53,20 @@ class CodecFit(LightningModule):
     """An autoencoder in training: absolute error of the frames, and what its kind of latents needs.
 
     Args:
-        kind: the class of diffusers; see `mcvd.models.codecs.Latents`.
+        kind: the class of the autoencoder; see `mcvd.models.codecs.Latents`.
         arguments: of that class, which go before `ARGUMENTS`.
         source: start from a codec in diffusers' layout, a folder or a name on the Hub, instead of kind and arguments.
         size: height and width of the frames.
         channels: 3 for colour, 1 for grey.
         num_frames: frames of a clip; each is coded by itself.
-        kl: weight of the latents' divergence from a standard normal (AutoencoderKL), or of the entries' from uniform
-            (VQModel by gumbel), each a mean over latents.
+        kl: weight of the latents' divergence from a standard normal (PatchAutoencoder, AutoencoderKL), or of the
+            entries' from uniform (VQModel by gumbel), each a mean over latents.
         discrete: how the entries of a VQModel are learned: "commitment" (van den Oord et al. 2017), weighted as in
             diffusers, or "gumbel": a relaxed choice that hardens in the course of the training (the discrete VAE of
             Ramesh et al. 2021, with distances to the entries as logits).
+        perceptual: weight of the distance that LPIPS sees between frames and decoded ones (Zhang et al. 2018), of
+            frames of 32x32 or more, grey or in colour; 0 is none.
+        perceptual_weights: the file of its AlexNet, alexnet-owt-7be5be79.pth of torchvision; None: downloaded once.
         adversarial: weight of what a discriminator of patches says, trained beside (hinge loss); 0 is none.
         adversarial_after: steps without it.
         optimizer: makes the optimiser from the parameters.
@@ -66,11 +75,12 @@ class CodecFit(LightningModule):
 
     Raises:
         ValueError: the arguments make no autoencoder, the codec has other channels, or sizes do not divide.
+        FileNotFoundError: there is no such source, or the weights of AlexNet cannot be had.
     """
 
     def __init__(
         self,
-        kind: Kind = "AutoencoderKL",
+        kind: Kind = "PatchAutoencoder",
         arguments: dict[str, Any] | None = None,
         source: str | None = None,
         size: tuple[int, int] = (64, 64),
@@ -78,6 +88,8 @@ class CodecFit(LightningModule):
         num_frames: int = 1,
         kl: float = 1e-5,
         discrete: Literal["commitment", "gumbel"] = "commitment",
+        perceptual: float = 0.0,
+        perceptual_weights: str | None = None,
         adversarial: float = 0.0,
         adversarial_after: int = 1000,
         optimizer: Callable[[Iterable], Optimizer] = lambda parameters: Adam(parameters, lr=5e-4),
@@ -85,10 +97,18 @@ class CodecFit(LightningModule):
         seed: int = 0,
     ):
         super().__init__()
-        if min(kl, adversarial, adversarial_after, warmup_steps, seed) < 0 or num_frames < 1:
+        if min(kl, perceptual, adversarial, adversarial_after, warmup_steps, seed) < 0 or num_frames < 1:
             raise ValueError(
-                "kl, adversarial, adversarial_after, warmup_steps and seed must be 0 or more, num_frames 1"
+                "kl, perceptual, adversarial, adversarial_after, warmup_steps and seed must be 0 or more, num_frames 1"
             )
+        if perceptual_weights is not None and not perceptual:
+            raise ValueError("perceptual_weights belong to perceptual, which is 0: give it a weight, such as 0.1")
+        if perceptual and (min(size) < MIN_SIZE or channels not in (1, 3)):
+            raise ValueError(
+                f"perceptual is for grey or coloured frames of {MIN_SIZE}x{MIN_SIZE} or more, got {channels} channels, "
+                f"{size[0]}x{size[1]}"
+            )
+        self.perceptual, self._alexnet = perceptual, alexnet_file(perceptual_weights, _OPTION) if perceptual else None
         if discrete not in ("commitment", "gumbel"):
             raise ValueError(f"discrete must be 'commitment' or 'gumbel', got {discrete!r}")
         weights = None
@@ -96,8 +116,8 @@ class CodecFit(LightningModule):
             stored = read_autoencoder(source)
             kind, arguments, weights = stored.kind, stored.arguments, stored.weights
         else:
-            frame = {"in_channels": channels, "out_channels": channels}
-            arguments = ARGUMENTS[kind] | frame | (arguments or {})
+            names = signature(class_of(kind)).parameters.keys() & {"in_channels", "out_channels"}
+            arguments = ARGUMENTS[kind] | dict.fromkeys(sorted(names), channels) | (arguments or {})
         self.kind, self.arguments = kind, arguments
         self.size, self.channels = (size[0], size[1]), channels
         codec = Latents(kind=kind, arguments=arguments)
@@ -112,6 +132,12 @@ class CodecFit(LightningModule):
         self.discriminator = Discriminator(channels) if adversarial else None
         self.config: dict[str, Any] = {}
         self._used: Tensor | None = None
+
+    @cached_property
+    def perceptual_net(self) -> nn.Module:
+        """The network of LPIPS, in [-1, 1]: no part of the codec."""
+        assert self._alexnet is not None
+        return lpips_network(self._alexnet).requires_grad_(False).to(self.device)
 
     def codec(self, frames: Iterable[Tensor]) -> Latents:
         """The codec as it is now, its latents measured on these frames, uint8 (N, C, H, W) each."""
@@ -128,7 +154,7 @@ class CodecFit(LightningModule):
             (frames, what the latents cost, a number).
         """
         net: Any = self.net
-        if self.kind == "AutoencoderKL":
+        if self.kind in _GAUSSIAN:
             found = net.encode(frames).latent_dist
             latents = found.mode() if noise is None else found.mean + found.std * noise
             return net.decode(latents).sample, self.kl * found.kl().mean() / found.mean[0].numel()
@@ -145,6 +171,10 @@ class CodecFit(LightningModule):
         decoded, cost = self.reconstruct(frames, self._noise(batch))
         error = (decoded - frames).abs().mean()
         loss = error + cost
+        if self.perceptual:
+            seen = self.perceptual_net(*(side.float().expand(-1, 3, -1, -1) for side in (decoded, frames))).mean()
+            self.log("train/perceptual", seen.detach())
+            loss = loss + self.perceptual * seen
         if self.discriminator is not None and self.global_step >= self.adversarial_after:
             fixed = {name: value.detach() for name, value in self.discriminator.named_parameters()}
             loss = loss - self.adversarial * functional_call(self.discriminator, fixed, decoded).mean()

@@ -24,6 +24,7 @@ LEVELS = {f"{side}coder_block_out_channels": [8, 8] for side in ("en", "de")} | 
     f"num_{side}coder_blocks": [1, 1] for side in ("en", "de")
 }
 KINDS = {
+    "PatchAutoencoder": {"latent_channels": 3, "patch": 2, "width": 8, "encoder_blocks": 1, "decoder_blocks": 1},
     "AutoencoderKL": BLOCKS | {"latent_channels": 2},
     "AutoencoderTiny": LEVELS,
     "VQModel": BLOCKS | {"latent_channels": 3, "num_vq_embeddings": 7},
@@ -179,6 +180,16 @@ def test_damaged_and_foreign_codecs_are_refused(folder):
     (folder / "config.json").write_text("{")
     with pytest.raises(ValueError, match="damaged"):
         read_autoencoder(str(folder))
+
+
+@pytest.mark.parametrize("kind", ["AutoencoderKLTemporalDecoder", "AutoencoderKLCogVideoX", "AutoencoderKLWan"])
+def test_codecs_that_code_frames_together_are_refused_with_the_reason(kind, tmp_path):
+    diffusers = pytest.importorskip("diffusers")
+    with torch.device("meta"):
+        getattr(diffusers, kind)().save_config(tmp_path)
+    (tmp_path / "diffusion_pytorch_model.safetensors").write_bytes(b"")
+    with pytest.raises(ValueError, match=rf"class {kind}: a codec must be .*a block of a model counts frames"):
+        read_autoencoder(str(tmp_path))
 
 
 def test_an_exported_model_names_no_other_files(tmp_path):

@@ -1,6 +1,9 @@
 """``mcvd fit-codec``: it learns, is resumed bit for bit, and a model takes what it writes."""
 
+import hashlib
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,10 +11,12 @@ import torch
 import yaml
 from reference.tiny import pixels, tiny_config
 from reference.tiny_fit import TINY, assert_same_run
+from torchvision.models import alexnet
 
 import mcvd
 from mcvd.apps.cli.main import main
 from mcvd.frames import model_from_pixels
+from mcvd.metrics import lpips
 from mcvd.models.codecs.autoencoders import read_autoencoder, shape_of
 from mcvd.training.codec import ARGUMENTS, CodecFit
 
@@ -24,7 +29,7 @@ SMALL = {"block_out_channels": [8, 8], "norm_num_groups": 4, "latent_channels": 
 
 def recipe(tmp_path, **model):
     data = {name: TINY[name] for name in ("data", "trainer", "checkpoints")}
-    model = {"size": [16, 16], "arguments": SMALL, "warmup_steps": 2, "num_frames": 2} | model
+    model = {"kind": "AutoencoderKL", "size": [16, 16], "arguments": SMALL, "warmup_steps": 2, "num_frames": 2} | model
     path = tmp_path / "codec.yaml"
     path.write_text(yaml.safe_dump(data | {"model": model}))
     return ["fit-codec", "--config", str(path), "--trainer.default_root_dir"]
@@ -35,6 +40,37 @@ def test_the_default_codecs_have_about_a_million_parameters(kind):
     net = CodecFit(kind).net
     assert 0.5e6 < sum(each.numel() for each in net.parameters()) < 1.6e6
     assert shape_of(kind, ARGUMENTS[kind])[2] == 4
+
+
+def test_codecs_need_no_further_package_unless_they_are_of_one(monkeypatch):
+    monkeypatch.setitem(sys.modules, "diffusers", None)
+    assert CodecFit(size=(16, 16)).latent_size == (4, 4)
+    with pytest.raises(ImportError, match=r"AutoencoderTiny needs the package diffusers \(pip install"):
+        CodecFit("AutoencoderTiny")
+
+
+def test_what_lpips_sees_is_part_of_the_loss_and_no_part_of_the_codec(tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    path = tmp_path / lpips.ALEXNET.name
+    torch.save({name: value for name, value in alexnet(weights=None).state_dict().items() if "features" in name}, path)
+    digest = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
+    monkeypatch.setattr(lpips, "ALEXNET", replace(lpips.ALEXNET, digest=digest))
+    batch = {"video": pixels(2, 1, 1, 32, 32), "index": [0, 1]}
+    arguments = {"size": (32, 32), "channels": 1, "arguments": {"width": 8}}
+    losses, logged = {}, {}
+    for weight in (0.0, 2.0):
+        torch.manual_seed(0)
+        own = CodecFit(**arguments, perceptual=weight, perceptual_weights=str(path) if weight else None)
+        monkeypatch.setattr(own, "log", lambda name, value, **_: logged.update({name: value}))
+        monkeypatch.setattr(own, "log_dict", lambda values: None)
+        losses[weight] = own.training_step(batch, 0)
+    assert logged["train/perceptual"] > 0
+    torch.testing.assert_close(losses[2.0] - losses[0.0], 2 * logged["train/perceptual"])
+    losses[2.0].backward()
+    assert all(each.grad is not None for each in own.net.decoder.parameters())
+    assert {name.split(".")[0] for name in own.state_dict()} == {"net"}
+    with pytest.raises(FileNotFoundError, match=r"no file of AlexNet weights at absent\.pth"):
+        CodecFit(**arguments, perceptual=1.0, perceptual_weights="absent.pth")
 
 
 @pytest.mark.parametrize("discrete", ["commitment", "gumbel"])
@@ -80,6 +116,8 @@ def test_a_stopped_training_is_resumed_bit_for_bit_and_a_model_takes_its_codec(t
     ("model", "words", "message"),
     [
         ({"size": [15, 16]}, [], "multiples of 2"),
+        ({"perceptual": 0.1}, [], "32x32 or more"),
+        ({"perceptual_weights": "absent.pth"}, [], "belong to perceptual"),
         ({"arguments": {"flavour": 1}}, [], "no argument flavour"),
         ({}, ["--init_from", "m"], "--model.source"),
         ({}, ["--data.batch_size", "auto"], "name a number"),

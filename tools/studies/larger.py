@@ -7,19 +7,21 @@
 Enlarge: true small frames made larger, PSNR in dB and SSIM against the truth, beside bilinear enlargement, at several
 levels of noise on the small frames and numbers of network calls (one call is about the mean of what it may be).
 Cascade: what the bundled model (or --base) predicts at 64x64, made larger by the model and bilinearly, against the true
-large frames. Latents: seconds of the processor for a frame, and the peak of memory of its process, of a latent model
-and of a pixel model of about equally many parameters, with random weights, each in a process of its own, in turn.
+large frames. Latents: seconds of the processor for a network call on a block of 5 frames, for all else that a frame
+takes, for a frame with the default sampler, and the peak of memory, of latent models and of a pixel model with the
+network of latent-256.yaml and random weights, each in a process of its own.
 """
 
 import argparse
 import json
 import resource
-import statistics
 import subprocess
 import sys
 import time
+from importlib.resources import files
 
 import torch
+import yaml
 
 import mcvd
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
@@ -27,6 +29,7 @@ from mcvd.diffusion.super_resolution import enlarged, reduced
 from mcvd.frames import model_from_pixels, pixels_from_model
 from mcvd.metrics.frames import psnr_per_frame, ssim_per_frame
 from mcvd.samplers import DDIM
+from mcvd.samplers.select import default_sampler
 
 HELD_OUT, FIRST, RATE_HZ = 9, 10, 10
 LEVELS = (0.0, 0.05, 0.1, 0.2, 0.3)
@@ -77,7 +80,6 @@ def cascade(path: str, base_path: str | None, num_streets: int, num_frames: int,
             )
 
 
-NET = {"width": 32, "multipliers": [1, 2, 2, 3], "num_blocks": 1, "attention_levels": [3], "head_channels": 32}
 CODEC = {
     "block_out_channels": [32, 64, 64],
     "down_block_types": ["DownEncoderBlock2D"] * 3,
@@ -89,41 +91,46 @@ CODEC = {
 }
 
 
+CODECS = {
+    "patches": {"kind": "PatchAutoencoder"},
+    "patches of 8": {"kind": "PatchAutoencoder", "arguments": {"patch": 8, "latent_channels": 16}},
+    "AutoencoderKL": {"kind": "AutoencoderKL", "arguments": CODEC},
+}
+
+
 def one(kind: str, size: int, calls: int) -> None:
-    """Predict a block; prints seconds and bytes."""
-    config = {
-        "block": {"past": 2, "current": 5},
-        "size": [size, size],
-        "predicts": "edm",
-        "schedule": {"class_path": "mcvd.noise.Cosine"},
-        "net": {"class_path": "mcvd.nets.UNet", "init_args": NET},
-    }
-    if kind == "latent":
-        arguments = {"kind": "AutoencoderKL", "arguments": CODEC}
-        config["codec"] = {"class_path": "mcvd.models.codecs.Latents", "init_args": arguments}
+    """Predict a block; prints seconds of a network call, and for a frame of all else, and bytes."""
+    config = yaml.safe_load(files("mcvd.configs").joinpath("latent-256.yaml").read_text())["model"]
+    config |= {"size": [size, size], "codec": {"class_path": "mcvd.models.codecs.Pixels"}}
+    if kind in CODECS:
+        config["codec"] = {"class_path": "mcvd.models.codecs.Latents", "init_args": CODECS[kind]}
     torch.manual_seed(0)
     model = mcvd.build(config).eval().requires_grad_(False)
     past = streets(1, 2, (size, size))
     model.predict(past, 5, sampler=DDIM(num_steps=1), progress=False)
-    begin = time.process_time()
-    model.predict(past, 5, sampler=DDIM(num_steps=calls), progress=False)
-    seconds = (time.process_time() - begin) / 5
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    parameters = sum(each.numel() for each in model.denoiser.parameters())
-    print(json.dumps({"seconds": seconds, "peak": peak, "parameters": parameters}))
+    seconds, few = {}, 1
+    for number in (few, few + calls):
+        begin = time.process_time()
+        model.predict(past, 5, sampler=DDIM(num_steps=number), progress=False)
+        seconds[number] = time.process_time() - begin
+    call = (seconds[few + calls] - seconds[few]) / calls
+    found = {"call": call, "rest": (seconds[few] - few * call) / 5}
+    found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    found["parameters"] = sum(each.numel() for each in model.denoiser.parameters())
+    print(json.dumps(found))
 
 
-def latents(sizes: list[int], calls: int, rounds: int) -> None:
-    print("| size | model | parameters | s a frame | peak memory, MB |\n|---|---|---|---|---|")
+def latents(sizes: list[int], kinds: list[str], calls: int) -> None:
+    default = default_sampler().num_calls
+    print(f"| size | model | a call | all else, a frame | a frame, {default} calls | peak, MB |")
+    print("|---|---|---|---|---|---|")
     for size in sizes:
-        found: dict[str, list[dict[str, float]]] = {"pixel": [], "latent": []}
-        for _ in range(rounds):
-            for kind, rows in found.items():
-                words = [sys.executable, __file__, "one", kind, str(size), "--calls", str(calls)]
-                rows.append(json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout))
-        for kind, rows in found.items():
-            seconds, peak = (statistics.median(each[name] for each in rows) for name in ("seconds", "peak"))
-            print(f"| {size} | {kind} | {rows[0]['parameters']:.0f} | {seconds:.3f} | {peak / 1e6:.0f} |", flush=True)
+        for kind in kinds:
+            words = [sys.executable, __file__, "one", kind, str(size), "--calls", str(calls)]
+            found = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+            frame = found["rest"] + default * found["call"] / 5
+            row = (f"{found['call']:.3f}", f"{found['rest']:.4f}", f"{frame:.3f}", f"{found['peak'] / 1e6:.0f}")
+            print(f"| {size} | {kind}, {found['parameters'] / 1e6:.1f} M | {' | '.join(row)} |", flush=True)
 
 
 def main() -> None:
@@ -138,19 +145,19 @@ def main() -> None:
         command.add_argument("--calls", type=int, nargs="+", default=[1, 2, 5])
     command = commands.add_parser("latents")
     command.add_argument("--sizes", type=int, nargs="+", default=[128, 256])
-    command.add_argument("--calls", type=int, default=20)
-    command.add_argument("--rounds", type=int, default=3)
+    command.add_argument("--kinds", nargs="+", default=["pixel", *CODECS])
+    command.add_argument("--calls", type=int, default=4, help="that are timed")
     command = commands.add_parser("one")
-    command.add_argument("kind", choices=["pixel", "latent"])
+    command.add_argument("kind", choices=["pixel", *CODECS])
     command.add_argument("size", type=int)
-    command.add_argument("--calls", type=int, default=20)
+    command.add_argument("--calls", type=int, default=4)
     asked = parser.parse_args()
     if asked.command == "enlarge":
         enlarge(asked.model, asked.num_streets, asked.num_frames, asked.calls)
     elif asked.command == "cascade":
         cascade(asked.model, asked.base, asked.num_streets, asked.num_frames, asked.calls)
     elif asked.command == "latents":
-        latents(asked.sizes, asked.calls, asked.rounds)
+        latents(asked.sizes, asked.kinds, asked.calls)
     else:
         one(asked.kind, asked.size, asked.calls)
 

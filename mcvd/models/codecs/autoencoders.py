@@ -1,4 +1,4 @@
-"""The autoencoders of diffusers that a codec may be: which classes, how they are asked, and their files."""
+"""The autoencoders that a codec may be, ours and those of diffusers: which classes, how they are asked, their files."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from mcvd.models.codecs.patch_autoencoder import PatchAutoencoder
 from mcvd.models.files import CONFIG, MAX_CONFIG_BYTES, check_header, header_of
 from mcvd.runtime.atomic import atomic_write
 from mcvd.runtime.error_text import first_line, one_line
 from mcvd.runtime.numbers import check_finite
 
-Kind = Literal["AutoencoderKL", "AutoencoderTiny", "VQModel"]
+Kind = Literal["PatchAutoencoder", "AutoencoderKL", "AutoencoderTiny", "VQModel"]
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"  # as diffusers calls them
 MEASURED = "latents.json"  # ours: mean, standard deviation and largest value of the latents of the training frames
 _PIPELINE = "vae"  # where the folder of a whole pipeline holds its codec
+_OF_TIME = ("tempor", "temper")  # in names of autoencoders of whole videos and of their arguments, as they spell it
 _OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}  # of attention
 
 
@@ -33,15 +35,11 @@ def new_autoencoder(kind: str, arguments: Mapping[str, Any]) -> nn.Module:
 
     Raises:
         ValueError: it is none of `Kind`, or the arguments do not make one.
-        ImportError: diffusers is not installed; says how to.
+        ImportError: it is of diffusers, which is not installed; says how to.
     """
     if kind not in get_args(Kind):
         raise ValueError(f"a codec must be one of {', '.join(get_args(Kind))}, got {one_line(str(kind))}")
-    try:
-        import diffusers
-    except ImportError as error:
-        raise ImportError('latent codecs need the package diffusers (pip install "mcvd[latents]")') from error
-    cls = getattr(diffusers, kind)
+    cls = class_of(kind)
     unknown = arguments.keys() - signature(cls.__init__).parameters.keys()
     if unknown:
         raise ValueError(f"{kind} has no argument {one_line(min(unknown))}")
@@ -49,6 +47,22 @@ def new_autoencoder(kind: str, arguments: Mapping[str, Any]) -> nn.Module:
         return cls(**{name: _tuples(value) for name, value in arguments.items()})
     except Exception as error:  # of any type, for arguments that do not fit each other
         raise ValueError(f"these arguments make no {kind}: {one_line(error)}") from error
+
+
+def class_of(kind: str) -> type[nn.Module]:
+    """The class of this name, one of `Kind`.
+
+    Raises:
+        ImportError: it is of diffusers, which is not installed; says how to.
+    """
+    if kind == PatchAutoencoder.__name__:
+        return PatchAutoencoder
+    try:
+        import diffusers
+    except ImportError as error:
+        raise ImportError(f'{kind} needs the package diffusers (pip install "mcvd[latents]")') from error
+    found: type[nn.Module] = getattr(diffusers, kind)
+    return found
 
 
 def latents_of(net: nn.Module, frames: Tensor) -> Tensor:
@@ -65,6 +79,11 @@ def frames_of(net: nn.Module, latents: Tensor) -> Tensor:
 
 def shape_of(kind: str, arguments: Mapping[str, Any]) -> tuple[int, int, int]:
     """Channels of the frames, channels of the latents, and how many pixels of a side make one latent."""
+    if kind == PatchAutoencoder.__name__:
+        names = ("in_channels", "latent_channels", "patch")
+        defaults = signature(PatchAutoencoder).parameters
+        channels, latents, patch = (arguments.get(name, defaults[name].default) for name in names)
+        return channels, latents, patch
     tiny = kind == "AutoencoderTiny"
     levels = arguments.get("encoder_block_out_channels" if tiny else "block_out_channels", (0,) * 4 if tiny else (0,))
     latents = arguments.get("latent_channels", 3 if kind == "VQModel" else 4)
@@ -112,8 +131,11 @@ def read_autoencoder(source: str) -> StoredAutoencoder:
         measured = _read_json(folder / MEASURED)
     kind: Any = config.get("_class_name")
     if kind not in get_args(Kind):
+        why = ""
+        if any(word in name.lower() for name in (str(kind), *config) for word in _OF_TIME):
+            why = " (this one codes frames together, and a block of a model counts frames)"
         raise ValueError(
-            f"{folder / CONFIG} is of the class {one_line(str(kind))}: a codec must be {', '.join(get_args(Kind))}"
+            f"{folder / CONFIG} is of the class {one_line(str(kind))}: a codec must be {', '.join(get_args(Kind))}{why}"
         )
     arguments = {name: value for name, value in config.items() if not name.startswith("_")}
     try:

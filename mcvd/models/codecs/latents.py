@@ -41,8 +41,8 @@ class Latents(AbstractCodec):
         source: a codec in diffusers' layout, as `mcvd fit-codec` writes it or as published: a folder, or
             ``user/name[@revision]`` on the Hub. It tells all of the following. Only for a new model: once made, a model
             says the following instead.
-        kind: the class of diffusers: AutoencoderKL, AutoencoderTiny or VQModel, whose latents are discrete when they
-            are decoded.
+        kind: the class: `mcvd.models.codecs.PatchAutoencoder`, or AutoencoderKL, AutoencoderTiny or VQModel of
+            diffusers; latents of the last are discrete when they are decoded.
         arguments: of that class.
         mean, std: of the latents as they were measured, a number for each of their channels; empty is 0 and 1.
         limit: where samplers clip, in standard deviations.
