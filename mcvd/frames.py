@@ -81,6 +81,9 @@ class Condition:
         low_noise: float (B,), standard deviation of the noise that these carry, as for ``noise_level``.
         times: float (B, P + N + F), when each frame of the block is, the current ones too: in frames of the model's own
             rate, after the first current one. None is one frame after the other. For networks that see frame by frame.
+        given: float (B, N, C, H, W), the frames to be made that are given; None: none is. Networks are shown them as
+            frames without noise, not here; `mcvd.diffusion.given_reference` looks at them.
+        keep_given: bool (B, N), which of them.
 
     Generated context comes back unclamped, so values are not checked against [-1, 1].
 
@@ -102,6 +105,8 @@ class Condition:
     low: Tensor | None = None
     low_noise: Tensor | None = None
     times: Tensor | None = None
+    given: Tensor | None = None
+    keep_given: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.noise_level is None:
@@ -116,14 +121,14 @@ class Condition:
             )
         if self.times is not None:
             _check_times(self.times, len(self.past), self.past.shape[1] + self.future.shape[1])
-        for side in ("past", "future"):
+        sides = ("past", "future") if self.given is None else ("past", "future", "given")
+        for side in sides:
             frames, keep = getattr(self, side), getattr(self, f"keep_{side}")
             if frames.ndim != 5 or not frames.is_floating_point():
                 raise ValueError(f"{side} must be float (B, T, C, H, W), got {frames.dtype} {tuple(frames.shape)}")
-            if keep.dtype != torch.bool or keep.shape != frames.shape[:2]:
-                raise ValueError(
-                    f"keep_{side} must be bool {tuple(frames.shape[:2])}, got {keep.dtype} {tuple(keep.shape)}"
-                )
+            if keep is None or keep.dtype != torch.bool or keep.shape != frames.shape[:2]:
+                found = "none" if keep is None else f"{keep.dtype} {tuple(keep.shape)}"
+                raise ValueError(f"keep_{side} must be bool {tuple(frames.shape[:2])}, got {found}")
             # Selecting, not multiplying: what is hidden has no influence even where it is NaN.
             object.__setattr__(self, side, torch.where(keep[..., None, None, None], frames, frames.new_zeros(())))
         if self.past.shape[0] != self.future.shape[0] or self.past.shape[2:] != self.future.shape[2:]:
@@ -191,6 +196,10 @@ class Condition:
     def without(self, dropped: Literal["both", "past", "future", "signals"]) -> Condition:
         """The same shapes without this side, without both, or without what signals tell."""
         return self.null(dropped in ("both", "past"), dropped in ("both", "future"), dropped == "signals")
+
+    def showing(self, frames: Tensor, keep: Tensor) -> Condition:
+        """The same condition with some of the current frames given: float (B, N, C, H, W), bool (B, N)."""
+        return replace(self, given=frames, keep_given=keep)
 
     def noised(self, level: Tensor, noise: Tensor) -> Condition:
         """The same condition under noise, which the network is told of: ``frames + level * noise``.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mcvd.diffusion.bound_denoiser import BoundDenoiser
 from mcvd.diffusion.denoiser import Denoiser
+from mcvd.diffusion.given_reference import GivenReference
 from mcvd.diffusion.guidance import AbstractNoisyGuide, Guide, conditioned, guided, guided_by_state, replaced
 from mcvd.diffusion.guides import KnownFrames
 from mcvd.diffusion.keyframes import KnownPart
@@ -107,6 +108,10 @@ class BlockSampler:
         known: KnownPart | None,
     ) -> Tensor:
         normal = KeyedNoise([(*key, number) for key in keys])
+        is_given = known is not None and self.options.known_by == "condition"
+        if known is not None and is_given and isinstance(self.denoiser.reference, GivenReference):
+            condition = condition.repeat(len(keys) // condition.batch_size)
+            condition = condition.showing(known.frames, known.keep[..., 0, 0, 0])
         now = blank.new_ones(len(blank))  # the time of the last call, whose noise is drawn next
         with self.binding(keys, condition, number, sees_generated) as (bound, denoise):
 

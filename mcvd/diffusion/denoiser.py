@@ -14,8 +14,9 @@ from mcvd.diffusion.bound_denoiser import BoundDenoiser, same_for_both
 from mcvd.diffusion.motion import motion_planes
 from mcvd.diffusion.noise_colors import NoiseColors
 from mcvd.diffusion.parametrization import PARAMETRIZATIONS, AbstractParametrization, Prediction, noisy_std
-from mcvd.diffusion.reference import ContextReference, Residual
-from mcvd.diffusion.super_resolution import LowReference, low_planes
+from mcvd.diffusion.reference import Residual
+from mcvd.diffusion.references import Reference
+from mcvd.diffusion.super_resolution import low_planes
 from mcvd.frames import Condition
 from mcvd.nets.compiled import CompiledNet
 from mcvd.nets.context import Context
@@ -71,7 +72,7 @@ class Denoiser(nn.Module):
         predicts: Prediction = "eps",
         distance: Literal["squared", "absolute"] = "squared",
         min_snr: float | None = None,
-        reference: ContextReference | LowReference | None = None,
+        reference: Reference | None = None,
         gamma_noise: float | None = None,
         diffuses_context: bool = False,
         bound: float = 1.0,
@@ -95,8 +96,7 @@ class Denoiser(nn.Module):
                 f"gamma_noise is a scale above 0 and at most 1, or None for normal noise, got {gamma_noise}"
             )
         self.gamma_noise, self.diffuses_context = gamma_noise, diffuses_context
-        self.net = net
-        self.schedule = schedule
+        self.net, self.schedule = net, schedule
         self.predicts = predicts
         self.distance = distance
         self.min_snr = min_snr

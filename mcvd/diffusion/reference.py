@@ -122,8 +122,8 @@ class ContextReference(nn.Module):
         base, seen, weights, case = self._expected(condition, self.motion.square())
         noise = condition.noise_level.square()[:, None] * weights.square().sum(0)
         fixed = self.floor**2 * self.distance[case] + noise
-        variance = _over_pixels(fixed) + _over_pixels(self.growth[case].square()) * seen[:, None]
-        known = _over_pixels(weights.sum(0) > 0)
+        variance = over_pixels(fixed) + over_pixels(self.growth[case].square()) * seen[:, None]
+        known = over_pixels(weights.sum(0) > 0)
         return Residual(base, torch.where(known, variance.sqrt() / SIGMA_DATA, 1.0).to(base.dtype), self.bound)
 
     @torch.no_grad()
@@ -156,26 +156,26 @@ class ContextReference(nn.Module):
     def _expected(self, condition: Condition, typical: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Base (B, N, C, H, W), squared motion seen (B, 1, H, W), weights of both sides (2, B, N), case (B,)."""
         num_frames = self.growth.shape[1]
-        keep_past, keep_future = _keep_near(condition)
+        keep_past, keep_future = keep_near(condition)
         (past, before), (has_past, has_before) = _nearest_two(condition.past.flip(1), keep_past.flip(1))
         (future, after), (has_future, has_after) = _nearest_two(condition.future, keep_future)
         both = has_past & has_future
         place = (torch.arange(num_frames, device=past.device) + 1.0) / (num_frames + 1)
         of_future = torch.where(both[:, None], place, has_future[:, None].float())
         of_past = torch.where(both[:, None], 1 - place, has_past[:, None].float())
-        base = _over_pixels(of_past).to(past) * past[:, None] + _over_pixels(of_future).to(past) * future[:, None]
+        base = over_pixels(of_past).to(past) * past[:, None] + over_pixels(of_future).to(past) * future[:, None]
 
         case = torch.where(both, BOTH, torch.where(has_past, PAST, FUTURE))
-        side = _over_pixels(has_past)
+        side = over_pixels(has_past)
         here, there = torch.where(side, past, future), torch.where(side, before, after)
-        there = torch.where(_over_pixels(both), future, there)
-        seen = local_distance(here, there) - _over_pixels(2 * condition.noise_level.square())
+        there = torch.where(over_pixels(both), future, there)
+        seen = local_distance(here, there) - over_pixels(2 * condition.noise_level.square())
         sees_motion = torch.where(both, both, torch.where(has_past, has_before, has_after))
-        seen = torch.where(_over_pixels(sees_motion), seen.clamp(min=0), typical)
+        seen = torch.where(over_pixels(sees_motion), seen.clamp(min=0), typical)
         return base, seen, torch.stack([of_past, of_future]), case
 
 
-def _keep_near(condition: Condition) -> tuple[Tensor, Tensor]:
+def keep_near(condition: Condition) -> tuple[Tensor, Tensor]:
     """Which past and future frames are visible and lie where frames that come one after the other lie."""
     keep_past, keep_future, times = condition.keep_past, condition.keep_future, condition.times
     if times is None:
@@ -212,6 +212,6 @@ def box_mean(x: Tensor, reach: int, times: int = 1, padding: str = "replicate") 
     return x
 
 
-def _over_pixels(each: Tensor) -> Tensor:
+def over_pixels(each: Tensor) -> Tensor:
     """(B,) or (B, N) with axes for channels, height and width."""
     return each[..., None, None, None]

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from mcvd.diffusion.denoiser import Denoiser
 from mcvd.diffusion.frame_noise import FrameNoise
+from mcvd.diffusion.given_reference import GivenReference
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.super_resolution import SuperResolution
 from mcvd.diffusion.told_times import ToldTimes
@@ -35,7 +36,7 @@ class Chosen(Protocol):
         """Whether the network takes frame by frame what others take of a block."""
 
 
-def check_choices(model: Chosen, reference: str) -> None:
+def check_choices(model: Chosen) -> None:
     """Refuse numbers out of range, before a network is made.
 
     Raises:
@@ -47,8 +48,6 @@ def check_choices(model: Chosen, reference: str) -> None:
             raise ValueError(f"{name} must be 0 or more, and have 63 bits at most, got {getattr(model, name)}")
     if not 0 <= model.adversarial < math.inf:
         raise ValueError(f"adversarial is a weight of 0 or more, got {model.adversarial}")
-    if reference not in ("frames", "context"):
-        raise ValueError(f"reference must be 'frames' or 'context', got {reference!r}")
     if not 0 <= model.context_noise < 2:
         raise ValueError(f"context_noise is a standard deviation in the range [-1, 1], got {model.context_noise}")
 
@@ -74,6 +73,11 @@ def check_network(model: Chosen) -> None:
         raise ValueError(
             "masking.p_any and frame_noise need a network that sees frame by frame, mcvd.nets.SpaceTimeUNet, "
             f"got {type(denoiser.net).__name__}"
+        )
+    if isinstance(denoiser.reference, GivenReference) and not model.per_frame:
+        raise ValueError(
+            "reference 'given' is for networks that are shown frames anywhere, mcvd.nets.SpaceTimeUNet, got "
+            f"{type(denoiser.net).__name__}: take 'context'"
         )
     if masking.p_partial and denoiser.net.past_embedding is not None:
         raise ValueError("past_embedding tells one bit of the past: masking.p_partial, which shows parts, must be 0")

@@ -104,8 +104,8 @@ class ModelFacts:
     @property
     def diffused(self) -> str:
         """What noise is added to."""
-        kind = "residuals to the context" if self.reference == "context" else "frames"
-        return f"{kind}, as latents" if self.codec.startswith("Latents(") else kind
+        what = {"frames": "frames", "context": "residuals to the context", "given": "residuals to given frames"}
+        return f"{what[self.reference]}, as latents" if self.codec.startswith("Latents(") else what[self.reference]
 
     @property
     def summary(self) -> str:

@@ -141,6 +141,8 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         if "times" in batch:
             condition = replace(condition, times=self._times_of(batch, len(past)))
         alone = self._unrelated(batch)
+        if shown is not None:
+            condition = condition.showing(current, given if alone is None else given & ~alone[:, None])
         if alone is not None:
             shows = ~alone[:, None]
             keep_past, keep_future = condition.keep_past & shows, condition.keep_future & shows

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from numbers import Integral
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +18,10 @@ from mcvd.diffusion.frame_noise import FrameNoise
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.noise_colors import NoiseColors
 from mcvd.diffusion.options import SamplingOptions
-from mcvd.diffusion.reference import FLOOR, ContextReference
+from mcvd.diffusion.reference import FLOOR
+from mcvd.diffusion.references import Kind, reference_of
 from mcvd.diffusion.signals import Given, Signals, check_told, told_signals
-from mcvd.diffusion.super_resolution import LowReference, SuperResolution, low_track
+from mcvd.diffusion.super_resolution import SuperResolution, low_track
 from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.diffusion.tasks import GENERATE, TASKS, Task, task_of
 from mcvd.diffusion.told_times import ToldTimes, WindowTimes
@@ -56,6 +57,7 @@ class VideoModel(Pretrained):
         min_snr: weigh the loss by the signal-to-noise ratio, at most this; see `Denoiser`.
         reference: what is diffused: the frames themselves, or ("context") what they add to the nearest frames of the
             context, at a scale of each clip's own, which is better after much less training; see `ContextReference`.
+            With ``masking.p_any`` ("given") to the nearest given frames wherever they are; see `GivenReference`.
         reference_floor: distance of neighbouring frames, range [-1, 1], that residuals reckon with where nothing moves.
         colored_noise: noise as alike between channels as the data is, which leaves no specks of colour; see
             `NoiseColors`.
@@ -96,7 +98,7 @@ class VideoModel(Pretrained):
         schedule: AbstractNoiseSchedule = LinearBeta(),
         predicts: Prediction = "eps",
         min_snr: float | None = None,
-        reference: Literal["frames", "context"] = "frames",
+        reference: Kind = "frames",
         reference_floor: float = FLOOR,
         colored_noise: bool = False,
         masking: Masking = Masking(),
@@ -137,14 +139,10 @@ class VideoModel(Pretrained):
         self.seed = seed
         self.samplers = samplers or TaskSamplers()
         self.codec, self.autoencoder = codec.with_network()
-        self.signals, self.super_resolution = signals, super_resolution
-        check_choices(self, reference)
+        self.signals, self.super_resolution, self.reference = signals, super_resolution, reference
+        check_choices(self)
         bound, planes = self.codec.bound, self.codec.planes(channels)
-        residuals: ContextReference | LowReference | None = None
-        if reference == "context" and super_resolution is not None:
-            residuals = LowReference(block, super_resolution, reference_floor, bound)
-        elif reference == "context":
-            residuals = ContextReference(block, reference_floor, bound)
+        residuals = reference_of(reference, block, reference_floor, bound, super_resolution)
         network = net(block, planes)
         kinds = {
             "reference": residuals,
@@ -363,7 +361,7 @@ class VideoModel(Pretrained):
             conditioning=repr(net.conditioning) + ", diffused with the frames" * self.denoiser.diffuses_context,
             schedule=repr(self.denoiser.schedule) + (f", gamma noise of scale {gamma:g}" if gamma else ""),
             predicts=self.denoiser.predicts,
-            reference="frames" if self.denoiser.reference is None else "context",
+            reference=self.reference,
             context_noise=self.context_noise,
             guidance=tasks[GENERATE.name] is None and block.num_context > 0,
             tasks=tasks,

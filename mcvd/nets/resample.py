@@ -1,4 +1,4 @@
-"""Halving and doubling of height and width by the FIR filter [1, 3, 3, 1], zeros outside the picture."""
+"""Halving and doubling of height and width by the FIR filter [1, 3, 3, 1], zeros outside the picture; and patches."""
 
 from __future__ import annotations
 
@@ -68,3 +68,13 @@ def _operands(x: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     kernel = wide.new_tensor([[scale * a * b for a in FILTER] for b in FILTER])
     return wide, kernel.expand(x.shape[1], 1, 4, 4)
+
+
+def patches(x: Tensor, side: int) -> Tensor:
+    """Squares of pixels as channels: (B, C, H, W) -> (B, C * side^2, H / side, W / side), nothing lost."""
+    return x if side == 1 else F.pixel_unshuffle(x, side)
+
+
+def pixels(x: Tensor, side: int) -> Tensor:
+    """The inverse of `patches`."""
+    return x if side == 1 else F.pixel_shuffle(x, side)

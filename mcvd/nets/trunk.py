@@ -22,6 +22,7 @@ class Trunk(nn.Module):
     """
 
     down: nn.ModuleList
+    patch = 1  # height and width of the squares of pixels that it takes as one
 
     def __init__(self, embedding: int) -> None:
         super().__init__()
@@ -42,10 +43,11 @@ class Trunk(nn.Module):
 
     def check_size(self, height: int, width: int) -> None:
         """Raise ValueError if frames of this size cannot be halved as often as the network has levels."""
-        divisor = 2 ** (len(self.down) - 1)
+        divisor = self.patch * 2 ** (len(self.down) - 1)
         if height % divisor or width % divisor or not height or not width:
             raise ValueError(
-                f"frames of {height}x{width} do not fit a network of {len(self.down)} levels: "
+                f"frames of {height}x{width} do not fit a network of {len(self.down)} levels"
+                f"{f' and patches of {self.patch}' if self.patch > 1 else ''}: "
                 f"height and width must be divisible by {divisor}"
             )
 

@@ -61,7 +61,7 @@ def test_times_of_frames_are_of_their_kind():
 
 
 @pytest.mark.parametrize("predicts", ["eps", "v", "x0", "edm"])
-@pytest.mark.parametrize("reference", ["frames", "context"])
+@pytest.mark.parametrize("reference", ["frames", "context", "given"])
 def test_given_frames_cost_nothing_and_their_noise_is_not_seen(predicts, reference):
     denoiser = model(predicts=predicts, reference=reference, schedule={"class_path": "mcvd.noise.LinearBeta"}).denoiser
     generator = torch.Generator().manual_seed(0)
@@ -100,6 +100,20 @@ def test_training_draws_the_same_for_a_clip_in_any_batch_and_reaches_every_weigh
     assert idle == ["denoiser.net.embed_given.weight"]  # of the context's noise, of which there is none
 
 
+def test_motion_is_told_to_frames_of_patches_too():
+    net = config()["net"]
+    told = {"class_path": "mcvd.nets.Concat", "init_args": {"tell_motion": True}}
+    net = net | {"init_args": net["init_args"] | {"conditioning": told, "patch": 2}}
+    trained, past = model(net=net, reference="given"), pixels(2, 2, 1, 16, 16)
+    trained.loss({"video": pixels(2, 7, 1, 16, 16)}).mean().backward()
+    assert trained.denoiser.net.first_own.weight.grad.any()
+    options = {"steps": 2, "num_samples": 2, "progress": False, "known": {1: past[0, 0]}}
+    made = trained.predict(past, 3, **options)
+    assert (made[:, :, 1] == past[0, 0]).all()
+    alone = trained.predict(past[1:], 3, **options | {"num_samples": 1, "first_video": 1})
+    torch.testing.assert_close(made[1, 0], alone[0], atol=1, rtol=0)
+
+
 def test_a_known_frame_is_shown_clean_at_time_zero():
     calls, frames = [], torch.full((2, 3, 1, 4, 4), 7.0)
     keep = torch.tensor([[False, True, False]]).expand(2, -1)
@@ -116,7 +130,7 @@ def test_a_known_frame_is_shown_clean_at_time_zero():
 
 
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
-@pytest.mark.parametrize("reference", ["frames", "context"])
+@pytest.mark.parametrize("reference", ["frames", "context", "given"])
 def test_known_frames_come_out_and_act_on_all_of_their_block(guidance, reference):
     trained, past = model(reference=reference), pixels(2, 2, 1, 16, 16)
     options = {"sampler": DDPM(3), "guidance": guidance, "progress": False}

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from mcvd.frames import FrameBlock
 from mcvd.nets import SPATIN, Concat, Context, SpaceTimeUNet
+from mcvd.nets.frame_planes import frame_planes, num_frame_planes
 from mcvd.nets.time_attention import FrameView, TimeAttention
 
 BLOCK = FrameBlock(past=2, current=3, future=1)
@@ -149,8 +151,59 @@ def test_kept_bytes_are_those_that_are_kept(conditioning):
     condition = encoded.condition
     kept = [each for maps in condition.cached.values() if maps is not None for each in maps]
     kept += [each for pair in encoded.seen.values() for each in pair]
-    kept += [] if condition.first is None else [condition.first]
+    kept += [] if encoded.first is None else [encoded.first]
     assert sum(each.untyped_storage().nbytes() for each in kept) == net.cache_bytes(8, 8)
+
+
+def motion_of(num_conditions=2, size=8):
+    """Planes of motion and of smaller frames for a block of 2 | 3 | 1 in colour."""
+    generator = torch.Generator().manual_seed(2)
+    options = {"generator": generator, "dtype": torch.float64}
+    return [torch.randn(num_conditions, planes, size, size, **options) for planes in (11, 10)]
+
+
+def test_each_frame_is_told_its_own_planes_and_those_of_the_block():
+    motion, low = motion_of()
+    context, keep, _ = inputs()
+    planes = frame_planes(Context(context, keep, motion=motion, low=low), BLOCK, 3)
+    told = Concat(tell_motion=True, tell_low=True)
+    assert planes.shape == (2, 3, num_frame_planes(BLOCK, 3, told), 8, 8)
+    for frame in range(3):
+        own = slice(3 * frame, 3 * frame + 3)
+        expected = [motion[:, own], motion[:, 9:10], motion[:, 10:], low[:, own], low[:, 9:]]
+        assert torch.equal(planes[:, frame], torch.cat(expected, 1))
+
+
+@pytest.mark.parametrize("kind", [Concat, SPATIN])
+@pytest.mark.parametrize("patch", [1, 2])
+def test_planes_for_each_frame_are_kept_and_of_their_condition(kind, patch):
+    net, (context, keep, noisy) = small(conditioning=kind(tell_motion=True), patch=patch), inputs(num_samples=2)
+    motion, label = motion_of()[0], labels(4, 30)
+    together = run(net, context, keep, noisy, label, cache=True, motion=motion)
+    torch.testing.assert_close(together, run(net, context, keep, noisy, label, motion=motion), atol=1e-12, rtol=0)
+    one = slice(1, 2)
+    alone = run(net, context[one], keep[one], noisy[3:], label[3:], motion=motion[one])
+    torch.testing.assert_close(together[3:], alone, atol=1e-12, rtol=0)
+    assert not torch.allclose(together, run(net, context, keep, noisy, label, motion=motion + 1))
+    with torch.inference_mode():
+        each = Context(context[one].float(), keep[one], motion=motion[one].float())
+        encoded = net.float().encode_condition(each, cache=True)
+    kept = [each for maps in encoded.condition.cached.values() if maps is not None for each in maps]
+    kept += [each for pair in encoded.seen.values() for each in pair] + [encoded.first]
+    assert sum(each.untyped_storage().nbytes() for each in kept) == net.cache_bytes(8, 8)
+    with pytest.raises(ValueError, match="11 planes of motion"):
+        run(net, context, keep, noisy, label)
+
+
+def test_patches_are_pixels_of_as_many_more_channels():
+    told = Concat(tell_mask=False)
+    net, (context, keep, noisy) = small(conditioning=told, patch=2), inputs()
+    wide = small(conditioning=told, channels=12)
+    wide.load_state_dict(net.state_dict())
+    made = run(wide, pixel_unshuffle(context, 2), keep, pixel_unshuffle(noisy, 2), labels(2, 30))
+    assert torch.equal(run(net, context, keep, noisy, labels(2, 30)), pixel_shuffle(made, 2))
+    with pytest.raises(ValueError, match="2 levels and patches of 2: height and width must be divisible by 4"):
+        net.check_size(8, 6)
 
 
 def test_a_block_without_context_needs_none():
@@ -164,7 +217,8 @@ def test_a_block_without_context_needs_none():
     [
         ({"time_levels": [2]}, "time_levels must lie in 0 ... 1"),
         ({"head_channels": 5}, "heads of 5"),
-        ({"conditioning": Concat(tell_motion=True)}, "tell_motion"),
+        ({"patch": 0}, "patch must be 1 to 16"),
+        ({"block": FrameBlock(1, 3), "conditioning": Concat(tell_motion=True)}, "tell_motion needs"),
     ],
 )
 def test_what_cannot_be_built_is_named(wrong, words):

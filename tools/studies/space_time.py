@@ -1,18 +1,21 @@
-"""Compare the space-time network with the 2-D one: equal parameters, equal minutes of one processor, moving strokes.
+"""Compare the space-time network with the 2-D one: equal parameters, equal minutes of one processor, the same recipe.
 
     python tools/studies/space_time.py --train space-time --minutes 6 --out runs/space-time
     python tools/studies/space_time.py --train 2d --minutes 6 --out runs/2d
     python tools/studies/space_time.py --train space-time --minutes 6 --stills 0.5 --out runs/stills
+    python tools/studies/space_time.py --train space-time --same-tasks --data streets --size 32 --out runs/streets
     python tools/studies/space_time.py --measure runs/space-time --json space-time.json
 
-All train on the model of configs/space-time.yaml at another size and width; for 2d the network, the masks and the noise
-levels are those that a 2-D network takes. The space-time network also sees frames from long before (``--far``), and
-``--stills`` is the share of clips that are pictures of other strokes in place of films. Minutes are those of the
-processor in training steps; drawing the clips is not counted. What is measured, on held-out strokes: prediction of one
-block (PSNR of one sample and of the mean of samples, CRPS, diversity as mean standard deviation over samples in grey
-levels, seconds a frame); and for a model that takes any frames, every pattern of 3 given frames of the 9 of a block,
-scored at the current frames that are not given, beside cross-fading (a copy where frames are given on one side only)
-and the nearest given frame, whose CRPS is their mean absolute error.
+Data are moving strokes, streets (`mcvd.data.DrivingScenes`), or a folder of films as `MemmapVideos` takes them, with
+the held-out ones in another (``--held-out``). All train on the model of configs/space-time.yaml at another size and
+width; for 2d the network, the masks and the noise levels are those that a 2-D network takes, and with ``--same-tasks``
+for the space-time network as well. Otherwise that one also sees any frames given and frames from long before
+(``--far``), and ``--stills`` is the share of clips that are pictures of other strokes in place of films. Minutes are
+those of the processor in training steps; drawing the clips is not counted. What is measured, on held-out films:
+prediction of one block (PSNR of one sample and of the mean of samples, CRPS, diversity as mean standard deviation over
+samples in grey levels, seconds a frame); and for a model that takes any frames, every pattern of 3 given frames of the
+9 of a block, scored at the current frames that are not given, beside cross-fading (a copy where frames are given on one
+side only) and the nearest given frame, whose CRPS is their mean absolute error.
 """
 
 import argparse
@@ -26,7 +29,8 @@ import torch
 from torch import Tensor
 
 import mcvd
-from mcvd.data.synthetic.moving_strokes import MovingStrokes
+from mcvd.data import DrivingScenes, MemmapVideos, MovingStrokes
+from mcvd.data.videos import AbstractVideos
 from mcvd.diffusion.guidance import conditioned
 from mcvd.frames import Condition, model_from_pixels, pixels_from_model
 from mcvd.metrics.ensemble import crps
@@ -37,8 +41,8 @@ from mcvd.runtime.yaml_file import read_yaml
 from mcvd.samplers import SASolver
 
 CONFIG = Path(__file__).parents[2] / "configs/space-time.yaml"
-BATCH, WARM_UP, STEPS = 32, 100, 10
-NUM_FILMS, FILM_FRAMES, NUM_STILLS, FAR_SECONDS = 400, 310, 4000, 30
+WARM_UP, STEPS = 100, 10
+NUM_FILMS, FILM_FRAMES, STREET_FRAMES, NUM_STILLS, FAR_SECONDS = 400, 310, 30, 4000, 30
 HELD_OUT, STILLS = 1, 2  # the seeds of the strokes that nothing was trained on, and of those that are pictures alone
 
 
@@ -46,7 +50,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", choices=["space-time", "2d"])
     parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--data", default="strokes", help="strokes, streets, or a folder of films")
+    parser.add_argument("--held-out", metavar="FOLDER", help="of films, to measure on")
+    parser.add_argument("--same-tasks", action="store_true", help="no task that the 2-D network does not take")
+    parser.add_argument("--batch", type=int, default=32, help="clips in a training step")
     parser.add_argument("--width", type=int, default=12, help="of either network, and of its attention heads")
+    parser.add_argument("--multipliers", type=int, nargs="+", default=[1, 2], help="of either network")
+    parser.add_argument("--reference", choices=["context", "given"], default="given", help="where any frames are given")
+    parser.add_argument("--patch", type=int, default=1, help="of the space-time network")
     parser.add_argument("--size", type=int, default=8, help="height and width of the frames")
     parser.add_argument("--num-shapes", type=int, default=1, help="letters in a film")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
@@ -62,8 +73,7 @@ def main() -> None:
         train(options)
     elif options.measure and options.json:
         model = mcvd.load(options.measure)
-        films = pool(MovingStrokes(options.num_clips, 30, options.num_shapes, seed=HELD_OUT), model.size)
-        video = films[:, : model.block.num_frames]
+        video = held_out(options, model)
         found = {"model": options.measure, **prediction(model, video, options.num_samples)}
         if model.masking.p_any:
             found["patterns"] = patterns(model, video, options.num_samples)
@@ -76,15 +86,22 @@ def main() -> None:
 def config_of(kind: str, options: argparse.Namespace) -> dict:
     """The model's section of the config, for either network."""
     config = {name: value for name, value in read_yaml(CONFIG)["model"].items() if name != "optimizer"}
-    config |= {"size": [options.size, options.size], "frame_rate_hz": 10.0}
-    choices = {"width": options.width, "head_channels": options.width, "multipliers": [1, 2], "attention_levels": []}
-    config["net"]["init_args"] |= choices
-    config["masking"]["p_any"] = 0.4 * (kind == "space-time")
-    if kind == "space-time":
+    channels = 1 if options.data == "strokes" else 3
+    config |= {"size": [options.size, options.size], "frame_rate_hz": 10.0, "channels": channels}
+    choices = {"width": options.width, "head_channels": options.width, "multipliers": options.multipliers}
+    config["net"]["init_args"] |= choices | {"attention_levels": []}
+    config["net"]["init_args"]["conditioning"]["init_args"]["tell_motion"] = True
+    if kind == "space-time" and not options.same_tasks:
+        config["masking"]["p_any"] = 0.4
+        config |= {"reference": options.reference}
         config |= {"frame_noise": {"p_own": 0.1, "p_rising": 0.2}, "times": {"max_far_seconds": FAR_SECONDS}}
     else:
-        config["net"]["class_path"] = "mcvd.nets.UNet"
+        config["masking"]["p_any"] = 0.0
         del config["frame_noise"]
+    if kind == "space-time":
+        config["net"]["init_args"]["patch"] = options.patch
+    else:
+        config["net"]["class_path"] = "mcvd.nets.UNet"
     return config
 
 
@@ -96,13 +113,14 @@ def train(options: argparse.Namespace) -> None:
     assert isinstance(model, MCVD)
     averages = copy.deepcopy(model)
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, betas=(0.9, 0.99), weight_decay=0.0)
-    films = pool(MovingStrokes(NUM_FILMS, FILM_FRAMES, options.num_shapes, seed=0), model.size)
-    stills = pool(MovingStrokes(NUM_STILLS, 1, options.num_shapes, seed=STILLS), model.size)[:, 0]
-    far = options.far * (kind == "space-time")
+    films = pool(source(options, NUM_FILMS, options.data, seed=0), model.size)
+    drawn = MovingStrokes(NUM_STILLS if options.stills else 1, 1, options.num_shapes, seed=STILLS)
+    stills = torch.cat(pool(drawn, model.size))
+    far = options.far * (model.times is not None)
     spent, step, losses = 0.0, 0, []
     print(kind, sum(each.numel() for each in model.parameters()), "parameters", flush=True)
     while spent < minutes * 60:
-        batch = batch_of(films, stills, model, step, far, options.stills)
+        batch = batch_of(films, stills, model, step, options.batch, far, options.stills)
         begin = time.process_time()
         share = spent / (minutes * 60)
         for group in optimizer.param_groups:
@@ -129,17 +147,38 @@ def train(options: argparse.Namespace) -> None:
     averages.save_pretrained(options.out)
 
 
-def pool(strokes: MovingStrokes, size: tuple[int, int]) -> Tensor:
-    """All frames of a collection, uint8 (V, T, 1, H, W)."""
-    return torch.stack([strokes.read(each, range(strokes.num_frames), size) for each in range(len(strokes))])
+def source(options: argparse.Namespace, num_videos: int, data: str, seed: int) -> AbstractVideos:
+    """The films of a name, or of a folder."""
+    if data == "strokes":
+        return MovingStrokes(num_videos, FILM_FRAMES, options.num_shapes, seed=seed)
+    return DrivingScenes(num_videos, STREET_FRAMES, seed=seed) if data == "streets" else MemmapVideos(data)
 
 
-def batch_of(films: Tensor, stills: Tensor, model: MCVD, step: int, p_far: float, p_stills: float) -> dict:
+def pool(films: AbstractVideos, size: tuple[int, int]) -> list[Tensor]:
+    """All frames of each film, uint8 (T, C, H, W), their middle where they are wider."""
+    found = [films.read(each, range(len(films.times_seconds(each))), size) for each in range(len(films))]
+    left = [(each.shape[3] - size[1]) // 2 for each in found]
+    return [each[..., x : x + size[1]] for each, x in zip(found, left, strict=True)]
+
+
+def held_out(options: argparse.Namespace, model) -> Tensor:
+    """So many blocks that nothing was trained on, uint8 (V, P + N + F, C, H, W), from films spread over all of them."""
+    films = pool(source(options, options.num_clips, options.held_out or options.data, seed=HELD_OUT), model.size)
+    length = model.block.num_frames
+    each = -(-options.num_clips // len(films))
+    starts = [(film, (len(film) - length) * i // each) for film in films for i in range(each)]
+    return torch.stack([film[start : start + length] for film, start in starts[: options.num_clips]])
+
+
+def batch_of(
+    films: list[Tensor], stills: Tensor, model: MCVD, step: int, size: int, p_far: float, p_stills: float
+) -> dict:
     """Clips with their times, some with a first frame from long before, some of pictures that belong to none."""
     random, length = keyed_generator(0, step), model.block.num_frames
     videos, times, unrelated = [], [], []
-    for _ in range(BATCH):
-        film, start = films[random.integers(len(films))], int(random.integers(1, FILM_FRAMES - length))
+    for _ in range(size):
+        film = films[random.integers(len(films))]
+        start = int(random.integers(1, len(film) - length))
         is_far, is_still = random.random(2) < (p_far, p_stills)
         frames, seconds = torch.arange(start, start + length), torch.arange(length) / 10
         if is_far:  # each order of magnitude as often as the next
@@ -150,7 +189,7 @@ def batch_of(films: Tensor, stills: Tensor, model: MCVD, step: int, p_far: float
         times.append(seconds)
         unrelated.append(bool(is_still))
     batch = {"video": torch.stack(videos), "unrelated": torch.tensor(unrelated)}
-    batch["index"] = list(range(step * BATCH, (step + 1) * BATCH))
+    batch["index"] = list(range(step * size, (step + 1) * size))
     return batch | ({"times": torch.stack(times)} if model.times is not None else {})
 
 
@@ -202,7 +241,8 @@ def patterns(model, video: Tensor, num_samples: int) -> list[dict]:
     for given in combinations(range(block.num_frames), 3):
         keep = torch.tensor([each in given for each in range(block.num_frames)]).expand(len(video), -1)
         keep_past, keep_current, keep_future = keep.split([block.past, block.current, block.future], dim=1)
-        bound = model.denoiser.bind(Condition(past, future, keep_past, keep_future))
+        condition = Condition(past, future, keep_past, keep_future).showing(current, keep_current)
+        bound = model.denoiser.bind(condition)
         draw = KeyedNoise([(sample, clip) for clip in range(len(video)) for sample in range(num_samples)])
         known, kept = bound.from_frames(again), keep_current.repeat_interleave(num_samples, 0)
 

@@ -1,0 +1,44 @@
+"""Which residuals a model diffuses, by the name that stands in its config."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from mcvd.diffusion.given_reference import GivenReference
+from mcvd.diffusion.reference import ContextReference
+from mcvd.diffusion.super_resolution import LowReference, SuperResolution
+from mcvd.frames import FrameBlock
+
+Kind = Literal["frames", "context", "given"]
+KINDS = ("frames", "context", "given")
+
+Reference = ContextReference | GivenReference | LowReference
+
+
+def reference_of(
+    kind: Kind, block: FrameBlock, floor: float, bound: float, super_resolution: SuperResolution | None
+) -> Reference | None:
+    """What residuals of a model refer to; None where the frames themselves are diffused.
+
+    Args:
+        kind: "frames" none, "context" the frames around those that are made, or what is enlarged; "given" all given
+            frames of a block, wherever they lie.
+        block: of the model.
+        floor: see `ContextReference`.
+        bound: the largest absolute value of frames.
+        super_resolution: what the model enlarges, if it does.
+
+    Raises:
+        ValueError: there is no such kind, or it does not go with the rest.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"reference must be {', '.join(map(repr, KINDS[:-1]))} or {KINDS[-1]!r}, got {kind!r}")
+    if kind == "frames":
+        return None
+    if kind == "given":
+        if super_resolution is not None:
+            raise ValueError("reference 'given' does not go with super_resolution: take 'context', what is enlarged")
+        return GivenReference(block, floor, bound)
+    if super_resolution is not None:
+        return LowReference(block, super_resolution, floor, bound)
+    return ContextReference(block, floor, bound)
