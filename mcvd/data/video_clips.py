@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +24,8 @@ from mcvd.data.loader import ForkSafeLoader
 from mcvd.data.signals.measure import check_signals, measure_signals
 from mcvd.data.sources.cached import CachedVideos
 from mcvd.data.sources.folder import VideoFolder
-from mcvd.data.sources.split import train_val_split
+from mcvd.data.sources.latents import LatentVideos
+from mcvd.data.sources.split import VideoSubset, train_val_split
 from mcvd.data.videos import AbstractVideos
 from mcvd.runtime.rng import check_seed
 from mcvd.video.timing import FrameTimes
@@ -65,12 +67,15 @@ class VideoClips:
         times: several frame rates of training clips, and first frames from long before: what models with
             `mcvd.nets.SpaceTimeUNet` are told. Where ``frame_rate_hz`` is None, the first of the rates is that of the
             clips of validation, and the model's own.
+        latents: a folder that ``mcvd data encode`` made of the training videos: a latent model then trains without its
+            encoder, on ``"video": float16 (B, T, c, h, w)``. It has to have the codec of these latents.
 
     Without validation videos every tenth training video is held out (the last one of fewer than ten; of a single
     video its last tenth).
 
     After `setup`, ``frame_rate_hz`` is the rate of the clips' own frames, stride included (what a model trained
-    on them should remember), and ``train_clips`` and ``val_clips`` are the data sets.
+    on them should remember), ``train_clips`` and ``val_clips`` are the data sets, and ``codec`` is the digest of the
+    codec that made the latents, if there are some.
     """
 
     def __init__(
@@ -97,6 +102,7 @@ class VideoClips:
         signals: list[str] | None = None,
         mirrored_signals: list[str] | None = None,
         times: ClipTimes | None = None,
+        latents: str | Path | None = None,
     ) -> None:
         super().__init__()  # of Lightning's data module, where a training's is made
         height_width = (size, size) if isinstance(size, int) else (size[0], size[1])
@@ -126,6 +132,10 @@ class VideoClips:
         if times is not None:
             times.check(self.spec, self.augment.reverse, self.augment.max_speed > 1)
         self.signals = ClipSignals.of(signals, mirrored_signals, flip, self.augment)
+        if latents is not None and self.augment.changes_colors:
+            raise ValueError("latents are of colours as they are: leave those out of augment, or data.latents")
+        self.latents = latents
+        self.codec: str | None = None
         self.cache = cache
         self.cache_max_bytes = cache_max_bytes
         self.frame_rate_hz: float | None = None
@@ -139,8 +149,14 @@ class VideoClips:
         for videos in (train, val):
             if videos is not None:
                 videos.prepare()
+        spec, read = self.spec, train
+        if self.latents is not None:
+            read = LatentVideos(train, self.latents, spec)
+            self.codec, spec = read.codec, replace(spec, size=read.size, channels=read.channels)
         if val is None:
-            train, val = train_val_split(train, self.spec)
+            part, val = train_val_split(train, self.spec)
+            read = VideoSubset(read, part.excerpts)
+        train = read
         longest = self.spec.at_speed(self.augment.max_speed)
         longest = longest if self.times is None else self.times.slowest(longest)
         train_index, val_index = find_clips(train, longest), find_clips(val, self.spec)
@@ -150,14 +166,20 @@ class VideoClips:
             related = (each for each in np.unique(train_index.video).tolist() if not train.is_unrelated(each))
             self.times.check_videos(((train.name(n), train.frame_times(n)) for n in related), self.frame_rate_hz)
         _warn_of_untold([name for name, times in used if not times.is_told], len(used), self.frame_rate_hz)
-        order = RandomClips(train_index, self.spec, self.seed, self.augment, self.times)
+        order = RandomClips(train_index, spec, self.seed, self.augment, self.times)
         self._clips = (
-            ClipDataset(train, self.spec, order, self.signals, self.times, self.frame_rate_hz),
+            ClipDataset(train, spec, order, self.signals, self.times, self.frame_rate_hz),
             ClipDataset(val, self.spec, EvenClips(val_index, self.max_val_clips), self.signals),
         )
         if self.signals is not None:
             for clips, index in zip(self._clips, (train_index, val_index), strict=True):
                 check_signals(clips.videos, np.unique(index.video).tolist(), self.signals.names)
+
+    def training_videos(self) -> AbstractVideos:
+        """All videos for training, before some are held out where none are for validation; prepared."""
+        videos, _ = self._find_videos()
+        videos.prepare()
+        return videos
 
     def measure_signals(self) -> dict[str, tuple[float, ...]]:
         """Mean, std, low and high of each number in the training videos, as a model's signals take them."""

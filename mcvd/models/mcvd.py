@@ -23,7 +23,8 @@ from mcvd.runtime.fsdp import full_tensor, shard, unshard
 from mcvd.runtime.rng import TrainingNoise, keyed_seed
 
 Batch = Tensor | Mapping[str, Any]
-"""Clips to train on: uint8 (B, T, C, H, W), or a dictionary with them as ``video`` and, if known, ``index``; for
+"""Clips to train on: uint8 (B, T, C, H, W), or a dictionary with them as ``video`` and, if known, ``index``; of a
+latent model the video may be float16 (B, T, c, h, w), latents that its codec made before; for
 a model with signals also ``signals``, float (B, T, A) in their own units; for one that is told them ``times``, float
 (B, T), seconds."""
 
@@ -173,6 +174,11 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
             )
         return (seconds - seconds[:, self.block.past, None]) * self.frame_rate_hz
 
+    @property
+    def _num_values(self) -> int:
+        """How many a block of generated frames has, as users have them."""
+        return self.block.current * self.channels * self.size[0] * self.size[1]
+
     def on_train_start(self) -> None:
         """A new training measures how far frames lie from what the context tells, unless its weights came with that; a
         discriminator that came with a checkpoint is brought to the device."""
@@ -196,7 +202,7 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         # Dropout draws from the global generators: named by the batch, it is the same in a resumed run.
         torch.manual_seed(keyed_seed(self.seed, batch["index"][0]))
         loss = (self.adversarial_loss(batch) if self.adversarial else self.loss(batch)).mean()
-        self.log("train/loss", loss.detach() / batch["video"][0, : self.block.current].numel(), prog_bar=True)
+        self.log("train/loss", loss.detach() / self._num_values, prog_bar=True)
         return loss
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -230,7 +236,7 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """The loss on held-out clips, with the same draws each time; batches as in `loss`."""
         batch = self._numbered(batch, batch_idx)
-        loss = self.loss(batch) / batch["video"][0, : self.block.current].numel()
+        loss = self.loss(batch) / self._num_values
         self.log("val/loss", loss.mean(), prog_bar=True, sync_dist=True, batch_size=len(loss))
 
     def configure_model(self) -> None:
@@ -278,6 +284,12 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
             )
         return unrelated
 
+    def _are_latents(self, video: Tensor) -> bool:
+        """Whether clips are latents that the codec of this model may have made before."""
+        if self.autoencoder is None or video.dtype != torch.float16:
+            return False
+        return tuple(video.shape[2:]) == (self.codec.planes(self.channels), *self.codec.frame_size(self.size))
+
     def _numbered(self, batch: Batch, batch_number: int | None = None) -> dict[str, Any]:
         """The batch with a number for each clip, which none shares with another of the training.
 
@@ -287,7 +299,8 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         batch = _as_dictionary(batch)
         if not len(batch["video"]):
             raise ValueError("an empty batch: nothing can be learned from it")
-        self._checked(batch["video"])
+        if not self._are_latents(batch["video"]):
+            self._checked(batch["video"])
         if "index" in batch:
             return batch
         trainer, place = self._trainer, (0, 1)

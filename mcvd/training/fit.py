@@ -273,6 +273,11 @@ class _LearnsData(Callback):
         data: VideoData = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(pl_module, MCVD)
         pl_module.frame_rate_hz = data.frame_rate_hz
+        if data.codec is not None and data.codec != pl_module.codec.digest:
+            raise ValueError(
+                f"{data.latents} holds latents of another codec than the model's, {pl_module.codec!r}: encode the "
+                "videos again (mcvd data encode), or leave out data.latents"
+            )
         if data.times is not None:
             pl_module.times = ToldTimes(data.times.rates, data.times.farthest_seconds)
             pl_module.times.check(pl_module.block, pl_module.per_frame)

@@ -1,4 +1,4 @@
-"""``mcvd data check``, ``mcvd data pack`` and ``mcvd data encode-text``: data before a training."""
+"""``mcvd data check``, ``pack``, ``encode`` and ``encode-text``: data before a training."""
 
 from __future__ import annotations
 
@@ -35,6 +35,10 @@ def _add_arguments(command: ArgumentParser) -> None:
         help="pack videos into shards that training streams from a disk or an object store",
         description="Pack videos into shards that training streams; after an interruption the same command resumes.",
     )
+    text = "Encode all frames of the training videos with a codec; mcvd fit --data.latents then needs no encoder."
+    latents = actions.add_parser(
+        "encode", help="encode the training videos with the codec of a latent model, once", description=text
+    )
     encode = actions.add_parser(
         "encode-text",
         help="make vectors of the captions beside videos, once, for models that are told texts",
@@ -43,9 +47,9 @@ def _add_arguments(command: ArgumentParser) -> None:
     encode.add_argument("path", metavar="FOLDER", help="a folder of videos with captions beside them")
     text = "a text encoder of transformers or sentence-transformers, such as all-MiniLM-L6-v2"
     encode.add_argument("--encoder", required=True, metavar="FOLDER", help=text)
-    for action in (check, pack, encode):
+    for action in (check, pack, latents, encode):
         options.add_json(action)
-    for action in (check, pack):
+    for action in (check, pack, latents):
         action.add_argument("path", metavar="PATH|data.yaml", help="a folder of videos, a video, or a data.yaml")
         action.add_argument("--root", metavar="FOLDER", help="the folder of videos that a data.yaml leaves open")
         action.add_argument("--size", type=positive, metavar="S", help="height and width of the frames (default: 64)")
@@ -58,7 +62,11 @@ def _add_arguments(command: ArgumentParser) -> None:
     check.add_argument("--device", help=f"for --config: {options.DEVICE}")
     check.add_argument("--preview", metavar="FILE.png", help="write a contact sheet of some training clips")
     pack.add_argument("--out", required=True, metavar="FOLDER", help="a new folder: train, val and a data.yaml")
-    pack.add_argument("--channels", type=int, choices=[1, 3], help="1 for grey (default: 3)")
+    for action in (pack, latents):
+        action.add_argument("--channels", type=int, choices=[1, 3], help="1 for grey (default: 3)")
+    latents.add_argument("--codec", required=True, metavar="FOLDER|NAME", help="of mcvd fit-codec, or from the Hub")
+    latents.add_argument("--out", required=True, metavar="FOLDER", help="a new folder, for --data.latents of mcvd fit")
+    latents.add_argument("--device", help=options.DEVICE)
     pack.add_argument("--num-workers", type=positive, metavar="N", help="decoding processes (default: one a core)")
 
 
@@ -82,7 +90,9 @@ def run(
         return _encode_text(path, **choices)
     if preview := choices.get("preview"):
         check_new_file(preview, ".png", "--preview")
-    if out := choices.get("out"):
+    if action == "encode":
+        check_new_folder(choices["out"])
+    elif out := choices.get("out"):
         _check_pack(out, root or path)
     if config:
         from mcvd.training.configs import find_config
@@ -107,6 +117,8 @@ def run(
         raise VideoError(f"training cannot start: {error}") from None
     if action == "pack":
         _pack(found, **choices)
+    elif action == "encode":
+        _encode(found, device=device, **choices)
     else:
         _check(found, planned, **choices)
 
@@ -148,6 +160,26 @@ def _pack(found: VideoClips, out: str, num_workers: int | None = None, json: boo
     say(f"{out}: {counts}" + ("" if is_new else "; there is nothing to do"))
     if json:
         say_json({"out": out, "num_videos": num_videos, "is_new": is_new})
+
+
+def _encode(found: VideoClips, codec: str, out: str, device: str | None = None, json: bool = False) -> None:
+    from mcvd.data.sources.latents import write_latents
+    from mcvd.models.codecs.latents import Latents
+    from mcvd.runtime.device import resolve_device
+    from mcvd.runtime.progress import progress_bar
+
+    made, net = Latents(source=codec).with_network()
+    assert net is not None and made.digest is not None
+    net.to(resolve_device(device))
+    made.planes(found.spec.channels)
+    height, width = made.frame_size(found.spec.size)
+    videos = found.training_videos()
+    num_frames = sum(len(videos.times_seconds(number)) for number in range(len(videos)))
+    with progress_bar(num_frames, "frames", not json) as bar:
+        write_latents(out, videos, found.spec, made.encode, made.digest, bar.update)
+    say(f"{out}: {num_frames} frames of {len(videos)} videos as latents of {height}x{width}")
+    if json:
+        say_json({"out": out, "num_videos": len(videos), "num_frames": num_frames})
 
 
 def _encode_text(path: str, encoder: str, json: bool = False) -> None:

@@ -91,6 +91,11 @@ class Augmentation:
         if not 1 <= self.max_speed <= MAX_SPEED:
             raise ValueError(f"max_speed must be 1 to {MAX_SPEED}, got {self.max_speed}")
 
+    @property
+    def changes_colors(self) -> bool:
+        """Whether brightness, contrast, saturation or hue are drawn."""
+        return any((self.brightness, self.contrast, self.saturation, self.hue))
+
     def draw(self, random: np.random.Generator) -> AppliedAugmentation:
         """What is done to one clip; every call takes as many random numbers, whatever is switched on."""
         speed, direction, *jitter, still = random.random(7).tolist()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,6 +38,29 @@ def write_pack(folder: str | Path, videos: Iterable[tuple[str, NDArray[np.uint8]
     Raises:
         ValueError: if there is no video, or one is not of that kind.
     """
+
+    def checked() -> Iterator[tuple[str, Iterable[NDArray[np.uint8]]]]:
+        for name, video in videos:
+            if video.dtype != np.uint8 or video.ndim != 4 or video.shape[3] not in (1, 3) or not video.size:
+                raise ValueError(f"{name}: must be uint8 (T, H, W, C), got {video.dtype} {video.shape}")
+            yield name, (video,)
+
+    write_frames(folder, checked(), {"frame_rate_hz": frame_rate_hz})
+
+
+def write_frames(
+    folder: str | Path, videos: Iterable[tuple[str, Iterable[NDArray[Any]]]], told: dict[str, Any]
+) -> None:
+    """Write frames of one size and dtype as a pack, atomically.
+
+    Args:
+        folder: the pack.
+        videos: (name, parts of its frames in a row, each (T, H, W, C)).
+        told: what else its index says.
+
+    Raises:
+        ValueError: if there is no video, or they are not of one size.
+    """
     names: list[str] = []
     lengths: list[int] = []
     digest = hashlib.sha256()
@@ -45,26 +68,20 @@ def write_pack(folder: str | Path, videos: Iterable[tuple[str, NDArray[np.uint8]
     with atomic_write(folder) as part:
         part.mkdir()
         with (part / FRAMES).open("wb") as file:
-            for name, video in videos:
-                if video.dtype != np.uint8 or video.ndim != 4 or video.shape[3] not in (1, 3) or not video.size:
-                    raise ValueError(f"{name}: must be uint8 (T, H, W, C), got {video.dtype} {video.shape}")
-                size = size or video.shape[1:]
-                if video.shape[1:] != size:
-                    raise ValueError(f"{name}: is (H, W, C) {video.shape[1:]}, the pack {folder} holds {size}")
-                pixels = np.ascontiguousarray(video).data
-                file.write(pixels)
-                digest.update(pixels)
+            for name, parts in videos:
+                lengths.append(0)
+                for frames in parts:
+                    size = size or frames.shape[1:]
+                    if frames.shape[1:] != size:
+                        raise ValueError(f"{name}: is (H, W, C) {frames.shape[1:]}, the pack {folder} holds {size}")
+                    content = np.ascontiguousarray(frames).data
+                    file.write(content)
+                    digest.update(content)
+                    lengths[-1] += len(frames)
                 names.append(name)
-                lengths.append(len(video))
             if not names:
                 raise ValueError(f"{folder}: there is no video to write into this pack")
-        index = {
-            "size": list(size),
-            "frame_rate_hz": frame_rate_hz,
-            "sha256": digest.hexdigest(),
-            "names": names,
-            "lengths": lengths,
-        }
+        index = {"size": list(size), "sha256": digest.hexdigest(), "names": names, "lengths": lengths} | told
         (part / INDEX).write_text(json.dumps(index, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -82,11 +99,14 @@ def check_pack(folder: str | Path, content: bool = True) -> dict[str, Any]:
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         height, width, channels = (int(number) for number in index["size"])
-        lengths, rate = [int(length) for length in index["lengths"]], float(index["frame_rate_hz"])
-        sound = min(height, width, *lengths) > 0 and channels in (1, 3) and 0 < rate < math.inf
+        lengths = [int(length) for length in index["lengths"]]
+        dtype = np.dtype(index.get("dtype", "uint8"))
+        sound = min(height, width, channels, *lengths) > 0 and dtype in (np.uint8, np.float16)
+        if dtype == np.uint8:
+            sound = sound and channels in (1, 3) and 0 < float(index["frame_rate_hz"]) < math.inf
         if not sound or len(index["names"]) != len(lengths):
             raise ValueError("impossible numbers")
-        expected, found = sum(lengths) * height * width * channels, (folder / FRAMES).stat().st_size
+        expected, found = sum(lengths) * height * width * channels * dtype.itemsize, (folder / FRAMES).stat().st_size
         if found != expected:
             raise ValueError(f"{FRAMES} has {found} bytes, {expected} expected")
         if content:
@@ -129,6 +149,8 @@ class MemmapVideos(ListedVideos):
         places, sizes = [], []
         for number, folder in enumerate(folders):
             index = check_pack(folder, content=False)
+            if "dtype" in index:
+                raise VideoError(f"{folder} holds latents: name it as data.latents, beside the videos")
             ends = np.cumsum(index["lengths"])
             places.append(np.stack([np.full(len(ends), number), ends - index["lengths"], index["lengths"]], 1))
             names += [str(name) for name in index["names"]]

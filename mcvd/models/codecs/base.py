@@ -41,6 +41,11 @@ class AbstractCodec(ABC):
         """The largest absolute value of what is diffused."""
         return 1.0
 
+    @property
+    def digest(self) -> str | None:
+        """Of all that encoded frames depend on, where they can be kept (``mcvd data encode``); None: they cannot."""
+        return None
+
     def frame_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Height and width of the frames that the network sees, of frames of this height and width."""
         return size

@@ -22,6 +22,7 @@ from mcvd.models.codecs.autoencoders import (
 )
 from mcvd.models.codecs.base import AbstractCodec
 from mcvd.models.codecs.pixels import Pixels
+from mcvd.runtime.digests import digest, json_digest
 
 LIMIT = 8.0  # standard deviations, where nobody measured
 _CHUNK_PIXELS = 16 * 256 * 256  # coded at once: bounds the memory, whatever the length of the video
@@ -102,6 +103,12 @@ class Latents(AbstractCodec):
         object.__setattr__(codec, "_net", net)
         return codec
 
+    @property
+    def digest(self) -> str:
+        """Of kind, arguments, weights, mean and standard deviation."""
+        told = [self.kind, self.arguments, self.mean, self.std]
+        return json_digest([*told, digest(dict(self._network.state_dict()))])
+
     def planes(self, channels: int) -> int:
         """The channels of the latents.
 
@@ -126,7 +133,11 @@ class Latents(AbstractCodec):
 
     @torch.no_grad()
     def encode(self, video: Tensor) -> Tensor:
-        """See `AbstractCodec.encode`; some frames at a time."""
+        """See `AbstractCodec.encode`; some frames at a time. Float16 are latents that it encoded before."""
+        if video.dtype == torch.float16:
+            if video.shape[-3] != (channels := shape_of(self.kind, self.arguments)[1]):
+                raise ValueError(f"{self!r} has latents of {channels} channels, got {tuple(video.shape)}")
+            return video.float()
         if video.dtype != torch.uint8:
             raise ValueError(f"this model takes pixels, uint8, got {video.dtype}")
         net = self._network

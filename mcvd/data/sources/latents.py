@@ -1,0 +1,109 @@
+"""`LatentVideos`: training videos whose frames were encoded once, latents in a pack that is mapped into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from einops import rearrange
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mcvd.data.clips.spec import ClipSpec
+from mcvd.data.sources.memmap import FRAMES, check_pack, write_frames
+from mcvd.data.videos import AbstractVideos, VideosWrapper, check_request
+from mcvd.video.transforms import fit_frames
+
+_FRAMES_AT_ONCE = 32  # bounds the memory for a long video
+
+
+class LatentVideos(VideosWrapper):
+    """Videos that are read as the latents which a codec made of their frames before (`write_latents`).
+
+    Args:
+        videos: those that were encoded; they tell all but the frames.
+        folder: the pack.
+        spec: the clips that are wanted, in pixels.
+
+    Raises:
+        FileNotFoundError: there is no pack.
+        VideoError: it is damaged.
+        ValueError: it is of other videos, of another size, or clips are wanted that cannot be made of latents.
+    """
+
+    def __init__(self, videos: AbstractVideos, folder: str | Path, spec: ClipSpec) -> None:
+        super().__init__(videos)
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise FileNotFoundError(f"no latents in {folder}: make them with mcvd data encode")
+        index = check_pack(self.folder, content=False)
+        if index.get("dtype") != "float16":
+            raise ValueError(f"{folder} holds pixels, no latents: make these with mcvd data encode")
+        found = (*index["pixels"][:2], index["pixels"][2])
+        if found != (*spec.size, spec.channels):
+            raise ValueError(
+                f"{folder}: is of frames of (H, W, C) {found}, wanted are {(*spec.size, spec.channels)}: encode again"
+            )
+        if spec.flip or spec.crop != "centre":
+            raise ValueError("latents are of whole frames as they are: leave out flip and crop, or data.latents")
+        names = [videos.name(number) for number in range(len(videos))]
+        lengths = [len(videos.times_seconds(number)) for number in range(len(videos))]
+        if names != index["names"] or lengths != index["lengths"]:
+            raise ValueError(f"{folder}: is of other videos than those that are trained on: encode again")
+        self.codec = str(index["codec"])  # digest
+        self.size: tuple[int, int] = (int(index["size"][0]), int(index["size"][1]))
+        self._channels, self._ends = int(index["size"][2]), np.cumsum(lengths)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the latents."""
+        return self._channels
+
+    @cached_property
+    def _stored(self) -> NDArray[np.float16]:
+        return np.memmap(self.folder / FRAMES, np.float16, "r").reshape(-1, *self.size, self._channels)
+
+    def read(self, index: int, frames: Sequence[int], cover: tuple[int, int]) -> Tensor:
+        """Latents of some frames, float16 (T, c, h, w)."""
+        length = len(self.times_seconds(index))
+        check_request(index, frames, len(self), length)
+        latents = self._stored[int(self._ends[index]) - length + np.asarray(frames, int)]
+        return torch.from_numpy(rearrange(latents, "t h w c -> t c h w"))
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in self.__dict__.items() if name != "_stored"}  # a map is of its process
+
+
+def write_latents(
+    folder: str | Path,
+    videos: AbstractVideos,
+    spec: ClipSpec,
+    encode: Callable[[Tensor], Tensor],
+    codec: str,
+    done: Callable[[int], object],
+) -> None:
+    """Encode every frame of some videos into a pack, written atomically.
+
+    Args:
+        folder: the pack, new.
+        videos: what is encoded, all frames as they come.
+        spec: size and channels of the frames.
+        encode: frames, uint8 (T, C, H, W), to latents, float (T, c, h, w).
+        codec: digest of the codec, by which a model knows that the latents are of its own.
+        done: called with the number of frames that were encoded.
+    """
+
+    def latents(number: int) -> Iterator[NDArray[np.float16]]:
+        every = range(len(videos.times_seconds(number)))
+        for start in every[::_FRAMES_AT_ONCE]:
+            frames = videos.read(number, every[start : start + _FRAMES_AT_ONCE], spec.size)
+            found = encode(fit_frames(frames, spec.size, spec.channels))
+            yield rearrange(found, "t c h w -> t h w c").half().contiguous().cpu().numpy()
+            done(len(frames))
+
+    pixels = (*spec.size, spec.channels)
+    told = {"dtype": "float16", "pixels": pixels, "codec": codec}
+    write_frames(folder, ((videos.name(number), latents(number)) for number in range(len(videos))), told)
