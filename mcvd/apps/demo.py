@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mcvd.apps.cli.say import say
-from mcvd.apps.result_page import add_result, add_result_videos
+from mcvd.apps.result_page import Result, add_result, add_result_videos
 from mcvd.data.sources.folder import VideoFolder
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
 from mcvd.data.video_clips import VideoClips, collect_clips
@@ -162,7 +162,7 @@ def _page(model: VideoModel, clips: Tensor, scores: dict[str, Scores], out: Path
         for i in range(len(clips)):
             page.text(f"Clip {i + 1} of {len(clips)}.")
             show = add_result if i == 0 else add_result_videos  # all of one clip, of the others what moves
-            show(page, samples[i], past[i], future[i], target[i], fps)
+            show(page, Result(samples[i], past[i], future[i], target[i], fps))
             write_video(out / f"{task}-{i}.mp4", torch.cat([past[i], samples[i, 0], future[i]]), fps)
         add_scores(page, scores[task])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -21,19 +22,11 @@ SPREAD, ERROR = "spread of the samples", "|ground truth - mean of the samples|"
 MAX_COLUMNS = 24
 
 
-def add_result(
-    page: Page,
-    samples: Tensor,
-    past: Tensor,
-    future: Tensor,
-    target: Tensor | None,
-    fps: float,
-    look: Look = PIXEL_LOOK,
-) -> None:
-    """Add the videos, on the clock; of several samples where they differ; and some frames as a strip.
+@dataclass(frozen=True)
+class Result:
+    """What a page shows of a work: the samples, and what is known around them and in their place.
 
     Args:
-        page: gets them.
         samples: (K, T, C, H, W), the generated frames alone.
         past: (P, C, H, W), given before them; P may be 0.
         future: (F, C, H, W), given after them; F may be 0.
@@ -41,34 +34,45 @@ def add_result(
         fps: at which the videos play.
         look: how videos are shown.
     """
-    figures = add_result_videos(page, samples, past, future, target, fps, look)
+
+    samples: Tensor
+    past: Tensor
+    future: Tensor
+    target: Tensor | None
+    fps: float
+    look: Look = PIXEL_LOOK
+
+    def known(self) -> Result:
+        """With NaN for the numbers that stand for missing values."""
+        known_values = self.look.codec.known_values
+        samples, past, future = (known_values(each) for each in (self.samples, self.past, self.future))
+        target = None if self.target is None else known_values(self.target)
+        return replace(self, samples=samples, past=past, future=future, target=target)
+
+
+def add_result(page: Page, result: Result) -> None:
+    """Add the videos, on the clock; of several samples where they differ; and some frames as a strip."""
+    result = result.known()
+    figures = _add_videos(page, result)
     num_frames, given = len(figures[0].pixels), figures[0].context
-    if len(samples) > 1 and given:
-        past, future, samples = (look.codec.known_values(side) for side in (past, future, samples))
-        target = None if target is None else look.codec.known_values(target)
-        add_spread(page, samples, past, future, target, fps, look.unit)
+    if len(result.samples) > 1 and given:
+        sides = result.past, result.future
+        add_spread(page, result.samples, *sides, result.target, result.fps, result.look.unit)
     numbers = range(0, num_frames, -(-num_frames // MAX_COLUMNS))
     columns = {column for column, number in enumerate(numbers) if number in given}
     rows = [row._replace(video=row.pixels[list(numbers)], context=columns) for row in figures]
     page.strip(rows, [page.first_frame + number for number in numbers])
 
 
-def add_result_videos(
-    page: Page,
-    samples: Tensor,
-    past: Tensor,
-    future: Tensor,
-    target: Tensor | None,
-    fps: float,
-    look: Look = PIXEL_LOOK,
-) -> list[VideoFigure]:
-    """Add the videos alone; arguments as in `add_result`.
+def add_result_videos(page: Page, result: Result) -> None:
+    """Add the videos alone."""
+    _add_videos(page, result.known())
 
-    Returns:
-        The ground truth, where it is known, the samples and the baseline, with the given frames around them.
-    """
-    past, future, samples = (look.codec.known_values(side) for side in (past, future, samples))
-    futures = ({} if target is None else {TRUTH: look.codec.known_values(target)}) | named_samples(samples)
+
+def _add_videos(page: Page, known: Result) -> list[VideoFigure]:
+    """The ground truth, where it is known, the samples and the baseline, with the given frames around them."""
+    past, future, samples, look = known.past, known.future, known.samples, known.look
+    futures = ({} if known.target is None else {TRUTH: known.target}) | named_samples(samples)
     baselines = simplest_baseline(past, future, samples.shape[1])
     num_frames = len(past) + samples.shape[1] + len(future)
     given = {*range(len(past)), *range(num_frames - len(future), num_frames)}
@@ -76,7 +80,7 @@ def add_result_videos(
     shown = {title: look.pictures(row) for title, row in rows.items()}
     figures = [VideoFigure(title, row, given, title.startswith("sample")) for title, row in shown.items()]
     page.colours(look.legend)
-    add_futures(page, figures, look.pictures(past), look.pictures(future), fps, baselines)
+    add_futures(page, figures, look.pictures(past), look.pictures(future), known.fps, baselines)
     return figures
 
 
@@ -88,7 +92,7 @@ def add_futures(
     Args:
         page: gets them.
         figures: the videos, with their given frames.
-        past, future, fps: as in `add_result`.
+        past, future, fps: as of `Result`.
         baselines: captions of those that are baselines.
     """
     if sum(figure.role == "sample" for figure in figures) == 1 or not len(past) + len(future):
@@ -109,7 +113,7 @@ def add_spread(
 ) -> None:
     """Add where samples differ, and where their mean misses the truth, as maps on the clock and by time.
 
-    Arguments as in `add_result`, K being 2 or more; ``unit`` is that of the videos. Where frames are given, nothing
+    Arguments as of `Result`, K being 2 or more; ``unit`` is that of the videos. Where frames are given, nothing
     differs.
     """
     maps = {SPREAD: spread_map(samples)}
@@ -133,21 +137,21 @@ def _number(value: float, exact: bool) -> str:
     return f"{value:.3g}" if exact else f"{value:.1f}"
 
 
-def add_scores(page: Page, samples: Tensor, past: Tensor, future: Tensor, target: Tensor, look: Look) -> None:
-    """Add how far each frame of the samples and of the baseline is from the truth; arguments as in `add_result`."""
+def add_scores(page: Page, result: Result) -> None:
+    """Add how far each frame of the samples and of the baseline is from the truth, which is known."""
+    known, look = result.known(), result.look
+    assert known.target is not None
     if look.legend is None:
-        return add_psnr(page, samples, past, future, target)
-    past, future, samples, target = (look.codec.known_values(each) for each in (past, future, samples, target))
-    baselines = simplest_baseline(past, future, samples.shape[1])
-    curves = {
-        name: mean_absolute_error(row, target).tolist() for name, row in (named_samples(samples) | baselines).items()
-    }
+        return add_psnr(page, known.samples, known.past, known.future, known.target)
+    baselines = simplest_baseline(known.past, known.future, known.samples.shape[1])
+    rows = named_samples(known.samples) | baselines
+    curves = {name: mean_absolute_error(row, known.target).tolist() for name, row in rows.items()}
     title = f"mean absolute error {f'in {look.unit}' if look.unit else ''}"
-    page.curves(curves, title, baselines=[*baselines], at=len(past))
+    page.curves(curves, title, baselines=[*baselines], at=len(known.past))
 
 
 def add_psnr(page: Page, samples: Tensor, past: Tensor, future: Tensor, target: Tensor) -> None:
-    """Add the PSNR of each frame of the samples and of the baseline, as curves; arguments as in `add_result`."""
+    """Add the PSNR of each frame of the samples and of the baseline, as curves; arguments as of `Result`."""
     baselines = simplest_baseline(past, future, samples.shape[1])
     rows = named_samples(samples) | baselines
     errors = mean_squared_error(torch.stack([*rows.values()])[None], target[None, None])

@@ -310,6 +310,20 @@ def is_state_dict(value: Any) -> bool:
     )
 
 
+def hub_refusal(error: Exception) -> str:
+    """Why the Hub gave nothing, in a few words; of an error of its client."""
+    from huggingface_hub import errors
+
+    reasons = {  # the first that it is: some are kinds of others
+        errors.GatedRepoError: "the Hub gives it to those who accepted its terms: hf auth login",
+        errors.RepositoryNotFoundError: "the Hub has none of this name, or hides it: hf auth login, if it is yours",
+        errors.RevisionNotFoundError: "the Hub has no such revision of it",
+        errors.LocalEntryNotFoundError: "the Hub cannot be reached from here",
+        errors.HFValidationError: "names on the Hub are user/name",
+    }
+    return next((reason for kind, reason in reasons.items() if isinstance(error, kind)), one_line(first_line(error)))
+
+
 def _download(name: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -322,6 +336,4 @@ def _download(name: str, revision: str | None) -> Path:
         return folder
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
         asked = f"{name}@{revision}" if revision else name
-        raise FileNotFoundError(
-            f"no folder {asked} here, and the Hub has none that can be had: {first_line(error)}"
-        ) from error
+        raise FileNotFoundError(f"no folder {asked} here, and {hub_refusal(error)}") from error

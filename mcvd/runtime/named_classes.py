@@ -16,10 +16,12 @@ from datetime import timedelta
 from enum import Enum
 from functools import lru_cache
 from importlib import import_module
+from inspect import Parameter, signature
 from pathlib import PurePath
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mcvd.runtime.error_text import one_line
+from mcvd.runtime.suggest import did_you_mean
 
 Trust = bool | str | Sequence[str]
 """Whose classes a config may name beside mcvd's: those of the named modules and what lies below them, or all (True)."""
@@ -82,11 +84,14 @@ class _Checker:
             raise NotTrustedError(
                 f"{where} must be a dictionary of the arguments of {cls.__name__}, got {type(found).__name__}"
             )
-        kinds = _kinds(cls)
+        kinds, known = _kinds(cls), _names(cls)
         checked = {}
         for key, value in found.items():
             if not (isinstance(key, str) and key.isidentifier()):
                 raise NotTrustedError(f"{where} has the key {key!r}: expected the name of an argument")
+            if known and key not in known:
+                meant = did_you_mean(key, known) or f"; there are {', '.join(known)}"
+                raise NotTrustedError(f"{where} has no key {key}{meant}")
             checked[key] = self.value(kinds.get(key, Any), value, f"{where}.{key}")
         return checked
 
@@ -206,6 +211,17 @@ def _kinds(cls: type) -> dict[str, Any]:
         return get_type_hints(cls.__init__)  # type: ignore[misc]
     except (NameError, TypeError):  # of somebody else's class, that exist for type checkers alone
         return {}
+
+
+@lru_cache(maxsize=64)
+def _names(cls: type) -> tuple[str, ...]:
+    """The names of a constructor's arguments; none where it takes any name."""
+    try:
+        parameters = signature(cls).parameters.values()
+    except (TypeError, ValueError):  # of somebody else's class, written in C
+        return ()
+    is_open = any(each.kind is Parameter.VAR_KEYWORD for each in parameters)
+    return () if is_open else tuple(each.name for each in parameters)
 
 
 def _members(kind: Any) -> Iterator[Any]:

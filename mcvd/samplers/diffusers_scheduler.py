@@ -193,7 +193,8 @@ def _class_of(name: str) -> Any:
         raise ImportError('samplers of diffusers need the package (pip install "mcvd[diffusers]")') from error
     names = [each for each in dir(diffusers) if each.endswith("Scheduler") and not each.startswith("Flax")]
     if name not in names:
-        raise ValueError(f"diffusers has no scheduler {name}{_meant(name, names)}")
+        meant = _near(name, names) or f"; there are {len(names)}, such as EulerDiscreteScheduler and DDIMScheduler"
+        raise ValueError(f"diffusers has no scheduler {name}{meant}")
     kind = getattr(diffusers, name)
     needed = [each.name for each in signature(kind.step).parameters.values() if each.default is Parameter.empty]
     if not _accepted(kind).keys() >= _NEEDS or needed != ["self", "model_output", "timestep", "sample"]:
@@ -209,6 +210,10 @@ def _accepted(kind: Any) -> dict[str, Parameter]:
 
 
 def _meant(name: str, known: Iterable[str]) -> str:
+    return _near(name, known) or f"; there are {', '.join(sorted(known, key=str.lower))}"
+
+
+def _near(name: str, known: Iterable[str]) -> str:
     lower = {each.lower(): each for each in known}
     near = get_close_matches(name.lower(), lower, 1)
-    return f"; did you mean {lower[near[0]]}?" if near else f"; there are {', '.join(sorted(lower.values()))}"
+    return f"; did you mean {lower[near[0]]}?" if near else ""

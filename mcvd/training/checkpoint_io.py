@@ -11,7 +11,6 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from mcvd.models.files import LAST
 from mcvd.runtime.atomic import atomic_write
-from mcvd.runtime.error_text import first_line
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -64,7 +63,7 @@ def _cannot_write(path: Path, error: Exception) -> str:
     last = path.with_name(LAST)
     if last.exists():
         left, again = f"the previous checkpoint, {last}, is intact", "resume with --ckpt_path last"
-    reason = (isinstance(error, OSError) and error.strerror) or first_line(error)
+    reason = (isinstance(error, OSError) and error.strerror) or "the disk takes no more"  # torch tells no reason
     free = f"{shutil.disk_usage(path.parent).free / 1e6:.1f} MB are free there" if path.parent.exists() else "no folder"
     return (
         f"cannot write the checkpoint {path}: {reason} ({free}); {left}. Make room, or allow larger files, and {again}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from lightning import Trainer
@@ -13,10 +13,11 @@ from mcvd.data.recipe import SLOTS as DATA_SLOTS
 from mcvd.models.config import SLOTS as MODEL_SLOTS
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.named_classes import check_classes
+from mcvd.runtime.suggest import did_you_mean
 from mcvd.runtime.yaml_file import read_yaml
 
 
-def check_config_files(argv: Sequence[str], callbacks: Mapping[str, type]) -> None:
+def check_config_files(argv: Sequence[str], callbacks: Mapping[str, type], options: Collection[str]) -> None:
     """Look through every file that ``--config`` names, before any class in it is imported or called.
 
     Who trains names classes of any module, as on the command line. But a ``data.yaml`` or a ``config.yaml`` may come
@@ -25,14 +26,16 @@ def check_config_files(argv: Sequence[str], callbacks: Mapping[str, type]) -> No
     Args:
         argv: the words after ``mcvd fit``.
         callbacks: the class of each section beside ``model``, ``data`` and ``trainer``, or in their place.
+        options: that the command has, such as ``--data.root``.
 
     Raises:
-        ValueError: one names something else; says where.
+        ValueError: one names something else, or a section or an argument that does not exist; says where.
     """
     parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-c", "--config", action="append", default=[])
     sections = {"model": MCVD, "data": VideoData, "trainer": Trainer, **callbacks}
     slots = {**MODEL_SLOTS, **DATA_SLOTS}
+    known = {*sections, *(option.removeprefix("--").partition(".")[0] for option in options if option[:2] == "--")}
     for path in parser.parse_known_args(list(argv))[0].config:
         if not Path(path).is_file():  # the parser of all options says so
             continue
@@ -44,6 +47,9 @@ def check_config_files(argv: Sequence[str], callbacks: Mapping[str, type]) -> No
             try:
                 if not str(name).isidentifier():
                     raise ValueError(f"the key {name!r} is not the name of a section")
+                if name not in known:
+                    meant = did_you_mean(name, known) or f"; there are {', '.join(sections)}"
+                    raise ValueError(f"there is no section {name}{meant}")
                 if name in sections and content is not None:
                     check_classes(sections[name], content, slots, trust=True, where=name)
             except ValueError as error:

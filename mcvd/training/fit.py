@@ -145,7 +145,7 @@ class FitCLI(LightningCLI):
         """Parse; a mistake is one line."""
         words, told = with_configs([*args])
         try:
-            check_config_files(words, {"model": self.model_kind, **self.sections})
+            check_config_files(words, {"model": self.model_kind, **self.sections}, parser._option_string_actions)
             self.config = parser.parse_args(words)
         except ArgumentError as error:
             raise ConfigError(explain(error, parser._option_string_actions)) from error

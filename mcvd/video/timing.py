@@ -11,6 +11,7 @@ DEFAULT_FPS = 10.0  # at which videos play where nobody knows or asks for a rate
 _SLOWEST_FPS = 0.5  # of films: radar has a field in minutes
 # Files store times in ticks, the coarsest common one being a millisecond (mkv, webm, flv).
 _TICK_SECONDS = 1e-3
+_MAX_FRAMES = 100_000_000  # of a list of numbers: nearly a gigabyte
 
 
 def playing_fps(rate_hz: float | None) -> float:
@@ -134,6 +135,9 @@ def frames_at_rate(
     Returns:
         int64 (at most ``num_frames``,).
 
+    Raises:
+        ValueError: the rate is not above 0, or so high that no memory holds the list; or there is no such start.
+
     Examples:
         >>> frames_at_rate(np.arange(10) / 30, 10.0).tolist()
         [0, 3, 6, 9]
@@ -148,6 +152,11 @@ def frames_at_rate(
     tolerance = min(times.tick_seconds, times.last_seconds / 4, 0.25 / times.rate_hz)
     available = max(1, int(np.ceil((times.end - tolerance) * frame_rate_hz)))
     count = available if num_frames is None else min(num_frames, available)
+    if count > _MAX_FRAMES:
+        raise ValueError(
+            f"{times.duration_seconds:g} s of video at {frame_rate_hz:g} frames per second are {count:.3g} frames: "
+            f"at most {_MAX_FRAMES} can be named, take a lower rate"
+        )
     wanted = np.arange(count) / frame_rate_hz
     return start + np.searchsorted(times.starts, wanted + tolerance, side="right").astype(np.int64) - 1
 

@@ -43,6 +43,8 @@ TYPED = {
     f"{PREDICT} --guidance inf": ["--guidance", "finite"],
     f"{PREDICT} --guidance strong": ["--guidance", "number", "strong"],
     f"{PREDICT} --guidance-drops all": ["--guidance-drops", "both", "past", "future"],
+    f"{PREDICT} --guidance-drops future": ["--guidance-drops", "--guidance 2"],
+    f"{PREDICT} --fps 1e9": ["--fps", "0.01 to 1000", "got 1e9"],
     f"{PREDICT} --precision fp32": ["--precision", "float32"],
     f"{PREDICT} --steps": ["--steps", "expected one argument"],
     f"{PREDICT} --sampler DDMP": ["no sampler DDMP", "did you mean DDPM"],
@@ -130,6 +132,10 @@ TYPED = {
     "fit --config tiny/config.json --data.root videos": ["is the config of a model", "--init_from tiny"],
     "fit --config broken.yaml --data.root videos": ["broken.yaml: line 2", "YAML"],
     "fit --config list.yaml --data.root videos": ["list.yaml", "mapping of sections"],
+    "fit --config key.yaml --data.root videos": ["key.yaml: model has no key blok", "did you mean block?"],
+    "fit --config deep.yaml --data.root videos": ["deep.yaml: model.block has no key pats", "did you mean past?"],
+    "fit --config section.yaml --data.root videos": ["section.yaml: there is no section modle", "did you mean model?"],
+    "fit --config codec.yaml --data.root videos": ["no codec in a folder runs/none/codec", "mcvd fit-codec"],
     "fit --init_from nowhere --data.root videos": ["no model at nowhere", "bundled"],
     "fit --data.root none": ["--data.root none"],
     "fit --config small --data.rot videos": ["no option --data.rot", "did you mean --data.root?"],
@@ -180,6 +186,11 @@ def place(tmp_path_factory):
     to_pil_image(pixels(3, 16, 16)).save(folder / "picture.png")
     (folder / "broken.yaml").write_text("a: [1,\n b: 2")
     (folder / "list.yaml").write_text("- 1\n- 2\n")
+    (folder / "key.yaml").write_text("model: {blok: {past: 1}}")
+    (folder / "deep.yaml").write_text("model: {block: {pats: 1}}")
+    (folder / "section.yaml").write_text("modle: {size: 16}")
+    codec = {"class_path": "mcvd.models.codecs.Latents", "init_args": {"source": "runs/none/codec"}}
+    (folder / "codec.yaml").write_text(yaml.safe_dump({**TINY, "model": {**TINY["model"], "codec": codec}}))
     tiny_model(past=2, current=3, future=2, channels=3).save_pretrained(folder / "tiny")
     return folder
 

@@ -5,7 +5,7 @@ import torch
 from reference.html_reader import Reader
 from reference.tiny import pixels
 
-from mcvd.apps.result_page import ERROR, SPREAD, add_psnr, add_result
+from mcvd.apps.result_page import ERROR, SPREAD, Result, add_psnr, add_result
 from mcvd.video.page import Page
 
 VIDEO = pixels(9, 3, 16, 16)
@@ -14,7 +14,7 @@ SAMPLES = torch.stack([VIDEO[2:7].roll(k, 0) for k in range(3)])
 
 def page_of(samples, past, future, target):
     page = Page("t")
-    add_result(page, samples, past, future, target, 10.0)
+    add_result(page, Result(samples, past, future, target, 10.0))
     return page
 
 

@@ -34,7 +34,7 @@ def test_given_frames_stay_bit_for_bit_and_the_video_keeps_its_pace(folder, tmp_
     places = mcvd.read_video(tmp_path / "frames.png")[0].unfold(1, 16, 1).unfold(2, 16, 1)  # all frames side by side
     for frame in mcvd.read_video(folder / "video"):
         assert (places == frame[:, None, None]).all((0, 3, 4)).any()
-    assert (tmp_path / "smooth.html").read_text().count("<video") == 2
+    assert (tmp_path / "smooth.html").read_text().count("<video") == 3  # given, cross-faded, made
 
 
 def test_an_interrupted_command_resumes_from_the_gaps_it_filled(folder, tmp_path, monkeypatch):

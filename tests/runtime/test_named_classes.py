@@ -44,7 +44,7 @@ PLACES = {
     "size": (MODEL, lambda value: {"size": value}, set()),
     "size, an item": (MODEL, lambda value: {"size": [value, 16]}, set()),
     "width": (MODEL, lambda value: net({"width": value}), set()),
-    "an argument that is none": (MODEL, lambda value: {"nothing": value}, None),
+    "an argument that is none": (MODEL, lambda value: {"nothing": value}, set()),
     "train": (DATA, lambda value: {"train": value}, ...),
     "collections": (
         DATA,
@@ -100,13 +100,15 @@ def test_everything_that_mcvd_reaches_is_refused_unless_it_is_on_the_list_of_the
         accepted.add(path.rpartition(".")[2])
     if names == set() and form == "text":
         return  # what takes numbers alone is given a text: its parser refuses it, and makes nothing of it
-    expected = names
-    if names is None:  # the parser refuses the name of the argument; of the value only what is listed is let through
-        listed = {path.rpartition(".")[2] for paths in slots.values() for path in paths}
-        expected = listed if form == "dictionary" else set()
-    if place in ("masking", "block", "augment") and form == "text":
-        expected = names
-    assert accepted == expected and denied > 3000
+    assert accepted == names and denied > 3000
+
+
+def test_an_argument_that_is_none_is_told_with_the_nearest():
+    (cls, slots), _, _ = PLACES["width"]
+    with pytest.raises(NotTrustedError, match=r"config has no key blok; did you mean block\?"):
+        check_classes(cls, {"blok": {"past": 1}}, slots)
+    with pytest.raises(NotTrustedError, match=r"config\.net\.init_args has no key widht; did you mean width\?"):
+        check_classes(cls, net({"widht": 8}), slots)
 
 
 def test_what_takes_no_object_makes_none_of_a_text(monkeypatch):

@@ -131,3 +131,9 @@ def test_without_the_package_its_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "diffusers", None)
     with pytest.raises(ImportError, match=r"mcvd\[diffusers\]"):
         Diffusers()
+
+
+def test_an_unknown_scheduler_is_told_in_a_short_line():
+    with pytest.raises(ValueError, match="no scheduler Zebra") as told:
+        Diffusers("Zebra")
+    assert len(str(told.value)) < 150 and "EulerDiscreteScheduler" in str(told.value)

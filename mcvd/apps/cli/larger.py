@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,17 +14,15 @@ from mcvd.apps.cli.fields import FieldChoice, read_for_model
 from mcvd.apps.cli.output import Form, write_output
 from mcvd.apps.cli.render import Rendered, settings_of, stored_frames
 from mcvd.apps.cli.setup import ModelChoice
-from mcvd.apps.result_page import MAX_COLUMNS, named_samples
+from mcvd.apps.upsampled_page import Comparison, UpsampledGallery
 from mcvd.diffusion.block_store import BlockStore
 from mcvd.diffusion.options import SamplingOptions
-from mcvd.diffusion.super_resolution import enlarged
 from mcvd.diffusion.tasks import GENERATE
 from mcvd.models.codecs import Pixels
 from mcvd.models.look import Look
 from mcvd.models.video_model import VideoModel
 from mcvd.runtime.digests import digest
 from mcvd.runtime.workdir import unmark, workdir_of
-from mcvd.video.page import Page, VideoFigure
 from mcvd.video.timing import DEFAULT_FPS, frames_at_rate
 
 
@@ -58,7 +56,7 @@ def write_larger(
         low = read_for_model(reader, numbers.tolist(), model, video, model.low_size)
         look = fields.look(model)
         form = Form.of(look, fps, rate or reader.times.told_rate_hz or model.frame_rate_hz or DEFAULT_FPS, video)
-    page = _Gallery(model, chosen, look, low) if gallery else None
+    page = _gallery(model, chosen, look, low) if gallery else None
     nothing = low.new_empty(0, model.channels, *model.size)
     with _rendered(out, model, chosen, low) as frames:
         write_output(out, frames, nothing, nothing, form, page, json=json)
@@ -77,24 +75,11 @@ def _rendered(out: str, model: VideoModel, options: SamplingOptions, low: Tensor
     unmark(out)
 
 
-@dataclass(frozen=True)
-class _Gallery:
+def _gallery(model: VideoModel, options: SamplingOptions, look: Look, low: Tensor) -> UpsampledGallery:
     """The page of ``--gallery``: the video beside its bilinear enlargement."""
-
-    model: VideoModel
-    options: SamplingOptions
-    look: Look
-    low: Tensor
-
-    def page(self, samples: Tensor, past: Tensor, future: Tensor, fps: float) -> Page:
-        """The page of videos (K, T, C, H, W)."""
-        from_size, to_size = (f"{height}x{width}" for height, width in (self.model.low_size, self.model.size))  # type: ignore[misc]
-        page = Page("Larger frames", f"From {from_size} to {to_size}. {self.model.facts().sentence}")
-        codec = self.look.codec
-        bilinear = codec.decode(enlarged(codec.encode(self.low), self.model.size))
-        videos = named_samples(codec.known_values(samples)) | {"bilinear": codec.known_values(bilinear)}
-        rows = {title: self.look.pictures(video) for title, video in videos.items()}
-        given = VideoFigure("given", self.look.pictures(codec.known_values(self.low)), range(len(self.low)))
-        figures = [VideoFigure(title, row, set(), title.startswith("sample")) for title, row in rows.items()]
-        page.videos([given, *figures], fps)
-        return page.strip([each._replace(video=each.pixels[:MAX_COLUMNS]) for each in (given, *figures)])
+    (height, width), small = model.size, low.shape[-2:]
+    intro = (
+        f"From {small[1]}x{small[0]} to {width}x{height} pixels. {model.facts().sentence} Every frame is generated; "
+        f"what was given is told to the model. Seed {options.seed} makes the same again."
+    )
+    return UpsampledGallery("Larger frames", intro, look, lambda _: Comparison.larger_frames(low, model.size, look))

@@ -10,6 +10,7 @@ from math import isfinite
 MODEL = "exported folder, .ckpt, run folder, or user/name on the Hugging Face Hub (default: the bundled model)"
 EVERY_FRAME = "read by time at this rate (default: every frame)"
 MAX_PORT = 65535
+MIN_FPS, MAX_FPS = 0.01, 1000.0  # of films: beyond, players show one picture, or nothing
 JSON = "print the result as one JSON object, for scripts; all else goes to the standard error"
 DEVICE = "cpu, cuda, ... (default: the best there is)"
 
@@ -58,6 +59,14 @@ def rate(text: str) -> float:
     value = number(text)
     if value <= 0:
         raise ArgumentTypeError(f"must be more than 0 frames per second, got {text}")
+    return value
+
+
+def fps(text: str) -> float:
+    """Frames per second at which a film plays."""
+    value = rate(text)
+    if not MIN_FPS <= value <= MAX_FPS:
+        raise ArgumentTypeError(f"must be {MIN_FPS:g} to {MAX_FPS:g} frames per second, got {text}")
     return value
 
 
@@ -110,7 +119,7 @@ def add_output(command: ArgumentParser) -> None:
     text = "also write a page that shows the result: OUT's name with .html, or OUT/index.html"
     command.add_argument("--gallery", action="store_true", help=text)
     add_json(command)
-    command.add_argument("--fps", type=rate, help="play OUT at this rate (default: the model's)")
+    command.add_argument("--fps", type=fps, help="play OUT at this rate (default: the model's)")
 
 
 def add_every_frame(command: ArgumentParser) -> None:

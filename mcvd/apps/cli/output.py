@@ -13,7 +13,7 @@ from torch import Tensor
 from mcvd.apps.cli.checks import check_new_folder
 from mcvd.apps.cli.render import Rendered
 from mcvd.apps.cli.say import note, say_json
-from mcvd.apps.result_page import add_result, add_scores
+from mcvd.apps.result_page import Result, add_result, add_scores
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.models.codecs import Scale
 from mcvd.models.look import PIXEL_LOOK, Look
@@ -33,7 +33,7 @@ class MakesPage(Protocol):
     """What makes the page of ``--gallery``."""
 
     def page(self, samples: Tensor, past: Tensor, future: Tensor, fps: float) -> Page:
-        """The page; arguments as in `mcvd.apps.result_page.add_result`."""
+        """The page; arguments as in `mcvd.apps.result_page.Result`."""
 
 
 class Gallery(NamedTuple):
@@ -54,7 +54,7 @@ class Gallery(NamedTuple):
     look: Look = PIXEL_LOOK
 
     def page(self, samples: Tensor, past: Tensor, future: Tensor, fps: float) -> Page:
-        """The page; arguments as in `mcvd.apps.result_page.add_result`."""
+        """The page; arguments as in `mcvd.apps.result_page.Result`."""
         sampler = self.options.sampler
         many = f"{len(samples)} samples" if len(samples) > 1 else "One sample"
         by = "rolling denoising" if sampler is None else f"{sampler.label} with {sampler.num_calls} network calls"
@@ -65,9 +65,10 @@ class Gallery(NamedTuple):
         num_hidden = max(0, len(past) - _MAX_GIVEN)
         past, future = past[num_hidden:], future[:_MAX_GIVEN]
         page = Page(self.title, f"{self.model.facts().sentence} {how}", num_hidden)
-        add_result(page, samples, past, future, self.target, fps, self.look)
+        result = Result(samples, past, future, self.target, fps, self.look)
+        add_result(page, result)
         if self.target is not None and samples.shape[1] > 1:
-            add_scores(page, samples, past, future, self.target, self.look)
+            add_scores(page, result)
         return page
 
 

@@ -89,8 +89,10 @@ class ModelChoice:
         """Read the options.
 
         Raises:
-            ValueError: there is no such sampler or device, or a value is out of range.
+            ValueError: there is no such sampler or device, a value is out of range, or an option needs another one.
         """
+        if "guidance_drops" in sampling and "guidance" not in sampling:
+            raise ValueError("--guidance-drops says what guidance strengthens: give it a weight too, as --guidance 2")
         method = None if sampler is None else choose_sampler(sampler, steps)
         return cls(model, resolve_device(device), trust or (), SamplingOptions(sampler=method, steps=steps, **sampling))
 

@@ -82,10 +82,6 @@ def run(
 
     check_inputs(classifier=classifier)
     net = load_for_command(model, device, trust)
-    if net.super_resolution is not None:
-        raise ValueError(
-            "the studio has the four tasks, and this model makes given frames larger: mcvd upsample --size"
-        )
     guide = None if classifier is None else load_for_model(classifier, net)
     name = "the bundled model" if model is None else Path(model).resolve().name if Path(model).exists() else model
     password = None if is_this_machine(host) else os.environ.get(PASSWORD) or _new_password()

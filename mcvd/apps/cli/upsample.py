@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mcvd.apps.cli import options
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mcvd.apps.cli.render import Rendered
+    from mcvd.apps.upsampled_page import UpsampledGallery
     from mcvd.models.look import Look
     from mcvd.models.upsampling import Upsampling
     from mcvd.models.video_model import VideoModel
-    from mcvd.video.page import Page
 
 EXAMPLES = """examples:
   mcvd upsample street.mp4 --factor 4 --out smooth.mp4
@@ -96,7 +96,7 @@ def run(
 
         look = fields.look(model)
         form = Form.of(look, fps, factor * (video_rate or model.frame_rate_hz or DEFAULT_FPS), video)
-        page = _Gallery(model, upsampling, look) if gallery else None
+        page = _gallery(model, upsampling, look) if gallery else None
         nothing = read(range(0, 1))[:0]
         with _rendered(out, model, upsampling, len(numbers), read) as frames:
             write_output(out, frames, nothing, nothing, form, page, json=json)
@@ -129,35 +129,22 @@ def _rendered(
     unmark(out)
 
 
-@dataclass(frozen=True)
-class _Gallery:
+def _gallery(model: VideoModel, upsampling: Upsampling, look: Look) -> UpsampledGallery:
     """The page of ``--gallery``: the video beside what needs no model."""
+    from mcvd.apps.upsampled_page import Comparison, UpsampledGallery
 
-    model: VideoModel
-    upsampling: Upsampling
-    look: Look
+    factor, sampler = upsampling.factor, upsampling.options.sampler
+    assert sampler is not None
+    how = (
+        f"One frame in {factor} is the video's own (blue), those between are generated (orange), by {sampler.label} "
+        f"with {sampler.num_calls} network calls for each gap. Seed {upsampling.options.seed} makes the same again."
+    )
 
-    def page(self, samples: Tensor, past: Tensor, future: Tensor, fps: float) -> Page:
-        """The page of videos (K, T, C, H, W)."""
-        from mcvd.apps.result_page import MAX_COLUMNS, named_samples
-        from mcvd.evaluation.baselines import cross_faded
-        from mcvd.video.page import Page, VideoFigure
+    def comparison(samples: Tensor) -> Comparison:
+        return Comparison.more_frames(look.codec.known_values(samples[0, ::factor]), factor)
 
-        factor, sampler = self.upsampling.factor, self.upsampling.options.sampler
-        assert sampler is not None
-        how = (
-            f"One frame in {factor} is the video's own, those between are generated, by {sampler.label} with "
-            f"{sampler.num_calls} network calls for each gap."
-        )
-        page = Page("More frames a second", f"{self.model.facts().sentence} {how}")
-        given = {*range(0, samples.shape[1], factor)}
-        known = self.look.codec.known_values(samples)
-        videos = named_samples(known) | {"cross-fade": cross_faded(known[0, ::factor], factor)}
-        rows = {title: self.look.pictures(video) for title, video in videos.items()}
-        page.colours(self.look.legend)
-        figures = [VideoFigure(title, row, given, title.startswith("sample")) for title, row in rows.items()]
-        page.videos(figures, fps)
-        return page.strip([each._replace(video=each.pixels[:MAX_COLUMNS]) for each in figures])
+    intro = f"{model.facts().sentence} {how}"
+    return UpsampledGallery(f"{factor} times as many frames a second", intro, look, comparison)
 
 
 def _factor(text: str) -> int:

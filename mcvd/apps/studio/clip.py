@@ -40,24 +40,50 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How a video is read for a task.
+
+    Args:
+        every_frame: all of its frames, not those at the model's rate.
+        size: height and width; None: the model's.
+    """
+
+    every_frame: bool = False
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
 class Clip:
     """A video fitted to a model.
 
     Args:
         name: what the visitor calls it.
-        frames: (T, C, H, W) of the model's size, channels and dtype, at the model's rate; NaN where values are missing.
+        frames: (T, C, H, W) of the model's channels and dtype, at the rate and size of the reading; NaN where values
+            are missing.
         note: what was done to it, in a sentence.
         file_name: of the upload: values are taken home in its format.
+        rate_hz: frames per second; None: nobody knows it.
+        reading: how it was read.
+        synthetic: the number of an invented video; None for an upload.
     """
 
     name: str
     frames: Tensor
     note: str
     file_name: str = ""
+    rate_hz: float | None = None
+    reading: Reading = Reading()
+    synthetic: int | None = None
 
 
-def read_clip(path: str | Path, model: VideoModel, limits: Limits, fields: FieldChoice = FieldChoice()) -> Clip:
-    """Read an uploaded video, or a file of values, as `mcvd predict` would; of one that is too long only the beginning.
+def read_clip(
+    path: str | Path,
+    model: VideoModel,
+    limits: Limits,
+    fields: FieldChoice = FieldChoice(),
+    reading: Reading = Reading(),
+) -> Clip:
+    """Read an uploaded video, or a file of values, as the command of a task would; of a long one only the beginning.
 
     Raises:
         VideoError: it is too large or cannot be read; the message names the file without its folder.
@@ -72,17 +98,19 @@ def read_clip(path: str | Path, model: VideoModel, limits: Limits, fields: Field
             height, width = reader.size
             if height * width * reader.channels > _MAX_NUMBERS:
                 raise VideoError(f"{path.name} has frames of {width}x{height} pixels: too large, scale it down first")
-            rate = model.frame_rate_hz
+            rate = None if reading.every_frame else model.frame_rate_hz
             all_numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times, rate)
             numbers = all_numbers[: limits.frames].tolist()
-            frames = read_for_model(reader, numbers, model, path.name)
+            frames = read_for_model(reader, numbers, model, path.name, reading.size)
+            rate = rate or reader.times.told_rate_hz or model.frame_rate_hz
     except (VideoError, FileNotFoundError) as error:
         raise VideoError(str(error).replace(str(path), path.name)) from None
     at_rate = f" at {rate:g} Hz" if rate else ""
-    note = f"{path.name}: {len(frames)} frames{at_rate}, cut and scaled to {model.size[1]}x{model.size[0]} pixels."
+    height, width = reading.size or model.size
+    note = f"{path.name}: {len(frames)} frames{at_rate}, cut and scaled to {width}x{height} pixels."
     if len(numbers) < len(all_numbers):
         note += f" It has {len(all_numbers)}; only the first {limits.frames} were taken."
-    return Clip(path.name, frames, note, path.name)
+    return Clip(path.name, frames, note, path.name, rate, reading)
 
 
 def has_synthetic(model: VideoModel) -> bool:
@@ -91,20 +119,26 @@ def has_synthetic(model: VideoModel) -> bool:
     return of_rain or not model.codec.dtype.is_floating_point
 
 
-def synthetic_clip(model: VideoModel, number: int, frames: range = range(_SYNTHETIC_FRAMES)) -> Clip:
+def synthetic_clip(
+    model: VideoModel, number: int, frames: range = range(_SYNTHETIC_FRAMES), reading: Reading = Reading()
+) -> Clip:
     """A street that `DrivingScenes` paints, or rain of `RainFields`, for whoever has no video at hand.
 
     Args:
         model: whose size, channels and rate it gets; one of those that `has_synthetic` knows.
         number: of the video, 0 or more; no model was trained on these.
         frames: which of its 60.
+        reading: how a task reads it.
     """
+    size, rate = reading.size or model.size, model.frame_rate_hz
     if model.codec.dtype.is_floating_point:
-        rain = RainFields(number + 1, _SYNTHETIC_FRAMES, seed=number + 1000)
-        return Clip(f"rain {number}", rain.read(number, frames, model.size), f"Invented rain {number}.")
-    scenes = DrivingScenes(number + 1, _SYNTHETIC_FRAMES, model.frame_rate_hz or DEFAULT_FPS, seed=1)
-    painted = to_channels(scenes.read(number, frames, model.size), model.channels)
-    return Clip(f"street {number}", painted.contiguous(), f"Synthetic street {number}: {len(frames)} frames.")
+        painted = RainFields(number + 1, _SYNTHETIC_FRAMES, seed=number + 1000).read(number, frames, size)
+        name, note = f"rain {number}", f"Invented rain {number}."
+    else:
+        scenes = DrivingScenes(number + 1, _SYNTHETIC_FRAMES, rate or DEFAULT_FPS, seed=1)
+        painted = to_channels(scenes.read(number, frames, size), model.channels).contiguous()
+        name, note = f"street {number}", f"Synthetic street {number}: {len(frames)} frames."
+    return Clip(name, painted, note, "", rate, reading, number)
 
 
 def no_clip(model: VideoModel) -> Clip:

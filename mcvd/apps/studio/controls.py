@@ -12,9 +12,9 @@ from mcvd.apps.studio import examples as gallery
 from mcvd.apps.studio import film_strip
 from mcvd.apps.studio.clip import no_clip
 from mcvd.apps.studio.examples import Example
-from mcvd.apps.studio.result_view import ALL
 from mcvd.apps.studio.service import Studio
-from mcvd.diffusion.tasks import TASKS, Task
+from mcvd.apps.studio.take_home import ALL
+from mcvd.apps.studio.tasks import ENLARGE, UPSAMPLE, UPSAMPLING, possible_tasks, sampled_as
 from mcvd.samplers.select import sampler_names
 from mcvd.video.arrays.open import ENDINGS
 from mcvd.video.decoders.base import VIDEO_SUFFIXES
@@ -23,6 +23,7 @@ from mcvd.video.page_template import page_file
 NO_RESULT = '<p class="nothing">The futures will be here.</p>'
 CONTEXT, KEYFRAMES = "the given frames, or the gap", "keyframes"
 NO_WISH = "nothing"
+MAX_FACTOR = 8
 DEFAULT = "the default"  # sampler: the model's own for each task, or that of `mcvd.samplers.select`
 
 
@@ -42,8 +43,11 @@ class Controls:
     sampler: gr.Dropdown
     steps: gr.Slider
     guidance: gr.Slider
+    drops: gr.Radio
     seed: gr.Number
     loop: gr.Checkbox
+    factor: gr.Slider
+    low_noise: gr.Slider
     told: dict[str, gr.Slider | gr.Radio]
     tell: gr.Checkbox
     wish: gr.Dropdown
@@ -60,6 +64,10 @@ class Controls:
     page: gr.DownloadButton
     values: gr.DownloadButton
     result: gr.HTML
+
+    def of_tasks(self) -> list[Any]:
+        """Those that differ by task."""
+        return [self.length, self.factor, self.low_noise, self.loop, self.marking]
 
     @classmethod
     def lay_out(cls, studio: Studio, examples: list[Example]) -> Controls:
@@ -130,38 +138,56 @@ def length_label(studio: Studio) -> str:
     return f"Frames to generate, up to {studio.limits.frames}"
 
 
-def possible_tasks(studio: Studio) -> list[Task]:
-    """Those that the model can do."""
-    refusals = studio.model.facts().tasks
-    return [task for name, task in TASKS.items() if refusals[name] is None]
-
-
 def _task(studio: Studio) -> dict[str, Any]:
-    tasks = [(task.title, task.name) for task in possible_tasks(studio)]
-    frames, samples = studio.limits.frames, studio.limits.samples
+    possible = possible_tasks(studio.model)
+    frames, samples, first = studio.limits.frames, studio.limits.samples, possible[0].name
     length = min(frames, 2 * studio.model.block.current)
     return {
-        "task": gr.Radio(tasks, value=tasks[0][1], label="Task", elem_id="task"),
+        "task": gr.Radio([(task.title, task.name) for task in possible], value=first, label="Task", elem_id="task"),
         "length": gr.Number(
             length,
             minimum=1,
             maximum=frames,
             precision=0,
             label=length_label(studio),
+            visible=first not in UPSAMPLING,
             elem_id="length",
         ),
+        "factor": gr.Slider(
+            2, MAX_FACTOR, 2, step=1, label="Times as many frames", visible=first == UPSAMPLE.name, elem_id="factor"
+        ),
+        "low_noise": gr.Slider(
+            0,
+            max_low_noise(studio) or 1,
+            0,
+            step=0.01,
+            label="Noise on the small frames: more trusts them less",
+            visible=first == ENLARGE.name and max_low_noise(studio) > 0,
+            elem_id="low-noise",
+        ),
         "num_samples": gr.Slider(1, samples, min(3, samples), step=1, label="Samples", elem_id="samples"),
-        "loop": gr.Checkbox(False, label="Loop: the last frame leads back to the first", elem_id="loop"),
+        "loop": gr.Checkbox(
+            False,
+            label="Loop: the last frame leads back to the first",
+            visible=first not in UPSAMPLING,
+            elem_id="loop",
+        ),
     }
+
+
+def max_low_noise(studio: Studio) -> float:
+    """The most noise on small frames that the model knows; 0 for one that takes none."""
+    options = studio.model.super_resolution
+    return 0.0 if options is None else options.noise
 
 
 def _signals(studio: Studio) -> dict[str, Any]:
     """A slider for each number that the model is told, and a choice for each group of labels."""
     first = studio.first_signals
     signals = studio.model.signals
-    can_hide = studio.model.masking.p_signals > 0
+    can_hide = studio.can_hide_signals
     with gr.Group(visible=bool(first)):
-        tell = gr.Checkbox(True, label="Tell the model", visible=bool(first) and can_hide, elem_id="tell")
+        tell = gr.Checkbox(True, label="Tell the model", visible=can_hide, elem_id="tell")
         told: dict[str, gr.Slider | gr.Radio] = {}
         for name, value in first.items():
             assert signals is not None
@@ -197,8 +223,9 @@ def _wish(studio: Studio) -> dict[str, Any]:
 
 
 def _sampling(studio: Studio) -> dict[str, Any]:
-    facts = studio.model.facts()
-    own = getattr(studio.model.sampler_for(possible_tasks(studio)[0]), "num_steps", None)
+    own = getattr(studio.model.sampler_for(sampled_as(possible_tasks(studio.model)[0])), "num_steps", None)
+    drops = [("the given frames", "both")] if studio.model.facts().guidance else []
+    drops += [("what the model is told", "signals")] if studio.can_hide_signals else []
     with gr.Accordion("Sampling", open=False, elem_id="sampling"):
         return {
             "sampler": gr.Dropdown([DEFAULT, *sampler_names()], value=DEFAULT, label="Sampler", elem_id="sampler"),
@@ -216,9 +243,16 @@ def _sampling(studio: Studio) -> dict[str, Any]:
                 5,
                 1,
                 step=0.1,
-                label="Guidance: above 1 the given frames count more",
-                visible=facts.guidance,
+                label="Guidance: above 1 what is given counts more",
+                visible=bool(drops),
                 elem_id="guidance",
+            ),
+            "drops": gr.Radio(
+                drops,
+                value=drops[0][1] if drops else None,
+                label="Guidance strengthens",
+                visible=studio.can_hide_signals,
+                elem_id="drops",
             ),
             "seed": gr.Number(0, precision=0, minimum=0, label="Seed: the same gives the same", elem_id="seed"),
         }
@@ -234,7 +268,7 @@ def _buttons() -> dict[str, Any]:
 
 def _strip(studio: Studio) -> dict[str, Any]:
     # What to do first stands there from the beginning: an answer of the server might come after a first click.
-    _, first_words = studio.describe_selection(no_clip(studio.model), possible_tasks(studio)[0], 1, range(0))
+    _, first_words = studio.describe_selection(no_clip(studio.model), possible_tasks(studio.model)[0], 1, range(0))
     strip = gr.HTML(
         html_template=film_strip.TEMPLATE,
         css_template=film_strip.STYLE,

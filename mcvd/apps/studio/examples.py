@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mcvd.apps.studio.clip import Clip, has_synthetic, no_clip, synthetic_clip
 from mcvd.apps.studio.film_strip import pictures
+from mcvd.apps.studio.tasks import STUDIO_TASKS, possible_tasks, reading_for
 from mcvd.models.video_model import VideoModel
 
 TEMPLATE = '<div class="examples" role="group" aria-label="examples"></div>'
@@ -35,7 +36,9 @@ class Example:
 
     def clip(self, model: VideoModel) -> Clip:
         """It as the model sees it."""
-        return no_clip(model) if self.street is None else synthetic_clip(model, self.street)
+        if self.street is None:
+            return no_clip(model)
+        return synthetic_clip(model, self.street, reading=reading_for(STUDIO_TASKS[self.task], model))
 
 
 _EXAMPLES = (
@@ -44,13 +47,15 @@ _EXAMPLES = (
     Example("What came before?", "backward", 7),
     Example("What is between?", "interpolate", 1),
     Example("Nothing given", "generate", None),
+    Example("Smoother, please", "upsample", 2),
+    Example("Larger, please", "enlarge", 5),
 )
 
 
 def examples_for(model: VideoModel) -> list[Example]:
     """Those whose task the model can do, and for which there is a video."""
-    tasks, found = model.facts().tasks, has_synthetic(model)
-    return [example for example in _EXAMPLES if tasks[example.task] is None and (found or example.street is None)]
+    names, found = {task.name for task in possible_tasks(model)}, has_synthetic(model)
+    return [example for example in _EXAMPLES if example.task in names and (found or example.street is None)]
 
 
 def cards(model: VideoModel, examples: list[Example]) -> list[dict[str, Any]]:

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from mcvd.apps.studio.clip import Clip, Limits
 from mcvd.apps.studio.selection import Selection
+from mcvd.apps.studio.tasks import ENLARGE, UpsamplingTask
+from mcvd.diffusion.denoiser import Dropped
 from mcvd.diffusion.guides import NoisyClassifier
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.diffusion.tasks import Task
+from mcvd.models.upsampling import Upsampling, upsampled
 from mcvd.models.video_model import VideoModel
 from mcvd.samplers import AbstractSampler
+
+_GAPS_AT_ONCE = 8  # of an upsampling: frames appear while the model works
 
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """What a visitor chose on the left of the page; see `mcvd.diffusion.options.SamplingOptions`."""
+    """What a visitor chose on the left of the page; see `mcvd.diffusion.options.SamplingOptions`.
 
-    task: Task
+    ``factor`` is of upsampling: how many times the frame rate.
+    """
+
+    task: Task | UpsamplingTask
     sampler: AbstractSampler
     num_samples: int = 1
     guidance: float = 1.0
@@ -30,6 +38,21 @@ class GenerationRequest:
     signals: Mapping[str, float | str] | None = None
     guide: NoisyClassifier | None = None
     guide_weight: float = 1.0
+    guidance_drops: Dropped = "both"
+    factor: int = 2
+    low_noise: float = 0.0
+
+    def options(self, on_progress: Callable[[float], None] | None) -> SamplingOptions:
+        """Those of all tasks."""
+        return SamplingOptions(
+            num_samples=self.num_samples,
+            sampler=self.sampler,
+            guidance=self.guidance,
+            guidance_drops=self.guidance_drops,
+            seed=self.seed,
+            progress=False,
+            on_progress=on_progress,
+        )
 
 
 @dataclass(frozen=True)
@@ -69,24 +92,17 @@ def sample(
         on_progress: called before each call of the network with the share of the work that is done, 0 to 1; what it
             raises stops the work.
 
-    Yields:
+    Returns:
         After each block what there is by then.
 
     Raises:
         ValueError: the request is beyond the limits, or the model cannot do it.
     """
     length = len(selection.generated)
-    wanted = {"frames": length, "samples": request.num_samples, "steps": request.sampler.num_calls}
-    for name, number in wanted.items():
-        if not 1 <= number <= getattr(limits, name):
-            raise ValueError(f"{number} {name} were asked for, the studio makes 1 to {getattr(limits, name)}")
-    options = SamplingOptions(
+    _check_limits(request, length, limits)
+    options = replace(
+        request.options(on_progress),
         num_samples=request.num_samples if selection.context else 1,
-        sampler=request.sampler,
-        guidance=request.guidance,
-        seed=request.seed,
-        progress=False,
-        on_progress=on_progress,
         loop=request.loop,
         signals=request.signals,
         guide=request.guide,
@@ -96,10 +112,65 @@ def sample(
     past, future = (clip.frames[side.start : side.stop][None] for side in (selection.past, selection.future))
     if not selection.context:  # as VideoModel.generate does: videos of their own, not samples of one
         past, future = (side.expand(request.num_samples, -1, -1, -1, -1) for side in (past, future))
-    frames = torch.zeros((request.num_samples, length, *clip.frames.shape[1:]), dtype=model.codec.dtype)
+    stream = model.stream(past, length, future=future, **vars(options))
+    return _as_they_come(stream, model, request.num_samples, length)
+
+
+def upsample(
+    model: VideoModel,
+    given: Tensor,
+    rate_hz: float | None,
+    request: GenerationRequest,
+    limits: Limits,
+    on_progress: Callable[[float], None] | None = None,
+) -> Iterator[PartialResult]:
+    """Upsample a video: the same ones that `MCVD.upsample` and `enlarge` would make.
+
+    Args:
+        model: on its device.
+        given: (T, C, h, w), of the size that the task takes.
+        rate_hz: of the given frames, where it is known.
+        request: how; its task is one of `mcvd.apps.studio.tasks.UPSAMPLING`.
+        limits, on_progress: as of `sample`.
+
+    Returns, raises:
+        As `sample`.
+    """
+    options = request.options(on_progress)
+    if request.task is ENLARGE:
+        _check_limits(request, len(given), limits)
+        stream = model.stream_enlarged(given[None], replace(options, low_noise=request.low_noise))
+        return _as_they_come(stream, model, request.num_samples, len(given))
+    if model.times is not None and model.times.frame_rates_hz:
+        options = replace(options, frame_rate_hz=rate_hz)
+    # The result does not depend on how many gaps are filled at once.
+    upsampling = Upsampling(model, request.factor, replace(options, batch_size=_GAPS_AT_ONCE * request.num_samples))
+    length = upsampling.num_frames(len(given))
+    _check_limits(request, length, limits)
+    stream = upsampled(upsampling, len(given), lambda frames: given[frames.start : frames.stop])
+    return _as_they_come(stream, model, request.num_samples, length)
+
+
+def _check_limits(request: GenerationRequest, length: int, limits: Limits) -> None:
+    """Refuse what one visitor may not ask of the machine.
+
+    Raises:
+        ValueError: it is too much.
+    """
+    wanted = {"frames": length, "samples": request.num_samples, "steps": request.sampler.num_calls}
+    for name, number in wanted.items():
+        if not 1 <= number <= getattr(limits, name):
+            raise ValueError(f"{number} {name} were asked for, the studio makes 1 to {getattr(limits, name)}")
+
+
+def _as_they_come(
+    stream: Iterator[tuple[int, Tensor]], model: VideoModel, num_samples: int, length: int
+) -> Iterator[PartialResult]:
+    """After each block what there is by then."""
+    frames = torch.zeros((num_samples, length, model.channels, *model.size), dtype=model.codec.dtype)
     is_done = torch.zeros(length, dtype=torch.bool)
-    for start, block in model.stream(past, length, future=future, **vars(options)):
-        new = block.reshape(request.num_samples, -1, *frames.shape[2:])
+    for start, block in stream:
+        new = block.reshape(num_samples, -1, *frames.shape[2:])
         frames[:, start : start + new.shape[1]] = new
         is_done[start : start + new.shape[1]] = True
         yield PartialResult(frames.clone(), is_done.clone())

@@ -13,15 +13,16 @@ from starlette.middleware import Middleware
 
 from mcvd.apps.cli.fields import FieldChoice
 from mcvd.apps.studio import film_strip
-from mcvd.apps.studio.clip import Clip, no_clip, read_clip
-from mcvd.apps.studio.controls import DEFAULT, KEYFRAMES, Controls, length_label
+from mcvd.apps.studio.clip import Clip, no_clip, read_clip, synthetic_clip
+from mcvd.apps.studio.controls import CONTEXT, DEFAULT, KEYFRAMES, Controls, length_label, max_low_noise
 from mcvd.apps.studio.examples import examples_for
 from mcvd.apps.studio.guard import Guard, is_this_machine
 from mcvd.apps.studio.job import GenerationRequest
-from mcvd.apps.studio.result_view import ALL
-from mcvd.apps.studio.selection import first_marked
 from mcvd.apps.studio.service import Studio
-from mcvd.diffusion.tasks import INTERPOLATE, TASKS
+from mcvd.apps.studio.take_home import ALL
+from mcvd.apps.studio.tasks import ENLARGE, STUDIO_TASKS, UPSAMPLE, UPSAMPLING, reading_for, sampled_as
+from mcvd.diffusion.denoiser import Dropped
+from mcvd.diffusion.tasks import INTERPOLATE
 from mcvd.samplers.select import sampler_by_name, takes_steps
 
 Result = TypeVar("Result")
@@ -48,12 +49,12 @@ def build_page(studio: Studio) -> gr.Blocks:
             control.change(partial(answers.tell, name), [told, control], told, queue=False, show_progress="hidden")
 
         placing: dict[str, Any] = {
-            "inputs": [clip, see.task, see.length],
-            "outputs": [see.strip, see.hint, stretch, keyframes, see.length],
+            "inputs": [clip, see.task, see.length, see.factor],
+            "outputs": [see.strip, see.hint, stretch, keyframes, *see.of_tasks()],
         }
-        reading: list[Any] = [see.variable, see.axes, see.sequence]
+        reading: list[Any] = [see.task, see.variable, see.axes, see.sequence]
         gr.on(
-            [see.upload.upload, see.upload.clear, *(box.submit for box in reading)],
+            [see.upload.upload, see.upload.clear, *(box.submit for box in reading[1:])],
             answers.receive,
             [see.upload, see.shown, *reading],
             [clip, see.strip],
@@ -64,17 +65,24 @@ def build_page(studio: Studio) -> gr.Blocks:
             answers.use_example, see.shown, [clip, see.strip, see.upload, see.task], concurrency_limit=1
         ).then(answers.place, **placing)
         # Of a visitor alone: an example that chooses a task has placed its marks already.
-        see.task.input(answers.place, **placing, trigger_mode="always_last")
+        see.task.input(
+            answers.read_for_task,
+            [clip, see.upload, see.shown, *reading],
+            [clip, see.strip],
+            show_progress="hidden",
+            trigger_mode="always_last",
+        ).then(answers.place, **placing)
         see.strip.mark(
             answers.choose,
-            [clip, see.task, see.length, see.marking, stretch, keyframes],
+            [clip, see.task, see.length, see.factor, see.marking, stretch, keyframes],
             [stretch, keyframes, see.strip, see.hint],
             show_progress="hidden",
             trigger_mode="multiple",  # the others lose what is marked while an answer is awaited
         )
-        see.length.change(
+        gr.on(
+            [see.length.change, see.factor.change],
             answers.mark,
-            [clip, see.task, see.length, stretch, keyframes],
+            [clip, see.task, see.length, see.factor, stretch, keyframes],
             [see.strip, see.hint],
             show_progress="hidden",
             trigger_mode="always_last",
@@ -83,7 +91,7 @@ def build_page(studio: Studio) -> gr.Blocks:
 
         buttons = [see.start, see.cancel]
         request: list[Any] = [see.task, see.length, see.num_samples, see.sampler, see.steps, see.guidance, see.seed]
-        request += [see.loop, see.tell, told, see.wish, see.weight, see.shown]
+        request += [see.loop, see.factor, see.low_noise, see.drops, see.tell, told, see.wish, see.weight, see.shown]
         savers = [see.mp4, see.gif, see.page, see.values]
         offer = answers.offer, [files, see.which], savers
         see.start.click(answers.begin, None, [*buttons, see.status, *savers], queue=False).then(
@@ -151,13 +159,26 @@ class _Answers:
         self.examples = examples_for(studio.model)
 
     def receive(
-        self, path: str | None, shown: Sequence[int], variable: str, axes: str, sequence: int | None
+        self, path: str | None, shown: Sequence[int], task: str, variable: str, axes: str, sequence: int | None
     ) -> tuple[Clip, Any]:
         model, limits = self._studio.model, self._studio.limits
         names = tuple(name.strip() for name in (variable or "").split(",") if name.strip())
         fields = _or_message(FieldChoice, names, (axes or "").strip().upper() or None, sequence)
-        clip = no_clip(model) if path is None else _or_message(read_clip, path, model, limits, fields)
+        reading = reading_for(STUDIO_TASKS[task], model)
+        clip = no_clip(model) if path is None else _or_message(read_clip, path, model, limits, fields, reading)
         return clip, gr.HTML(frames=_or_message(self._pictures, clip, shown), kinds="")
+
+    def read_for_task(
+        self, clip: Clip, path: str | None, shown: Sequence[int], task: str, *fields: Any
+    ) -> tuple[Clip, Any]:
+        """The same video anew where another task reads it differently."""
+        reading = reading_for(STUDIO_TASKS[task], self._studio.model)
+        if not len(clip.frames) or clip.reading == reading:
+            return clip, gr.HTML()
+        if clip.synthetic is None:
+            return self.receive(path, shown, task, *fields)
+        clip = synthetic_clip(self._studio.model, clip.synthetic, reading=reading)
+        return clip, gr.HTML(frames=self._pictures(clip, shown), kinds="")
 
     def use_example(self, shown: Sequence[int], event: gr.EventData) -> tuple[Clip, Any, None, str]:
         example = self.examples[int(event.number)]
@@ -171,21 +192,29 @@ class _Answers:
     def _pictures(self, clip: Clip, shown: Sequence[int]) -> list[str]:
         return film_strip.pictures(self._studio.look(shown).pictures(clip.frames))
 
-    def place(self, clip: Clip, task: str, length: int) -> tuple[Any, ...]:
-        first = first_marked(TASKS[task], self._studio.model.block, len(clip.frames))
+    def place(self, clip: Clip, task: str, length: int, factor: int) -> tuple[Any, ...]:
+        first = self._studio.first_marked(clip, STUDIO_TASKS[task])
         stretch = (first.start, first.stop)
-        return *self.mark(clip, task, length, stretch), stretch, (), self._length(task)
+        return *self.mark(clip, task, length, factor, stretch), stretch, (), *self._controls_of(task)
 
-    def _length(self, task: str) -> Any:
-        if task == INTERPOLATE.name:
-            return gr.Number(label="Frames to generate: those of the gap", interactive=False)
-        return gr.Number(label=length_label(self._studio), interactive=True)
+    def _controls_of(self, task: str) -> tuple[Any, ...]:
+        """The length, factor, noise, loop and marking as the task has them."""
+        is_free = task not in UPSAMPLING
+        label = "Frames to generate: those of the gap" if task == INTERPOLATE.name else length_label(self._studio)
+        return (
+            gr.Number(label=label, interactive=task != INTERPOLATE.name, visible=is_free),
+            gr.Slider(visible=task == UPSAMPLE.name),
+            gr.Slider(visible=task == ENLARGE.name and max_low_noise(self._studio) > 0),
+            gr.Checkbox(visible=is_free),
+            gr.Radio(interactive=True) if is_free else gr.Radio(value=CONTEXT, interactive=False),
+        )
 
     def choose(
         self,
         clip: Clip,
         task: str,
         length: int,
+        factor: int,
         marking: str,
         stretch: tuple[int, int],
         keyframes: tuple[int, ...],
@@ -196,19 +225,27 @@ class _Answers:
             keyframes = tuple({*keyframes} ^ {*range(start, stop)})
         else:
             stretch, keyframes = (start, stop), ()
-        return stretch, keyframes, *self.mark(clip, task, length, stretch, keyframes)
+        return stretch, keyframes, *self.mark(clip, task, length, factor, stretch, keyframes)
 
     def mark(
-        self, clip: Clip, task: str, length: int, stretch: tuple[int, int], keyframes: tuple[int, ...] = ()
+        self,
+        clip: Clip,
+        task: str,
+        length: int,
+        factor: int,
+        stretch: tuple[int, int],
+        keyframes: tuple[int, ...] = (),
     ) -> tuple[Any, str]:
-        kinds, sentence = self._studio.describe_selection(clip, TASKS[task], length or 1, range(*stretch), keyframes)
+        kinds, sentence = self._studio.describe_selection(
+            clip, STUDIO_TASKS[task], length or 1, range(*stretch), keyframes, factor
+        )
         return gr.HTML(kinds=kinds), sentence
 
     def show_steps(self, sampler: str, task: str) -> Any:
         """The number of steps, where it can be chosen; for the default that of the model and the task."""
         if sampler != DEFAULT:
             return gr.Number(visible=takes_steps(sampler))
-        own = getattr(self._studio.model.sampler_for(TASKS[task]), "num_steps", None)
+        own = getattr(self._studio.model.sampler_for(sampled_as(STUDIO_TASKS[task])), "num_steps", None)
         return gr.Number(visible=False) if own is None else gr.Number(own, visible=True)
 
     def tell(self, name: str, told: dict[str, float | str], value: float | str) -> dict[str, float | str]:
@@ -232,6 +269,9 @@ class _Answers:
         guidance: float,
         seed: int,
         loop: bool,
+        factor: int,
+        low_noise: float,
+        drops: Dropped | None,
         tell: bool,
         told: dict[str, float | str],
         wish: str,
@@ -241,16 +281,28 @@ class _Answers:
         progress: gr.Progress = gr.Progress(),
     ) -> Iterator[tuple[str, str, dict]]:
         if sampler == DEFAULT:
-            model, asked = self._studio.model, TASKS[task]
+            model, asked = self._studio.model, sampled_as(STUDIO_TASKS[task])
             has_steps = hasattr(model.sampler_for(asked), "num_steps")
             method = _or_message(model.sampler_for, asked, steps if has_steps else None)
         else:
             method = _or_message(sampler_by_name, sampler, steps if takes_steps(sampler) else None)
-        signals = told if tell and told else None
+        signals = told if tell and told and task not in UPSAMPLING else None
+        drops = drops if signals else None
         classifier = self._studio.classifier
         guide = classifier.wish(wish) if classifier and wish else None
         request = GenerationRequest(
-            TASKS[task], method, int(num_samples), guidance, seed or 0, loop, signals, guide, weight
+            STUDIO_TASKS[task],
+            method,
+            int(num_samples),
+            guidance,
+            seed or 0,
+            loop,
+            signals,
+            guide,
+            weight,
+            guidance_drops=drops or "both",
+            factor=int(factor),
+            low_noise=low_noise,
         )
 
         def on_progress(part: float) -> None:

@@ -13,15 +13,12 @@ from mcvd.apps.cli.output import Form
 from mcvd.apps.result_page import TRUTH, add_futures, add_spread
 from mcvd.apps.studio.clip import Clip
 from mcvd.apps.studio.selection import Selection
+from mcvd.apps.studio.take_home import write_files
 from mcvd.evaluation.baselines import simplest_baseline
 from mcvd.metrics.frames import psnr_per_frame, ssim_per_frame
 from mcvd.metrics.values import mean_absolute_error
-from mcvd.video.arrays.write import SINGLE
-from mcvd.video.legend import beside_legend
 from mcvd.video.page import Page, VideoFigure
-from mcvd.video.write import write_video
 
-ALL = "all, side by side"
 _MAX_COLUMNS = 14
 _MAX_PICTURE = 128  # pixels: a strip of larger ones would only slow the page down
 _SSIM_MIN = 11  # pixels: its window
@@ -113,36 +110,9 @@ class ResultView:
         return page.charts(self.scores(), first=first, baselines=[*baselines], at=at) if self.scores() else page
 
     def write_files(self, folder: Path, title: str, intro: str) -> dict[str, dict[str, Path]]:
-        """Write everything there is to take home.
-
-        Returns:
-            Title -> kind -> file: each video and all of them side by side as mp4 and gif, the page as html, and of a
-            model of values the samples as files of ``values``, all of them in one where the format has room for them.
-        """
-        videos = self.videos()
-        files: dict[str, dict[str, Path]] = {}
-        for number, (name, video) in enumerate({ALL: torch.cat(list(videos.values()), -1), **videos}.items()):
-            stem = "futures" if not number else name.replace(" ", "-")
-            files[name] = {ending: folder / f"{stem}.{ending}" for ending in ("mp4", "gif")}
-            for path in files[name].values():
-                write_video(path, beside_legend(video, self.look.legend), self.form.playing_fps)
-        if self.look.legend is not None:
-            for name, sample in self._titled_samples().items():
-                files[name]["values"] = self._write_values(folder / name.replace(" ", "-"), sample[None])
-            if self.form.ending not in SINGLE:
-                files[ALL]["values"] = self._write_values(folder / "futures", self.samples)
-        files[ALL]["html"] = self.page(title, intro).write(folder / "index.html")
-        return files
-
-    def _write_values(self, stem: Path, samples: Tensor) -> Path:
-        """Samples (K, T, C, H, W) between the given frames as one file."""
-        sides = (self._past, self._future)
-        past, future = (side.expand(len(samples), *side.shape) for side in sides)
-        videos = self.look.codec.as_written(torch.cat([past, samples, future], 1))
-        path = stem.with_suffix(self.form.ending)
-        count, frames, channels, height, width = videos.shape
-        self.form.write(path, [iter([video]) for video in videos], (count, frames, channels, height, width))
-        return path
+        """See `mcvd.apps.studio.take_home.write_files`."""
+        values = {name: torch.cat([self._past, each, self._future]) for name, each in self._titled_samples().items()}
+        return write_files(folder, self.videos(), values, self.form, self.page(title, intro))
 
     def _titled_samples(self) -> dict[str, Tensor]:
         return {f"sample {k + 1}": sample for k, sample in enumerate(self.samples)}

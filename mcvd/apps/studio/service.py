@@ -6,26 +6,33 @@ import shutil
 import threading
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from mcvd.apps.cli.output import Form
 from mcvd.apps.studio import film_strip
 from mcvd.apps.studio.clip import Clip, Limits
-from mcvd.apps.studio.job import GenerationRequest, PartialResult, sample
+from mcvd.apps.studio.job import GenerationRequest, PartialResult, sample, upsample
 from mcvd.apps.studio.result_view import ResultView
-from mcvd.apps.studio.selection import Selection, selection_of, with_keyframes
+from mcvd.apps.studio.selection import Selection, first_marked, selection_of, with_keyframes
 from mcvd.apps.studio.storage import Storage, StorageFullError
+from mcvd.apps.studio.tasks import ENLARGE, UpsamplingTask, first_stretch
+from mcvd.apps.studio.upsampled_view import UpsampledView
+from mcvd.apps.upsampled_page import Comparison
 from mcvd.diffusion.tasks import Task
 from mcvd.models.classifier import LabelClassifier
 from mcvd.models.codecs import Scale
 from mcvd.models.look import Look
 from mcvd.models.video_model import VideoModel
 from mcvd.runtime.columns import width_of
+from mcvd.video.page import Page
+from mcvd.video.timing import DEFAULT_FPS
 
 QUOTA_MEGABYTES = 2000  # of all uploads and results together
 LIFETIME_SECONDS = 3600  # of a file
 
 HINTS = {
+    "upsample": "Drag over the frames to be given (blue): new ones come between each two.",
+    "enlarge": "Drag over the frames to be made larger (blue).",
     "predict": "Drag over the frames to be given (blue); what follows is generated (orange).",
     "backward": "Drag over the frames to be given (blue); what came before is generated (orange).",
     "interpolate": "Drag over the gap to be filled (orange); the frames beside it are given (blue).",
@@ -49,6 +56,24 @@ class JobUpdate(NamedTuple):
     status: str
     result: str
     files: dict[str, dict[str, Path]] | None = None
+
+
+class _View(Protocol):
+    """How a result is shown: a `ResultView` or an `UpsampledView`."""
+
+    def strip(self) -> str: ...
+
+    def page(self, title: str, intro: str = "") -> Page: ...
+
+    def write_files(self, folder: Path, title: str, intro: str) -> dict[str, dict[str, Path]]: ...
+
+
+class _Work(NamedTuple):
+    """How many frames a job makes, these as they come, and how they are shown."""
+
+    length: int
+    pieces: Iterator[PartialResult]
+    view: Callable[[PartialResult], _View]
 
 
 class Studio:
@@ -103,6 +128,11 @@ class Studio:
                 first[name] = signals.mean[place] if signals.mean else 0.0
         return first
 
+    @property
+    def can_hide_signals(self) -> bool:
+        """Whether the model can be told something here, and knows videos of which it is told nothing."""
+        return bool(self.first_signals) and self.model.masking.p_signals > 0
+
     def look(self, shown: Collection[int] = ()) -> Look:
         """How videos are shown: channels of values to look at, one or three; others than that are as none.
 
@@ -111,23 +141,49 @@ class Studio:
         """
         return Look.of(self.model, tuple(shown) if len(shown) in (1, 3) else ())
 
+    def first_marked(self, clip: Clip, task: Task | UpsamplingTask) -> range:
+        """What is marked when a video or a task is new."""
+        num_frames = len(clip.frames)
+        if isinstance(task, UpsamplingTask):
+            return first_stretch(num_frames)
+        return first_marked(task, self.model.block, num_frames)
+
     def describe_selection(
-        self, clip: Clip, task: Task, length: int, stretch: range, keyframes: Collection[int] = ()
+        self,
+        clip: Clip,
+        task: Task | UpsamplingTask,
+        length: int,
+        stretch: range,
+        keyframes: Collection[int] = (),
+        factor: int = 2,
     ) -> tuple[str, str]:
         """What a marked stretch means: kinds of the frames (see `film_strip.kinds`), and a sentence."""
+        num_frames = len(clip.frames)
+        sentence = f"{clip.note} {HINTS[task.name]}"
         try:
+            if isinstance(task, UpsamplingTask):
+                given = task.marked(stretch, num_frames)
+                sentence += f" {self._result_of(clip, task, given, factor)}"
+                return film_strip.kinds(num_frames, given, range(0)), sentence
             selection = self._selection(clip, task, stretch, length, keyframes)
         except ValueError as error:
             words = str(error)
-            return "", f"{clip.note} {HINTS[task.name]}" if clip.note else f"{words[0].upper()}{words[1:]}."
-        sentence = f"{clip.note} {HINTS[task.name]}"
+            return "", sentence if clip.note else f"{words[0].upper()}{words[1:]}."
         if not selection.context:
-            return film_strip.kinds(len(clip.frames), selection.context, range(0)), sentence
-        known = len(selection.target(len(clip.frames)))
+            return film_strip.kinds(num_frames, selection.context, range(0)), sentence
+        known = len(selection.target(num_frames))
         sentence += f" {len(selection.generated)} frames to generate, the video has {known} of them."
         if selection.keyframes:
             sentence += f" Keyframes: {', '.join(map(str, selection.keyframes))}."
-        return film_strip.kinds(len(clip.frames), selection.given, selection.generated), sentence
+        return film_strip.kinds(num_frames, selection.given, selection.generated), sentence
+
+    def _result_of(self, clip: Clip, task: UpsamplingTask, given: range, factor: int) -> str:
+        """What will come of the given frames, in a sentence."""
+        if task is ENLARGE:
+            (height, width), low = self.model.size, self.model.low_size or self.model.size
+            return f"{len(given)} frames of {low[1]}x{low[0]} pixels become {width}x{height}."
+        rate = f", {clip.rate_hz:g} Hz become {factor * clip.rate_hz:g} Hz" if clip.rate_hz else ""
+        return f"{len(given)} frames become {(len(given) - 1) * factor + 1}{rate}."
 
     def begin(self, visitor: str) -> None:
         """A visitor has asked for videos and joins the queue."""
@@ -166,30 +222,24 @@ class Studio:
                 raise Cancelled
             on_progress(part)
 
-        selection = self._selection(clip, request.task, stretch, length, keyframes)
-        length = len(selection.generated)
+        work = self._work(clip, stretch, length, request, progress_unless_stopped, keyframes, self.look(shown))
         self.storage.check_room()
-
-        form = Form.of(self.look(shown), None, self.model.frame_rate_hz, clip.file_name)
-
-        def view_of(result: PartialResult) -> ResultView:
-            return ResultView(clip, selection, result.frames, form, result.is_done)
 
         result: PartialResult | None = None
         try:
-            for result in sample(self.model, clip, selection, request, self.limits, progress_unless_stopped):
-                if result.num_done < length:
-                    yield JobUpdate(f"{result.num_done} of {length} frames", view_of(result).strip())
+            for result in work.pieces:
+                if result.num_done < work.length:
+                    yield JobUpdate(f"{result.num_done} of {work.length} frames", work.view(result).strip())
         except Cancelled:
             if result is None:
                 yield JobUpdate("Cancelled before the first frames were generated.", "")
             else:
-                yield JobUpdate(f"Cancelled after {result.num_done} frames.", view_of(result).strip())
+                yield JobUpdate(f"Cancelled after {result.num_done} frames.", work.view(result).strip())
             return
         assert result is not None
-        view = view_of(result)
+        view = work.view(result)
         how = f"{request.sampler.label} with {request.sampler.num_calls} network calls for each block"
-        intro = f"{request.task.title.capitalize()}: {length} frames generated by {self.name}, by {how}. "
+        intro = f"{request.task.title.capitalize()}: {work.length} frames generated by {self.name}, by {how}. "
         intro += f"Seed {request.seed} makes the same again."
         files = view.write_files(self._emptied_folder(visitor), clip.name or "Generated from nothing", intro)
         try:
@@ -197,7 +247,7 @@ class Studio:
         except StorageFullError:
             self._delete_results(visitor)
             raise
-        yield JobUpdate(f"Done: {length} frames.", view.page("").fragment(with_script=False), files)
+        yield JobUpdate(f"Done: {work.length} frames.", view.page("").fragment(with_script=False), files)
 
     def cancel(self, visitor: str) -> None:
         """The visitor's job ends before its next call of the network, or as soon as it would begin."""
@@ -215,6 +265,42 @@ class Studio:
         for visitor in list(self._stops):
             self.cancel(visitor)
         self.storage.close()
+
+    def _work(
+        self,
+        clip: Clip,
+        stretch: range,
+        length: int,
+        request: GenerationRequest,
+        on_progress: Callable[[float], None],
+        keyframes: Collection[int],
+        look: Look,
+    ) -> _Work:
+        """What is to be done for a request; refuses what cannot be."""
+        model, limits = self.model, self.limits
+        if not isinstance(request.task, UpsamplingTask):
+            selection = self._selection(clip, request.task, stretch, length, keyframes)
+            form = Form.of(look, None, model.frame_rate_hz, clip.file_name)
+            pieces = sample(model, clip, selection, request, limits, on_progress)
+            return _Work(
+                len(selection.generated),
+                pieces,
+                lambda result: ResultView(clip, selection, result.frames, form, result.is_done),
+            )
+        marked = request.task.marked(stretch, len(clip.frames))
+        given, rate = clip.frames[marked.start : marked.stop], clip.rate_hz or DEFAULT_FPS
+        pieces = upsample(model, given, clip.rate_hz, request, limits, on_progress)
+        if request.task is ENLARGE:
+            comparison = Comparison.larger_frames(given, model.size, look)
+        else:
+            comparison = Comparison.more_frames(look.codec.known_values(given), request.factor)
+            rate *= request.factor
+        form = Form.of(look, None, rate, clip.file_name)
+        return _Work(
+            len(comparison.given[1]),
+            pieces,
+            lambda result: UpsampledView(comparison, result.frames, form, result.is_done),
+        )
 
     def _selection(self, clip: Clip, task: Task, stretch: range, length: int, keyframes: Collection[int]) -> Selection:
         found = selection_of(task, self.model.block, stretch, length, len(clip.frames))

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mcvd.models.codecs.patch_autoencoder import PatchAutoencoder
-from mcvd.models.files import CONFIG, MAX_CONFIG_BYTES, check_header, header_of
+from mcvd.models.files import CONFIG, MAX_CONFIG_BYTES, check_header, header_of, hub_refusal
 from mcvd.runtime.atomic import atomic_write
 from mcvd.runtime.error_text import first_line, one_line
 from mcvd.runtime.numbers import check_finite
@@ -221,7 +221,9 @@ def _download(source: str) -> Path:
     files = [*(CONFIG, WEIGHTS, MEASURED), *(f"{_PIPELINE}/{each}" for each in (CONFIG, WEIGHTS, MEASURED))]
     try:
         return Path(snapshot_download(name, revision=revision or None, allow_patterns=files))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
+    except HFValidationError as error:
         raise FileNotFoundError(
-            f"no folder {source} here, and the Hub has no codec of this name: {first_line(error)}"
+            f"no codec in a folder {source} here: name the one that mcvd fit-codec made, or user/name on the Hub"
         ) from error
+    except (HfHubHTTPError, LocalEntryNotFoundError) as error:
+        raise FileNotFoundError(f"no codec in a folder {source} here, and {hub_refusal(error)}") from error

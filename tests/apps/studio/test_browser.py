@@ -159,7 +159,7 @@ def test_from_a_dropped_video_to_a_file_to_take_home(browser, url, video, tmp_pa
 def test_examples_show_all_tasks_on_a_phone_in_the_dark(browser, url):
     with opened(browser, url, "phone", "dark") as page:
         examples = page.locator("#examples button")
-        sync_api.expect(examples).to_have_count(5)
+        sync_api.expect(examples).to_have_count(6)
         for number, (task, frames) in enumerate(
             (("predict", 60), ("backward", 60), ("interpolate", 60), ("generate", 0))
         ):
@@ -173,6 +173,30 @@ def test_examples_show_all_tasks_on_a_phone_in_the_dark(browser, url):
         wait_until(page, "document.documentElement.scrollWidth === 390")  # once all answers are there
         page.locator("#result .clock [data-do=on]").click()
         wait_until(page, "[...document.querySelectorAll('#result video')].every(v => v.paused)")
+        assert not page.broken
+
+
+def test_a_stretch_of_an_upload_gets_more_frames_a_second(browser, url, tmp_path):
+    mcvd.write_video(tmp_path / "fast.mp4", pixels(30, 3, 16, 16), fps=20)
+    with opened(browser, url, "phone") as page:
+        upload(page, str(tmp_path / "fast.mp4"))
+        expect(page, "#strip .film button").to_have_count(15)  # those at the model's rate
+        page.locator("#marking label", has_text="keyframes").click()
+        choose_task(page, "more frames a second")
+        expect(page, "#strip .film button").to_have_count(30)  # every frame
+        expect(page, "#strip .context").to_have_count(12)
+        expect(page, "#length").to_have_count(0)
+        expect(page, "#marking input[value^=the]").to_be_checked()
+        drag(page, 1, 3)
+        expect(page, "#strip .context").to_have_count(3)
+        fill(page, "#factor", 4)
+        expect(page, "#hint").to_contain_text("3 frames become 9, 20 Hz become 80 Hz.")
+        generate(page, 9)
+        expect(page, "#result video").to_have_count(6)  # given, cross-faded, three samples, their spread
+        wait_until(page, "document.documentElement.scrollWidth === 390")
+        choose_task(page, "prediction")
+        expect(page, "#strip .film button").to_have_count(15)
+        expect(page, "#length input").to_be_visible()
         assert not page.broken
 
 

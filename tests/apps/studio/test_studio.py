@@ -1,148 +1,25 @@
-"""The studio without its page: what a visitor brings, marks, waits for and takes home."""
+"""The studio without its page: what a visitor waits for and takes home."""
 
 import math
 import re
 import threading
 
-import numpy as np
 import pytest
 import torch
-from reference.tiny import pixels, tiny_config, tiny_model
+from reference.studio import BLOCK, FAST, finished, work
+from reference.tiny import pixels, tiny_config
 
 import mcvd
-from mcvd.apps.cli.fields import FieldChoice
 from mcvd.apps.cli.output import Form
-from mcvd.apps.studio.clip import Clip, Limits, no_clip, read_clip, synthetic_clip
-from mcvd.apps.studio.examples import cards, examples_for
-from mcvd.apps.studio.film_strip import pictures
+from mcvd.apps.studio.clip import Clip, Limits, no_clip
 from mcvd.apps.studio.job import GenerationRequest, sample
-from mcvd.apps.studio.result_view import ALL, ResultView
+from mcvd.apps.studio.result_view import ResultView
 from mcvd.apps.studio.selection import Selection, first_marked, selection_of, with_keyframes
 from mcvd.apps.studio.service import Studio
+from mcvd.apps.studio.take_home import ALL
 from mcvd.diffusion.tasks import BACKWARD, GENERATE, INTERPOLATE, PREDICT, TASKS
-from mcvd.frames import FrameBlock
 from mcvd.models.classifier import LabelClassifier
 from mcvd.samplers import DDIM
-from mcvd.video.arrays.reader import FieldReader
-
-BLOCK = FrameBlock(2, 3, 2)
-FAST = DDIM(num_steps=2)
-
-
-@pytest.fixture(scope="module")
-def model():
-    net = tiny_model(past=2, current=3, future=2, channels=3)
-    net.frame_rate_hz = 10.0
-    return net
-
-
-@pytest.fixture(scope="module")
-def clip():
-    return Clip("greys", pixels(20, 3, 16, 16), "")
-
-
-def finished(pieces):
-    *_, last = pieces
-    return last
-
-
-# Selection
-
-
-@pytest.mark.parametrize("num_frames", [1, 2, 3, 5, 8, 20])
-@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
-def test_what_is_marked_first_means_something_or_says_what_is_wrong(task, num_frames):
-    try:
-        selection = selection_of(task, BLOCK, first_marked(task, BLOCK, num_frames), 4, num_frames)
-    except ValueError as error:
-        assert task is INTERPOLATE and num_frames < 3, error
-        return
-    assert len(selection.generated) and len(selection.past) <= 2 and len(selection.future) <= 2
-    assert {*selection.past, *selection.future} <= {*range(num_frames)}
-
-
-def test_only_the_nearest_marked_frames_are_given():
-    assert selection_of(PREDICT, BLOCK, range(3, 9), 4, 20) == Selection(range(7, 9), range(9, 13), range(0))
-    assert selection_of(BACKWARD, BLOCK, range(3, 9), 2, 20) == Selection(range(0), range(1, 3), range(3, 5))
-    assert selection_of(INTERPOLATE, BLOCK, range(3, 9), 99, 20) == Selection(range(1, 3), range(3, 9), range(9, 11))
-
-
-def test_there_is_truth_only_where_the_video_is():
-    assert selection_of(PREDICT, BLOCK, range(8, 10), 6, 12).target(12) == range(10, 12)
-    assert selection_of(BACKWARD, BLOCK, range(2, 4), 6, 12).target(12) == range(0, 2)
-    assert not selection_of(PREDICT, BLOCK, range(10, 12), 6, 12).target(12)
-    assert not selection_of(GENERATE, BLOCK, range(0), 6, 12).target(12)
-
-
-@pytest.mark.parametrize("stretch", [range(0), range(5, 3), range(18, 22), range(-1, 2)])
-@pytest.mark.parametrize("task", [PREDICT, BACKWARD, INTERPOLATE], ids=lambda task: task.name)
-def test_marks_outside_of_the_video_are_refused(task, stretch):
-    with pytest.raises(ValueError, match="mark frames between 0 and 19"):
-        selection_of(task, BLOCK, stretch, 4, 20)
-
-
-def test_a_gap_without_a_side_is_refused():
-    for stretch in (range(4), range(15, 20)):
-        with pytest.raises(ValueError, match="both sides"):
-            selection_of(INTERPOLATE, BLOCK, stretch, 4, 20)
-
-
-# What a visitor brings
-
-
-def test_an_upload_is_read_at_the_rate_and_the_size_of_the_model(model, tmp_path):
-    mcvd.write_video(tmp_path / "a.mp4", pixels(30, 3, 24, 40), fps=20)
-    clip = read_clip(tmp_path / "a.mp4", model, Limits())
-    assert clip.frames.shape == (15, 3, 16, 16)
-    assert torch.equal(clip.frames, mcvd.read_video(tmp_path / "a.mp4", size=16, frame_rate_hz=10))
-
-
-def test_of_a_long_upload_the_beginning_is_taken_and_this_is_said(model, tmp_path):
-    mcvd.write_video(tmp_path / "a.mp4", pixels(30, 3, 16, 16), fps=10)
-    clip = read_clip(tmp_path / "a.mp4", model, Limits(frames=12))
-    assert len(clip.frames) == 12
-    assert "It has 30; only the first 12" in clip.note
-
-
-def test_what_cannot_be_taken_is_refused_without_telling_where_it_lies(model, tmp_path):
-    (tmp_path / "no.mp4").write_bytes(b"not a video")
-    with pytest.raises(mcvd.VideoError, match=r"^no\.mp4"):
-        read_clip(tmp_path / "no.mp4", model, Limits())
-    (tmp_path / "big.mp4").write_bytes(bytes(2_100_000))
-    with pytest.raises(mcvd.VideoError, match=r"big\.mp4 has 2 MB, the studio takes up to 1 MB"):
-        read_clip(tmp_path / "big.mp4", model, Limits(megabytes=1))
-
-
-def test_huge_pictures_in_a_small_file_are_refused(model, tmp_path):
-    from PIL import Image
-
-    folder = tmp_path / "frames"
-    folder.mkdir()
-    Image.new("L", (8000, 4000)).save(folder / "0.png")
-    with pytest.raises(mcvd.VideoError, match="8000x4000 pixels: too large"):
-        read_clip(folder, model, Limits())
-
-
-def test_streets_are_at_hand_for_colour_and_grey(model):
-    assert synthetic_clip(model, 0).frames.shape == (60, 3, 16, 16)
-    assert synthetic_clip(tiny_model(channels=1), 3).frames.shape == (60, 1, 16, 16)
-    assert len(no_clip(model).frames) == 0
-
-
-def test_examples_ask_for_what_the_model_can_do(model):
-    found = examples_for(model)
-    assert [example.task for example in found] == ["predict", "predict", "backward", "interpolate", "generate"]
-    assert [len(example.clip(model).frames) for example in found] == [60, 60, 60, 60, 0]
-    shown = cards(model, found)
-    assert len({card["picture"] for card in shown}) == 5
-    blind = tiny_model(past=2, current=3, future=0, channels=1)
-    assert {example.task for example in examples_for(blind)} <= {"predict", "generate"}
-    assert len(cards(blind, examples_for(blind))) == len(examples_for(blind))
-
-
-def test_the_film_strip_has_a_picture_for_each_frame():
-    assert [uri[:22] for uri in pictures(pixels(3, 1, 16, 16))] == ["data:image/jpeg;base64"] * 3
-
 
 # Sampling
 
@@ -204,12 +81,6 @@ def test_requests_beyond_the_limits_are_refused(model, asked, length):
 
 
 # The service
-
-
-def work(studio, clip, visitor="me", task=PREDICT, length=8, num_samples=2, on_progress=lambda part: None):
-    stretch = first_marked(task, BLOCK, len(clip.frames))
-    studio.begin(visitor)
-    return studio.generate(visitor, clip, stretch, length, GenerationRequest(task, FAST, num_samples), on_progress)
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
@@ -332,6 +203,20 @@ def test_loops_and_signals_are_those_of_the_model(clip):
     assert not torch.equal(made, model.predict(clip.frames[4:6], 6, **options)[0])
 
 
+def test_guidance_strengthens_what_the_model_is_told(clip):
+    config = tiny_config(past=2, current=3, future=0, channels=3)
+    config["net"]["init_args"]["num_signals"] = 1
+    config["masking"]["p_signals"] = 0.5
+    model = mcvd.build(config | {"signals": {"names": ["wheel"], "mean": [0.5], "std": [1]}}).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    assert Studio(model, "told").can_hide_signals
+    told = {"guidance": 3.0, "guidance_drops": "signals", "signals": {"wheel": 2.0}}
+    asked = GenerationRequest(PREDICT, FAST, **told)
+    made = finished(sample(model, clip, selection_of(PREDICT, model.block, range(4, 6), 3, 20), asked, Limits())).frames
+    assert torch.equal(made[0], model.predict(clip.frames[4:6], 3, sampler=FAST, progress=False, **told)[0])
+
+
 def test_a_classifier_guides_as_it_guides_the_model(model, clip):
     torch.manual_seed(0)
     classifier = LabelClassifier(["cat", "dog"], 3, (16, 16), 3, width=8, multipliers=(1, 2), head_channels=8).eval()
@@ -346,82 +231,3 @@ def test_a_classifier_guides_as_it_guides_the_model(model, clip):
 
 def test_a_model_without_signals_has_no_sliders(model):
     assert Studio(model, "untold").first_signals == {}
-
-
-# Values
-
-
-def of_values(channels, unit, missing="nan"):
-    torch.manual_seed(0)
-    scale = {"low": 0.0, "high": 100.0, "unit": unit, "missing": missing}
-    config = tiny_config(past=2, current=3, future=2, channels=channels)
-    model = mcvd.build(config | {"codec": {"class_path": "mcvd.models.codecs.Scale", "init_args": scale}})
-    model.frame_rate_hz = 1 / 300
-    return model
-
-
-@pytest.fixture(scope="module")
-def bands():
-    return of_values(4, "K")
-
-
-def a_file(path, channels=4, seed=0):
-    values = 100 * np.random.default_rng(seed).random((9, channels, 16, 16), np.float32)
-    values[:, 0, :3] = np.nan
-    np.savez(path, bands=values, mask=values[:, 0] > 3, time=300.0 * np.arange(9))
-    return values
-
-
-@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
-def test_values_are_shown_in_colours_scored_and_taken_home_in_the_format_of_the_file(bands, task, tmp_path):
-    values = a_file(tmp_path / "a.npz")
-    clip = read_clip(tmp_path / "a.npz", bands, Limits(), FieldChoice(("bands",)))
-    assert np.array_equal(clip.frames.numpy(), values, equal_nan=True)
-    clip = no_clip(bands) if task is GENERATE else clip
-    update = finished(work(Studio(bands, "bands"), clip, task=task, length=4))
-    assert "Colours: channel 0 K, from 0 (dark blue) to 100 (yellow); grey is missing." in update.result
-    assert "PSNR" not in update.result and ("mean absolute error in K" in update.result) == (task is not GENERATE)
-    with FieldReader(update.files[ALL]["values"], sequence=1) as reader:
-        found = reader.read(range(reader.num_frames))
-        assert reader.times.is_told == (task is not GENERATE) and reader.channels == 4
-    with FieldReader(update.files["sample 2"]["values"]) as reader:
-        assert torch.equal(reader.read(range(reader.num_frames)).nan_to_num(-1), found.nan_to_num(-1))
-    assert update.files["sample 1"]["values"].suffix == (".npy" if task is GENERATE else ".npz")
-    if task is PREDICT:
-        given = range(first_marked(task, BLOCK, 9).stop)[-2:]
-        assert np.array_equal(found[:2].numpy(), values[list(given)], equal_nan=True)
-    assert mcvd.read_video(update.files["sample 1"]["mp4"]).shape[-2:] == (160, 160 + 96)
-
-
-def test_channels_of_values_are_chosen(bands, tmp_path):
-    a_file(tmp_path / "a.npz")
-    clip = read_clip(tmp_path / "a.npz", bands, Limits(), FieldChoice(("bands",)))
-    studio = Studio(bands, "bands")
-    assert studio.has_values and studio.channel_names == [f"channel {number}" for number in range(4)]
-    request = GenerationRequest(PREDICT, FAST)
-    update = finished(studio.generate("me", clip, range(2), 2, request, lambda part: None, shown=[2, 1, 3]))
-    assert "channel 2 red (0 to 100), channel 1 green (0 to 100), channel 3 blue (0 to 100) K" in update.result
-    assert studio.look([1, 2]).legend.title == "channel 0 K"  # two are not enough yet
-    with pytest.raises(ValueError, match="each 0 to 3"):
-        studio.look([7])
-
-
-def test_a_file_of_values_that_cannot_be_taken_is_refused_by_its_name(bands, model, tmp_path):
-    a_file(tmp_path / "a.npz")
-    with pytest.raises(mcvd.VideoError, match=r"^a\.npz has no array 'snow'"):
-        read_clip(tmp_path / "a.npz", bands, Limits(), FieldChoice(("snow",)))
-    with pytest.raises(mcvd.VideoError, match=r"^a\.npz.*numbers of the axes"):
-        read_clip(tmp_path / "a.npz", bands, Limits(), FieldChoice(("bands",), "HW"))
-    a_file(tmp_path / "a.npz", channels=3)
-    with pytest.raises(ValueError, match=r"a\.npz holds values"):
-        read_clip(tmp_path / "a.npz", model, Limits(), FieldChoice(("bands",), "TCHW"))
-    with pytest.raises(ValueError, match="letters of NTCHW"):
-        FieldChoice(axes="XY")
-
-
-def test_rain_is_at_hand_for_models_of_rain_and_nothing_for_other_values(bands):
-    rain = of_values(1, "mm/h")
-    assert synthetic_clip(rain, 0).frames.shape == (60, 1, 16, 16)
-    found = examples_for(rain)
-    assert "And on this rain?" in [card["question"] for card in cards(rain, found)] and len(found) == 5
-    assert [example.task for example in examples_for(bands)] == ["generate"] and len(cards(bands, examples_for(bands)))
