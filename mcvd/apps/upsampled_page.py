@@ -13,6 +13,7 @@ from mcvd.evaluation.baselines import cross_faded
 from mcvd.models.look import Look
 from mcvd.video.page import Page, VideoFigure
 
+GIVEN = "given"
 _DETAIL = 4  # a window of this part of height and width is shown large
 _DETAIL_COLUMNS = 8
 
@@ -21,7 +22,8 @@ class Comparison(NamedTuple):
     """What upsampled videos are looked at beside, frame by frame on one clock.
 
     Args:
-        given: title and frames of the given video, (T, C, H, W), as large and as many as the upsampled ones.
+        given: frames of the given video, (T, C, H, W), made as large and as many as the upsampled ones.
+        note: how, in a sentence.
         baseline: title and frames, (T, C, H, W), of what needs no model.
         own: numbers of the frames that are the given video's own, which no model touched.
         near: numbers of the frames that show most of what the model did, in a row.
@@ -29,7 +31,8 @@ class Comparison(NamedTuple):
             frames are shown whole.
     """
 
-    given: tuple[str, Tensor]
+    given: Tensor
+    note: str
     baseline: tuple[str, Tensor]
     own: range
     near: range
@@ -47,8 +50,8 @@ class Comparison(NamedTuple):
         num_gaps = min(len(change), max(1, (MAX_COLUMNS - 1) // factor))
         first = int(change.unfold(0, num_gaps, 1).sum(1).argmax())
         near = range(first * factor, min(num_frames, first * factor + min(num_gaps * factor + 1, MAX_COLUMNS)))
-        title = f"given: each frame stays {factor} times as long"
-        return cls((title, held), ("cross-fade", cross_faded(video, factor)), range(0, num_frames, factor), near)
+        note = f"Of the given video each frame stays {factor} times as long, so that all play at one pace."
+        return cls(held, note, ("cross-fade", cross_faded(video, factor)), range(0, num_frames, factor), near)
 
     @classmethod
     def larger_frames(cls, low: Tensor, size: tuple[int, int], look: Look) -> Comparison:
@@ -59,12 +62,12 @@ class Comparison(NamedTuple):
         bilinear = codec.known_values(codec.decode(enlarged(codec.encode(low), size)))
         near = range(0, len(low), max(1, len(low) // _DETAIL_COLUMNS))
         detail = (max(1, size[0] // _DETAIL), max(1, size[1] // _DETAIL))
-        title = f"given: {low.shape[-1]}x{low.shape[-2]} pixels"
-        return cls((title, coarse), ("bilinear", bilinear), range(0), near, detail)
+        note = f"The given video has {low.shape[-1]}x{low.shape[-2]} pixels, shown as squares."
+        return cls(coarse, note, ("bilinear", bilinear), range(0), near, detail)
 
     def figures(self, samples: Tensor, look: Look) -> list[VideoFigure]:
         """The given video, the baseline and the samples (K, T, C, H, W), all of them values or uint8 pixels."""
-        found = [VideoFigure(self.given[0], look.pictures(self.given[1]), range(len(self.given[1])), False)]
+        found = [VideoFigure(GIVEN, look.pictures(self.given), range(len(self.given)), False)]
         found.append(VideoFigure(self.baseline[0], look.pictures(self.baseline[1]), self.own, False))
         named = named_samples(samples).items()
         return found + [VideoFigure(title, look.pictures(video), self.own) for title, video in named]
@@ -82,8 +85,8 @@ def add_upsampled(page: Page, samples: Tensor, comparison: Comparison, fps: floa
     """
     samples = look.codec.known_values(samples)
     figures = comparison.figures(samples, look)
-    page.colours(look.legend).videos(figures, fps)
-    if len(samples) > 1:
+    page.colours(look.legend).videos(figures, fps).text(comparison.note, note=True)
+    if len(samples) > 1 and not comparison.own:  # between frames of its own a map would flicker
         nothing = samples[0, :0]
         add_spread(page, samples, nothing, nothing, None, fps, look.unit)
     return add_nearest(page, figures, samples, comparison)

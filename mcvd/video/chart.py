@@ -10,7 +10,7 @@ from typing import NamedTuple
 from mcvd.video.palette import SERIES
 
 WIDTH, HEIGHT = 480, 220
-LEFT, RIGHT, TOP, BOTTOM = 40, 10, 8, 24
+LEFT, RIGHT, TOP, BOTTOM = 48, 10, 8, 24
 _INSET = 8  # of the first and the last point
 
 

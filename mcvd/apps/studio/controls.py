@@ -20,7 +20,7 @@ from mcvd.video.arrays.open import ENDINGS
 from mcvd.video.decoders.base import VIDEO_SUFFIXES
 from mcvd.video.page_template import page_file
 
-NO_RESULT = '<p class="nothing">The futures will be here.</p>'
+NO_RESULT = '<p class="nothing">The result will be here.</p>'
 CONTEXT, KEYFRAMES = "the given frames, or the gap", "keyframes"
 NO_WISH = "nothing"
 MAX_FACTOR = 8
@@ -268,7 +268,8 @@ def _buttons() -> dict[str, Any]:
 
 def _strip(studio: Studio) -> dict[str, Any]:
     # What to do first stands there from the beginning: an answer of the server might come after a first click.
-    _, first_words = studio.describe_selection(no_clip(studio.model), possible_tasks(studio.model)[0], 1, range(0))
+    first = possible_tasks(studio.model)[0]
+    _, first_words = studio.describe_selection(no_clip(studio.model), first, 1, range(0))
     strip = gr.HTML(
         html_template=film_strip.TEMPLATE,
         css_template=film_strip.STYLE,
@@ -282,7 +283,13 @@ def _strip(studio: Studio) -> dict[str, Any]:
         with gr.Column(scale=3, min_width=300):
             hint = gr.Markdown(first_words, elem_id="hint")
         with gr.Column(scale=2, min_width=300):
-            marking = gr.Radio([CONTEXT, KEYFRAMES], value=CONTEXT, label="Dragging marks", elem_id="marking")
+            marking = gr.Radio(
+                [CONTEXT, KEYFRAMES],
+                value=CONTEXT,
+                label="Dragging marks",
+                interactive=first.name not in UPSAMPLING,
+                elem_id="marking",
+            )
     return {"strip": strip, "hint": hint, "marking": marking}
 
 

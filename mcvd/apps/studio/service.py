@@ -297,7 +297,7 @@ class Studio:
             rate *= request.factor
         form = Form.of(look, None, rate, clip.file_name)
         return _Work(
-            len(comparison.given[1]),
+            len(comparison.given),
             pieces,
             lambda result: UpsampledView(comparison, result.frames, form, result.is_done),
         )

@@ -36,22 +36,17 @@ def write_files(
     legend = form.look.legend
     files: dict[str, dict[str, Path]] = {}
     for number, (name, video) in enumerate({ALL: torch.cat(list(videos.values()), -1), **videos}.items()):
-        stem = "futures" if not number else _stem(name)
+        stem = "futures" if not number else name.replace(" ", "-")
         files[name] = {ending: folder / f"{stem}.{ending}" for ending in ("mp4", "gif")}
         for path in files[name].values():
             write_video(path, beside_legend(video, legend), form.playing_fps)
     if legend is not None:
         for name, sample in values.items():
-            files[name]["values"] = _write_values(folder / _stem(name), sample[None], form)
+            files[name]["values"] = _write_values(folder / name.replace(" ", "-"), sample[None], form)
         if form.ending not in SINGLE:
             files[ALL]["values"] = _write_values(folder / "futures", torch.stack([*values.values()]), form)
     files[ALL]["html"] = page.write(folder / "index.html")
     return files
-
-
-def _stem(name: str) -> str:
-    """A title as the name of a file: words joined by hyphens."""
-    return "-".join("".join(letter if letter.isalnum() else " " for letter in name).split())
 
 
 def _write_values(stem: Path, samples: Tensor, form: Form) -> Path:

@@ -123,6 +123,11 @@
     };
     const pairs = clips.map((clip) => [clip, truthOf(clip)]).filter(([, truth]) => truth);
     wipe.hidden = !pairs.length;
+    const [covering, ...others] = new Set(pairs.map(([, truth]) => truth.video.getAttribute('aria-label')));
+    if (covering && !others.length) {
+      wipe.querySelector('span').textContent = covering;
+      wipe.querySelector('input').setAttribute('aria-label', `Wipe: how much of each sample is covered from the left: ${covering}`);
+    }
     function setWipe(percent) {
       if (percent > 0 && !root.querySelector('.over'))
         for (const [clip, truth] of pairs) {

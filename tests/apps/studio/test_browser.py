@@ -192,9 +192,10 @@ def test_a_stretch_of_an_upload_gets_more_frames_a_second(browser, url, tmp_path
         fill(page, "#factor", 4)
         expect(page, "#hint").to_contain_text("3 frames become 9, 20 Hz become 80 Hz.")
         generate(page, 9)
-        expect(page, "#result video").to_have_count(6)  # given, cross-faded, three samples, their spread
+        expect(page, "#result video").to_have_count(5)  # given, cross-faded, three samples
+        expect(page, "#result .wipe span").to_have_text("cross-fade")
         wait_until(page, "document.documentElement.scrollWidth === 390")
-        choose_task(page, "prediction")
+        choose_task(page, "generation from nothing")
         expect(page, "#strip .film button").to_have_count(15)
         expect(page, "#length input").to_be_visible()
         assert not page.broken
