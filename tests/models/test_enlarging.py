@@ -136,9 +136,15 @@ def test_choices_that_do_not_go_together_are_refused(changes, message):
         mcvd.build(config)
 
 
-@pytest.mark.parametrize("net", ["SpaceTimeUNet", "UNet3D"])
-def test_networks_that_cannot_be_told_say_so(net):
-    config = tiny_config(past=1, current=2, future=0, net=net) | {"super_resolution": {"factor": 2}}
+def test_frames_that_stay_frames_are_told_their_own_small_ones():
+    video = pixels(2, 5, 1, 8, 8)
+    assert close(tiny_larger(silent=True, net="SpaceTimeUNet").enlarge(video, **FAST), bilinear(video))
+    made = tiny_larger(net="SpaceTimeUNet").enlarge(video, num_samples=2, **FAST)
+    assert made.shape == (2, 2, 5, 1, 16, 16)
+
+
+def test_networks_that_cannot_be_told_say_so():
+    config = tiny_config(past=1, current=2, future=0, net="UNet3D") | {"super_resolution": {"factor": 2}}
     config["net"]["init_args"]["conditioning"]["init_args"] = {"tell_low": True, "tell_mask": False}
     with pytest.raises(ValueError, match="tell_low"):
         mcvd.build(config)

@@ -32,10 +32,10 @@ def tiny_model(**options):
     return model.eval()
 
 
-def tiny_larger(past=1, size=SIZE, silent=False, channels=1):
+def tiny_larger(past=1, size=SIZE, silent=False, channels=1, net="UNet"):
     """One that makes frames twice as large; a silent one adds nothing to their bilinear enlargement."""
     torch.manual_seed(1)
-    config = tiny_config(past=past, current=2, future=0, channels=channels)
+    config = tiny_config(past=past, current=2, future=0, channels=channels, net=net)
     config["net"]["init_args"]["conditioning"]["init_args"] = {"tell_low": True}
     config |= {"size": list(size), "super_resolution": {"factor": 2, "noise": 0.5}, "reference": "context"}
     model = mcvd.build(config | {"predicts": "x0", "masking": {"p_past": 0.5}})
