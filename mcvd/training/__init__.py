@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mcvd.training.ema import EMA
     from mcvd.training.fit import ConfigError, FitCLI, run_fit
     from mcvd.training.memory import MemoryEstimate
+    from mcvd.training.muon import Muon
     from mcvd.training.preview import Preview
     from mcvd.training.signals import GracefulStop, TrainingInterrupted
 
@@ -29,6 +30,7 @@ __getattr__, __dir__ = lazy_exports(
         "FitCLI": "mcvd.training.fit",
         "GracefulStop": "mcvd.training.signals",
         "MemoryEstimate": "mcvd.training.memory",
+        "Muon": "mcvd.training.muon",
         "Preview": "mcvd.training.preview",
         "Student": "mcvd.training.distill",
         "TrainingEstimate": "mcvd.training.cost",
