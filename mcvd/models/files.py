@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping
@@ -126,15 +127,26 @@ def write_folder(folder: str | Path, config: dict[str, Any], weights: dict[str, 
             part.mkdir()
             (part / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
             (part / CARD).write_text(card, encoding="utf-8")
-            try:
-                save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, part / WEIGHTS)
-            except SafetensorError as error:
-                raise OSError(f"cannot write the weights of {folder}: {error}; nothing is left of it") from error
+            write_weights(weights, part / WEIGHTS, folder)
             shutil.copymode(part / CONFIG, part / WEIGHTS)  # safetensors keeps others from reading what it writes
     except OSError as error:
         if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # what it holds is another model
             raise refusal from None
         raise
+
+
+def write_weights(weights: Mapping[str, Tensor], path: Path, folder: Path) -> None:
+    """Write weights as safetensors; an error names the folder that they are of.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    try:
+        save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, path)
+    except SafetensorError as error:
+        told = re.search(r"I/O error: (.+?) \(os error", str(error))  # as safetensors says it
+        reason = told[1] if told else first_line(error)
+        raise OSError(f"cannot write the weights of {folder}: {reason}; nothing is left of it") from error
 
 
 def read_cascade(source: str | Path, revision: str | None = None) -> StoredCascade:

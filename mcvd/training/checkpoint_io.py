@@ -11,6 +11,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from mcvd.models.files import LAST
 from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.error_text import first_line
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -63,7 +64,9 @@ def _cannot_write(path: Path, error: Exception) -> str:
     last = path.with_name(LAST)
     if last.exists():
         left, again = f"the previous checkpoint, {last}, is intact", "resume with --ckpt_path last"
-    reason = (isinstance(error, OSError) and error.strerror) or "the disk takes no more"  # torch tells no reason
+    reason = (isinstance(error, OSError) and error.strerror) or first_line(error)
+    if "PytorchStreamWriter" in reason or "unexpected pos" in reason:  # what torch says where writing stopped
+        reason = "the disk takes no more"
     free = f"{shutil.disk_usage(path.parent).free / 1e6:.1f} MB are free there" if path.parent.exists() else "no folder"
     return (
         f"cannot write the checkpoint {path}: {reason} ({free}); {left}. Make room, or allow larger files, and {again}"

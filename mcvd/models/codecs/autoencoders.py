@@ -12,11 +12,11 @@ from typing import Any, Literal, get_args
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mcvd.models.codecs.patch_autoencoder import PatchAutoencoder
-from mcvd.models.files import CONFIG, MAX_CONFIG_BYTES, check_header, header_of, hub_refusal
+from mcvd.models.files import CONFIG, MAX_CONFIG_BYTES, check_header, header_of, hub_refusal, write_weights
 from mcvd.runtime.atomic import atomic_write
 from mcvd.runtime.error_text import first_line, one_line
 from mcvd.runtime.numbers import check_finite
@@ -171,7 +171,7 @@ def write_autoencoder(
         config = {"_class_name": kind, **arguments}
         (part / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
         (part / MEASURED).write_text(json.dumps(measured, indent=2) + "\n")
-        save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, part / WEIGHTS)
+        write_weights(weights, part / WEIGHTS, folder)
         (part / WEIGHTS).chmod((part / CONFIG).stat().st_mode)  # safetensors keeps others from reading what it writes
 
 
