@@ -72,7 +72,9 @@ def check_data(data: VideoClips) -> DataReport:
             clips, timing = _read_clips(data)
             names = data.signals and data.signals.names
             lines += describe_signals(train.videos, names) if names else describe_untold(train.videos)
-            of_values = describe_values(clips)
+            of_values = (
+                describe_values(clips) if data.latents is None else [f"training clips are latents, {data.latents}"]
+            )
             lines += of_values or describe_cuts(train, val)
             lines += timing
     except (ValueError, OSError, ModuleNotFoundError) as error:

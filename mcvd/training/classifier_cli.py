@@ -59,6 +59,10 @@ class ClassifierCLI(FitCLI):
         config.data.signals = [f"label={word}" for word in words]
         if config.data.flip and config.data.mirrored_signals is None:
             config.data.mirrored_signals = []
+        if self.config.data.latents is not None:
+            raise ConfigError(
+                "--data.latents are for models that diffuse them: a classifier learns from frames, leave them out"
+            )
         super().before_instantiate_classes()
 
     def default_root(self) -> str:

@@ -48,6 +48,10 @@ class CodecCLI(FitCLI):
             raise ConfigError("--init_from starts from a model: a codec starts from --model.source")
         if self.config.data.batch_size == "auto":
             raise ConfigError("--data.batch_size auto: the memory of a codec is not estimated, name a number")
+        if self.config.data.latents is not None:
+            raise ConfigError(
+                "--data.latents are for models that diffuse them: a codec learns from frames, leave them out"
+            )
         super().before_instantiate_classes()
 
     def default_root(self) -> str:

@@ -102,6 +102,17 @@ def test_what_is_held_out_of_the_training_videos_is_no_latents(source, tmp_path)
     torch.testing.assert_close(found.float(), expected, atol=2e-3, rtol=2e-3)
 
 
+def test_a_recipe_with_latents_is_checked_as_such_and_not_packed(recipe, encoded, tmp_path, capsys):
+    data = yaml.safe_load(recipe.read_text())["data"] | {"latents": str(encoded), "num_workers": 0}
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump({"data": data}))
+    words = [str(tmp_path / "data.yaml"), "--size", "16"]
+    assert main(["data", "check", *words, "--preview", str(tmp_path / "preview.png")]) == 0
+    told = capsys.readouterr().out
+    assert f"training clips are latents, {encoded}" in told and "needs a scale" not in told
+    assert main(["data", "pack", *words, "--out", str(tmp_path / "shards")]) == 2
+    assert "leave out latents" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

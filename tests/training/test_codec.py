@@ -121,6 +121,7 @@ def test_a_stopped_training_is_resumed_bit_for_bit_and_a_model_takes_its_codec(t
         ({"arguments": {"flavour": 1}}, [], "no argument flavour"),
         ({}, ["--init_from", "m"], "--model.source"),
         ({}, ["--data.batch_size", "auto"], "name a number"),
+        ({}, ["--data.latents", "latents"], "learns from frames"),
     ],
 )
 def test_mistakes_are_one_line(model, words, message, tmp_path, capsys):

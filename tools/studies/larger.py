@@ -2,14 +2,16 @@
 
     python tools/studies/larger.py enlarge MODEL
     python tools/studies/larger.py cascade MODEL
+    python tools/studies/larger.py predict MODEL ...
     python tools/studies/larger.py latents
 
 Enlarge: true small frames made larger, PSNR in dB and SSIM against the truth, beside bilinear enlargement, at several
 levels of noise on the small frames and numbers of network calls (one call is about the mean of what it may be).
 Cascade: what the bundled model (or --base) predicts at 64x64, made larger by the model and bilinearly, against the true
-large frames. Latents: seconds of the processor for a network call on a block of 5 frames, for all else that a frame
-takes, for a frame with the default sampler, and the peak of memory, of latent models and of a pixel model with the
-network of latent-256.yaml and random weights, each in a process of its own.
+large frames. Predict: the same score of models that predict at their own size. Latents: seconds of the processor for a
+network call on a block of 5 frames, for all else that a frame takes, for a frame with the default sampler, and the peak
+of memory, of latent models and of a pixel model with the network of latent-256.yaml and random weights, each in a
+process of its own.
 """
 
 import argparse
@@ -80,6 +82,18 @@ def cascade(path: str, base_path: str | None, num_streets: int, num_frames: int,
             )
 
 
+def predict(paths: list[str], num_streets: int, num_frames: int, calls: list[int]) -> None:
+    print("| predicted by | PSNR, dB | SSIM |\n|---|---|---|")
+    for path in paths:
+        model = mcvd.load(path)
+        clip = streets(num_streets, model.block.past + num_frames, model.size)
+        past, truth = clip[:, : model.block.past], clip[:, model.block.past :]
+        row(f"{path}: the last frame again", past[:, -1:].expand(-1, num_frames, -1, -1, -1), truth)
+        for steps in calls:
+            made = model.predict(past, num_frames, sampler=DDIM(num_steps=steps), progress=False)
+            row(f"{path}, DDIM with {steps} calls", made, truth)
+
+
 CODEC = {
     "block_out_channels": [32, 64, 64],
     "down_block_types": ["DownEncoderBlock2D"] * 3,
@@ -143,6 +157,11 @@ def main() -> None:
         command.add_argument("--num-streets", type=int, default=8)
         command.add_argument("--num-frames", type=int, default=8)
         command.add_argument("--calls", type=int, nargs="+", default=[1, 2, 5])
+    command = commands.add_parser("predict")
+    command.add_argument("models", nargs="+")
+    command.add_argument("--num-streets", type=int, default=4)
+    command.add_argument("--num-frames", type=int, default=8)
+    command.add_argument("--calls", type=int, nargs="+", default=[2])
     command = commands.add_parser("latents")
     command.add_argument("--sizes", type=int, nargs="+", default=[128, 256])
     command.add_argument("--kinds", nargs="+", default=["pixel", *CODECS])
@@ -156,6 +175,8 @@ def main() -> None:
         enlarge(asked.model, asked.num_streets, asked.num_frames, asked.calls)
     elif asked.command == "cascade":
         cascade(asked.model, asked.base, asked.num_streets, asked.num_frames, asked.calls)
+    elif asked.command == "predict":
+        predict(asked.models, asked.num_streets, asked.num_frames, asked.calls)
     elif asked.command == "latents":
         latents(asked.sizes, asked.kinds, asked.calls)
     else:

@@ -5,13 +5,17 @@
 
 Quality: the bundled model, PSNR in dB (mean over generated frames and streets) beside cross-fading and the nearest
 frame; the streets are given at 10 Hz (of 40 Hz) and at 2.5 Hz (of 10 Hz, the model's own rate). Time: seconds of the
-processor for a gap when many are filled at once, when each is a call of Python, and when each is a command.
+processor for a gap when one command fills those of a whole film, when each is a command, and in Python many at once and
+one by one.
 """
 
 import argparse
+import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 
@@ -19,6 +23,7 @@ import mcvd
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
 from mcvd.evaluation.baselines import cross_faded
 from mcvd.metrics.frames import psnr_per_frame
+from mcvd.models.upsampling import GAPS_AT_ONCE
 from mcvd.samplers import DDIM
 
 FACTOR, HELD_OUT, FIRST_SECONDS, NUM_GIVEN = 4, 9, 1, 5
@@ -44,42 +49,39 @@ def quality(num_streets: int) -> None:
         )
 
 
-def timing(path: str, num_gaps: int, rounds: int) -> None:
-    model = mcvd.load()
-    video = mcvd.read_video(path, model.size, num_frames=num_gaps + 1)
-    command = [
-        sys.executable,
-        "-m",
-        "mcvd",
-        "interpolate",
-        path,
-        "--every-frame",
-        "--gap",
-        "4:8",
-        "--out",
-        "/tmp/gap.gif",
-    ]
-    seconds: dict[str, list[float]] = {"at once": [], "a call each": [], "a command each": []}
-    for _ in range(rounds):
+def timing(path: str, num_frames: int, num_gaps: int) -> None:
+    film = mcvd.read_video(path, num_frames=num_frames)
+    with TemporaryDirectory() as folder:
+        clip, out = Path(folder) / "clip.mp4", Path(folder) / "out.mp4"
+        mcvd.write_video(clip, film, 30)
+        whole = command_seconds("upsample", str(clip), "--factor", str(FACTOR), "--out", str(out))
+        print(f"one command for {num_frames - 1} gaps: {whole:.0f} s, {whole / (num_frames - 1):.3f} a gap", flush=True)
+        each = []
+        for gap in range(num_gaps):
+            words = [str(clip), "--every-frame", "--gap", f"{4 + gap}:{8 + gap}", "--out", f"{folder}/gap-{gap}.gif"]
+            each.append(command_seconds("interpolate", *words))
+        print(f"a command for each gap: {sum(each) / num_gaps:.2f} s a gap, mean of {num_gaps}", flush=True)
+        model, video = mcvd.load(), mcvd.read_video(clip, mcvd.load().size, num_frames=GAPS_AT_ONCE + 1)
         begin = time.process_time()
-        model.upsample(video, FACTOR, progress=False, batch_size=num_gaps)
-        seconds["at once"].append((time.process_time() - begin) / num_gaps)
+        model.upsample(video, FACTOR, progress=False)
+        print(
+            f"in Python, {GAPS_AT_ONCE} at once: {(time.process_time() - begin) / GAPS_AT_ONCE:.3f} s a gap", flush=True
+        )
         begin = time.process_time()
-        for i in range(num_gaps):
-            model.upsample(video[i : i + 2], FACTOR, progress=False)
-        seconds["a call each"].append((time.process_time() - begin) / num_gaps)
-        before = resource_seconds()
-        subprocess.run(command, check=True, capture_output=True)
-        seconds["a command each"].append(resource_seconds() - before)
-    for name, each in seconds.items():
-        middle = sorted(each)[len(each) // 2]
-        print(f"{name}: {middle:.3f} s of the processor for a gap", flush=True)
+        for gap in range(num_gaps):
+            model.upsample(video[gap : gap + 2], FACTOR, progress=False)
+        print(f"in Python, one by one: {(time.process_time() - begin) / num_gaps:.3f} s a gap", flush=True)
+
+
+def command_seconds(*words: str) -> float:
+    """Seconds of the processor that a command of mcvd takes."""
+    before = resource_seconds()
+    subprocess.run([sys.executable, "-m", "mcvd", *words], check=True, capture_output=True)
+    return resource_seconds() - before
 
 
 def resource_seconds() -> float:
     """Processor seconds of the processes that were started here and have ended."""
-    import resource
-
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
@@ -89,8 +91,8 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=["quality", "time"])
     parser.add_argument("video", nargs="?")
     parser.add_argument("--num-streets", type=int, default=6)
-    parser.add_argument("--num-gaps", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--num-frames", type=int, default=300)
+    parser.add_argument("--num-gaps", type=int, default=4, help="that are filled one by one")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    quality(given.num_streets) if given.what == "quality" else timing(given.video, given.num_gaps, given.rounds)
+    quality(given.num_streets) if given.what == "quality" else timing(given.video, given.num_frames, given.num_gaps)

@@ -155,6 +155,9 @@ def _check_pack(out: str, source: str) -> None:
 def _pack(found: VideoClips, out: str, num_workers: int | None = None, json: bool = False) -> None:
     from mcvd.data.sources.shard_writer import pack_data
 
+    if found.latents is not None:
+        raise ValueError("a recipe with latents cannot be packed: shards hold frames, leave out latents")
+
     num_videos, is_new = pack_data(found, out, num_workers)
     counts = ", ".join(f"{side}: {number} videos" for side, number in num_videos.items())
     say(f"{out}: {counts}" + ("" if is_new else "; there is nothing to do"))
