@@ -258,7 +258,8 @@ def _warn_of_untold(names: list[str], num_videos: int, rate_hz: float | None) ->
     taken = "the model will not know one either" if rate_hz is None else f"their frames count as {rate_hz:g} Hz"
     warnings.warn(
         f"{len(names)} of {num_videos} videos tell no frame rate ({which}): {taken}; to state one, write for example "
-        "frame_rate_hz: 20 into a file frames.yaml beside the pictures, or give it to mcvd.data.ArrayVideos",
+        "frame_rate_hz: 20 into a file frames.yaml beside the pictures, or, of arrays, among the init_args of "
+        "mcvd.data.ArrayVideos",
         stacklevel=3,
     )
 

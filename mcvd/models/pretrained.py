@@ -132,10 +132,17 @@ class Pretrained(nn.Module, ABC):
         api = HfApi(token=token)
         with TemporaryDirectory() as folder:
             self._write(Path(folder) / "model", name, about)
-            full_name = api.create_repo(name, private=private, exist_ok=True).repo_id
-            commit = api.upload_folder(
-                repo_id=full_name, folder_path=Path(folder) / "model", revision=revision, commit_message=message
-            )
+            try:
+                full_name = api.create_repo(name, private=private, exist_ok=True).repo_id
+                commit = api.upload_folder(
+                    repo_id=full_name, folder_path=Path(folder) / "model", revision=revision, commit_message=message
+                )
+            except Exception as error:  # of the connection, or of the Hub
+                error.add_note(
+                    f"{name} was not uploaded: that takes a connection and the token of an account that may write "
+                    "there (hf auth login, or token=); save_pretrained writes the same to a folder"
+                )
+                raise
         return commit.oid
 
     def _write(self, folder: str | Path, name: str, about: About) -> None:

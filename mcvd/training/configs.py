@@ -40,6 +40,10 @@ _ELSEWHERE = {
     "resolution": "--model.size",
 }
 _KINDS = re.compile(r"Expected an? (typing\.Literal\[[^\]]*\]|<class '[\w.]+'>)")
+# An option of the data that takes over one of the model, which was given as well.
+_LINKED = re.compile(r'Linked "([\w.]+)" must be given via "([\w.]+)"|argument ([\w.]+) --> ([\w.]+): ')
+_FAILED_LINK = re.compile(r"^Call to compute_fn of link .* failed: ")
+_GROUP = re.compile(r'^Parser key "([\w.]+)": Unable to load config \'([^\']*)\'')
 _GOT = re.compile(r"(?:Got|Given) value: (.*)$")
 
 
@@ -135,6 +139,14 @@ def explain(error: Exception, known: Iterable[str]) -> str:
         known: the options that there are.
     """
     text = one_line(error)
+    if linked := _LINKED.search(text):
+        data, model = linked[1] or linked[4], linked[2] or linked[3]
+        return f"{data} follows {model}: set --{model} and leave {data} out"
+    if group := _GROUP.search(text):
+        inside = [each for each in known if each.startswith(f"--{group[1]}.") and not each.endswith(".help")]
+        few = f", such as {inside[0]}" if inside else ""
+        return f"--{group[1]} {group[2]}: this is a group of options: set those in it{few}, or name a file of them"
+    text = _FAILED_LINK.sub("", text)
     if unknown := re.search(r"[Uu]nrecognized arguments: (\S+)", text):
         option = unknown[1].partition("=")[0]
         return f"there is no option {option}{_near(option, [*known])}"

@@ -71,7 +71,11 @@ def to_channels(video: Tensor, channels: int) -> Tensor:
     if video.shape[1] == channels:
         return video
     if video.is_floating_point() or {video.shape[1], channels} != {1, 3}:
-        raise ValueError(f"frames of {video.shape[1]} channels of {video.dtype} cannot become frames of {channels}")
+        kind = "values" if video.is_floating_point() else "pixels"
+        raise ValueError(
+            f"frames of {video.shape[1]} channels of {kind} cannot become frames of {channels} (grey and colour pixels "
+            f"alone become each other): take a model of {video.shape[1]} channels (model.channels, data.channels)"
+        )
     if channels == 3:
         return video.expand(-1, 3, -1, -1)
     # In thousandths, rounded; grey pixels keep their value exactly.

@@ -129,7 +129,14 @@ def test_a_name_that_is_not_there_is_refused_in_one_line(client, name):
 
 def test_who_has_no_leave_is_refused(client):
     code = PUSH.format(name="me/tiny", channels=1, revision=None)
-    assert "401" in client(code, ok=False, HF_TOKEN="hf_of_somebody_else")
+    said = client(code, ok=False, HF_TOKEN="hf_of_somebody_else")
+    assert "401" in said and "me/tiny was not uploaded" in said.splitlines()[-1] and "hf auth login" in said
+
+
+def test_without_a_connection_an_upload_says_what_it_takes(client):
+    code = PUSH.format(name="me/tiny", channels=1, revision=None)
+    said = client(code, ok=False, HF_ENDPOINT="http://127.0.0.1:9")
+    assert "me/tiny was not uploaded: that takes a connection" in said.splitlines()[-1]
 
 
 # The model card

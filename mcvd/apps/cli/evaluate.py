@@ -129,7 +129,7 @@ def run(
     if fixed:
         _check_protocol(fixed, net)
         num_frames, num_clips, sampling["num_samples"] = fixed.num_frames, fixed.num_clips, fixed.num_samples
-    num_clips, num_frames = num_clips or 64, num_frames or net.block.current
+    named_clips, num_clips, num_frames = num_clips, num_clips or 64, num_frames or net.block.current
     if rate is not None and net.times is not None and net.times.frame_rates_hz:
         sampling["frame_rate_hz"] = rate
     rate = rate or net.frame_rate_hz
@@ -187,6 +187,9 @@ def run(
     )
     _write(out, card, shown, look)
     _print(card, json, events=threshold is not None)
+    if named_clips and clips.num_clips < named_clips:
+        note(f"mcvd: {named_clips} clips were asked for; {clips.num_clips} were scored: these videos hold no more")
+    note(f"{out}: the result card; {Path(out).with_suffix('.html')}: the same as a page")
 
 
 def _metrics(

@@ -9,7 +9,7 @@ from typing import Any
 from mcvd.apps.cli import options
 from mcvd.apps.cli.classified import ClassifierChoice, add_classifier
 from mcvd.apps.cli.fields import FieldChoice, add_show
-from mcvd.apps.cli.known import Keyframe, add_keyframes, check_keyframes, with_keyframes
+from mcvd.apps.cli.known import Keyframe, add_keyframes, check_keyframes, check_known_by, with_keyframes
 from mcvd.apps.cli.options import Command, positive
 from mcvd.apps.cli.told import SignalChoice, add_signals
 
@@ -52,6 +52,7 @@ def run(
     from mcvd.runtime.distributed import shard_range
 
     check_keyframes(keyframe, num_frames)
+    check_known_by(asked.get("known_by"), bool(keyframe or asked.get("loop")), "--keyframe N=PICTURE or --loop")
     check_videos_out(out)
     fields = FieldChoice.taken_from(asked)
     classifier, told = ClassifierChoice.taken_from(asked), SignalChoice.taken_from(asked)

@@ -8,7 +8,7 @@ from typing import Any
 from mcvd.apps.cli import options
 from mcvd.apps.cli.classified import ClassifierChoice, add_classifier
 from mcvd.apps.cli.fields import FieldChoice, add_fields, add_show, read_for_model
-from mcvd.apps.cli.known import add_known_by, with_region
+from mcvd.apps.cli.known import add_known_by, check_known_by, with_region
 from mcvd.apps.cli.options import Command
 from mcvd.apps.cli.told import SignalChoice, add_signals
 
@@ -58,6 +58,7 @@ def run(
     from mcvd.video.timing import frames_at_rate
 
     check_inputs(VIDEO=video, inpaint=inpaint)
+    check_known_by(asked.get("known_by"), inpaint is not None, "--inpaint PICTURE")
     check_videos_out(out, video)
     fields = FieldChoice.taken_from(asked)
     classifier, told = ClassifierChoice.taken_from(asked), SignalChoice.taken_from(asked)
@@ -90,7 +91,7 @@ def run(
 def _gap(text: str) -> range:
     start, colon, end = text.partition(":")
     if not (colon and start.isdigit() and end.isdigit() and int(start) < int(end)):
-        raise ArgumentTypeError(f"must be START:END with START < END, got {text!r}")
+        raise ArgumentTypeError(f"must be START:END, two numbers of frames with START < END, got {text!r}")
     return range(int(start), int(end))
 
 

@@ -59,6 +59,21 @@ def check_keyframes(keyframes: Sequence[Keyframe] | None, num_frames: int) -> No
         check_inputs(keyframe=path)
 
 
+def check_known_by(known_by: str | None, given: bool, options: str) -> None:
+    """Refuse ``--known-by`` where no frame is known.
+
+    Args:
+        known_by: what was asked for.
+        given: whether any of the options is there that make frames known.
+        options: their names, for the message.
+
+    Raises:
+        ValueError: there is nothing that it could act on.
+    """
+    if known_by is not None and not given:
+        raise ValueError(f"--known-by {known_by} tells how known frames act, and none is given: add {options}")
+
+
 def with_keyframes(
     options: SamplingOptions, keyframes: Sequence[Keyframe] | None, model: VideoModel
 ) -> SamplingOptions:

@@ -76,6 +76,7 @@ OPTIONS_ELSEWHERE = {
     "num_frames": "--gap START:END",
 }
 _OPTION = re.compile(r"--?[A-Za-z]")
+_NO_VALUE = re.compile(r"argument (--[\w-]+): expected one argument$")
 
 
 class UsageError(ValueError):
@@ -115,4 +116,6 @@ class Parser(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise `UsageError`, in one line."""
+        if option := _NO_VALUE.match(message):
+            message += f", and what begins with - is none: for such a value write {option[1]}=VALUE"
         raise UsageError(f"{message.removeprefix('argument ')} ({self.prog} --help lists what there is)")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mcvd.apps.cli import options
 from mcvd.apps.cli.classified import ClassifierChoice, add_classifier
 from mcvd.apps.cli.fields import FieldChoice, add_fields, add_show, read_for_model
-from mcvd.apps.cli.known import Keyframe, add_keyframes, check_keyframes, with_keyframes
+from mcvd.apps.cli.known import Keyframe, add_keyframes, check_keyframes, check_known_by, with_keyframes
 from mcvd.apps.cli.options import Command, positive
 from mcvd.apps.cli.told import SignalChoice, add_signals
 
@@ -79,6 +79,7 @@ def run(
 
     check_inputs(VIDEO=video)
     check_keyframes(keyframe, num_frames)
+    check_known_by(asked.get("known_by"), bool(keyframe or asked.get("loop")), "--keyframe N=PICTURE or --loop")
     check_videos_out(out, video)
     if uncertainty is not None:
         _check_uncertainty(uncertainty, out, video, num_samples)

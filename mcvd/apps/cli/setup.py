@@ -151,6 +151,11 @@ def choose_metric(path: str) -> FrameMetric:
     """A metric of the user's own, or one of `mcvd.metrics` that is not reported unasked, by its path."""
     from mcvd.metrics import FrameMetric
 
+    if "." not in path:
+        raise ValueError(
+            f"--metric {path}: names a metric of your own, as MODULE.NAME; PSNR and SSIM are on every card, LPIPS with "
+            "--lpips-weights, FVD with --weights"
+        )
     metric = import_own(path, "--metric")
     if not isinstance(metric, FrameMetric):
         raise ValueError(f"--metric {path} is a {type(metric).__name__}, expected an mcvd.metrics.FrameMetric")

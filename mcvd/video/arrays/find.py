@@ -29,7 +29,7 @@ def find_places(root: Path, axes: str | None, variables: Sequence[str] = ()) -> 
     else:
         places = [tuple(files)]
     if not files:
-        raise FileNotFoundError(f"no arrays at {root}: name a file or a folder of files that end in {ENDINGS}")
+        raise FileNotFoundError(f"no arrays at {root}: name a file or a folder of files of values ({', '.join(ENDINGS)})")
     first = ArrayFile(files[0], axes, variables)
     first.close()
     if first.num_frames == 1 and first.num_sequences == 1:
