@@ -105,14 +105,20 @@ class VideoClips:
         latents: str | Path | None = None,
     ) -> None:
         super().__init__()  # of Lightning's data module, where a training's is made
-        height_width = (size, size) if isinstance(size, int) else (size[0], size[1])
+        height_width = (size, size) if isinstance(size, int) else tuple(size)
+        if len(height_width) != 2 or not all(isinstance(each, int) for each in height_width):
+            raise ValueError(f"size must be (height, width) in pixels, or one number for a square, got {size!r}")
         if times is not None and times.rates and frame_rate_hz is None:
             frame_rate_hz = times.rates[0]
         self.spec = ClipSpec(num_frames, height_width, channels, frame_rate_hz, stride, crop, flip)
         batch_size = 8 if batch_size == "auto" else batch_size
         for name, value, least in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0)):
-            if value < least:
-                raise ValueError(f"{name} must be {least} or more, got {value}")
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        for name, videos in (("train", train), ("val", val)):
+            if not isinstance(videos, AbstractVideos | None):
+                folder = "root" if name == "train" else "val_root"
+                raise ValueError(f"{name} must be a collection, an AbstractVideos; {folder} takes a folder: {videos!r}")
         check_seed(seed)
         if root is not None and train is not None:
             raise ValueError("give root or train, not both: each names the training videos")

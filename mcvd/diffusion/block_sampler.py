@@ -198,7 +198,11 @@ class BlockSampler:
 
 def _of_sample(wish: Guide, bound: BoundDenoiser, sample: Tensor, t: Tensor) -> Tensor:
     """The energy of the frames that a sample means."""
-    return wish(bound.to_frames(sample), t)
+    energy = wish(bound.to_frames(sample), t)
+    if not isinstance(energy, Tensor) or energy.shape != t.shape:
+        got = tuple(energy.shape) if isinstance(energy, Tensor) else type(energy).__name__
+        raise ValueError(f"a guide returns a tensor with an energy for each video, {tuple(t.shape)} here, got {got}")
+    return energy
 
 
 def _of_state(

@@ -151,6 +151,10 @@ class SamplingOptions:
             kind = type(self.sampler).__name__
             here = f"Diffusers.of({kind}(...))" if kind.endswith("Scheduler") else "UniPC()"
             raise ValueError(f"sampler must be one of mcvd.samplers, such as mcvd.samplers.{here}, got a {kind}")
+        if isinstance(spacing := getattr(self.sampler, "spacing", None), str):
+            raise ValueError(f"spacing must be one of mcvd.samplers.spacing, such as LogSNR(), got {spacing!r}")
+        if not isinstance(num_steps := getattr(self.sampler, "num_steps", 1), Integral):
+            raise ValueError(f"num_steps of the sampler must be a whole number, got {num_steps!r}")
         counts = {"num_samples": self.num_samples, "batch_size": self.batch_size, "steps": self.steps}
         for name, count in counts.items():
             if count is None and name != "num_samples":
@@ -163,6 +167,8 @@ class SamplingOptions:
                 raise NumbersError(f"{name} must be a number from {-MAX_GUIDANCE} to {MAX_GUIDANCE}, got {number!r}")
         if not (isinstance(self.guide_weight, Real) and self.guide_weight >= 0):
             raise NumbersError(f"guide_weight must be a number of at least 0, got {self.guide_weight!r}")
+        if not (isinstance(self.first_video, Integral) and self.first_video >= 0):
+            raise ValueError(f"first_video must be a whole number of at least 0, got {self.first_video!r}")
         if self.guide is not None and not callable(self.guide):
             raise ValueError(f"guide must be one of mcvd.diffusion.guides or a function of yours, got {self.guide!r}")
         seeds = self.seed if isinstance(self.seed, Sequence) and not isinstance(self.seed, str) else [self.seed]

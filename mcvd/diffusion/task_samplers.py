@@ -42,6 +42,11 @@ class TaskSamplers:
     def __post_init__(self) -> None:
         for field in fields(self):
             sampler = getattr(self, field.name)
+            if sampler is not None and not isinstance(sampler, AbstractSampler):
+                raise ValueError(
+                    f"the sampler for {field.name} must be one of mcvd.samplers, such as mcvd.samplers.UniPC(), got "
+                    f"{sampler!r}"
+                )
             if sampler is not None and not 1 <= sampler.num_calls <= MAX_CALLS:
                 raise ValueError(
                     f"the sampler for {field.name} calls the network {sampler.num_calls} times for a block: "

@@ -22,6 +22,7 @@ from mcvd.nets import AbstractConditioning
 from mcvd.noise import AbstractNoiseSchedule
 from mcvd.runtime.error_text import one_line
 from mcvd.runtime.named_classes import NotTrustedError, Slots, Trust, check_classes, is_within, paths_of
+from mcvd.runtime.parser_text import misfit
 from mcvd.samplers import AbstractSampler, AbstractSpacing
 from mcvd.samplers.select import sampler_names
 
@@ -64,7 +65,9 @@ def model_from_config(
     except NotTrustedError:
         raise
     except (Exception, SystemExit) as error:  # the parser lets its many types of error through
-        raise ValueError(f"this config does not make a model: {one_line(error)}") from error
+        text = one_line(error)
+        reason = (misfit(text) or text).removeprefix("model.")
+        raise ValueError(f"this config does not make a model: {reason}") from error
 
 
 def config_of(

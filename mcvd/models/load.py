@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,8 +51,12 @@ def load(source: str | Path = BOX, revision: str | None = None, trust: Trust = F
 
     Raises:
         FileNotFoundError: there is no such model.
-        ValueError: what is there is damaged, is not a model of mcvd, or names classes that are not trusted.
+        ValueError: the source is no path or name; or what is there is damaged, is not a model of mcvd, or names classes
+            that are not trusted.
     """
+    if not isinstance(source, str | PathLike):
+        kind = type(source).__name__
+        raise ValueError(f"source is the path of a model or its name on the Hub, such as 'user/name', got {kind}")
     try:
         return VideoModel.from_pretrained(source, revision=revision, trust=trust)
     except CascadeError:

@@ -19,6 +19,7 @@ from mcvd.models.config import config_of, foreign_classes, model_from_config
 from mcvd.models.facts import ModelFacts
 from mcvd.models.files import check_header, read_model, write_folder
 from mcvd.runtime.named_classes import Trust
+from mcvd.runtime.suggest import did_you_mean
 
 
 class Pretrained(nn.Module, ABC):
@@ -97,6 +98,7 @@ class Pretrained(nn.Module, ABC):
 
         Raises:
             FileExistsError: the folder holds something already.
+            TypeError: the card has no such entry.
             ValueError: the model was made with what cannot be written down, such as a lambda; the message names it.
         """
         self._write(folder, Path(folder).name, about)
@@ -146,6 +148,11 @@ class Pretrained(nn.Module, ABC):
         return commit.oid
 
     def _write(self, folder: str | Path, name: str, about: About) -> None:
+        known = [*About.__annotations__]
+        for key in about:
+            if key not in known:
+                guess = did_you_mean(key, known, {"licence": "license"})
+                raise TypeError(f"a model card has no {key}{guess or '; it has ' + ', '.join(known)}")
         try:
             config = {key: value for key, value in self.trained_config().items() if key not in self.not_exported}
         except ValueError as error:

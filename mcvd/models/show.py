@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mcvd.models.codecs import AbstractCodec
 from mcvd.models.look import PIXEL_LOOK, Look
+from mcvd.runtime.arrays import as_tensor
 from mcvd.video.figure import VideoFigure
 from mcvd.video.page import Page
 from mcvd.video.timing import DEFAULT_FPS
@@ -42,13 +43,15 @@ def show(
         mcvd.show({"filmed": video, "predicted": future[0]})
         mcvd.show(forecasts, codec=model.codec, shown=(4, 2, 1))
     """
-    if isinstance(videos, Tensor):
+    if not isinstance(videos, Mapping):
+        videos = as_tensor(videos)
         several = videos.flatten(0, -5) if videos.ndim > 4 else videos[None]
         videos = {str(number) if len(several) > 1 else "": video for number, video in enumerate(several)}
     look = PIXEL_LOOK if codec is None else Look(codec, shown=tuple(shown))
     page = Page("Videos")
     figures: list[VideoFigure] = []
-    for name, video in videos.items():
+    for name, given in videos.items():
+        video = as_tensor(given)
         if codec is None and video.is_floating_point():
             raise ValueError(f"videos of {video.dtype} are values: say what they mean with codec, such as model.codec")
         if codec is not None:

@@ -14,6 +14,7 @@ from mcvd.models.files import read_model
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.error_text import one_line
 from mcvd.runtime.named_classes import check_classes
+from mcvd.runtime.parser_text import key_of, misfit
 from mcvd.runtime.suggest import did_you_mean
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -39,12 +40,10 @@ _ELSEWHERE = {
     "device": "--trainer.accelerator",
     "resolution": "--model.size",
 }
-_KINDS = re.compile(r"Expected an? (typing\.Literal\[[^\]]*\]|<class '[\w.]+'>)")
 # An option of the data that takes over one of the model, which was given as well.
 _LINKED = re.compile(r'Linked "([\w.]+)" must be given via "([\w.]+)"|argument ([\w.]+) --> ([\w.]+): ')
 _FAILED_LINK = re.compile(r"^Call to compute_fn of link .* failed: ")
 _GROUP = re.compile(r'^Parser key "([\w.]+)": Unable to load config \'([^\']*)\'')
-_GOT = re.compile(r"(?:Got|Given) value: (.*)$")
 
 
 def config_names() -> list[str]:
@@ -150,15 +149,12 @@ def explain(error: Exception, known: Iterable[str]) -> str:
     if unknown := re.search(r"[Uu]nrecognized arguments: (\S+)", text):
         option = unknown[1].partition("=")[0]
         return f"there is no option {option}{_near(option, [*known])}"
-    key = re.search(r'Parser key "([^"]+)": ', text)
+    key = key_of(text)
     if missing := re.search(r"module '([\w.]+)' has no attribute '(\w+)'", text):
         module, name = missing.groups()
         guess = did_you_mean(name, [each for each in dir(import_module(module)) if each[0] != "_"])
-        return f"{key[1] + ': ' if key else ''}there is no {module}.{name}{guess}"
-    got, kinds = _GOT.search(text), _KINDS.findall(text)
-    if key and got and kinds:
-        return f"{key[1]}: expected {' or '.join(dict.fromkeys(map(_kind, kinds)))}, got {got[1]}"
-    return text
+        return f"{key + ': ' if key else ''}there is no {module}.{name}{guess}"
+    return misfit(text) or text
 
 
 def _near(option: str, known: list[str]) -> str:
@@ -166,10 +162,3 @@ def _near(option: str, known: list[str]) -> str:
     if same := [each for each in known if each.endswith(f".{name}")]:
         return f"; did you mean {same[0]}?"
     return did_you_mean(option, known, _ELSEWHERE)
-
-
-def _kind(text: str) -> str:
-    if text.startswith("typing.Literal["):
-        return text.removeprefix("typing.Literal[").removesuffix("]")
-    name = text.split("'")[1].rpartition(".")[2]
-    return {"NoneType": "null", "int": "a whole number", "float": "a number", "str": "text"}.get(name, name)

@@ -179,12 +179,15 @@ def test_evaluate_scores_the_model_beside_copying(model, video, tmp_path, capsys
     words = ["evaluate", "--model", model, "--root", str(tmp_path / "videos"), "--num-samples", "2", "--out", str(out)]
     assert main([*words, *FAST]) == 0
     assert {"copy_last", "one_sample"} <= json.loads(out.read_text())["scores"]["rows"].keys()
-    told = capsys.readouterr().out
+    told, notes = capsys.readouterr()
     assert "last frame repeated" in told and "CRPS" in told
+    assert f"{out}: the result card; {out.with_suffix('.html')}: the same as a page" in notes
     assert "Brier score" not in told and "Brier score" in out.with_suffix(".html").read_text()
     words[-1] = str(tmp_path / "events.json")
-    assert main([*words, "--threshold", "100", *FAST]) == 0
-    assert "values of 100 grey levels or more" in capsys.readouterr().out  # asked for
+    assert main([*words, "--threshold", "100", "--num-clips", "99", *FAST]) == 0
+    told, notes = capsys.readouterr()
+    assert "values of 100 grey levels or more" in told  # asked for
+    assert "99 clips were asked for, 1 were scored: the held-out videos hold no more" in notes
 
 
 REFUSED = {

@@ -94,7 +94,10 @@ TYPED = {
     "generate --num-frames 3 --num-samples 0 --out o.mp4": ["--num-samples", "at least 1"],
     "interpolate VIDEO --gap 9:5 --out o.mp4 --model nowhere": ["--gap", "START < END"],
     "interpolate VIDEO --gap 5 --out o.mp4 --model nowhere": ["--gap", "START:END", "numbers of frames"],
-    "interpolate VIDEO --gap 4:6 --known-by guidance --out o.mp4 --model nowhere": ["none is given", "--inpaint PICTURE"],
+    "interpolate VIDEO --gap 4:6 --known-by guidance --out o.mp4 --model nowhere": [
+        "none is given",
+        "--inpaint PICTURE",
+    ],
     "generate --num-frames 3 --known-by guidance --out o.mp4 --model nowhere": ["none is given", "--loop"],
     "interpolate VIDEO --gap 0:5 --out o.mp4 --model nowhere": ["nothing on one side", "mcvd predict"],
     "interpolate VIDEO --gap 20:40 --out o.mp4 --model nowhere": ["--gap 20:40", "30 frames"],

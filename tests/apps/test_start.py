@@ -56,3 +56,11 @@ def test_commands_that_train_nothing_import_nothing_of_a_training(tmp_path):
     *lean, evaluation = found
     assert lean == ["info:", "predict:", "generate:"]
     assert evaluation.startswith("evaluate:") and not {"lightning", "decord", "torchcodec"} & set(evaluation.split())
+
+
+def test_who_reads_no_further_gets_no_error(tmp_path):
+    tiny_model().save_pretrained(tmp_path / "m")
+    words = [sys.executable, "-m", "mcvd", "info", str(tmp_path / "m")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as command:
+        command.stdout.close()  # as head does when it has enough
+        assert (command.stderr.read(), command.wait()) == ("", 141)

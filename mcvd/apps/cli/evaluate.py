@@ -187,9 +187,7 @@ def run(
     )
     _write(out, card, shown, look)
     _print(card, json, events=threshold is not None)
-    if named_clips and clips.num_clips < named_clips:
-        note(f"mcvd: {named_clips} clips were asked for; {clips.num_clips} were scored: these videos hold no more")
-    note(f"{out}: the result card; {Path(out).with_suffix('.html')}: the same as a page")
+    _tell_files(out, named_clips, clips.num_clips)
 
 
 def _metrics(
@@ -260,6 +258,13 @@ def _print(card: ResultCard, json: bool, events: bool) -> None:
         say(*format_events(card.scores.ensemble))
     for caution in dict.fromkeys(caution for distance in card.distances for caution in distance.cautions):
         note(f"mcvd: {caution}")
+
+
+def _tell_files(out: str, num_asked: int | None, num_scored: int) -> None:
+    """Where the card lies, and whether it tells of as many clips as were asked for."""
+    if num_asked and num_scored < num_asked:
+        note(f"mcvd: {num_asked} clips were asked for, {num_scored} were scored: the held-out videos hold no more")
+    note(f"{out}: the result card; {Path(out).with_suffix('.html')}: the same as a page")
 
 
 def _check_options(protocol: Protocol, fixes: bool, config: str | None, root: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -17,12 +18,20 @@ _RESULTS: ContextVar[TextIO | None] = ContextVar("results", default=None)
 def say(*lines: str) -> None:
     """Print lines of a result."""
     for line in lines:
-        print(printable(line), flush=True)
+        _print(printable(line), sys.stdout)
 
 
 def say_json(result: dict[str, Any]) -> None:
     """Print a result for scripts: one JSON object."""
-    print(json.dumps(result, indent=2), file=_RESULTS.get() or sys.stdout, flush=True)
+    _print(json.dumps(result, indent=2), _RESULTS.get() or sys.stdout)
+
+
+def _print(text: str, stream: TextIO) -> None:
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError as error:  # who reads the output, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise SystemExit(141) from error
 
 
 @contextmanager

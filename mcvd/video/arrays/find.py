@@ -29,7 +29,8 @@ def find_places(root: Path, axes: str | None, variables: Sequence[str] = ()) -> 
     else:
         places = [tuple(files)]
     if not files:
-        raise FileNotFoundError(f"no arrays at {root}: name a file or a folder of files of values ({', '.join(ENDINGS)})")
+        endings = ", ".join(ENDINGS)
+        raise FileNotFoundError(f"no arrays at {root}: name a file of values or a folder of such files ({endings})")
     first = ArrayFile(files[0], axes, variables)
     first.close()
     if first.num_frames == 1 and first.num_sequences == 1:

@@ -10,10 +10,13 @@ import numpy as np
 
 from mcvd.video.arrays.base import OpenArray, chosen
 from mcvd.video.arrays.times import seconds_of
+from mcvd.video.decoders.base import VideoError
 
 
 def open_npy(path: Path, variable: str | None) -> OpenArray:
     """See `mcvd.video.arrays.open.open_array`."""
+    if variable is not None:
+        raise VideoError(f"{path} has no array {variable!r}: a .npy file holds one without a name")
     stored = np.load(path, mmap_mode="r", allow_pickle=False)
     return OpenArray(stored.shape, stored.dtype, lambda place: np.array(stored[place], np.float32))
 
