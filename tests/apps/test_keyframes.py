@@ -67,9 +67,9 @@ def test_inpainting_generates_the_white_part_alone(folder, tmp_path):
 
 
 def test_a_loop_is_another_video(folder, tmp_path):
-    for name, words in (("loop", ["--loop"]), ("line", [])):
+    for name, words in (("loop", ["--loop", "--known-by", "replacement"]), ("line", [])):
         out = str(tmp_path / f"{name}.mp4")
-        assert run(folder, "generate", "--num-frames", "6", *words, "--known-by", "replacement", "--out", out) == 0
+        assert run(folder, "generate", "--num-frames", "6", *words, "--out", out) == 0
     assert not torch.equal(*(mcvd.read_video(tmp_path / f"{name}.mp4") for name in ("loop", "line")))
 
 
