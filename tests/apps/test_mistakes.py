@@ -128,6 +128,7 @@ TYPED = {
     "export text.mp4 --out videos": ["--out videos", "not empty"],
     "export text.mp4 --out m --scores r.json": ["--scores r.json", "no such file"],
     "data check none": ["none", "no such file or folder"],
+    "evaluate --compare a.json b.json --root videos": ["--compare", "leave out --root"],
     "data check videos --config smal": ["--config smal", "did you mean small?"],
     "data check videos --preview p.jpg": ["--preview p.jpg", ".png"],
     "data pack videos --out videos": ["--out videos", "name a new folder"],

@@ -97,11 +97,11 @@ def run(
     **sampling: Any,
 ) -> None:
     """Score the share of this process, and in the first one write the card of all; or compare two cards."""
-    from mcvd.evaluation.result_card import ResultCard, compare_cards, package_versions
+    from mcvd.evaluation.result_card import ResultCard, package_versions
 
     if compare:
-        lines = compare_cards(*compare).splitlines()
-        return say_json({"comparable": True, "summary": lines}) if json else say(*lines)
+        beside = {"--out": out, "--model": model, "--config": config, "--root": root, "--val-root": val_root}
+        return _compare(compare, json, [option for option, value in beside.items() if value is not None])
     out = _checked(out, config=config, root=root, val_root=val_root, weights=weights, lpips_weights=lpips_weights)
 
     from mcvd.apps.cli.setup import ModelChoice, choose_metric
@@ -265,6 +265,18 @@ def _tell_files(out: str, num_asked: int | None, num_scored: int) -> None:
     if num_asked and num_scored < num_asked:
         note(f"mcvd: {num_asked} clips were asked for, {num_scored} were scored: the held-out videos hold no more")
     note(f"{out}: the result card; {Path(out).with_suffix('.html')}: the same as a page")
+
+
+def _compare(cards: list[str], json: bool, beside: list[str]) -> None:
+    """Say what differs between two cards; options ``beside`` have no meaning there."""
+    from mcvd.evaluation.result_card import compare_cards
+
+    if beside:
+        raise ValueError(f"--compare reads two cards and scores nothing: leave out {', '.join(beside)}")
+    lines = compare_cards(*cards).splitlines()
+    if json:
+        return say_json({"comparable": True, "summary": lines})
+    say(*lines)
 
 
 def _check_options(protocol: Protocol, fixes: bool, config: str | None, root: str | None) -> None:
