@@ -64,11 +64,12 @@ class GivenReference(nn.Module):
         if block.num_frames > MAX_FRAMES:
             raise ValueError(f"reference 'given' is for blocks of {MAX_FRAMES} frames at most, got {block}")
         self.block, self.floor, self.bound = block, floor, bound
-        apart = torch.arange(block.num_frames, dtype=torch.float32)
-        here, there = apart[:, None], apart[None]
-        one_side = here / there.clamp(min=1)  # of a random walk, as long as nothing is measured
-        self.register_buffer("growth", torch.stack([one_side, _bridge(here, there) / (here + there).clamp(min=1)]))
-        self.growth.sqrt_()
+        with torch.device("cpu"):  # arithmetic on the meta device would import torch's compiler
+            apart = torch.arange(block.num_frames, dtype=torch.float32)
+            here, there = apart[:, None], apart[None]
+            one_side = here / there.clamp(min=1)  # of a random walk, as long as nothing is measured
+            walks = torch.stack([one_side, _bridge(here, there) / (here + there).clamp(min=1)])
+        self.register_buffer("growth", walks.sqrt_())
         self.register_buffer("motion", torch.tensor(0.1))
         self.register_buffer("sums", torch.zeros_like(self.growth))
         self.register_buffer("motion_sum", torch.zeros(()))

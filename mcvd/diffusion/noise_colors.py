@@ -30,7 +30,7 @@ class NoiseColors(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.register_buffer("mixing", torch.eye(channels))
+        self.register_buffer("mixing", torch.zeros(channels, channels).fill_diagonal_(1))
         self.register_buffer("sums", torch.zeros(channels, channels))
         self.register_buffer("num_clips", torch.zeros(()))
 

@@ -108,11 +108,13 @@ class ContextReference(nn.Module):
             raise ValueError(f"reference_floor is a distance in the range [-1, 1], above 0, got {floor}")
         self.floor, self.bound = floor, bound
         num_frames = block.current
-        place = torch.arange(num_frames) + 1.0
-        bridge = place * (num_frames + 1 - place) / (num_frames + 1)
-        walk = torch.stack([place, place.flip(0), bridge])  # variance of a random walk away from what is known
+        with torch.device("cpu"):  # arithmetic on the meta device would import torch's compiler
+            place = torch.arange(num_frames) + 1.0
+            bridge = place * (num_frames + 1 - place) / (num_frames + 1)
+            walk = torch.stack([place, place.flip(0), bridge])  # variance of a random walk away from what is known
+            growth = walk.sqrt() / torch.tensor([1.0, 1.0, (num_frames + 1.0) ** 0.5])[:, None]
         self.register_buffer("distance", walk, persistent=False)
-        self.register_buffer("growth", walk.sqrt() / torch.tensor([1.0, 1.0, (num_frames + 1.0) ** 0.5])[:, None])
+        self.register_buffer("growth", growth)
         self.register_buffer("motion", torch.tensor(0.1))
         self.register_buffer("sums", torch.zeros(4, num_frames))
         self.register_buffer("num_clips", torch.zeros(()))

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from reference.tiny import pixels, tiny_model
+from reference.tiny import pixels, tiny_config, tiny_larger, tiny_model
 
 import mcvd
 
@@ -32,14 +32,20 @@ for command in sys.stdin.read().splitlines():
 
 
 def test_commands_that_train_nothing_import_nothing_of_a_training(tmp_path):
-    model = tiny_model(past=2, current=3, future=2, channels=3)
-    model.save_pretrained(tmp_path / "m")
+    config = tiny_config(past=2, current=3, future=2, channels=3)
+    kinds = {
+        "m": mcvd.build(config | {"reference": "context", "colored_noise": True}),
+        "given": mcvd.build(tiny_config(channels=3, net="SpaceTimeUNet") | {"reference": "given"}),
+        "larger": tiny_larger(),
+    }
+    for name, model in kinds.items():
+        model.save_pretrained(tmp_path / name)
     (tmp_path / "videos").mkdir()
     for number in range(2):
         mcvd.write_video(tmp_path / "videos" / f"{number}.mp4", pixels(12, 3, 16, 16, seed=number), fps=10)
     short = f"--model {tmp_path}/m --steps 1 --device cpu"
     commands = [
-        f"info {tmp_path}/m",
+        *(f"info {tmp_path}/{name}" for name in kinds),
         f"predict {tmp_path}/videos/0.mp4 --num-frames 2 --out {tmp_path}/p.mp4 {short}",
         f"generate --num-frames 2 --out {tmp_path}/g.mp4 {short}",
         f"evaluate --val-root {tmp_path}/videos --num-clips 2 --num-samples 1 --out {tmp_path}/r.json {short}",
@@ -54,7 +60,7 @@ def test_commands_that_train_nothing_import_nothing_of_a_training(tmp_path):
     assert done.returncode == 0, done.stderr
     found = [line.removeprefix("after ").strip() for line in done.stderr.splitlines() if line.startswith("after ")]
     *lean, evaluation = found
-    assert lean == ["info:", "predict:", "generate:"]
+    assert lean == ["info:"] * len(kinds) + ["predict:", "generate:"]
     assert evaluation.startswith("evaluate:") and not {"lightning", "decord", "torchcodec"} & set(evaluation.split())
 
 
