@@ -87,6 +87,13 @@ def test_a_job_ends_with_larger_frames_beside_bilinear_ones(larger):
     assert "16x16 pixels, shown as squares" in last.result and "from row" in last.result
 
 
+def test_a_cascade_makes_more_frames_and_larger_ones(cascade):
+    for task, num_frames in ((UPSAMPLE, 23), (ENLARGE, 12)):
+        clip = synthetic_clip(cascade, 5, reading=reading_for(task, cascade))
+        last = finished(work(Studio(cascade, "both"), clip, task=task, num_samples=1))
+        assert mcvd.read_video(last.files["sample"]["gif"]).shape == (num_frames, 3, 32, 32)
+
+
 def test_marks_mean_what_is_given_and_the_sentence_tells_what_comes_of_it(model, larger, clip):
     studio = Studio(model, "tiny")
     with_rate = Clip("a", clip.frames, "Note.", rate_hz=10.0)
