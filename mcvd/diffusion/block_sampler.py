@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from mcvd.diffusion.bound_denoiser import BoundDenoiser
+from mcvd.diffusion.bridge import Bridge, bridge
 from mcvd.diffusion.denoiser import Denoiser
 from mcvd.diffusion.given_reference import GivenReference
-from mcvd.diffusion.guidance import AbstractNoisyGuide, Guide, conditioned, guided, guided_by_state, replaced
+from mcvd.diffusion.guidance import AbstractNoisyGuide, Guide, conditioned, expected, guided, guided_by_state, replaced
 from mcvd.diffusion.guides import KnownFrames
 from mcvd.diffusion.keyframes import KnownPart
 from mcvd.diffusion.options import Precision, SamplingOptions
@@ -125,7 +126,7 @@ class BlockSampler:
 
             end = self.denoiser.schedule(torch.ones((), dtype=torch.float64))
             size = (end.alpha**2 + end.sigma**2).sqrt()  # 1, or about sigma(1) where variance explodes
-            steered = replace(bound, denoise=self._steered(timed, bound, known))
+            steered = replace(bound, denoise=self._steered(timed, bound, known, self._bridge(condition, known)))
             sample = self.sampler(steered, draw(blank) * size, self.denoiser.schedule, draw)
             return bound.to_frames(sample)
 
@@ -174,14 +175,24 @@ class BlockSampler:
 
             yield bound, counted
 
-    def _steered(self, denoise: Denoise, bound: BoundDenoiser, known: KnownPart | None) -> Denoise:
+    def _bridge(self, condition: Condition, known: KnownPart | None) -> Bridge | None:
+        """What motion lets expect between known frames, if that is wanted."""
+        return None if known is None or self.options.known_by not in (None, "motion") else bridge(condition, known)
+
+    def _steered(
+        self, denoise: Denoise, bound: BoundDenoiser, known: KnownPart | None, between: Bridge | None
+    ) -> Denoise:
         """The denoiser under the guide of the options, and what is known."""
         options, schedule = self.options, self.denoiser.schedule
         guides: list[tuple[Guide, float]] = []
         frames = None if known is None else bound.from_frames(known.frames)
         if frames is not None and known is not None and options.known_by == "condition":
             denoise = conditioned(denoise, frames, known.keep[..., 0, 0, 0])
-        if frames is not None and known is not None and options.known_by in (None, "guidance"):
+        if between is not None:
+            means, variances = bound.from_frames(between.mean), bound.from_variance(between.variance)
+            denoise = expected(denoise, means, variances, schedule)
+        pulls = options.known_by in (None, "motion", "guidance") and not (between and between.is_whole)
+        if frames is not None and known is not None and pulls:
             guides.append((KnownFrames(frames, known.keep, schedule), KNOWN_WEIGHT))
         wish, from_snr = options.guide, KNOWN_MIN_SNR
         if isinstance(wish, AbstractNoisyGuide):

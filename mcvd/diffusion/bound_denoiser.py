@@ -48,6 +48,12 @@ class BoundDenoiser:
             return frames
         return self.residual.repeat(len(frames) // len(self.residual.base)).from_frames(frames)
 
+    def from_variance(self, variance: Tensor) -> Tensor:
+        """Variances of frames, whatever broadcasts to (B * K, N, C, H, W), as those of what is sampled."""
+        if self.residual is None:
+            return variance
+        return variance / self.residual.repeat(len(variance) // len(self.residual.base)).scale.square()
+
     def noisy_frames(self, noisy: Tensor, at: Coefficients) -> tuple[Tensor, Coefficients]:
         """A state (B * K, N, C, H, W) as noisy frames, and how noisy they are, of residuals in the mean over pixels.
 

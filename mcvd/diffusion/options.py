@@ -45,7 +45,7 @@ _ELSEWHERE = {
 }
 
 Precision = Literal["float32", "bf16", "fp16"]
-KnownBy = Literal["guidance", "replacement", "condition"]
+KnownBy = Literal["motion", "guidance", "replacement", "condition"]
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,10 @@ class SamplingOptions:
         known: keyframes: uint8 frames (C, H, W), or (B, C, H, W), by their place among the generated ones, from 0. They
             come out as they are and pull the frames beside them; given frames that a block covers again do so too.
         known_pixels: inpainting: bool (H, W), True where the known frames are known, or one for each place.
-        known_by: "guidance" pulls by gradients, at about twice the time; "replacement" only puts them in at each step;
-            "condition" gives them to the network as context, for models trained with ``masking.p_any``. None is this
-            where it can be done, else guidance.
+        known_by: "motion" tells the frames between two known ones what optical flow lets expect of them, and pulls
+            others by gradients; "guidance" pulls all by gradients, at about twice the time; "replacement" only puts
+            known frames in at each step; "condition" gives them to the network as context, for models trained with
+            ``masking.p_any``. None is this where it can be done, else motion.
         signals: what is told beside the frames, for models that were trained with it; see
             `mcvd.diffusion.signals.Signals.of`. None: nothing, if the model was trained for that too.
         low: the frames to be generated at a smaller size, (B, num_frames, C, h, w) or one video for all, for models
@@ -185,7 +186,7 @@ class SamplingOptions:
         if self.rolling and (self.known is not None or self.loop or self.guide is not None or self.sampler is not None):
             raise ValueError("rolling has its own steps, and takes no known frames, loop, guide or sampler")
         if self.known_by == "condition" and self.known_pixels is not None:
-            raise ValueError("known_by='condition' takes whole frames: with known_pixels take 'guidance'")
+            raise ValueError("known_by='condition' takes whole frames: with known_pixels take 'motion'")
         if self.sampler is not None:
             self.sampler_for(from_nothing=False)
 
@@ -212,7 +213,7 @@ class SamplingOptions:
     @property
     def steers(self) -> bool:
         """Whether sampling follows gradients."""
-        pulls = self.known_by in (None, "guidance") and (self.known is not None or self.loop)
+        pulls = self.known_by in (None, "motion", "guidance") and (self.known is not None or self.loop)
         return pulls or self.guide is not None
 
     def sampler_for(self, from_nothing: bool) -> AbstractSampler:

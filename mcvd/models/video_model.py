@@ -316,7 +316,7 @@ class VideoModel(Pretrained):
             sampling = replace(sampling, sampler=self.sampler_for(task_of(past.shape[1], future.shape[1])))
         if sampling.known_by is None:
             trained = self.masking.p_any > 0 and sampling.known_pixels is None
-            sampling = replace(sampling, known_by="condition" if trained else "guidance")
+            sampling = replace(sampling, known_by="condition" if trained else "motion")
         decode = partial(self.codec.decode, rounded=sampling.rounded)
         times = WindowTimes.of(self.times, self.frame_rate_hz, sampling.frame_rate_hz, sampling.keep_first)
         engine = GenerationEngine(self.denoiser, self.block, sampling, self.codec.encode, decode, times)

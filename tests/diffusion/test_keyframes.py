@@ -18,7 +18,7 @@ def model():
     return tiny_model(past=2, current=4, future=1)
 
 
-@pytest.mark.parametrize("known_by", ["guidance", "replacement"])
+@pytest.mark.parametrize("known_by", ["motion", "guidance", "replacement"])
 def test_a_known_frame_is_part_of_the_video_in_every_task(model, known_by):
     before, after = pixels(2, 3, 1, 16, 16), pixels(2, 2, 1, 16, 16, seed=1)
     each = pixels(2, 1, 16, 16, seed=5)  # one for each video
@@ -126,7 +126,7 @@ def test_a_guide_of_ones_own_is_followed_in_every_block(model):
         ({"known": {0: FRAME.float()}}, r"known\[0\] must be a uint8 frame"),
         ({"known": {0: FRAME[:, :8]}}, "got torch.uint8 .1, 8, 16."),
         ({"known": {0: FRAME}, "known_pixels": FRAME[0]}, "known_pixels must be bool"),
-        ({"known_by": "magic"}, "known_by must be 'guidance', 'replacement' or 'condition'"),
+        ({"known_by": "magic"}, "known_by must be 'motion', 'guidance', 'replacement' or 'condition'"),
         ({"guide_weight": -1.0}, "guide_weight"),
         ({"guide_weight": float("nan")}, "guide_weight"),
     ],

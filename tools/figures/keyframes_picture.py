@@ -27,7 +27,7 @@ def main() -> None:
     frames = range(10, 10 + model.block.past + NUM_FRAMES)
     clips = torch.stack([streets.read(number, frames, model.size) for number in STREETS])
     past, known = clips[:, : model.block.past], {KEYFRAME: clips[:, -1]}
-    methods = {"not used": {}, "replacement": {"known": known, "known_by": "replacement"}, "guidance": {"known": known}}
+    methods = {"not used": {}, "replacement": {"known": known, "known_by": "replacement"}, "motion": {"known": known}}
     videos = {name: model.predict(past, NUM_FRAMES, progress=False, **how) for name, how in methods.items()}
     rows = {}
     for number, clip in enumerate(clips):

@@ -1,11 +1,12 @@
-"""Measure what a known frame is worth: not used, put in at each step (replacement), or pulling by gradients (guidance).
+"""Measure what a known frame is worth: not used, put in at each step (replacement), pulling by gradients (guidance), or
+telling the frames before it what optical flow lets expect (motion).
 
     python tools/studies/keyframes.py --out keyframes.jsonl
     python tools/studies/keyframes.py --table keyframes.jsonl
 
-The bundled model predicts a block of 5 frames of held-out synthetic streets, of which the last is known. PSNR (mean
-over samples, frames and streets) is that of the four frames before it, which are the same if more are predicted. Lines
-of keyframes.jsonl that are there already are not measured again. Seconds are those of the processor.
+The bundled model predicts 10 frames of held-out synthetic streets, of which the fifth is known. PSNR (mean over
+samples, frames and streets) is that of the four frames before it, which are the same if fewer are predicted, and of
+those after it. Lines of keyframes.jsonl that are there already are not measured again. Seconds are the processor's.
 """
 
 import argparse
@@ -21,7 +22,8 @@ from mcvd.diffusion.tasks import PREDICT
 from mcvd.metrics.frames import psnr_per_frame
 from mcvd.samplers.select import sampler_by_name
 
-NUM_FRAMES, KEYFRAME, FIRST = 5, 4, 10
+KEYFRAME, FIRST = 4, 10
+METHODS = ["not used", "replacement", "guidance", "motion"]
 HELD_OUT = 9  # the seed of the streets: the bundled model has seen none of them
 
 
@@ -30,6 +32,8 @@ def main() -> None:
     parser.add_argument("--table", type=Path, metavar="JSONL", help="only print the table of results")
     parser.add_argument("--out", type=Path, metavar="JSONL")
     parser.add_argument("--samplers", nargs="+", default=["own", "SASolver", "DDIM", "DPMSolverPP", "DDPM"])
+    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
+    parser.add_argument("--num-frames", type=int, default=10, help="5 or more")
     parser.add_argument("--steps", type=int, default=10, help="of named samplers; that of the model has its own")
     parser.add_argument("--num-clips", type=int, default=24)
     parser.add_argument("--num-samples", type=int, default=4)
@@ -51,21 +55,21 @@ def measure(options: argparse.Namespace) -> None:
     """Make what is not yet in the results."""
     model = mcvd.load()
     streets = DrivingScenes(options.num_clips, seed=HELD_OUT)
-    frames = range(FIRST, FIRST + model.block.past + NUM_FRAMES)
+    frames = range(FIRST, FIRST + model.block.past + options.num_frames)
     clips = torch.stack([streets.read(i, frames, model.size) for i in range(options.num_clips)])
     past, truth = clips[:, : model.block.past], clips[:, None, model.block.past :]
     known = {"known": {KEYFRAME: truth[:, 0, KEYFRAME]}}
-    methods = {"not used": {}, "replacement": known | {"known_by": "replacement"}, "guidance": known}
+    methods = {method: known | {"known_by": method} for method in options.methods} | {"not used": {}}
     done = {(each["sampler"], each["steps"], each["method"]) for each in read(options.out)}
     for name in options.samplers:
         steps = model.sampler_for(PREDICT).num_steps if name == "own" else options.steps
-        for method, how in methods.items():
+        for method, how in sorted(methods.items(), key=lambda each: METHODS.index(each[0])):
             if (name, steps, method) in done:
                 continue
             start = time.process_time()
             video = model.predict(
                 past,
-                NUM_FRAMES,
+                options.num_frames,
                 sampler=None if name == "own" else sampler_by_name(name, steps),
                 num_samples=options.num_samples,
                 progress=False,
@@ -82,18 +86,19 @@ def measure(options: argparse.Namespace) -> None:
 
 def table(results: list[dict]) -> str:
     """The mean over streets, and over streets the standard error of what is gained on not using the frame."""
-    lines = ["| sampler, calls | known frame | frames 1 to 4, dB | gain, dB | time |"]
-    lines.append("|---" * 5 + "|")
+    lines = ["| sampler, calls | known frame | frames 1 to 4, dB | gain, dB | frames 6 on, dB | gain, dB | time |"]
+    lines.append("|---" * 7 + "|")
     plain = {(each["sampler"], each["steps"]): each for each in results if each["method"] == "not used"}
     for each in results:
-        psnr, base = torch.tensor(each["psnr"]), plain[each["sampler"], each["steps"]]
-        gained = (psnr - torch.tensor(base["psnr"]))[:, :KEYFRAME].mean(1)
-        error = gained.std() / len(gained) ** 0.5
-        gain = "" if each is base else f"{gained.mean():+.2f} ± {error:.2f}"
-        lines.append(
-            f"| {each['sampler']}, {each['steps']} | {each['method']} | {psnr[:, :KEYFRAME].mean():.2f} | "
-            f"{gain} | {each['seconds'] / base['seconds']:.2f} |"
-        )
+        base = plain[each["sampler"], each["steps"]]
+        cells = [f"{each['sampler']}, {each['steps']}", each["method"]]
+        for part in (slice(KEYFRAME), slice(KEYFRAME + 1, None)):
+            psnr, without = (torch.tensor(one["psnr"])[:, part].mean(1) for one in (each, base))
+            gained = psnr - without
+            error = gained.std() / len(gained) ** 0.5
+            new = ["", ""] if psnr.isnan().any() else [f"{psnr.mean():.2f}", f"{gained.mean():+.2f} ± {error:.2f}"]
+            cells += [new[0], ""] if each is base else new
+        lines.append("| " + " | ".join([*cells, f"{each['seconds'] / base['seconds']:.2f}"]) + " |")
     return "\n".join(lines)
 
 

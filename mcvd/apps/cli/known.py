@@ -27,10 +27,11 @@ def add_keyframes(command: ArgumentParser) -> None:
 def add_known_by(command: ArgumentParser) -> None:
     """``--known-by``."""
     text = (
-        "how known frames act: guidance pulls the frames beside them, replacement takes half the time, condition gives "
-        "them to a network trained for it (default: condition where it can be done, else guidance)"
+        "how known frames act: motion tells the frames between them where the optical flow leads, guidance pulls them "
+        "by gradients, replacement does neither, condition gives known frames to a network trained for it (default: "
+        "condition where it can be done, else motion)"
     )
-    command.add_argument("--known-by", choices=["guidance", "replacement", "condition"], help=text)
+    command.add_argument("--known-by", choices=["motion", "guidance", "replacement", "condition"], help=text)
 
 
 def keyframe(text: str) -> Keyframe:
