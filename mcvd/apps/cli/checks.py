@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryFile
 
 MODEL = frozenset({"config.json", "model.safetensors", "README.md"})  # of an exported folder
 
@@ -37,11 +38,13 @@ def check_new_folder(out: str, may_hold: frozenset[str] = frozenset()) -> None:
     Raises:
         ValueError: it has no name of its own, such as ".".
         FileExistsError: it is a file, or not empty.
+        PermissionError: nothing can be written there.
     """
     path = Path(out)
     _check_named(out)
     if path.exists() and (not path.is_dir() or {each.name for each in path.iterdir()} not in (set(), may_hold)):
         raise FileExistsError(f"--out {out} is not empty: choose another folder, nothing was written")
+    _check_writable(out, path, "--out")
 
 
 def check_new_file(out: str, suffix: str, option: str = "--out") -> None:
@@ -50,11 +53,16 @@ def check_new_file(out: str, suffix: str, option: str = "--out") -> None:
     Raises:
         ValueError: of another ending.
         IsADirectoryError: there is a folder of this name.
+        FileNotFoundError: there is no folder to write it to.
+        PermissionError: nothing can be written there.
     """
     if Path(out).suffix.lower() != suffix:
         raise ValueError(f"{option} {out}: the ending must be {suffix}")
     if Path(out).is_dir():
         raise IsADirectoryError(f"{option} {out} is a folder: name a file in it")
+    if not Path(out).parent.is_dir():
+        raise FileNotFoundError(f"{option} {out}: there is no folder {Path(out).parent}")
+    _check_writable(out, Path(out).parent, option)
 
 
 def check_videos_out(out: str, video: str | None = None, option: str = "--out", values: bool = True) -> None:
@@ -70,6 +78,7 @@ def check_videos_out(out: str, video: str | None = None, option: str = "--out", 
         ValueError: it is the input, has no name of its own, or its ending is none of ours.
         FileExistsError: a folder that holds something already.
         FileNotFoundError: there is no folder to write it to.
+        PermissionError: nothing can be written there.
     """
     from mcvd.runtime.workdir import is_marked
     from mcvd.video.arrays.write import WRITTEN
@@ -92,6 +101,19 @@ def check_videos_out(out: str, video: str | None = None, option: str = "--out", 
         raise IsADirectoryError(f"{option} {out} is a folder: name a file in it")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{option} {out}: there is no folder {path.parent}")
+    _check_writable(out, path.parent, option)
+
+
+def _check_writable(out: str, folder: Path, option: str) -> None:
+    """Write a file without a name into the folder, or into the nearest one above it that is there."""
+    place = folder.absolute()
+    while not place.is_dir():
+        place = place.parent
+    try:
+        with TemporaryFile(dir=place) as trial:
+            trial.write(b"x")
+    except OSError as error:
+        raise PermissionError(f"{option} {out}: nothing can be written to {place} ({error.strerror})") from error
 
 
 def _check_named(out: str, option: str = "--out") -> None:

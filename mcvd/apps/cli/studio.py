@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -97,6 +98,9 @@ def run(
             say_json({"url": url, "password": password})
         while not ended.wait(1):  # a wait without end would keep Ctrl+C from Windows
             pass
+        logging.getLogger("uvicorn.error").setLevel(
+            logging.CRITICAL
+        )  # it tells what is cancelled with a traceback
         page.server.force_exit = True  # who is still connected does not hold it up
         page.close(verbose=False)
     note("mcvd studio: closed, all uploads and results are deleted")
