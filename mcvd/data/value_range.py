@@ -23,7 +23,9 @@ def describe_values(clips: Sequence[Tensor]) -> list[str]:
     if not clips[0].is_floating_point():
         return []
     lines, ends = [], []
-    missing = torch.stack([clip.isnan().float().mean() for clip in clips]).mean().item()
+    missing, infinite = (
+        torch.stack([kind(clip).float().mean() for clip in clips]).mean().item() for kind in (torch.isnan, torch.isinf)
+    )
     for number in range(clips[0].shape[1]):
         values = torch.cat([clip[:, number].flatten() for clip in clips])
         known = values[values.isfinite()]
@@ -39,9 +41,14 @@ def describe_values(clips: Sequence[Tensor]) -> list[str]:
         )
     if missing:
         lines.append(f"missing: {missing:.1%} of the values")
+    if infinite:
+        lines.append(
+            f"warning: {infinite:.1%} of the values are infinite: a scale without missing refuses them, one with it "
+            "moves them to its ends"
+        )
     if len(ends) == clips[0].shape[1] and all(low < high for low, high in ends):
         low_text, high_text = (_setting([end[side] for end in ends]) for side in (0, 1))
-        more = ", missing: nan" if missing else ""
+        more = ", missing: nan" if missing or infinite else ""
         lines.append(
             "a model of them needs a scale, such as codec: {class_path: mcvd.models.codecs.Scale, init_args: {"
             f"low: {low_text}, high: {high_text}{more}}}}}; transform: log, where values have many magnitudes"

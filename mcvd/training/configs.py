@@ -95,7 +95,8 @@ def with_configs(words: list[str]) -> tuple[list[str], str | None]:
     options = [word.partition("=")[0] for word in words]
     asks = any(option in ("-h", "--help", "-c", "--config") or option.startswith("--print_") for option in options)
     if asks or any(
-        option == "--model" or option.startswith(("--model.block", "--model.teacher", "--model.num_frames"))
+        option == "--model"
+        or option.startswith(("--model.block", "--model.teacher", "--model.num_frames", "--model.guides"))
         for option in options
     ):
         return found, None

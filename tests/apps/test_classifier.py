@@ -10,6 +10,7 @@ from reference.tiny_fit import TINY, assert_same_run
 
 import mcvd
 from mcvd.apps.cli.main import main
+from mcvd.training.configs import with_configs
 from mcvd.models.classifier import load_classifier
 
 SMALL = ["--model.width", "8", "--model.multipliers", "[1,2]", "--model.dropout", "0.1"]
@@ -40,6 +41,11 @@ def fit(folder, root, *words):
 def predict(folder, out, *words):
     given = ["predict", str(folder / "films/dark/0.mp4"), "--model", str(folder / "model"), "--num-frames", "3"]
     return main([*given, "--out", str(folder / out), "--steps", "2", "--device", "cpu", *words])
+
+
+def test_without_a_config_none_is_taken_for_granted():
+    words = ["--model.guides", "model", "--data.root", "clips"]
+    assert with_configs(words) == (words, None)  # "small" is the config of a video model
 
 
 def test_a_resumed_training_is_the_same_and_learns_what_labels_there_are(folder, capsys):

@@ -219,3 +219,11 @@ def test_values_are_told_by_channel_and_pixels_not_at_all():
 def test_a_model_of_pixels_refuses_values_and_says_what_it_needs():
     with pytest.raises(ValueError, match=r"needs a scale, model\.codec"):
         mcvd.build(tiny_config()).loss(torch.zeros(1, 7, 1, 16, 16))
+
+
+def test_infinite_values_are_told_with_the_scale_that_takes_them():
+    clip = torch.linspace(0, 1, 2 * 64).view(2, 1, 8, 8)
+    clip[0, 0, 0, :2] = torch.tensor([torch.inf, -torch.inf])
+    told = describe_values([clip])
+    assert "warning: 1.6% of the values are infinite" in told[1] and "missing: nan" in told[2]
+    assert not any("missing: " in line for line in describe_values([clip.nan_to_num(0, 0, 0)]))

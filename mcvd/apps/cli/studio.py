@@ -98,9 +98,7 @@ def run(
             say_json({"url": url, "password": password})
         while not ended.wait(1):  # a wait without end would keep Ctrl+C from Windows
             pass
-        logging.getLogger("uvicorn.error").setLevel(
-            logging.CRITICAL
-        )  # it tells what is cancelled with a traceback
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # it tells what is cancelled with a traceback
         page.server.force_exit = True  # who is still connected does not hold it up
         page.close(verbose=False)
     note("mcvd studio: closed, all uploads and results are deleted")
