@@ -10,8 +10,8 @@ from reference.tiny_fit import TINY, assert_same_run
 
 import mcvd
 from mcvd.apps.cli.main import main
-from mcvd.training.configs import with_configs
 from mcvd.models.classifier import load_classifier
+from mcvd.training.configs import with_configs
 
 SMALL = ["--model.width", "8", "--model.multipliers", "[1,2]", "--model.dropout", "0.1"]
 
