@@ -104,7 +104,10 @@ class LabelClassifier(nn.Module):
         if model.codec.planes(model.channels) != model.channels or model.codec.dtype != torch.uint8:
             raise ValueError("a classifier guides models of pixels, and this one diffuses other numbers (codec)")
         if denoiser.gamma_noise is not None or denoiser.noise_colors is not None:
-            raise ValueError("a classifier knows normal noise, and this model has another (gamma_noise, colored_noise)")
+            raise ValueError(
+                "a classifier knows normal noise, and this model has another (gamma_noise, colored_noise): train one "
+                "without, or one that is told labels (signals) and guide over these"
+            )
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json, model.safetensors and a README.md into a new folder, which `load_classifier` opens.
