@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import av
@@ -27,7 +28,7 @@ from mcvd.models.published.checkpoint import build_net, read_published
 from mcvd.models.published.config import translate_config
 from mcvd.models.published.state_dict import translations
 from mcvd.training.config_files import check_config_files
-from mcvd.training.fit import CALLBACKS
+from mcvd.training.fit import CALLBACKS, option_names
 from mcvd.video.open import open_video
 from reference.pictures import write_animation
 from reference.result_card import CARD
@@ -237,8 +238,13 @@ def _read_records(path: Path) -> None:
     bytes_features(content[12 : len(content) // 2 - 4])
 
 
+@cache
+def _options() -> list[str]:
+    return option_names()
+
+
 def _read_fit(path: Path) -> None:
-    check_config_files(["--config", str(path)], CALLBACKS)
+    check_config_files(["--config", str(path)], CALLBACKS, _options())
 
 
 def _read_card(path: Path, facts: ModelFacts) -> None:

@@ -8,9 +8,10 @@ import yaml
 
 from mcvd.training.config_files import check_config_files
 from mcvd.training.ema import EMA
-from mcvd.training.fit import CALLBACKS, run_fit
+from mcvd.training.fit import CALLBACKS, option_names, run_fit
 
 ROOT = Path(__file__).parents[2]
+OPTIONS = option_names()
 OURS = sorted([*ROOT.glob("configs/**/*.yaml"), *ROOT.glob("datasets/*/data.yaml"), ROOT / "mcvd/apps/demo.yaml"])
 
 
@@ -22,7 +23,7 @@ def written(folder, content):
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_config_of_ours_is_let_through(path):
-    check_config_files([f"--config={path}"], CALLBACKS)
+    check_config_files([f"--config={path}"], CALLBACKS, OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_every_config_of_ours_is_let_through(path):
     ids=str,
 )
 def test_and_so_is_what_lightning_has(trainer, tmp_path):
-    check_config_files(["-c", written(tmp_path, {"trainer": trainer, "ema": None})], {"ema": EMA})
+    check_config_files(["-c", written(tmp_path, {"trainer": trainer, "ema": None})], {"ema": EMA}, OPTIONS)
 
 
 FUNCTION = "mcvd.runtime.atomic.os.getcwd"
