@@ -29,7 +29,7 @@ from mcvd.video.write import write_video
 
 CONFIG = Path(__file__).with_name("demo.yaml")
 SAMPLER = DDIM(num_steps=8)  # for a model that has none of its own
-NUM_SAMPLES = 4
+NUM_SAMPLES = 3
 NUM_CLIPS = 6  # scored
 NUM_SHOWN = 2  # scenes on the page
 NUM_FUTURES = 4  # of each of them
