@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mcvd.diffusion.parametrization import SIGMA_DATA
-from mcvd.diffusion.reference import FLOOR, MAX_RATIO, Residual, keep_near, local_distance, over_pixels
+from mcvd.diffusion.reference import FLOOR, MAX_RATIO, Residual, check_floor, keep_near, local_distance, over_pixels
 from mcvd.frames import Condition, FrameBlock
 from mcvd.runtime.distributed import sum_over_processes
 
@@ -59,8 +59,7 @@ class GivenReference(nn.Module):
 
     def __init__(self, block: FrameBlock, floor: float = FLOOR, bound: float = 1.0):
         super().__init__()
-        if not 0 < floor < 2:
-            raise ValueError(f"reference_floor is a distance in the range [-1, 1], above 0, got {floor}")
+        check_floor(floor)
         if block.num_frames > MAX_FRAMES:
             raise ValueError(f"reference 'given' is for blocks of {MAX_FRAMES} frames at most, got {block}")
         self.block, self.floor, self.bound = block, floor, bound

@@ -104,8 +104,7 @@ class ContextReference(nn.Module):
 
     def __init__(self, block: FrameBlock, floor: float = FLOOR, bound: float = 1.0):
         super().__init__()
-        if not 0 < floor < 2:
-            raise ValueError(f"reference_floor is a distance in the range [-1, 1], above 0, got {floor}")
+        check_floor(floor)
         self.floor, self.bound = floor, bound
         num_frames = block.current
         with torch.device("cpu"):  # arithmetic on the meta device would import torch's compiler
@@ -197,6 +196,16 @@ def _nearest_two(frames: Tensor, keep: Tensor) -> tuple[tuple[Tensor, Tensor], t
     first, second = frames[torch.arange(len(frames), device=frames.device)[:, None], nearest].unbind(1)
     is_first, is_second = keep.gather(1, nearest).unbind(1)
     return (first, second), (is_first, is_second)
+
+
+def check_floor(floor: float) -> None:
+    """Refuse a floor that is no distance between frames.
+
+    Raises:
+        ValueError: it is not above 0, or beyond the range of frames.
+    """
+    if not 0 < floor < 2:
+        raise ValueError(f"reference_floor is a distance in the range [-1, 1], above 0, got {floor}")
 
 
 def local_distance(a: Tensor, b: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from mcvd.diffusion.parametrization import SIGMA_DATA
-from mcvd.diffusion.reference import MAX_RATIO, Residual, local_distance
+from mcvd.diffusion.reference import MAX_RATIO, Residual, check_floor, local_distance
 from mcvd.frames import Condition, FrameBlock
 from mcvd.runtime.distributed import sum_over_processes
 
@@ -117,8 +117,7 @@ class LowReference(nn.Module):
 
     def __init__(self, block: FrameBlock, options: SuperResolution, floor: float, bound: float = 1.0):
         super().__init__()
-        if not 0 < floor < 2:
-            raise ValueError(f"reference_floor is a distance in the range [-1, 1], above 0, got {floor}")
+        check_floor(floor)
         self.options, self.floor, self.bound = options, floor, bound
         self.noise_share = _noise_share(options.factor)
         self.register_buffer("growth", torch.ones(block.current))
