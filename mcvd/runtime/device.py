@@ -7,14 +7,21 @@ from pathlib import Path
 import psutil
 import torch
 
-NO_BF16 = "this CPU has no arithmetic for bf16 and would imitate it, many times slower than float32"
+NO_BF16 = "this CPU has no fast arithmetic for bf16: it would take longer than float32"
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether bf16 saves time on a device: not on CPUs that only imitate it (x86 without AVX-512)."""
+    """Whether bf16 saves time on a device.
+
+    On a CPU not where it is only imitated (x86 without AVX-512), nor on one of Intel with AVX512-bf16 and without AMX,
+    or with AMX hidden by a virtual machine: a Sapphire Rapids took 1.4 times as long in bf16 (PyTorch 2.14.1).
+    """
     if device.type != "cpu":
         return True
-    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if not (torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()):
+        return False
+    processor = torch.cpu.get_capabilities()
+    return processor.get("amx_bf16", False) or "intel" not in processor.get("cpu_name", "").lower()
 
 
 GIBIBYTE = 1 << 30

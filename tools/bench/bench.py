@@ -6,7 +6,7 @@
 
 Each figure is the median of several interleaved rounds, so that a busy minute hits all rows alike. GFLOP/s count
 products and convolutions alone; "of peak" is their share of what a large convolution of that precision reaches in the
-same run. A CPU that only imitates bf16 is timed in float32 alone.
+same run. A CPU without fast bf16 is timed in float32 alone.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
 "sample" is a future of 28 frames: the plain path with 100 DDPM steps, as published, and mcvd with its default sampler.
 A training step also tells its FLOP/s and the share of the dense rate that a large matrix product reaches in this run.
 
-A CPU that only imitates bf16 is timed in float32 alone.
+A CPU without fast bf16 is timed in float32 alone.
 
 Each ratio is the median over rounds of plain time / fast time, both taken in the same round: a busy minute hits both.
 """
