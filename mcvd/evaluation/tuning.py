@@ -20,6 +20,7 @@ from mcvd.metrics.frame_metrics import PSNR, SSIM
 from mcvd.metrics.frames import squared_distance_of_samples
 from mcvd.models.video_model import VideoModel
 from mcvd.samplers import AbstractSampler, SASolver, UniPC
+from mcvd.samplers.select import short_name
 
 CANDIDATES: tuple[AbstractSampler, ...] = (
     *(SASolver(num_steps) for num_steps in (20, 14, 10, 7, 5)),
@@ -118,7 +119,7 @@ class TaskTuning:
             cells = [
                 f"{trial.mean(each):.4g}" if trial is best else str(change(trial, best, each)) for each in measures
             ]
-            name = f"`{type(trial.sampler).__name__}`{' (chosen)' if trial.sampler == self.chosen else ''}"
+            name = f"`{short_name(trial.sampler)}`{' (chosen)' if trial.sampler == self.chosen else ''}"
             lines.append(f"| {name} | {trial.sampler.num_calls} | {' | '.join(cells)} |")
         return lines
 

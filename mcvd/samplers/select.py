@@ -25,23 +25,62 @@ FROM_DIFFUSERS = "diffusers."
 
 def takes_steps(name: str) -> bool:
     """Whether the number of steps can be chosen; the others find it themselves."""
-    return "num_steps" in {field.name for field in fields(getattr(samplers, name))}
+    return has_steps(getattr(samplers, name))
+
+
+def has_steps(sampler: AbstractSampler | type[AbstractSampler]) -> bool:
+    """Whether a sampler, or all of its kind, has a number of steps to choose."""
+    return "num_steps" in {field.name for field in fields(sampler)}  # type: ignore[arg-type]
+
+
+def split_steps(name: str, num_steps: int | None = None) -> tuple[str, int | None]:
+    """A name and the number of steps, which may stand behind it: ``UniPC:6``.
+
+    Raises:
+        ValueError: what stands there is no number of steps, or another one is asked for beside it.
+
+    Examples:
+        >>> split_steps("UniPC:6"), split_steps("UniPC", 6)
+        (('UniPC', 6), ('UniPC', 6))
+    """
+    plain, colon, count = name.partition(":")
+    if not colon:
+        return name, num_steps
+    if not (count.isascii() and count.isdigit() and int(count) > 0):
+        raise ValueError(f"sampler {name}: behind the colon stands the number of steps, as in UniPC:6")
+    if num_steps not in (None, int(count)):
+        raise ValueError(f"sampler {name} with {num_steps} steps: say only once how many")
+    return plain, int(count)
+
+
+def short_name(sampler: AbstractSampler) -> str:
+    """How a person asks for it on the command line, as far as its kind and number of steps go: ``UniPC:6``.
+
+    Examples:
+        >>> from mcvd.samplers import AdaptiveSDE, UniPC
+        >>> short_name(UniPC(6)), short_name(AdaptiveSDE())
+        ('UniPC:6', 'AdaptiveSDE')
+    """
+    if not has_steps(sampler):
+        return sampler.label
+    return f"{sampler.label}:{sampler.num_steps}"  # type: ignore[attr-defined]
 
 
 def sampler_by_name(name: str, num_steps: int | None = None) -> AbstractSampler:
     """The sampler of `mcvd.samplers` whose class has this name, with its own default if there is no ``num_steps``.
 
     Upper and lower case, ``-`` and ``_`` do not count. ``diffusers.NAME`` is `mcvd.samplers.Diffusers` with that
-    scheduler, whose name is taken as it is.
+    scheduler, whose name is taken as it is. The number of steps may stand behind a name: ``UniPC:6``.
 
     Raises:
-        ValueError: there is none of this name, or it chooses its steps itself.
+        ValueError: there is none of this name, it chooses its steps itself, or they are told twice.
         ImportError: it is one of diffusers, which is not installed.
 
     Examples:
-        >>> sampler_by_name("DDPM", 5).num_steps
-        5
+        >>> sampler_by_name("DDPM", 5).num_steps, sampler_by_name("ddpm:5").num_steps
+        (5, 5)
     """
+    name, num_steps = split_steps(name, num_steps)
     if name.startswith(FROM_DIFFUSERS):
         scheduler = name.removeprefix(FROM_DIFFUSERS)
         return Diffusers(scheduler) if num_steps is None else Diffusers(scheduler, num_steps)
@@ -63,7 +102,7 @@ def with_steps(sampler: AbstractSampler, num_steps: int) -> AbstractSampler:
     Raises:
         ValueError: it chooses its steps itself.
     """
-    if "num_steps" not in {field.name for field in fields(sampler)}:  # type: ignore[arg-type]
+    if not has_steps(sampler):
         name = type(sampler).__name__
         raise ValueError(f"{name} chooses its steps itself: leave their number (steps) out")
     return replace(sampler, num_steps=num_steps)  # type: ignore[type-var]

@@ -92,7 +92,7 @@ def test_one_sample_has_no_spread():
         tune(tiny_model(), torch.empty(0), torch.empty(0), "predict", num_samples=1)
 
 
-def tune_command(*words):
+def tune_command(*words, candidates=("DDIM", "--steps", "1", "2")):
     data = [
         "--config",
         "datasets/driving_scenes/data.yaml",
@@ -103,7 +103,7 @@ def tune_command(*words):
         "--num-frames",
         "3",
     ]
-    return main(["tune-sampler", *words, *data, "--samplers", "DDIM", "--steps", "1", "2"])
+    return main(["tune-sampler", *words, *data, "--samplers", *candidates])
 
 
 def test_the_command_gives_a_model_its_samplers(tmp_path, capsys):
@@ -123,6 +123,16 @@ def test_the_command_gives_a_model_its_samplers(tmp_path, capsys):
     other = mcvd.load(tmp_path / "other")
     assert other.samplers.predict == model.samplers.predict and other.samplers.backward
     assert "squares" in (tmp_path / "other/README.md").read_text()
+
+
+def test_samplers_are_told_as_they_are_asked_for(tmp_path, capsys):
+    tiny_model(channels=3).save_pretrained(tmp_path / "model")
+    candidates = "DDIM:1", "mcvd.samplers.UniPC", "--steps", "2"
+    assert tune_command(str(tmp_path / "model"), "--tasks", "predict", candidates=candidates) == 0
+    told = capsys.readouterr()
+    tried = [line.split()[-1] for line in told.err.splitlines() if "CRPS" in line and "(in use)" not in line]
+    assert tried == ["DDIM:1", "UniPC:2"] and "SASolver:20 (in use)" in told.err
+    assert "| `SASolver:20` (chosen) | 20 |" in told.out
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ from mcvd.samplers import (
     SDEDPMSolverPP,
     UniPC,
 )
-from mcvd.samplers.select import sampler_by_name, sampler_names
+from mcvd.samplers.select import sampler_by_name, sampler_names, short_name
 from mcvd.samplers.spacing import Karras, LogSNR, Uniform
 
 SCHEDULE = LinearBeta()
@@ -269,6 +269,22 @@ def test_many_steps_reach_the_distribution(sampler, schedule):
 @pytest.mark.parametrize("name", sampler_names())
 def test_upper_and_lower_case_of_a_name_do_not_count(name):
     assert sampler_by_name(name.lower()) == sampler_by_name(name.upper()) == sampler_by_name(name)
+
+
+@pytest.mark.parametrize("name", sampler_names())
+def test_what_a_sampler_is_called_finds_it_again(name):
+    sampler = sampler_by_name(name)
+    assert sampler_by_name(short_name(sampler)) == sampler
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "message"),
+    [("UniPC:", None, "as in UniPC:6"), ("UniPC:0", None, "as in UniPC:6"), ("UniPC:6", 7, "only once")],
+)
+def test_steps_behind_a_name_are_a_number_that_nothing_contradicts(name, steps, message):
+    assert sampler_by_name("unipc:6") == sampler_by_name("UniPC:6", 6) == UniPC(6)
+    with pytest.raises(ValueError, match=message):
+        sampler_by_name(name, steps)
 
 
 @pytest.mark.parametrize(("name", "meant"), [("DDMP", "DDPM"), ("uni_pcc", "UniPC"), ("DPM++", "DPMSolverPP")])

@@ -18,7 +18,7 @@ from mcvd.models.video_model import VideoModel
 from mcvd.runtime.device import resolve_device
 from mcvd.runtime.distributed import process_group, spawn
 from mcvd.samplers import AbstractSampler
-from mcvd.samplers.select import FROM_DIFFUSERS, sampler_by_name, with_steps
+from mcvd.samplers.select import FROM_DIFFUSERS, sampler_by_name, split_steps, with_steps
 
 if TYPE_CHECKING:
     from mcvd.metrics import FrameMetric
@@ -121,12 +121,13 @@ def choose_sampler(name: str, num_steps: int | None) -> AbstractSampler:
     """The sampler that the command line asked for.
 
     Args:
-        name: as `sampler_by_name` takes it, or the class path of the user's own.
+        name: as `sampler_by_name` takes it, or the class path of the user's own; ``:6`` behind either are 6 steps.
         num_steps: network calls for each block; None is the sampler's own default.
 
     Raises:
-        ValueError: there is no such sampler, or it chooses its steps itself.
+        ValueError: there is no such sampler, it chooses its steps itself, or they are told twice.
     """
+    name, num_steps = split_steps(name, num_steps)
     is_own = "." in name and not name.startswith(FROM_DIFFUSERS)
     return _own_sampler(name, num_steps) if is_own else sampler_by_name(name, num_steps)
 

@@ -36,8 +36,10 @@ def _add_arguments(command: ArgumentParser) -> None:
     text = "a folder of which nothing was trained on: all its videos are used"
     command.add_argument("--val-root", "--data.val_root", dest="val_root", metavar="FOLDER", help=text)
     command.add_argument("--tasks", nargs="+", metavar="TASK", help="of these (default: all that the model can do)")
-    command.add_argument("--samplers", nargs="+", metavar="NAME", help="try these (default: SASolver and UniPC)")
-    command.add_argument("--steps", nargs="+", type=positive, metavar="S", help="each with these numbers of calls")
+    text = "try these, also with a number of calls, as UniPC:6 (default: SASolver and UniPC)"
+    command.add_argument("--samplers", nargs="+", metavar="NAME", help=text)
+    text = "each that has no number with these numbers of calls"
+    command.add_argument("--steps", nargs="+", type=positive, metavar="S", help=text)
     text = "clips to choose on; as many others are reported on (default: 24)"
     command.add_argument("--num-clips", type=positive, metavar="N", help=text)
     command.add_argument("--num-samples", type=positive, metavar="K", help="of each clip (default: 4)")
@@ -81,6 +83,7 @@ def run(
     from mcvd.evaluation.result_card import package_versions
     from mcvd.evaluation.tuning import CANDIDATES, Trial, clips_in_two, frames_for, tune
     from mcvd.runtime.digests import digest
+    from mcvd.samplers.select import short_name
 
     net = load_for_command(model, device, trust)
     check_pixels(net)
@@ -101,11 +104,14 @@ def run(
     choosing, reporting = clips_in_two(data, num_clips)
     before = net.samplers
 
-    def tell(trial: Trial) -> None:
-        note(f"mcvd: {trial.sampler.num_calls:3} calls, CRPS {trial.mean('crps'):.3f}: {trial.sampler!r}")
-
     found = {}
     for name in wanted:
+        in_use = net.sampler_for(TASKS[name])
+
+        def tell(trial: Trial, in_use: AbstractSampler = in_use) -> None:
+            title = short_name(trial.sampler) + (" (in use)" if trial.sampler == in_use else "")
+            note(f"mcvd: {trial.sampler.num_calls:3} calls, CRPS {trial.mean('crps'):.3f}: {title}")
+
         note(f"mcvd: {TASKS[name].title}: {len(choosing)} clips to choose on, {len(reporting)} others to report on")
         found[name] = tune(
             net, choosing, reporting, name, candidates=candidates, num_frames=num_frames, on_trial=tell, **sampling
@@ -156,12 +162,12 @@ def _about(table: dict[str, Any], num_clips: int) -> list[str]:
 
 def _candidates(names: list[str] | None, steps: list[int] | None) -> list[AbstractSampler]:
     from mcvd.apps.cli.setup import choose_sampler
-    from mcvd.samplers.select import takes_steps
+    from mcvd.samplers.select import has_steps, split_steps
 
     found = []
     for name in names or ["SASolver", "UniPC"]:
         one = choose_sampler(name, None)
-        counts = steps if steps and takes_steps(type(one).__name__) else [None]
+        counts = steps if steps and has_steps(one) and split_steps(name)[1] is None else [None]
         found += [choose_sampler(name, count) for count in counts]
     return found
 
