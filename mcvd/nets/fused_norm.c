@@ -15,8 +15,8 @@ typedef struct {
     float *dscale, *dshift;   /* (N, C) */
     double *statistics;       /* (N, G, 2): mean and 1 / standard deviation */
     double *sums;             /* (N, blocks, 2, C), channels last alone */
-    /* Between the scales of two samples; between the maps of two, and, channels last, of two positions. */
-    int64_t batch, channels, positions, groups, scale_stride, map_stride, map_row, samples_per_map, flags;
+    int64_t batch, channels, positions, groups, flags, samples_per_map;
+    int64_t scale_stride, map_stride, map_row; /* between samples; of maps also between positions, channels last */
     double eps;
 } Norm;
 
@@ -37,7 +37,9 @@ static void take(void *argument) {
     }
 }
 
-static void run_all(void (*run)(const Norm *, int64_t), const Norm *norm, int64_t count, Parallel parallel, int64_t threads) {
+typedef void (*Task)(const Norm *, int64_t);
+
+static void run_all(Task run, const Norm *norm, int64_t count, Parallel parallel, int64_t threads) {
     Tasks tasks = {run, norm, count, 0};
     if (threads > count) threads = count;
     if (threads > 1 && parallel)
@@ -84,9 +86,9 @@ static inline void narrowed(const float *buffer, void *data, int64_t from, int64
     }
 }
 
-/* exp to about one unit in the last place, within the bounds; NaN stays. Coefficients of Cephes' expf. Beyond the bounds
-   1 + exp does not matter, and what GCC makes of a bound near the largest float divides by it in every lane, where
-   denormal results take ten times as long. */
+/* exp to about one unit in the last place, within the bounds; NaN stays. Coefficients of Cephes' expf. Beyond the
+   bounds 1 + exp does not matter, and what GCC makes of a bound near the largest float divides by it in every lane,
+   where denormal results take ten times as long. */
 static inline float exponential(float x) {
     x = x < -60.0f ? -60.0f : x;
     x = x > 60.0f ? 60.0f : x;
@@ -138,7 +140,8 @@ static inline void add_moments(const float *x, int64_t count, double *sum, doubl
 }
 
 #define FOR_CHUNKS(start, total, size) \
-    for (int64_t start = 0, size; size = (total) - start < CHUNK ? (total) - start : CHUNK, start < (total); start += size)
+    for (int64_t start = 0, size; \
+         size = (total) - start < CHUNK ? (total) - start : CHUNK, start < (total); start += size)
 
 /* One group of one sample, contiguous. */
 static void forward_group(const Norm *k, int64_t index) {
@@ -270,8 +273,8 @@ static void backward_group(const Norm *k, int64_t index) {
     const int64_t n = index / k->groups, width = k->channels / k->groups, first = (index % k->groups) * width;
     const int64_t size = k->positions, base = (n * k->channels + first) * size;
     const float mean = (float)k->statistics[2 * index], rstd = (float)k->statistics[2 * index + 1];
-    float wide[CHUNK], wide_dy[CHUNK], wide_gamma[CHUNK], wide_beta[CHUNK], out[CHUNK], out_gamma[CHUNK], out_beta[CHUNK];
-    float before[CHUNK];
+    float wide[CHUNK], wide_dy[CHUNK], wide_gamma[CHUNK], wide_beta[CHUNK];
+    float before[CHUNK], out[CHUNK], out_gamma[CHUNK], out_beta[CHUNK];
     double total = 0, along = 0; /* of the gradient of the normalised value, and of that times the value */
     for (int pass = 0; pass < 2; pass++) {
         const float mean_total = (float)(total / (width * size)), mean_along = (float)(along / (width * size));
@@ -312,7 +315,8 @@ static void backward_group(const Norm *k, int64_t index) {
                 } else {
                     float *dx = target(k->y, at, bf16, out);
                     if (gamma) {
-                        float *dgamma = target(k->dgamma, at, bf16, out_gamma), *dbeta = target(k->dbeta, at, bf16, out_beta);
+                        float *dgamma = target(k->dgamma, at, bf16, out_gamma);
+                        float *dbeta = target(k->dbeta, at, bf16, out_beta);
 #pragma omp simd
                         for (int64_t i = 0; i < count; i++) {
                             float normal = (x[i] - mean) * rstd, du = scale * dz[i];
@@ -340,9 +344,10 @@ static void backward_group(const Norm *k, int64_t index) {
 }
 
 void mcvd_norm_forward(
-    const void *x, void *y, const void *scale, const void *shift, const void *gamma, const void *beta, double *statistics,
-    double *sums, int64_t batch, int64_t channels, int64_t positions, int64_t groups, int64_t scale_stride,
-    int64_t map_stride, int64_t map_row, int64_t samples_per_map, double eps, int64_t flags, Parallel parallel, int64_t threads
+    const void *x, void *y, const void *scale, const void *shift, const void *gamma, const void *beta,
+    double *statistics, double *sums, int64_t batch, int64_t channels, int64_t positions, int64_t groups,
+    int64_t scale_stride, int64_t map_stride, int64_t map_row, int64_t samples_per_map, double eps, int64_t flags, Parallel parallel,
+    int64_t threads
 ) {
     Norm norm = {
         .x = x, .y = y, .scale = scale, .shift = shift, .gamma = gamma, .beta = beta, .statistics = statistics,
@@ -377,8 +382,8 @@ void mcvd_norm_backward(
     Norm norm = {
         .x = x, .dy = dy, .y = dx, .scale = scale, .shift = shift, .dscale = dscale, .dshift = dshift, .gamma = gamma,
         .beta = beta, .dgamma = dgamma, .dbeta = dbeta, .statistics = statistics, .batch = batch, .channels = channels,
-        .positions = positions, .groups = groups, .scale_stride = scale_stride, .map_stride = map_stride, .samples_per_map = 1,
-        .flags = flags,
+        .positions = positions, .groups = groups, .scale_stride = scale_stride, .map_stride = map_stride,
+        .samples_per_map = 1, .flags = flags,
     };
     run_all(backward_group, &norm, batch * groups, parallel, threads);
 }
