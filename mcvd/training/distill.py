@@ -30,6 +30,8 @@ class Student(MCVD):
         parts: how many steps of the teacher one of the student's is worth; the teacher then stands for
             ``calls * parts`` calls.
         method: "progressive" or "consistency"; see `Distillation`.
+        order: of the teacher's steps, 1 (as published) or 2; see `Distillation`. None is 2, and 1 for "consistency" or
+            where the teacher's own sampler is `DDIM`, as that of a student is.
         guidance: of the teacher, which the student learns: it then samples so with guidance 1.
         spacing: of the student's steps; None is that of the teacher's own sampler, which tells where its network is of
             use, or of uniform times, as published, if it has none.
@@ -44,8 +46,9 @@ class Student(MCVD):
         self,
         teacher: str,
         calls: int = 4,
-        parts: int = 2,
+        parts: int = 5,
         method: Method = "progressive",
+        order: int | None = None,
         guidance: float = 1.0,
         spacing: AbstractSpacing | None = None,
         optimizer: Callable[[Iterable], Optimizer] = lambda parameters: Adam(parameters, lr=1e-4, fused=True),
@@ -74,7 +77,9 @@ class Student(MCVD):
         self.load_state_dict(model.state_dict())
         self.config = model.trained_config() | training | {"samplers": config_of(TaskSamplers, vars(samplers))}
         self.frame_rate_hz = model.frame_rate_hz
-        self.distillation = Distillation(sampler, parts, method)
+        if order is None:
+            order = 1 if method == "consistency" or _walks_by_ddim(model.samplers) else 2
+        self.distillation = Distillation(sampler, parts, method, order)
         self.guidance = guidance
         self._cools_all_along = cooldown_steps is None
         self._teacher = _Frozen(model)
@@ -114,6 +119,11 @@ def _own_spacing(samplers: TaskSamplers) -> AbstractSpacing:
     """That of the first task whose sampler has one."""
     found = (getattr(getattr(samplers, name), "spacing", None) for name in TASKS)
     return next((spacing for spacing in found if spacing is not None), UNIFORM)
+
+
+def _walks_by_ddim(samplers: TaskSamplers) -> bool:
+    """Whether the network may have been taught to land: a student's samplers are such."""
+    return any(isinstance(getattr(samplers, name), DDIM) for name in TASKS)
 
 
 class _Frozen:

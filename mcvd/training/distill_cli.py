@@ -15,7 +15,7 @@ from mcvd.training.fit_help import JSON_HELP
 from mcvd.training.told import Told, named_first, told
 
 _LOGGER = logging.getLogger(__name__)
-_SHORT = ("calls", "parts", "method", "guidance")  # options of the student that are written without --model.
+_SHORT = ("calls", "parts", "method", "order", "guidance")  # options of the student that are written without --model.
 
 
 class DistillCLI(FitCLI):

@@ -7,6 +7,7 @@ from reference.known_answers import error, exact_denoiser, gaussian, noise, quan
 from mcvd.diffusion.distillation import Distillation, clean_that_lands, weight
 from mcvd.noise import Coefficients, Cosine, LinearBeta
 from mcvd.samplers import DDIM, LogSNR, Uniform
+from mcvd.samplers.spacing import log_snr
 
 SPACINGS = [Uniform(), LogSNR(sigma_min=0.1)]
 
@@ -36,7 +37,7 @@ def test_one_step_of_the_student_is_several_of_the_teacher(spacing, calls, parts
     x, ends = start, torch.arange(calls, dtype=torch.float64) / calls + 1e-9
     for times in distillation.times(ends, schedule):
         for here, there in times.unfold(0, 2, 1):
-            x = distillation._step(teacher, x, here.expand(3), there.expand(3), schedule)
+            x, _ = distillation._step(teacher, x, here.expand(3), there.expand(3), schedule)
     assert torch.allclose(landed, x, atol=1e-9)
 
 
@@ -68,6 +69,42 @@ def test_halving_is_ddim_of_twice_as_many_steps():
     start = noise(2, 30)
     expected = DDIM(8, clip=False)(teacher, start, schedule)
     assert torch.allclose(DDIM(4, clip=False)(student, start, schedule), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("spacing", [Uniform(), LogSNR()], ids=repr)
+def test_of_the_second_order_as_many_parts_end_nearer_and_samples_differ_as_they_should(spacing):
+    """Steps of the first order end too near to the mean, so that a student of them would have too little spread."""
+    schedule, truth = Cosine(), quantiles(1000)
+    start = (torch.special.ndtri((torch.arange(1000, dtype=torch.float64) + 0.5) / 1000))[None]
+    errors, spreads = [], []
+    for order in (1, 2):
+        sampler = DDIM(4, spacing=spacing)
+        student = perfect_student(Distillation(sampler, 7, order=order), exact_denoiser(schedule), schedule)
+        sample = sampler(student, start, schedule)[0].sort().values
+        errors.append((sample - truth).abs().mean().item())
+        spreads.append((sample.std() / truth.std()).item())
+    assert errors[1] < 0.9 * errors[0]
+    assert spreads[0] < 0.97 and 0.985 < spreads[1] < 1.01
+
+
+def test_a_step_of_the_second_order_is_exact_where_the_estimate_changes_evenly():
+    """Where the estimate is linear in the log-SNR only the first part is off, as all are of the first order."""
+    schedule = Cosine()
+
+    def linear(x, t):
+        return (0.05 * log_snr(t, schedule))[:, None].expand_as(x)
+
+    x, times = noise(2, 3), torch.tensor([0.6, 0.5, 0.4], dtype=torch.float64)
+
+    def landed(steps, order):
+        found = Distillation(DDIM(1, clip=False), order=order).target(x, steps, linear, linear, schedule)
+        here, there = (schedule(steps[:1, end]).like(x) for end in (0, -1))
+        return there.alpha * found + there.sigma * (x - here.alpha * found) / here.sigma
+
+    fine = torch.lerp(times[0], times[-1], torch.linspace(0, 1, 2001, dtype=torch.float64)).expand(2, -1)
+    truth = landed(fine, 1)
+    first, second = (landed(times.expand(2, -1), order) for order in (1, 2))
+    assert (second - truth).abs().max() < 0.7 * (first - truth).abs().max()
 
 
 def test_a_perfect_student_is_as_near_to_the_data_as_its_teachers_many_calls():
@@ -131,6 +168,8 @@ def test_noise_alone_counts_too():
         ({"sampler": DDIM(4, eta=0.5)}, "deterministic"),
         ({"sampler": DDIM(4), "parts": 1}, "2 of the teacher's"),
         ({"sampler": DDIM(4), "method": "adversarial"}, "progressive"),
+        ({"sampler": DDIM(4), "order": 3}, "order 1 or 2"),
+        ({"sampler": DDIM(4), "order": 2, "method": "consistency"}, "order is 1"),
     ],
 )
 def test_what_cannot_be_taught_is_refused(options, message):

@@ -1,6 +1,7 @@
 """The student of a model: an ordinary model with its teacher's tasks, which a resumed training makes bit for bit."""
 
 import copy
+from dataclasses import fields
 
 import pytest
 import torch
@@ -102,6 +103,16 @@ def test_a_student_calls_where_its_teachers_own_sampler_does(teachers, tmp_path)
     assert Student(str(tmp_path / "tuned"), calls=3, spacing=Uniform()).samplers.predict == DDIM(3)
 
 
+def test_the_teacher_takes_steps_of_the_second_order_unless_it_was_taught_to_land(teachers, tmp_path):
+    assert Student(str(teachers / "edm")).distillation.order == 2
+    assert Student(str(teachers / "edm"), order=1).distillation.order == 1
+    assert Student(str(teachers / "edm"), method="consistency").distillation.order == 1
+    teacher = mcvd.load(teachers / "edm")
+    teacher.samplers = TaskSamplers(predict=DDIM(8))
+    teacher.save_pretrained(tmp_path / "student")
+    assert Student(str(tmp_path / "student")).distillation.order == 1
+
+
 def test_guidance_is_distilled_along(teachers):
     """Where all context is hidden the guided teacher is the teacher; elsewhere the student learns something else."""
     plain, guided = (Student(str(teachers / "v"), guidance=weight) for weight in (1.0, 3.0))
@@ -123,7 +134,7 @@ def test_a_perfect_student_has_no_loss(teachers):
             asked.append((times, super().target(noisy, times, teacher, own, schedule)))
             return asked[-1][1]
 
-    student.distillation = Recording(distillation.sampler, distillation.parts, distillation.method)
+    student.distillation = Recording(*(getattr(distillation, field.name) for field in fields(distillation)))
     estimated = []
     student.denoiser.estimate = lambda noisy, t, condition: estimated.append(t) or asked[-1][1]
     assert student.loss({"video": pixels(4, 7, 3, 16, 16), "index": [0, 1, 2, 3]}).abs().max() == 0

@@ -1,10 +1,12 @@
 """What distillation brings where the truth is known: pixels from a mixture of three normal distributions.
 
     python tools/studies/mixture_distillation.py [--steps 2000] [--num-samples 20000]
+    python tools/studies/mixture_distillation.py --perfect
 
 The teacher is the mixture's own denoiser, a formula. The student is the teacher plus a small network that begins at 0
 and learns the targets of `mcvd.diffusion.distillation`. The figure is the mean distance between sorted samples and the
-quantiles of the mixture (Wasserstein-1, in units of the pixel range [-1, 1]; a grey level is 0.008).
+quantiles of the mixture (Wasserstein-1, in units of the pixel range [-1, 1]; a grey level is 0.008). ``--perfect`` is
+about students that answer each target exactly, after any number of steps: what the teacher's steps alone decide.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from mcvd.diffusion.distillation import Distillation, Method
 from mcvd.noise import AbstractNoiseSchedule, Cosine
 from mcvd.samplers import DDIM, AbstractSampler, UniPC
 from mcvd.samplers.base import Denoise
-from mcvd.samplers.spacing import log_snr
+from mcvd.samplers.spacing import LOG_SNR, log_snr
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 from reference.known_answers import exact_denoiser, quantiles
@@ -66,11 +68,45 @@ def distilled(distillation: Distillation, schedule: AbstractNoiseSchedule, clean
     return student.requires_grad_(False)
 
 
+def perfect(distillation: Distillation, schedule: AbstractNoiseSchedule) -> Denoise:
+    """A student that answers its targets exactly, at the times of its own sampler."""
+    teacher, sampler = exact_denoiser(schedule), distillation.sampler
+    grid = sampler.spacing(sampler.num_steps, schedule)
+
+    def student(x: Tensor, t: Tensor) -> Tensor:
+        step = (grid[:-1] - t[0].double()).abs().argmin().item()
+        uniform = torch.full((len(x),), (step + 1e-9) / sampler.num_steps, dtype=torch.float64)
+        return distillation.target(x, distillation.times(uniform, schedule), teacher, teacher, schedule)
+
+    return student
+
+
+def show_perfect(schedule: AbstractNoiseSchedule, truth: Tensor) -> None:
+    """Print how far perfect students are off, and their standard deviation as a share of the true one."""
+    parts = (2, 3, 5, 7, 16)
+    print("| calls | order | " + " | ".join(f"{each} parts" for each in parts) + " |")
+    print("|---" * (len(parts) + 2) + "|")
+    for calls in (4, 2):
+        for order in (1, 2):
+            cells = []
+            for each in parts:
+                sampler = DDIM(calls, spacing=LOG_SNR)
+                student = perfect(Distillation(sampler, each, order=order), schedule)
+                sample = samples(sampler, student, schedule, len(truth))
+                off = (sample - truth).abs().mean().item()
+                cells.append(f"{off:.4f}, {100 * (sample.std() / truth.std()).item():.0f}%")
+            print(f"| {calls} | {order} | " + " | ".join(cells) + " |", flush=True)
+
+
+def samples(sampler: AbstractSampler, denoise: Denoise, schedule: AbstractNoiseSchedule, count: int) -> Tensor:
+    """From evenly spread noise, sorted, (count,)."""
+    places = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    return sampler(denoise, torch.special.ndtri(places)[None], schedule)[0].sort().values
+
+
 def error(sampler: AbstractSampler, denoise: Denoise, schedule: AbstractNoiseSchedule, truth: Tensor) -> float:
     """Of samples from evenly spread noise."""
-    places = (torch.arange(len(truth), dtype=torch.float64) + 0.5) / len(truth)
-    sample = sampler(denoise, torch.special.ndtri(places)[None], schedule)
-    return (sample[0].sort().values - truth).abs().mean().item()
+    return (samples(sampler, denoise, schedule, len(truth)) - truth).abs().mean().item()
 
 
 def main() -> None:
@@ -78,8 +114,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--num-samples", type=int, default=20000)
+    parser.add_argument("--perfect", action="store_true", help="train nothing: students that answer exactly")
     options = parser.parse_args()
     schedule, truth = Cosine(), quantiles(options.num_samples)
+    if options.perfect:
+        return show_perfect(schedule, truth)
     teacher = exact_denoiser(schedule)
     print("| network calls | " + " | ".join(map(str, CALLS)) + " |")
     print("|---" * (len(CALLS) + 1) + "|")
