@@ -14,6 +14,7 @@ from mcvd.data.batch_sampler import SAMPLES_SEEN, ResumableBatchSampler, Resumab
 from mcvd.data.clips.dataset import ClipDataset
 from mcvd.data.loader import ForkSafeLoader
 from mcvd.data.video_clips import VideoClips
+from mcvd.data.videos import add_videos
 from mcvd.runtime.distributed import rank, world_size
 
 
@@ -114,7 +115,5 @@ def _fingerprint(clips: ClipDataset) -> dict[str, Any]:
     videos, found = clips.videos, blake2b(repr(clips.spec).encode(), digest_size=20)
     if clips.times is not None:
         found.update(repr(clips.times).encode())
-    for index in range(len(videos)):
-        found.update(f"{videos.name(index)}\n{videos.num_bytes(index)}\n".encode(errors="surrogateescape"))
-        found.update(videos.times_seconds(index).tobytes())
+    add_videos(found, videos)
     return {"videos": len(videos), "clips": len(clips), "digest": found.hexdigest()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,13 @@ class VideosWrapper(AbstractVideos):
     def num_bytes(self, index: int) -> int:
         """Size in the wrapped collection."""
         return self.videos.num_bytes(index)
+
+
+def add_videos(digest: blake2b, videos: AbstractVideos) -> None:
+    """Add to a digest what changes when videos do: their names, bytes and times."""
+    for number in range(len(videos)):
+        digest.update(f"{videos.name(number)}\n{videos.num_bytes(number)}\n".encode(errors="surrogateescape"))
+        digest.update(videos.times_seconds(number).tobytes())
 
 
 def check_request(index: int, frames: Sequence[int], num_videos: int, num_frames: int) -> None:

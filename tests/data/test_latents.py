@@ -93,13 +93,61 @@ def test_what_is_held_out_of_the_training_videos_is_no_latents(source, tmp_path)
     codec, _ = Latents(source=str(source)).with_network()
     videos = DrivingScenes(num_videos=3, num_frames=9)
     spec = ClipSpec(4, (16, 16))
-    write_latents(tmp_path / "pack", videos, spec, codec.encode, codec.digest, lambda number: None)
+    write_latents(tmp_path / "pack", videos, spec, (4, 4, 2), codec.encode, codec.digest, lambda number: None)
     data = VideoClips(train=videos, num_frames=4, size=16, latents=tmp_path / "pack")
     data.setup()
     assert len(data.train_clips.videos) == 2 and data.val_clips[0]["video"].shape == (4, 3, 16, 16)
     found = data.train_clips.videos.read(1, [8, 0], (4, 4))
     expected = codec.encode(videos.read(1, [8, 0], (16, 16)))
     torch.testing.assert_close(found.float(), expected, atol=2e-3, rtol=2e-3)
+
+
+def test_what_was_encoded_before_an_interruption_is_kept(source, tmp_path):
+    codec, _ = Latents(source=str(source)).with_network()
+    videos, spec, size = DrivingScenes(num_videos=3, num_frames=40), ClipSpec(4, (16, 16)), (4, 4, 2)
+    encoded: list[int] = []
+    told: list[str] = []
+
+    def encode(frames):
+        if len(encoded) == stop:
+            raise KeyboardInterrupt
+        encoded.append(len(frames))
+        return codec.encode(frames)
+
+    def write(name: str, digest: str) -> dict[str, bytes]:
+        encoded.clear()
+        write_latents(tmp_path / name, videos, spec, size, encode, digest, lambda number: None, told.append)
+        return {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+
+    stop = 3
+    with pytest.raises(KeyboardInterrupt):
+        write("pack", codec.digest)
+    assert encoded == [32, 8, 32] and "3 blocks are kept" in told[-1] and not (tmp_path / "pack").exists()
+    stop = -1
+    resumed = write("pack", codec.digest)
+    assert encoded == [8, 32, 8] and "3 blocks are done" in told[-1]
+    assert write("whole", codec.digest) == resumed and encoded == [32, 8] * 3
+    assert {path.name for path in tmp_path.iterdir()} == {"pack", "whole"}
+
+
+def test_latents_of_another_codec_are_not_resumed_from(source, tmp_path):
+    codec, _ = Latents(source=str(source)).with_network()
+    videos, spec = DrivingScenes(num_videos=1, num_frames=40), ClipSpec(4, (16, 16))
+    calls: list[int] = []
+
+    def write(digest: str, calls_until_stop: int) -> None:
+        def encode(frames):
+            if len(calls) == calls_until_stop:
+                raise KeyboardInterrupt
+            calls.append(len(frames))
+            return codec.encode(frames)
+
+        write_latents(tmp_path / "pack", videos, spec, (4, 4, 2), encode, digest, lambda number: None)
+
+    with pytest.raises(KeyboardInterrupt):
+        write(codec.digest, 1)
+    write("another", 99)
+    assert calls == [32, 32, 8]
 
 
 def test_a_recipe_with_latents_is_checked_as_such_and_not_packed(recipe, encoded, tmp_path, capsys):

@@ -35,7 +35,10 @@ def _add_arguments(command: ArgumentParser) -> None:
         help="pack videos into shards that training streams from a disk or an object store",
         description="Pack videos into shards that training streams; after an interruption the same command resumes.",
     )
-    text = "Encode all frames of the training videos with a codec; mcvd fit --data.latents then needs no encoder."
+    text = (
+        "Encode all frames of the training videos with a codec; mcvd fit --data.latents then needs no encoder. "
+        "After an interruption the same command resumes."
+    )
     latents = actions.add_parser(
         "encode", help="encode the training videos with the codec of a latent model, once", description=text
     )
@@ -174,12 +177,12 @@ def _encode(found: VideoClips, codec: str, out: str, device: str | None = None, 
     made, net = Latents(source=codec).with_network()
     assert net is not None and made.digest is not None
     net.to(resolve_device(device))
-    made.planes(found.spec.channels)
     height, width = made.frame_size(found.spec.size)
+    size = height, width, made.planes(found.spec.channels)
     videos = found.training_videos()
     num_frames = sum(len(videos.times_seconds(number)) for number in range(len(videos)))
     with progress_bar(num_frames, "frames", not json) as bar:
-        write_latents(out, videos, found.spec, made.encode, made.digest, bar.update)
+        write_latents(out, videos, found.spec, size, made.encode, made.digest, bar.update, log=note)
     say(f"{out}: {num_frames} frames of {len(videos)} videos as latents of {height}x{width}")
     if json:
         say_json({"out": out, "num_videos": len(videos), "num_frames": num_frames})

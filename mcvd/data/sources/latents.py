@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from hashlib import blake2b
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,9 @@ from torch import Tensor
 
 from mcvd.data.clips.spec import ClipSpec
 from mcvd.data.sources.memmap import FRAMES, check_pack, write_frames
-from mcvd.data.videos import AbstractVideos, VideosWrapper, check_request
+from mcvd.data.videos import AbstractVideos, VideosWrapper, add_videos, check_request
+from mcvd.runtime.piece_store import PieceStore
+from mcvd.runtime.workdir import resumable_workdir
 from mcvd.video.transforms import fit_frames
 
 _FRAMES_AT_ONCE = 32  # bounds the memory for a long video
@@ -81,29 +86,50 @@ def write_latents(
     folder: str | Path,
     videos: AbstractVideos,
     spec: ClipSpec,
+    size: tuple[int, int, int],
     encode: Callable[[Tensor], Tensor],
     codec: str,
     done: Callable[[int], object],
+    log: Callable[[str], None] = logging.getLogger(__name__).info,
 ) -> None:
     """Encode every frame of some videos into a pack, written atomically.
+
+    What was encoded before an interruption is kept in a hidden folder beside it, and the same call resumes from there:
+    the same codec, size of frames and videos, by their names, bytes and the times of their frames.
 
     Args:
         folder: the pack, new.
         videos: what is encoded, all frames as they come.
         spec: size and channels of the frames.
+        size: h, w and c of the latents.
         encode: frames, uint8 (T, C, H, W), to latents, float (T, c, h, w).
         codec: digest of the codec, by which a model knows that the latents are of its own.
-        done: called with the number of frames that were encoded.
+        done: called with the number of frames that are encoded.
+        log: called with a line that the user should see: what is resumed, and what an interruption leaves.
+
+    Raises:
+        ValueError: another process is at work on ``folder``.
+        OSError: something cannot be written.
     """
-
-    def latents(number: int) -> Iterator[NDArray[np.float16]]:
-        every = range(len(videos.times_seconds(number)))
-        for start in every[::_FRAMES_AT_ONCE]:
-            frames = videos.read(number, every[start : start + _FRAMES_AT_ONCE], spec.size)
-            found = encode(fit_frames(frames, spec.size, spec.channels))
-            yield rearrange(found, "t c h w -> t h w c").half().contiguous().cpu().numpy()
-            done(len(frames))
-
     pixels = (*spec.size, spec.channels)
     told = {"dtype": "float16", "pixels": pixels, "codec": codec}
-    write_frames(folder, ((videos.name(number), latents(number)) for number in range(len(videos))), told)
+    read = blake2b(digest_size=20)
+    add_videos(read, videos)
+    with resumable_workdir(folder, told | {"videos": read.hexdigest()}, log) as work:
+        pieces, numbers = PieceStore(work), count()
+
+        def latents(number: int) -> Iterator[NDArray[np.float16]]:
+            every = range(len(videos.times_seconds(number)))
+            for start in every[::_FRAMES_AT_ONCE]:
+                wanted = every[start : start + _FRAMES_AT_ONCE]
+                piece = next(numbers)
+                found = pieces.load(piece, (len(wanted), *size), torch.float16)
+                if found is None:
+                    frames = videos.read(number, wanted, spec.size)
+                    found = rearrange(encode(fit_frames(frames, spec.size, spec.channels)), "t c h w -> t h w c")
+                    found = found.half().cpu()
+                    pieces.save(piece, found)
+                yield found.numpy()
+                done(len(wanted))
+
+        write_frames(folder, ((videos.name(number), latents(number)) for number in range(len(videos))), told)
