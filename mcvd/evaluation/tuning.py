@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mcvd.data.video_clips import VideoClips
 from mcvd.diffusion.tasks import TASKS, Task
-from mcvd.evaluation.batch import SampledBatch
+from mcvd.evaluation.batch import Accumulator, SampledBatch
 from mcvd.evaluation.evaluate import evaluate
 from mcvd.evaluation.statistics import NUM_RESAMPLES
 from mcvd.metrics.ensemble import crps, sharpness
@@ -264,11 +264,19 @@ def _evenly(numbers: list[int], count: int) -> list[int]:
     return [numbers[place * len(numbers) // count] for place in range(count)]
 
 
-def try_sampler(model: VideoModel, clips: Tensor, task: str, sampler: AbstractSampler, **options: Any) -> Trial:
-    """What a sampler achieves on clips; the options are those of `evaluate`."""
+def try_sampler(
+    model: VideoModel,
+    clips: Tensor,
+    task: str,
+    sampler: AbstractSampler,
+    accumulators: Sequence[Accumulator] = (),
+    **options: Any,
+) -> Trial:
+    """What a sampler achieves on clips; ``accumulators`` and the options are those of `evaluate`."""
     metrics = (PSNR, SSIM) if min(model.size) >= LEAST_SIDE else (PSNR,)
     samples = _Samples()
-    scores = evaluate(model, clips, task, sampler=sampler, metrics=metrics, accumulators=[samples], **options)
+    seen = [samples, *accumulators]
+    scores = evaluate(model, clips, task, sampler=sampler, metrics=metrics, accumulators=seen, **options)
     of_frames = (
         {name: score.per_clip for name, score in scores.rows["one_sample"].scores.items()} if scores.rows else {}
     )

@@ -35,8 +35,8 @@ from mcvd.metrics.preprocessing import MIN_FRAMES
 from mcvd.models.load import BOX
 from mcvd.samplers import AbstractSampler, UniPC
 
-JUDGED = 4  # samples of each clip whose features are compared
-I3D_SIDE = 64  # of the frames that the network sees: those measured here have 16 to 64 pixels
+JUDGED = 2  # samples of each clip whose features are compared
+LEAST_SIDE = 32  # of the frames that the network of the distance sees: else it is that of the frames
 
 
 def clips_of_films(films: Path, spec: ClipSpec, num_clips: int) -> torch.Tensor:
@@ -63,14 +63,25 @@ def opened(name: str) -> mcvd.models.VideoModel:
 
 
 class Judged:
-    """An accumulator of `evaluate`: the distance of a few samples of each clip from the true ones."""
+    """An accumulator of `evaluate`: the distance of a few samples of each clip from the true ones.
 
-    def __init__(self) -> None:
-        self.metric = FrechetVideoDistance(random_i3d(0), size=I3D_SIDE, keep_features=False)
+    Args:
+        side: of the frames that the network sees.
+        of_same_clips: knows the true side already.
+    """
+
+    def __init__(self, side: int, of_same_clips: "Judged | None" = None) -> None:
+        self.metric = FrechetVideoDistance(random_i3d(0), size=side, keep_features=False)
+        self.knows_truth = of_same_clips is not None
+        if of_same_clips is not None:
+            self.metric.real_sums = of_same_clips.metric.real_sums
 
     def update(self, batch: SampledBatch) -> None:
         """Take in a batch; short clips stand still at their end."""
-        for videos, is_real in ((batch.real(), True), (batch.fake()[:, :JUDGED].flatten(0, 1), False)):
+        sides = [(batch.fake()[:, :JUDGED].flatten(0, 1), False)]
+        if not self.knows_truth:
+            sides.append((batch.real(), True))
+        for videos, is_real in sides:
             missing = max(0, MIN_FRAMES - videos.shape[1])
             held = videos[:, -1:].expand(-1, missing, *videos.shape[2:])
             self.metric.update(torch.cat([videos, held], 1), real=is_real)
@@ -82,19 +93,20 @@ def measure(
     task: str,
     sampler: AbstractSampler,
     seeds: list[int],
+    judged: Judged | None,
     **sampling: int,
-) -> tuple[Trial, list[float]]:
-    """What a sampler achieves, mean over seeds, and the distance of each seed."""
+) -> tuple[Trial, list[float], Judged | None]:
+    """What a sampler achieves, mean over seeds, the distance of each seed, and what knows the true clips."""
     trials, distances = [], []
     for seed in seeds:
-        judged = Judged()
+        judged = Judged(max(LEAST_SIDE, *model.size), judged)
         options = {"seed": seed, "batch_size": 64, "accumulators": [judged], **sampling}
         trials.append(try_sampler(model, clips, task, sampler, **options))
         distances.append(float(judged.metric.compute()))
     per_clip = {
         name: tuple(np.mean([trial.per_clip[name] for trial in trials], 0).tolist()) for name in trials[0].per_clip
     }
-    return Trial(sampler, per_clip), distances
+    return Trial(sampler, per_clip), distances, judged
 
 
 def show(title: str, trials: dict[str, Trial], table: dict[str, dict]) -> None:
@@ -144,10 +156,13 @@ def main() -> None:
         for calls in options.calls:
             wanted[f"UniPC, {calls}"] = model, replace(UniPC(calls), spacing=own.spacing)
         trials = {title: Trial(own, row["per_clip"]) for title, row in table.items()}
+        judged = None
         for title, (net, sampler) in wanted.items():
             if title not in table:
                 sampling = {"num_samples": options.samples, "num_frames": options.frames}
-                trials[title], distances = measure(net, clips[:, begin:], name, sampler, options.seeds, **sampling)
+                trials[title], distances, judged = measure(
+                    net, clips[:, begin:], name, sampler, options.seeds, judged, **sampling
+                )
                 table[title] = trials[title].to_json() | {"seeds": options.seeds, "distances": distances}
                 options.out.write_text(json.dumps(measured, indent=1) + "\n")
         show(f"{name}, {len(clips)} clips", trials, table)
