@@ -89,9 +89,22 @@ def random_i3d(seed: int = 0) -> I3D:
 def max_pool_same(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> Tensor:
     """Max pooling with the "same" padding of TensorFlow, (B, C, T, H, W) -> (B, C, ceil(T / stride), ...)."""
     before, after = same_padding(x.shape[2:], kernel, stride)
+    if x.device.type == "cpu" and not (torch.is_grad_enabled() and x.requires_grad):
+        return _max_pool_by_axis(_pad(x, before, after, float("-inf")), kernel, stride)
     if before == after:
         return functional.max_pool3d(x, kernel, stride, padding=before)
     return functional.max_pool3d(_pad(x, before, after, float("-inf")), kernel, stride)
+
+
+def _max_pool_by_axis(x: Tensor, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> Tensor:
+    """The maxima of windows, along one axis after the other: the same numbers, and a CPU reads whole rows at once."""
+    for axis, (window, step) in enumerate(zip(kernel, stride, strict=True), start=2):
+        last = x.shape[axis] - window
+        parts = [x[(slice(None),) * axis + (slice(i, i + last + 1, step),)] for i in range(window)]
+        x = parts[0] if window == 1 else torch.maximum(parts[0], parts[1])
+        for part in parts[2:]:
+            torch.maximum(x, part, out=x)
+    return x
 
 
 def conv_same(x: Tensor, weight: Tensor, bias: Tensor | None, stride: tuple[int, int, int]) -> Tensor:

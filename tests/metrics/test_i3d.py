@@ -45,6 +45,16 @@ def test_padding_is_same_as_tensorflow_defines_it(size, kernel, stride):
     torch.testing.assert_close(max_pool_same(x, (kernel,) * 3, steps), independent_pool(x, (kernel,) * 3, steps))
 
 
+@pytest.mark.parametrize("kernel", [(1, 3, 3), (3, 3, 3), (2, 2, 2)])
+def test_pooling_is_the_same_to_the_bit_with_and_without_gradients(kernel):
+    x = torch.randn(2, 3, 5, 9, 8, generator=torch.Generator().manual_seed(0))
+    x[0, 0, 0, 0, 0], x[1, 2, 4, 8, 7] = float("nan"), float("-inf")
+    for stride in ((1, 1, 1), (1, 2, 2), (2, 2, 2)):
+        pooled = max_pool_same(x, kernel, stride)
+        traced = max_pool_same(x.clone().requires_grad_(), kernel, stride)
+        torch.testing.assert_close(pooled, traced.detach(), rtol=0, atol=0, equal_nan=True)
+
+
 def independent_logits(state, video):
     """The graph of deepmind/i3d-kinetics-400, written down from its list of operations."""
 
