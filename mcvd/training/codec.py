@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cached_property, partial
 from inspect import signature
 from itertools import pairwise
 from typing import Any, Literal
@@ -22,6 +22,7 @@ from mcvd.metrics.lpips import MIN_SIZE, alexnet_file, lpips_network
 from mcvd.models.codecs.autoencoders import Kind, class_of, new_autoencoder, read_autoencoder, shape_of
 from mcvd.models.codecs.latents import Latents
 from mcvd.runtime.rng import TrainingNoise
+from mcvd.training.codebook import Codebook
 
 _BLOCKS = {
     "down_block_types": ["DownEncoderBlock2D"] * 3,
@@ -62,8 +63,9 @@ class CodecFit(LightningModule):
         kl: weight of the latents' divergence from a standard normal (PatchAutoencoder, AutoencoderKL), or of the
             entries' from uniform (VQModel by gumbel), each a mean over latents.
         discrete: how the entries of a VQModel are learned: "commitment" (van den Oord et al. 2017), weighted as in
-            diffusers, or "gumbel": a relaxed choice that hardens in the course of the training (the discrete VAE of
-            Ramesh et al. 2021, with distances to the entries as logits).
+            diffusers, entries that are not used moved to latents (`mcvd.training.codebook`), or "gumbel": a relaxed
+            choice that hardens in the course of the training (the discrete VAE of Ramesh et al. 2021, with distances to
+            the entries as logits).
         perceptual: weight of the distance that LPIPS sees between frames and decoded ones (Zhang et al. 2018), of
             frames of 32x32 or more, grey or in colour; 0 is none.
         perceptual_weights: the file of its AlexNet, alexnet-owt-7be5be79.pth of torchvision; None: downloaded once.
@@ -130,6 +132,8 @@ class CodecFit(LightningModule):
         if weights is not None:
             self.net.load_state_dict(weights)
         self.discriminator = Discriminator(channels) if adversarial else None
+        commits = kind == "VQModel" and discrete == "commitment"
+        self.codebook = Codebook(arguments.get("num_vq_embeddings", 256)) if commits else None
         self.config: dict[str, Any] = {}
         self._used: Tensor | None = None
 
@@ -161,6 +165,11 @@ class CodecFit(LightningModule):
         latents = net.encode(frames).latents
         if self.kind == "VQModel" and self.discrete == "gumbel" and noise is not None:
             return self._relaxed(latents, noise)
+        if self.training and self.codebook is not None:
+            strategy, found = self.trainer.strategy, latents.detach()
+            entries, nearest = net.quantize.embedding.weight, self._distances(found).argmin(1)
+            of_all: Any = partial(strategy.reduce, reduce_op="max")
+            self.codebook.renew(entries, found, nearest, of_all, strategy.broadcast)
         decoded = net.decode(latents)
         cost = decoded.commit_loss if self.kind == "VQModel" else latents.new_zeros(())
         return decoded.sample, cost.mean()

@@ -1,0 +1,57 @@
+"""The entries of a codebook that nothing is coded as: without help most stay so, and the codec has few words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+PATIENCE = 50  # steps
+
+
+class Codebook(nn.Module):
+    """Counts how long each entry was not used, and moves those that are not to latents of today.
+
+    An entry is learned from the latents that are nearest to it alone, so one that is far from all of them never moves
+    (Dhariwal et al. 2020, arXiv 2005.00341, restart such entries at random; here evenly spaced latents of a batch are
+    taken, which needs no random numbers).
+
+    Args:
+        num_entries: K.
+    """
+
+    unused_steps: Tensor
+
+    def __init__(self, num_entries: int):
+        super().__init__()
+        self.register_buffer("unused_steps", torch.zeros(num_entries, dtype=torch.long))
+
+    @torch.no_grad()
+    def renew(
+        self,
+        entries: Tensor,
+        latents: Tensor,
+        nearest: Tensor,
+        everywhere: Callable[[Tensor], Tensor] = lambda used: used,
+        of_first: Callable[[Tensor], Tensor] = lambda chosen: chosen,
+    ) -> None:
+        """Count one step; after `PATIENCE` steps without use an entry becomes a latent.
+
+        Args:
+            entries: float (K, c), changed in place.
+            latents: float (N, c, h, w), of this step.
+            nearest: the numbers of the entries that they are coded as, int64.
+            everywhere: of whether entries are used, float (K,): the largest of all processes.
+            of_first: what the first process has, of float (K, c).
+        """
+        flat = latents.permute(0, 2, 3, 1).flatten(0, 2).to(entries.dtype)  # (N h w, c)
+        used = torch.zeros(len(entries), device=entries.device)
+        used[nearest.flatten()] = 1.0
+        self.unused_steps += 1
+        self.unused_steps[everywhere(used) > 0] = 0
+        is_dead = self.unused_steps >= PATIENCE
+        if num_dead := int(is_dead.sum()):
+            places = torch.linspace(0, len(flat) - 1, num_dead, device=flat.device).round().long()
+            entries[is_dead] = of_first(flat[places])
+            self.unused_steps[is_dead] = 0
