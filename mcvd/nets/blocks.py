@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mcvd.nets.attention import Attention
 from mcvd.nets.conditioning import AbstractNorm, Maps
-from mcvd.nets.layers import TINY, conv, linear
+from mcvd.nets.layers import TINY, conv, linear, silu
 from mcvd.nets.modulation import NormModulation, ScaleShift
 from mcvd.nets.onednn import OneDNNConvolutions
 from mcvd.nets.resample import downsample, upsample
@@ -135,11 +135,11 @@ class ResBlock(nn.Module):
         return self._compute(x, scale_shift, condition)
 
     def _compute(self, x: Tensor, scale_shift: ScaleShift, condition: ConditionCache) -> Tensor:
-        h = self.norm0(x, condition.maps(self.norm0), *scale_shift[self.embed0])
+        h = silu(self.norm0(x, condition.maps(self.norm0), *scale_shift[self.embed0]))
         if self.resample is not None:
             h, x = self.resample(h), self.resample(x)
         h = condition.convolve(self.conv0, h)
-        h = self.norm1(h, condition.maps(self.norm1), *scale_shift[self.embed1])
+        h = silu(self.norm1(h, condition.maps(self.norm1), *scale_shift[self.embed1]))
         h = condition.convolve(self.conv1, self.dropout(h))
         return h.add_(condition.convolve(self.skip, x)).mul_(math.sqrt(0.5))
 

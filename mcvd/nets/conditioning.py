@@ -17,17 +17,16 @@ from torch import Tensor, nn
 
 from mcvd.frames import FrameBlock
 from mcvd.nets.context import Context
-from mcvd.nets.layers import conv, norm_silu, silu
+from mcvd.nets.layers import conv, group_norm, scaled, silu
 
 Maps = tuple[Tensor, Tensor]
 """What the context makes of a norm: (1 + gamma, beta), each (B, C, h, w)."""
 
-SPATIN_EPS = 1e-6  # what its norms add to the variance
 MAX_WIDTH = 1 << 16  # of SPATIN; a config that is not trusted could ask for more than 64 bits count
 
 
 class AbstractNorm(nn.Module, ABC):
-    """A group norm which may be modulated by the context and by the time embedding, and SiLU after it.
+    """A group norm which may be modulated by the context and by the time embedding.
 
     Args:
         level: where in the U-Net it works; height and width there are those of the frames over 2 ** level.
@@ -136,7 +135,7 @@ class SPATIN(AbstractConditioning):
 
 
 class GroupNorm(AbstractNorm):
-    """Group norm with a scale and a shift that come from the time, or are learnt (``affine``); then SiLU."""
+    """Group norm with a scale and a shift that come from the time, or are learnt (``affine``)."""
 
     def __init__(self, channels: int, level: int, affine: bool) -> None:
         super().__init__(level, map_channels=0)
@@ -150,12 +149,12 @@ class GroupNorm(AbstractNorm):
     def forward(self, x: Tensor, maps: Maps | None, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
         """See `AbstractNorm`."""
         if scale is None:
-            scale, shift = self.weight, self.bias
-        return norm_silu(x, 1e-5, scale, shift)
+            return group_norm(x, 1e-5, self.weight, self.bias)
+        return group_norm(x, 1e-5, scale, shift)
 
 
 class _SPATINNorm(AbstractNorm):
-    """Group norm, then gamma and beta maps of the context, then scale and shift of the time, then SiLU."""
+    """Group norm, then gamma and beta maps of the context, then scale and shift of the time."""
 
     def __init__(self, num_planes: int, width: int, channels: int, level: int) -> None:
         super().__init__(level, map_channels=2 * channels)
@@ -175,8 +174,23 @@ class _SPATINNorm(AbstractNorm):
 
     def forward(self, x: Tensor, maps: Maps | None, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
         """See `AbstractNorm`."""
-        assert maps is not None
-        return norm_silu(x, SPATIN_EPS, scale, shift, maps)
+        return spatin(x, maps, scale, shift)
+
+
+def spatin(x: Tensor, maps: Maps | None, scale: Tensor | None, shift: Tensor | None) -> Tensor:
+    """Group norm, maps, scale and shift of SPATIN; arguments as in `AbstractNorm`."""
+    assert maps is not None
+    one_plus_gamma, beta = maps
+    h = group_norm(x, 1e-6)
+    if len(beta) == len(x):
+        h = scaled(h, one_plus_gamma, beta)
+    else:  # K samples share the maps of their condition
+        h = h.unflatten(0, (len(beta), -1))  # (B, K, C, h, w)
+        h = scaled(h, one_plus_gamma[:, None], beta[:, None]).flatten(0, 1)
+    if scale is None or shift is None:
+        return h
+    scale, shift = (each.to(h.dtype)[:, :, None, None] for each in (scale, shift))
+    return scaled(h, scale, shift)
 
 
 def num_motion_planes(block: FrameBlock, channels: int) -> int:

@@ -10,8 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mcvd.nets.fused_norm import fused_norm
-
 # The last layer of a residual branch starts at almost nothing: at first a block is its skip connection.
 TINY = 1e-10
 
@@ -55,32 +53,6 @@ def group_norm(x: Tensor, eps: float, scale: Tensor | None = None, shift: Tensor
 
     Any float dtype, also that of the result; the kernel keeps statistics in at least float32.
     """
-    modulation = None if scale is None or shift is None else (scale, shift)
-    fused = fused_norm(x, num_groups(x.shape[1]), eps, modulation)
-    return _group_norm(x, eps, scale, shift) if fused is None else fused
-
-
-def norm_silu(
-    x: Tensor, eps: float, scale: Tensor | None, shift: Tensor | None, maps: tuple[Tensor, Tensor] | None = None
-) -> Tensor:
-    """SiLU of the group norm of x (B * K, C, H, W), of SPATIN where there are maps.
-
-    Args:
-        x: any float dtype, also that of the result.
-        eps: what is added to the variance.
-        scale: what is multiplied by, (B * K, C), (1, C), (C,) or None.
-        shift: what is added then, the same.
-        maps: (1 + gamma, beta), multiplied and added before them, each (B, C, H, W).
-    """
-    modulation = None if scale is None or shift is None else (scale, shift)
-    fused = fused_norm(x, num_groups(x.shape[1]), eps, modulation, maps, activate=True)
-    if fused is not None:
-        return fused
-    return silu(_group_norm(x, eps, scale, shift) if maps is None else _spatin(x, eps, maps, scale, shift))
-
-
-def _group_norm(x: Tensor, eps: float, scale: Tensor | None, shift: Tensor | None) -> Tensor:
-    """`group_norm` by operations of PyTorch."""
     batch, channels, height, width = x.shape
     groups = num_groups(channels)
     # CUDA's autocast would return float32 and double the traffic of all that follows.
@@ -98,20 +70,6 @@ def _group_norm(x: Tensor, eps: float, scale: Tensor | None, shift: Tensor | Non
         # B samples of G groups are one sample of B * G groups: a scale per sample then costs no pass of its own.
         one = x.reshape(1, batch * channels, height, width)
         return F.group_norm(one, batch * groups, scale.reshape(-1), shift.reshape(-1), eps).view_as(x)
-
-
-def _spatin(x: Tensor, eps: float, maps: tuple[Tensor, Tensor], scale: Tensor | None, shift: Tensor | None) -> Tensor:
-    """Group norm, maps, scale and shift of SPATIN by operations of PyTorch; arguments as of `norm_silu`."""
-    one_plus_gamma, beta = maps
-    h = _group_norm(x, eps, None, None)
-    if len(beta) == len(x):
-        h = scaled(h, one_plus_gamma, beta)
-    else:  # K samples share the maps of their condition
-        h = h.unflatten(0, (len(beta), -1))  # (B, K, C, h, w)
-        h = scaled(h, one_plus_gamma[:, None], beta[:, None]).flatten(0, 1)
-    if scale is None or shift is None:
-        return h
-    return scaled(h, _plane(scale.to(h.dtype)), _plane(shift.to(h.dtype)))
 
 
 def without_autocast(x: Tensor) -> AbstractContextManager:

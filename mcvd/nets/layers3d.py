@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from mcvd.nets.attention import Attention
 from mcvd.nets.blocks import LayerKinds
-from mcvd.nets.conditioning import SPATIN_EPS, AbstractNorm, GroupNorm, Maps
-from mcvd.nets.layers import conv, initialised, norm_silu, silu
+from mcvd.nets.conditioning import AbstractNorm, GroupNorm, Maps, spatin
+from mcvd.nets.layers import conv, initialised, silu
 from mcvd.nets.resample import downsample, upsample
 
 
@@ -105,7 +105,7 @@ class SPATINNorm3D(AbstractNorm):
         """As in `AbstractNorm`, of x (B * K, C, T, h, w)."""
         assert maps is not None
         flat = maps[0].flatten(2, 3), maps[1].flatten(2, 3)
-        return norm_silu(x.flatten(2, 3), SPATIN_EPS, scale, shift, flat).unflatten(2, x.shape[2:4])
+        return spatin(x.flatten(2, 3), flat, scale, shift).unflatten(2, x.shape[2:4])
 
 
 def halve(x: Tensor) -> Tensor:

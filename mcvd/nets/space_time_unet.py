@@ -16,7 +16,7 @@ from mcvd.nets.blocks import BlockConfig, ConditionCache, Level
 from mcvd.nets.conditioning import AbstractConditioning, Concat, context_planes, num_low_planes, num_motion_planes
 from mcvd.nets.context import Context
 from mcvd.nets.frame_planes import frame_planes, num_frame_planes
-from mcvd.nets.layers import TINY, conv, linear
+from mcvd.nets.layers import TINY, conv, linear, silu
 from mcvd.nets.modulation import NormModulation, ScaleShift
 from mcvd.nets.onednn import OneDNNConvolutions
 from mcvd.nets.resample import patches, pixels
@@ -227,7 +227,7 @@ class SpaceTimeUNet(AbstractUNet):
             h = (h.unflatten(0, (batch, -1, num_frames)) + encoded.first[:, None]).flatten(0, 2)
         frames = FrameAttention(rows, encoded.biases, encoded.seen)
         h = self._walk(h, condition.modulation.told(numbers), replace(condition, frames=frames))
-        h = self.final_norm(h, condition.maps(self.final_norm))
+        h = silu(self.final_norm(h, condition.maps(self.final_norm)))
         return pixels(condition.convolve(self.last, h), self.patch).unflatten(0, noisy.shape[:2]).to(noisy.dtype)
 
     def _encode_first(self, planes: Tensor, context: Context) -> Tensor | None:

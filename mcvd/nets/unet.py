@@ -14,7 +14,7 @@ from mcvd.nets.abstract_unet import AbstractUNet
 from mcvd.nets.blocks import BlockConfig, ConditionCache, Level
 from mcvd.nets.conditioning import AbstractConditioning, Concat, Maps, context_planes, num_low_planes, num_motion_planes
 from mcvd.nets.context import Context
-from mcvd.nets.layers import TINY, conv
+from mcvd.nets.layers import TINY, conv, silu
 from mcvd.nets.modulation import NormModulation
 from mcvd.nets.onednn import OneDNNConvolutions
 from mcvd.nets.trunk import check_choices
@@ -137,7 +137,7 @@ class UNet(AbstractUNet):
         h = self.middle(skips[-1], scale_shift, condition)
         for up in reversed(self.up):
             h = up(h, scale_shift, condition, skips)
-        h = self.final_norm(h, condition.maps(self.final_norm))
+        h = silu(self.final_norm(h, condition.maps(self.final_norm)))
         return condition.convolve(self.last, h).unflatten(1, noisy.shape[1:3]).to(noisy.dtype)
 
     def _onednn(self) -> OneDNNConvolutions | None:

@@ -12,7 +12,7 @@ from mcvd.nets.abstract_unet import AbstractUNet
 from mcvd.nets.blocks import BlockConfig, ConditionCache, Level
 from mcvd.nets.conditioning import SPATIN, AbstractConditioning, AbstractNorm, Concat, Maps, context_planes
 from mcvd.nets.context import Context
-from mcvd.nets.layers import TINY
+from mcvd.nets.layers import TINY, silu
 from mcvd.nets.layers3d import FACTORIZED, FULL, FrameMixer, GroupNorm3D, SPATINNorm3D
 from mcvd.nets.modulation import NormModulation
 from mcvd.nets.trunk import check_choices
@@ -132,7 +132,7 @@ class UNet3D(AbstractUNet):
         skips = [mix(skip) for mix, skip in zip(self.skip_mixers, skips, strict=True)]
         for up in reversed(self.up):
             h = up(h, scale_shift, condition, skips)
-        h = self.final_norm(h, condition.maps(self.final_norm))
+        h = silu(self.final_norm(h, condition.maps(self.final_norm)))
         return self.last(h).transpose(1, 2).to(noisy.dtype)
 
 

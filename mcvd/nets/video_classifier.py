@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mcvd.nets.blocks import BlockConfig, ConditionCache, Level
 from mcvd.nets.conditioning import Concat
-from mcvd.nets.layers import conv, linear
+from mcvd.nets.layers import conv, linear, silu
 from mcvd.nets.trunk import Trunk, check_choices
 
 MAX_LABELS = 1 << 13  # a config that is not trusted could ask for a layer without end
@@ -91,6 +91,6 @@ class VideoClassifier(Trunk):
         for down in self.down:
             h = down(h, scale_shift, condition)[-1]
         h = self.middle(h, scale_shift, condition)
-        h = self.final_norm(h, condition.maps(self.final_norm))
+        h = silu(self.final_norm(h, condition.maps(self.final_norm)))
         logits: Tensor = self.last(h.mean((2, 3)))
         return logits

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
+
+from mcvd.runtime.distributed import rank, sum_over_processes
 
 PATIENCE = 50  # steps
 
@@ -28,30 +28,21 @@ class Codebook(nn.Module):
         self.register_buffer("unused_steps", torch.zeros(num_entries, dtype=torch.long))
 
     @torch.no_grad()
-    def renew(
-        self,
-        entries: Tensor,
-        latents: Tensor,
-        nearest: Tensor,
-        everywhere: Callable[[Tensor], Tensor] = lambda used: used,
-        of_first: Callable[[Tensor], Tensor] = lambda chosen: chosen,
-    ) -> None:
-        """Count one step; after `PATIENCE` steps without use an entry becomes a latent.
+    def renew(self, entries: Tensor, latents: Tensor, nearest: Tensor) -> None:
+        """Count one step; after `PATIENCE` steps without use in any process an entry becomes a latent of the first.
 
         Args:
             entries: float (K, c), changed in place.
             latents: float (N, c, h, w), of this step.
             nearest: the numbers of the entries that they are coded as, int64.
-            everywhere: of whether entries are used, float (K,): the largest of all processes.
-            of_first: what the first process has, of float (K, c).
         """
-        flat = latents.permute(0, 2, 3, 1).flatten(0, 2).to(entries.dtype)  # (N h w, c)
         used = torch.zeros(len(entries), device=entries.device)
         used[nearest.flatten()] = 1.0
         self.unused_steps += 1
-        self.unused_steps[everywhere(used) > 0] = 0
+        self.unused_steps[sum_over_processes(used) > 0] = 0
         is_dead = self.unused_steps >= PATIENCE
         if num_dead := int(is_dead.sum()):
+            flat = latents.permute(0, 2, 3, 1).flatten(0, 2).to(entries.dtype)  # (N h w, c)
             places = torch.linspace(0, len(flat) - 1, num_dead, device=flat.device).round().long()
-            entries[is_dead] = of_first(flat[places])
+            entries[is_dead] = sum_over_processes(flat[places] if rank() == 0 else torch.zeros_like(flat[places]))
             self.unused_steps[is_dead] = 0

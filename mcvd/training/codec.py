@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cached_property, partial
+from functools import cached_property
 from inspect import signature
 from itertools import pairwise
 from typing import Any, Literal
@@ -166,10 +166,8 @@ class CodecFit(LightningModule):
         if self.kind == "VQModel" and self.discrete == "gumbel" and noise is not None:
             return self._relaxed(latents, noise)
         if self.training and self.codebook is not None:
-            strategy, found = self.trainer.strategy, latents.detach()
-            entries, nearest = net.quantize.embedding.weight, self._distances(found).argmin(1)
-            of_all: Any = partial(strategy.reduce, reduce_op="max")
-            self.codebook.renew(entries, found, nearest, of_all, strategy.broadcast)
+            found = latents.detach()
+            self.codebook.renew(net.quantize.embedding.weight, found, self._distances(found).argmin(1))
         decoded = net.decode(latents)
         cost = decoded.commit_loss if self.kind == "VQModel" else latents.new_zeros(())
         return decoded.sample, cost.mean()

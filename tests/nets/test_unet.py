@@ -156,7 +156,7 @@ def test_gradient_checkpointing_keeps_less_and_changes_no_gradient(conditioning)
     assert len(gradients[0]) == len(gradients[1]) > 50
     for plain, computed_again in zip(*gradients, strict=True):
         torch.testing.assert_close(computed_again, plain, rtol=1e-5, atol=1e-6)
-    assert sum(kept[1].values()) < 0.5 * sum(kept[0].values())
+    assert sum(kept[1].values()) < 0.4 * sum(kept[0].values())
 
 
 def test_past_embedding_tells_a_masked_past_and_refuses_a_mixed_one():

@@ -1,7 +1,10 @@
 """Entries of a codebook that nothing is coded as are given another chance."""
 
+from pathlib import Path
+
 import torch
 
+from mcvd.runtime.distributed import rank, spawn
 from mcvd.training.codebook import PATIENCE, Codebook
 
 
@@ -33,15 +36,16 @@ def test_an_entry_that_is_used_now_and_then_stays():
     assert torch.equal(entries, torch.tensor([[0.0], [10.0]]))
 
 
-def test_processes_agree():
-    """An entry is used if any process uses it, and all take what the first one has."""
-    entries = torch.tensor([[0.0], [10.0], [20.0]])
-    codebook = Codebook(3)
-    found, nearest, of_another = (
-        torch.zeros(1, 1, 2, 2),
-        torch.zeros(4, dtype=torch.long),
-        torch.tensor([0.0, 1.0, 0.0]),
-    )
+def _share(folder: str) -> None:
+    entries, codebook = torch.tensor([[0.0], [10.0], [20.0]]), Codebook(3)
     for _ in range(PATIENCE):
-        codebook.renew(entries, found, nearest, lambda used: used + of_another, lambda chosen: chosen + 5)
-    assert torch.equal(entries, torch.tensor([[0.0], [10.0], [5.0]]))
+        nearest = torch.full((4,), rank())  # the first process uses entry 0, the second entry 1
+        codebook.renew(entries, torch.full((1, 1, 2, 2), 5.0 + rank()), nearest)
+    torch.save(entries, Path(folder) / f"{rank()}.pt")
+
+
+def test_processes_agree(tmp_path):
+    """An entry is used if any process uses it, and all take what the first one has."""
+    spawn(_share, 2, folder=str(tmp_path))
+    for number in range(2):
+        assert torch.equal(torch.load(tmp_path / f"{number}.pt"), torch.tensor([[0.0], [10.0], [5.0]]))
