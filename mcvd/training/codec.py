@@ -132,8 +132,9 @@ class CodecFit(LightningModule):
         if weights is not None:
             self.net.load_state_dict(weights)
         self.discriminator = Discriminator(channels) if adversarial else None
+        net: Any = self.net
         commits = kind == "VQModel" and discrete == "commitment"
-        self.codebook = Codebook(arguments.get("num_vq_embeddings", 256)) if commits else None
+        self.codebook = Codebook(len(net.quantize.embedding.weight)) if commits else None
         self.config: dict[str, Any] = {}
         self._used: Tensor | None = None
 
