@@ -20,6 +20,7 @@ def sampler_names() -> list[str]:
 
 
 FROM_DIFFUSERS = "diffusers."
+_MOST_DIGITS = 9  # of a number of steps
 """What a name begins with that is a scheduler's of diffusers, such as ``diffusers.EulerDiscreteScheduler``."""
 
 
@@ -46,8 +47,9 @@ def split_steps(name: str, num_steps: int | None = None) -> tuple[str, int | Non
     plain, colon, count = name.partition(":")
     if not colon:
         return name, num_steps
-    if not (count.isascii() and count.isdigit() and int(count) > 0):
-        raise ValueError(f"sampler {name}: behind the colon stands the number of steps, as in UniPC:6")
+    is_number = count.isascii() and count.isdigit() and len(count) <= _MOST_DIGITS and int(count) > 0
+    if not (plain and is_number):
+        raise ValueError(f"sampler {name[:80]}: a name, a colon and the number of steps are wanted, as in UniPC:6")
     if num_steps not in (None, int(count)):
         raise ValueError(f"sampler {name} with {num_steps} steps: say only once how many")
     return plain, int(count)

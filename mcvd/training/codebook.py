@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +28,11 @@ class Codebook(nn.Module):
     def __init__(self, num_entries: int):
         super().__init__()
         self.register_buffer("unused_steps", torch.zeros(num_entries, dtype=torch.long))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        """Weights from before entries were counted are loaded too: as if all had just been used."""
+        state_dict.setdefault(prefix + "unused_steps", self.unused_steps)
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
     @torch.no_grad()
     def renew(self, entries: Tensor, latents: Tensor, nearest: Tensor) -> None:

@@ -279,7 +279,14 @@ def test_what_a_sampler_is_called_finds_it_again(name):
 
 @pytest.mark.parametrize(
     ("name", "steps", "message"),
-    [("UniPC:", None, "as in UniPC:6"), ("UniPC:0", None, "as in UniPC:6"), ("UniPC:6", 7, "only once")],
+    [
+        ("UniPC:", None, "as in UniPC:6"),
+        ("UniPC:0", None, "as in UniPC:6"),
+        (":6", None, "as in UniPC:6"),
+        ("UniPC:6:7", None, "as in UniPC:6"),
+        ("UniPC:" + "9" * 5000, None, "as in UniPC:6"),
+        ("UniPC:6", 7, "only once"),
+    ],
 )
 def test_steps_behind_a_name_are_a_number_that_nothing_contradicts(name, steps, message):
     assert sampler_by_name("unipc:6") == sampler_by_name("UniPC:6", 6) == UniPC(6)

@@ -36,6 +36,14 @@ def test_an_entry_that_is_used_now_and_then_stays():
     assert torch.equal(entries, torch.tensor([[0.0], [10.0]]))
 
 
+def test_weights_from_before_entries_were_counted_are_loaded():
+    codebook = Codebook(2)
+    codebook.load_state_dict({})
+    assert codebook.unused_steps.tolist() == [0, 0]
+    codebook.load_state_dict({"unused_steps": torch.tensor([3, 4])})
+    assert codebook.unused_steps.tolist() == [3, 4]
+
+
 def _share(folder: str) -> None:
     entries, codebook = torch.tensor([[0.0], [10.0], [20.0]]), Codebook(3)
     for _ in range(PATIENCE):
