@@ -1,4 +1,4 @@
-"""`MovingStills`: a camera that pans, zooms, turns and shakes over photographs."""
+"""`MovingStills`: a camera that pans, zooms, turns and shakes over photographs, and things that move before them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
 
+from mcvd.data.synthetic.cutouts import SUPERSAMPLING, Cutout, places_seen, put_over
 from mcvd.data.synthetic.drawn import DrawnVideos
 from mcvd.video.decoders.base import FRAME_SUFFIXES
 from mcvd.video.decoders.pictures import load_picture
 
+MAX_CUTOUTS = 20
 LONGEST = 1024  # pixels of a photograph's longer side that are kept
-SUPERSAMPLING = 2  # along each axis
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,9 @@ class CameraMove:
 class MovingStills(DrawnVideos):
     """Photographs seen by a moving camera: pans, zooms, turns and hand shake, of all speeds; some stand still.
 
-    What moves in them is the camera alone, which much of real film is about, at the price of a folder of pictures.
-    Where the camera leaves a photograph it sees its mirror image.
+    What moves in them is the camera, which much of real film is about, and pieces of other photographs where
+    ``max_cutouts`` allows it, at the price of a folder of pictures. Where the camera leaves a photograph it sees its
+    mirror image.
 
     Args:
         root: a folder of pictures (jpg, png, webp and others), all levels of it.
@@ -81,6 +83,7 @@ class MovingStills(DrawnVideos):
         num_frames: frames of each video; a longer video begins with the shorter one.
         frame_rate_hz: frames per second.
         seed: which collection, 0 or more.
+        max_cutouts: at most so many pieces of other pictures, of any outline, move over each; their number is drawn.
 
     Raises (on first use):
         FileNotFoundError: if there is no picture.
@@ -96,9 +99,12 @@ class MovingStills(DrawnVideos):
         num_frames: int = 20,
         frame_rate_hz: float = 10.0,
         seed: int = 0,
+        max_cutouts: int = 0,
     ):
         super().__init__(num_videos, num_frames, frame_rate_hz, seed)
-        self.root = Path(root)
+        if not 0 <= max_cutouts <= MAX_CUTOUTS:
+            raise ValueError(f"MovingStills takes 0 to {MAX_CUTOUTS} for max_cutouts, got {max_cutouts}")
+        self.root, self.max_cutouts = Path(root), max_cutouts
 
     @property
     def channels(self) -> int:
@@ -130,19 +136,30 @@ class MovingStills(DrawnVideos):
             self._opened[file] = rearrange(torch.from_numpy(np.asarray(picture) / np.float32(255)), "h w c -> 1 c h w")
         return self._opened[file]
 
+    def _drawn_picture(self, generator: np.random.Generator) -> Tensor:
+        return self._picture(self._files[generator.integers(len(self._files))])
+
     def _draw(self, generator: np.random.Generator, frames: NDArray[np.int64], cover: tuple[int, int]) -> Tensor:
-        picture = self._picture(self._files[generator.integers(len(self._files))])
+        picture = self._drawn_picture(generator)
         height, width = picture.shape[2:]
         # The first view: of the shape of the frames, a third to all of what fits, anywhere in the picture.
         view = np.array([cover[1], cover[0]]) / max(cover[0] / height, cover[1] / width) * generator.uniform(0.35, 1)
         start = generator.uniform(view / 2, np.array([width, height]) - view / 2)
         inward = np.where(start < np.array([width, height]) / 2, 1.0, -1.0)
+        of_cutouts = generator.spawn(1)[0]  # they take nothing from the draws of the camera
         move = CameraMove.drawn(generator, self.num_frames, self.frame_rate_hz, inward)
-        views = [
-            _view(picture, view * move.zoom[frame], start + move.centre[frame] * view, move.angle[frame], cover)
-            for frame in frames
-        ]
-        return (torch.cat(views) * 255 + 0.5).clamp(0, 255).to(torch.uint8)
+        views = torch.cat(
+            [
+                _view(picture, view * move.zoom[frame], start + move.centre[frame] * view, move.angle[frame], cover)
+                for frame in frames
+            ]
+        )
+        if num_cutouts := int(of_cutouts.integers(self.max_cutouts + 1)):
+            places = places_seen(move.centre[frames], move.zoom[frames], move.angle[frames], cover)
+            for each in of_cutouts.spawn(num_cutouts):
+                cutout = Cutout.drawn(each, self.num_frames, self.frame_rate_hz)
+                views = put_over(views, places, cutout, self._drawn_picture(each), frames)
+        return (views * 255 + 0.5).clamp(0, 255).to(torch.uint8)
 
 
 def _view(
