@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from mcvd.data import MovingStills
+from mcvd.data.synthetic.cutouts import WAVES, Cutout, places_seen, put_over
 from mcvd.data.synthetic.moving_stills import CameraMove, _view
 from mcvd.video.decoders.base import VideoError
 
@@ -22,8 +23,11 @@ def photographs(tmp_path):
     return tmp_path
 
 
-def test_every_video_is_the_same_whichever_frames_are_read_and_longer_ones_begin_with_shorter_ones(photographs):
-    short, long = (MovingStills(photographs, num_videos=6, num_frames=n) for n in (5, 9))
+@pytest.mark.parametrize("max_cutouts", [0, 3])
+def test_every_video_is_the_same_whichever_frames_are_read_and_longer_ones_begin_with_shorter_ones(
+    photographs, max_cutouts
+):
+    short, long = (MovingStills(photographs, num_videos=6, num_frames=n, max_cutouts=max_cutouts) for n in (5, 9))
     for video in range(6):
         whole = long.read(video, range(9), (16, 24))
         assert whole.shape == (9, 3, 16, 24) and whole.dtype == torch.uint8
@@ -62,6 +66,57 @@ def test_moves_are_of_all_speeds_and_some_cameras_stand_still():
     assert (way < 0.05).mean() > 0.2 and (way > 0.3).mean() > 0.1 and way.max() < 2
     assert all((move.zoom > 0.3).all() and (move.zoom < 3).all() for move in moves)
     assert np.mean([move.centre[-1] @ inward >= -0.1 for move in moves]) > 0.95  # towards where there is room
+
+
+def test_cutouts_leave_the_camera_as_it_is_and_hide_part_of_the_picture(photographs):
+    plain, covered = (MovingStills(photographs, num_videos=40, num_frames=3, max_cutouts=n) for n in (0, 2))
+    changed = []
+    for video in range(40):
+        differs = (plain.read(video, range(3), (16, 24)) != covered.read(video, range(3), (16, 24))).any(1)
+        changed.append(differs.float().mean().item())
+    assert 0.1 < np.mean([each == 0 for each in changed]) < 0.6  # of 0, 1 or 2 cut-outs
+    assert 0.05 < np.mean(changed) < 0.5
+
+
+@pytest.mark.parametrize("zoom", [1.0, 1.5])
+def test_a_cutout_is_where_its_way_leads_as_the_camera_sees_it(zoom):
+    """A white disc goes right over black while the camera goes down, turned by a quarter."""
+    steps = np.arange(3.0)
+    cutout = Cutout(
+        centre=np.stack([0.1 * steps, 0 * steps], -1),
+        radius=0.25,
+        angle=steps,
+        stretch=np.ones((3, 2)),
+        outline=np.zeros((2, WAVES)),
+        texture=np.array([0.5, 0.5]),
+    )
+    # The middle of the view goes down by a twentieth of its height of 60, which is the shorter side.
+    centre, angle = np.stack([0 * steps, 0.05 * steps], -1), np.full(3, np.pi / 2)
+    places = places_seen(centre, np.full(3, zoom), angle, (60, 90))
+    views = put_over(torch.zeros(3, 3, 60, 90), places, cutout, torch.ones(1, 3, 20, 20), np.arange(3))
+    area = views[:, 0].sum((1, 2))
+    assert area == pytest.approx(np.full(3, np.pi * (15 / zoom) ** 2), rel=0.02)
+    rows, columns = torch.meshgrid(torch.arange(60) + 0.5, torch.arange(90) + 0.5, indexing="ij")
+    right = (views[:, 0] * columns).sum((1, 2)) / area - 45
+    down = (views[:, 0] * rows).sum((1, 2)) / area - 30
+    # A camera turned clockwise sees what is right of it above and what is above it on its left.
+    assert right == pytest.approx(-3 * steps / zoom, abs=0.05)
+    assert down == pytest.approx(-6 * steps / zoom, abs=0.05)
+
+
+def test_cutouts_are_of_all_speeds_and_some_rest():
+    drawn = [Cutout.drawn(np.random.default_rng(i), 11, 10.0) for i in range(300)]
+    way = np.array([np.hypot(*np.ptp(each.centre, axis=0)) for each in drawn])  # in a second
+    assert 0.05 < (way == 0).mean() < 0.2
+    assert (way < 0.1).mean() > 0.2 and (way > 0.5).mean() > 0.1
+    assert all((each.stretch > 0.5).all() and (each.stretch < 2).all() for each in drawn)
+    longer = Cutout.drawn(np.random.default_rng(7), 30, 10.0)
+    np.testing.assert_array_equal(longer.centre[:11], drawn[7].centre)
+
+
+def test_an_impossible_number_of_cutouts_is_refused(photographs):
+    with pytest.raises(ValueError, match="max_cutouts"):
+        MovingStills(photographs, max_cutouts=-1)
 
 
 def test_a_folder_without_pictures_and_a_damaged_one_are_named(tmp_path):

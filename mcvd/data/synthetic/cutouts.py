@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -83,23 +84,19 @@ def put_over(
         picture: float32 (1, 3, h, w) in [0, 1], what it is cut out of.
         frames: which of its frames these are.
     """
-    away = (places - (cutout.centre[frames] @ (1, 1j))[:, None, None]) * np.exp(-1j * cutout.angle[frames])[
-        :, None, None
-    ]
-    reach = cutout.radius * cutout.stretch[frames][:, None, None]
-    local = (away.real / reach[..., 0] + 1j * away.imag / reach[..., 1]).astype(np.complex64)
+    centre, turn = cutout.centre[frames] @ (1, 1j), np.exp(-1j * cutout.angle[frames])
+    away = (places - over_pixels(centre)) * over_pixels(turn)
+    across, down = (over_pixels(cutout.radius * side) for side in cutout.stretch[frames].T)
+    local = (away.real / across + 1j * away.imag / down).astype(np.complex64)
     distance = np.abs(local)  # the unit circle is the mean outline
     strength, phase = cutout.outline
     waves = np.polyval([*(strength * np.exp(1j * phase)).astype(np.complex64)[::-1], 0], local / (distance + 1e-6)).real
     inside = distance < 1 + waves
-    height, width = views.shape[2:]
-    pixels = 2 * cutout.radius * min(height, width)  # across, of the frames
-    reduction = max(1, int(min(picture.shape[2:]) * 0.5 / (SUPERSAMPLING * pixels)))
+    pixels = 2 * cutout.radius * min(views.shape[2:])  # across, of the frames
+    reduction = max(1, int(min(picture.shape[2:]) / 2 / (SUPERSAMPLING * pixels)))
     texture = avg_pool2d(picture, reduction) if reduction > 1 else picture
-    # Half of the picture's shorter side across.
-    shares = (
-        0.25 * min(picture.shape[2:]) * np.stack([local.real / picture.shape[3], local.imag / picture.shape[2]], -1)
-    )
+    height, width = picture.shape[2:]
+    shares = np.stack([local.real / width, local.imag / height], -1) * min(height, width) / 4  # half of it across
     grid = torch.from_numpy(2 * (cutout.texture + shares) - 1).float()
     colours = grid_sample(
         texture.expand(len(grid), -1, -1, -1), grid, mode="bilinear", padding_mode="reflection", align_corners=False
@@ -125,4 +122,11 @@ def places_seen(
     down, right = ((np.arange(n) + 0.5) / n - 0.5 for n in (SUPERSAMPLING * cover[0], SUPERSAMPLING * cover[1]))
     across = right * sides[0] + 1j * down[:, None] * sides[1]
     middle = (centre * sides) @ (1, 1j)
-    return (zoom * np.exp(1j * angle))[:, None, None] * across.astype(np.complex64) + middle[:, None, None]
+    turn = zoom * np.exp(1j * angle)
+    return over_pixels(turn) * across.astype(np.complex64) + over_pixels(middle)
+
+
+def over_pixels(each: NDArray[Any]) -> NDArray[Any]:
+    """Of each frame (T,), in single precision, with axes for height and width."""
+    kind = np.complex64 if np.iscomplexobj(each) else np.float32
+    return each.astype(kind)[:, None, None]
