@@ -12,12 +12,12 @@ from lightning import LightningModule
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
 from mcvd.diffusion.adversarial import Adversary, loss_and_frames
 from mcvd.diffusion.reference import MEASURED_STEPS
 from mcvd.diffusion.signals import Signals
 from mcvd.frames import Condition, FrameBlock
+from mcvd.models.learning_rate import scheduled
 from mcvd.models.video_model import VideoModel
 from mcvd.runtime.fsdp import full_tensor, shard, unshard
 from mcvd.runtime.rng import TrainingNoise, keyed_seed
@@ -245,17 +245,11 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
             shard(self.denoiser, self.device_mesh["data_parallel"], "loss")
 
     def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
-        """Optimiser, and the published warm-up: update n (from 0) has ``lr * min(n / warmup_steps, 1)``; see also
-        ``cooldown_steps``, which the published training has not."""
+        """Optimiser and learning rate, which rises at first, and falls at the end if there are ``cooldown_steps``."""
         optimizer = self.optimizer([each for each in self.parameters() if each.requires_grad])
-        last = self.trainer.estimated_stepping_batches if self.cooldown_steps else 0
-
-        def share(step: int) -> float:
-            rising = step / self.warmup_steps if self.warmup_steps else 1.0
-            falling = (last - step) / self.cooldown_steps if self.cooldown_steps else 1.0
-            return max(min(rising, falling, 1.0), 0.0)
-
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, share), "interval": "step"}}
+        return scheduled(
+            optimizer, self.warmup_steps, self.cooldown_steps, lambda: self.trainer.estimated_stepping_batches
+        )
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> dict[str, Any]:
         """Move the video; the clip numbers stay here as a list, so that no step waits for the device."""

@@ -10,11 +10,11 @@ from lightning import LightningModule
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import Adam, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
 from mcvd.frames import model_from_pixels
 from mcvd.models.classifier import LabelClassifier
 from mcvd.models.files import read_model
+from mcvd.models.learning_rate import scheduled
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.columns import key_of
 from mcvd.runtime.rng import TrainingNoise, keyed_seed
@@ -99,10 +99,7 @@ class ClassifierFit(LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
         """Optimiser and warm-up."""
-        optimizer = self.optimizer(self.parameters())
-        warmup = max(1, self.warmup_steps)
-        schedule = LambdaLR(optimizer, lambda step: min((step + 1) / warmup, 1.0))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return scheduled(self.optimizer(self.parameters()), self.warmup_steps)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> dict[str, Any]:
         """Move frames and labels; the clip numbers stay here as a list."""

@@ -35,13 +35,16 @@ class Codebook(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *others)
 
     @torch.no_grad()
-    def renew(self, entries: Tensor, latents: Tensor, nearest: Tensor) -> None:
+    def renew(self, entries: Tensor, latents: Tensor, nearest: Tensor) -> Tensor:
         """Count one step; after `PATIENCE` steps without use in any process an entry becomes a latent of the first.
 
         Args:
             entries: float (K, c), changed in place.
             latents: float (N, c, h, w), of this step.
             nearest: the numbers of the entries that they are coded as, int64.
+
+        Returns:
+            Which entries were moved, bool (K,): what was averaged over their old places says nothing of the new ones.
         """
         used = torch.zeros(len(entries), device=entries.device)
         used[nearest.flatten()] = 1.0
@@ -53,3 +56,4 @@ class Codebook(nn.Module):
             places = torch.linspace(0, len(flat) - 1, num_dead, device=flat.device).round().long()
             entries[is_dead] = sum_over_processes(flat[places] if rank() == 0 else torch.zeros_like(flat[places]))
             self.unused_steps[is_dead] = 0
+        return is_dead

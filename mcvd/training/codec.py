@@ -14,15 +14,16 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import leaky_relu, mse_loss, relu, softmax
 from torch.optim import Adam, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from mcvd.frames import model_from_pixels, pixels_from_model
 from mcvd.metrics.lpips import MIN_SIZE, alexnet_file, lpips_network
 from mcvd.models.codecs.autoencoders import Kind, class_of, new_autoencoder, read_autoencoder, shape_of
 from mcvd.models.codecs.latents import Latents
+from mcvd.models.learning_rate import scheduled
 from mcvd.runtime.rng import TrainingNoise
 from mcvd.training.codebook import Codebook
+from mcvd.training.ema import restart_averages
 
 _BLOCKS = {
     "down_block_types": ["DownEncoderBlock2D"] * 3,
@@ -73,6 +74,7 @@ class CodecFit(LightningModule):
         adversarial_after: steps without it.
         optimizer: makes the optimiser from the parameters.
         warmup_steps: the learning rate rises linearly from 0 over so many steps.
+        cooldown_steps: it falls linearly towards 0 over the last so many steps of the training.
         seed: of the random numbers of training.
 
     Raises:
@@ -96,12 +98,15 @@ class CodecFit(LightningModule):
         adversarial_after: int = 1000,
         optimizer: Callable[[Iterable], Optimizer] = lambda parameters: Adam(parameters, lr=5e-4),
         warmup_steps: int = 100,
+        cooldown_steps: int = 0,
         seed: int = 0,
     ):
         super().__init__()
-        if min(kl, perceptual, adversarial, adversarial_after, warmup_steps, seed) < 0 or num_frames < 1:
+        counts = (adversarial_after, warmup_steps, cooldown_steps, seed)
+        if min(kl, perceptual, adversarial, *counts) < 0 or num_frames < 1:
             raise ValueError(
-                "kl, perceptual, adversarial, adversarial_after, warmup_steps and seed must be 0 or more, num_frames 1"
+                "kl, perceptual, adversarial, adversarial_after, warmup_steps, cooldown_steps and seed must be 0 or "
+                "more, num_frames 1"
             )
         if perceptual_weights is not None and not perceptual:
             raise ValueError("perceptual_weights belong to perceptual, which is 0: give it a weight, such as 0.1")
@@ -127,7 +132,8 @@ class CodecFit(LightningModule):
         self.latent_size = codec.frame_size(self.size)
         self.kl, self.discrete = kl, discrete
         self.adversarial, self.adversarial_after = adversarial, adversarial_after
-        self.optimizer, self.warmup_steps, self.seed = optimizer, warmup_steps, seed
+        self.optimizer, self.seed = optimizer, seed
+        self.warmup_steps, self.cooldown_steps = warmup_steps, cooldown_steps
         self.net = new_autoencoder(kind, arguments)
         if weights is not None:
             self.net.load_state_dict(weights)
@@ -168,7 +174,9 @@ class CodecFit(LightningModule):
             return self._relaxed(latents, noise)
         if self.training and self.codebook is not None:
             found = latents.detach()
-            self.codebook.renew(net.quantize.embedding.weight, found, self._distances(found).argmin(1))
+            moved = self.codebook.renew(net.quantize.embedding.weight, found, self._distances(found).argmin(1))
+            if self._trainer is not None and moved.any():
+                restart_averages(self.trainer, self, "net.quantize.embedding.weight", moved)
         decoded = net.decode(latents)
         cost = decoded.commit_loss if self.kind == "VQModel" else latents.new_zeros(())
         return decoded.sample, cost.mean()
@@ -219,11 +227,9 @@ class CodecFit(LightningModule):
             self.log("val/codebook_use", self._used.mean(), sync_dist=True, reduce_fx="max")
 
     def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
-        """Optimiser and warm-up."""
-        optimizer = self.optimizer(self.parameters())
-        warmup = max(1, self.warmup_steps)
-        schedule = LambdaLR(optimizer, lambda step: min((step + 1) / warmup, 1.0))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        """Optimiser and learning rate."""
+        optimizer, last = self.optimizer(self.parameters()), lambda: self.trainer.estimated_stepping_batches
+        return scheduled(optimizer, self.warmup_steps, self.cooldown_steps, last)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> dict[str, Any]:
         """Move the video; the clip numbers stay here as a list."""

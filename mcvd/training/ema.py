@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from mcvd.runtime.fsdp import full_state_dict, load_full_state_dict, reshard
@@ -94,6 +94,19 @@ class EMA(WeightAveraging):
         finally:
             self._exchange(pl_module, before)
 
+    @torch.no_grad()
+    def restart(self, pl_module: LightningModule, name: str, rows: Tensor) -> None:
+        """Begin the averages of these rows of a parameter again, at what they are now.
+
+        Args:
+            pl_module: in training, with its raw weights.
+            name: of the parameter, (K, ...).
+            rows: bool (K,).
+        """
+        if self._average_model is not None:
+            average = self._average_model.module.get_parameter(name)
+            average[rows] = pl_module.get_parameter(name)[rows].to(average.device)
+
     def _exchange(self, pl_module: LightningModule, averaged: bool) -> None:
         """Bring the averages into the model (True) or the raw weights (False); nothing to do if they are there."""
         if self._average_model is not None and averaged != self._exchanged:
@@ -125,9 +138,19 @@ class _Averages(AveragedModel):
 @contextmanager
 def averaged_weights(trainer: Trainer, pl_module: LightningModule) -> Iterator[None]:
     """The model with its averaged weights inside the ``with``, or as it is when the trainer averages nothing."""
-    averaging = [callback for callback in trainer.callbacks if isinstance(callback, EMA)]  # type: ignore[attr-defined]
+    averaging = _averaging(trainer)
     if not averaging:
         yield
         return
     with averaging[0].averages(pl_module):
         yield
+
+
+def restart_averages(trainer: Trainer, pl_module: LightningModule, name: str, rows: Tensor) -> None:
+    """`EMA.restart`, if the trainer averages."""
+    for each in _averaging(trainer):
+        each.restart(pl_module, name, rows)
+
+
+def _averaging(trainer: Trainer) -> list[EMA]:
+    return [callback for callback in trainer.callbacks if isinstance(callback, EMA)]  # type: ignore[attr-defined]

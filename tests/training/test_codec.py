@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from lightning import Trainer
 from reference.tiny import pixels, tiny_config
 from reference.tiny_fit import TINY, assert_same_run
+from torch.optim import SGD
+from torch.utils.data import DataLoader
 from torchvision.models import alexnet
 
 import mcvd
@@ -18,7 +21,9 @@ from mcvd.apps.cli.main import main
 from mcvd.frames import model_from_pixels
 from mcvd.metrics import lpips
 from mcvd.models.codecs.autoencoders import read_autoencoder, shape_of
+from mcvd.training.codebook import PATIENCE
 from mcvd.training.codec import ARGUMENTS, CodecFit
+from mcvd.training.ema import EMA
 
 pytest.importorskip("diffusers", reason="the extra mcvd[latents]")
 
@@ -88,6 +93,32 @@ def test_a_discrete_codec_learns_a_few_frames(discrete):
         (errors[-1] + cost).backward()
         optimizer.step()
     assert errors[-1] < 0.6 * errors[0]
+
+
+def test_entries_that_move_take_their_averages_with_them():
+    torch.manual_seed(0)
+    own = CodecFit("VQModel", SMALL, size=(16, 16), optimizer=lambda parameters: SGD(parameters, lr=0.0))
+    ema, far = EMA(0.999, warmup=False), torch.zeros(1024, dtype=torch.bool)
+    far[100:] = True
+    with torch.no_grad():
+        own.net.quantize.embedding.weight[far] += 100.0
+    batches = [{"video": pixels(2, 1, 3, 16, 16), "index": torch.arange(2)}] * PATIENCE
+    arguments = {"accelerator": "cpu", "logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = Trainer(max_steps=PATIENCE, callbacks=[ema], enable_model_summary=False, **arguments)
+    trainer.fit(own, DataLoader(batches, batch_size=None))
+    averages = own.net.quantize.embedding.weight  # which the model holds after the training
+    assert averages[far].abs().max() < 50
+    assert torch.equal(averages, ema._average_model.module.net.quantize.embedding.weight)  # the raw ones now
+
+
+def test_the_learning_rate_falls_at_the_end_when_asked():
+    own = CodecFit(size=(16, 16), warmup_steps=2, cooldown_steps=4)
+    own.trainer = Trainer(max_steps=8, accelerator="cpu", logger=False, enable_checkpointing=False)
+    schedule = own.configure_optimizers()["lr_scheduler"]["scheduler"]
+    share = schedule.lr_lambdas[0]
+    assert [share(step) for step in range(10)] == [0, 0.5, 1, 1, 1, 0.75, 0.5, 0.25, 0, 0]
+    with pytest.raises(ValueError, match="cooldown_steps"):
+        CodecFit(size=(16, 16), cooldown_steps=-1)
 
 
 def test_a_stopped_training_is_resumed_bit_for_bit_and_a_model_takes_its_codec(tmp_path, capsys):
