@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from mcvd.frames import model_from_pixels, pixels_from_model
 from mcvd.models.codecs.autoencoders import write_autoencoder
+from mcvd.models.codecs.latents import Latents
 from mcvd.models.facts import num_parameters
 from mcvd.runtime.atomic import atomic_write
 from mcvd.training.checkpoints import Checkpoints
@@ -71,13 +73,24 @@ class CodecCLI(FitCLI):
         clips, model = self.datamodule.train_clips, self.model
         few = range(0, len(clips), max(1, len(clips) // _NUM_MEASURED))
         codec = model.codec(clips[number]["video"].to(model.device) for number in few)
-        folder = unused_path(path.parent, "codec", "")
-        measured = {"mean": codec.mean, "std": codec.std, "limit": codec.limit, "num_clips": len(few)}
-        write_autoencoder(folder, codec.kind, codec.arguments, model.net.state_dict(), measured)
+        folder = _written_before(path.parent, codec)
+        if folder is None:
+            folder = unused_path(path.parent, "codec", "")
+            measured = {"mean": codec.mean, "std": codec.std, "limit": codec.limit, "num_clips": len(few)}
+            write_autoencoder(folder, codec.kind, codec.arguments, model.net.state_dict(), measured)
         how = f"the codec is {folder}; train with it: mcvd fit ... --model.codec mcvd.models.codecs.Latents " + (
             f"--model.codec.init_args.source {folder}"
         )
         return folder, how
+
+
+def _written_before(run: Path, codec: Latents) -> Path | None:
+    """The folder of this very codec, if a command that was ended after that wrote it."""
+    for folder in sorted(run.glob("codec*")):
+        with suppress(OSError, ValueError):
+            if Latents(source=str(folder)).with_network()[0].digest == codec.digest:
+                return folder
+    return None
 
 
 def _described(codec: CodecFit) -> str:

@@ -33,7 +33,7 @@ from mcvd.training.checkpoints import Checkpoints
 from mcvd.training.compile import CompileCallback
 from mcvd.training.config_files import check_config_files
 from mcvd.training.configs import DEFAULT_CONFIG, explain, with_configs
-from mcvd.training.ema import EMA
+from mcvd.training.ema import EMA, averaged_weights
 from mcvd.training.fit_help import ABOUT, HELP
 from mcvd.training.memory_check import MemoryCheck
 from mcvd.training.preview import Preview
@@ -48,6 +48,8 @@ Log = Callable[[str], object]
 """Takes a line that the user should see."""
 
 _LOGGER = logging.getLogger(__name__)
+
+_WRONG_WEIGHTS = "loading state_dict"  # as PyTorch says it
 
 CALLBACKS: dict[str, type[Callback]] = {"ema": EMA, "checkpoints": Checkpoints, "preview": Preview}
 
@@ -349,6 +351,13 @@ def _fit(cli: FitCLI) -> dict[str, Any] | None:
                 f"same command and --ckpt_path {checkpoints.path}"
             )
             raise SystemExit(128 + stopped.signal_number) from None
+    except RuntimeError as error:
+        if cli.checkpoint is None or _WRONG_WEIGHTS not in str(error):
+            raise
+        raise ConfigError(
+            f"{cli.checkpoint} holds the weights of another network than that of these options: resume with those that "
+            f"it was started with, in its config.yaml ({one_line(str(error).partition(':')[2], 200)})"
+        ) from error
     else:
         failures = cli.datamodule.train_clips.failures  # counted over all workers
         if failures.any():
@@ -356,7 +365,8 @@ def _fit(cli: FitCLI) -> dict[str, Any] | None:
             cli.log(f"{int(failures.sum())} clips of {damaged} damaged videos were replaced by others")
         logged = trainer.callback_metrics  # asked by all processes: some are means over them
         if trainer.is_global_zero:
-            out, how = cli.finish(checkpoints.path)
+            with averaged_weights(trainer, cli.model):  # no step was left to train: the raw ones are still there
+                out, how = cli.finish(checkpoints.path)
             cli.log(f"trained {trainer.global_step} steps; {how}")
             metrics = {name: float(value) for name, value in logged.items()}
             result = {"out": out, "run": checkpoints.path.parent, "checkpoint": checkpoints.path}

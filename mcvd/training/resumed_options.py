@@ -30,17 +30,26 @@ class ResumedOptions(Callback):
         self._tell = log  # `log` is taken by Lightning
         self._before: dict[str, Any] | None = None  # the model's options when the checkpoint was written
         self._asked: list[list[dict[str, Any]]] = []  # of each optimiser, its groups
+        self._num_groups: list[int] = []  # of each optimiser of the checkpoint
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Remember what the model was trained with."""
         self._before = checkpoint.get("config") or {}
+        self._num_groups = [len(state["param_groups"]) for state in checkpoint.get("optimizer_states", [])]
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Remember what is asked for, before the optimiser's state is restored."""
+        """Remember what is asked for, before the optimiser's state is restored.
+
+        Raises:
+            ValueError: the run was trained with another kind of optimiser.
+        """
         self._asked = [
             [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
             for optimizer in trainer.optimizers
         ]
+        for optimizer, number in zip(trainer.optimizers, self._num_groups, strict=False):
+            if len(optimizer.param_groups) != number:
+                raise _other_optimizer(optimizer, "")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Set them again.
@@ -71,16 +80,20 @@ def _set_options(optimizer: Optimizer, asked: list[dict[str, Any]]) -> dict[str,
     for group, wanted in zip(optimizer.param_groups, asked, strict=True):
         other = (group.keys() ^ wanted.keys()) - _MEANS - {"params", "initial_lr"}
         if other:
-            raise ValueError(
-                f"this run was trained by another kind of optimiser than {type(optimizer).__name__} (they differ in "
-                f"{', '.join(sorted(other))}): resume with that, or start a new run from its weights with --init_from"
-            )
+            raise _other_optimizer(optimizer, f" (they differ in {', '.join(sorted(other))})")
         for name in wanted.keys() - _MEANS - {"lr"}:
             before = group.get(name)
             if before != wanted[name]:
                 changes[_NAMES.get(name, name)] = (before, wanted[name])
                 group[name] = wanted[name]
     return changes
+
+
+def _other_optimizer(optimizer: Optimizer, how: str) -> ValueError:
+    return ValueError(
+        f"this run was trained by another kind of optimiser than {type(optimizer).__name__}{how}: resume with that, "
+        "--model.optimizer, or start a new run from its weights with --init_from"
+    )
 
 
 def _set_rate(scheduler: LambdaLR) -> dict[str, tuple[Any, Any]]:

@@ -5,10 +5,12 @@ import json
 import pytest
 import torch
 import yaml
+from reference.tiny import pixels
 from reference.tiny_fit import TINY
 
+import mcvd
 from mcvd.apps.cli.main import main
-from mcvd.data import ConcatVideos, DrivingScenes, MemmapVideos
+from mcvd.data import ConcatVideos, DrivingScenes, MemmapVideos, VideoFolder
 from mcvd.data.clips.spec import ClipSpec
 from mcvd.data.sources.latents import LatentVideos, write_latents
 from mcvd.data.video_clips import VideoClips
@@ -150,6 +152,56 @@ def test_latents_of_another_codec_are_not_resumed_from(source, tmp_path):
     assert calls == [32, 32, 8]
 
 
+@pytest.mark.parametrize("is_other", [False, True], ids=["the same", "one is another now"])
+def test_what_was_encoded_of_other_videos_is_not_resumed_from(is_other, source, tmp_path):
+    codec, _ = Latents(source=str(source)).with_network()
+    for number in range(2):
+        mcvd.write_video(tmp_path / "videos" / f"{number}.gif", pixels(9, 3, 16, 16, seed=number), fps=10)
+    calls: list[int] = []
+
+    def write(last: int) -> None:
+        def encode(frames):
+            if len(calls) == last:
+                raise KeyboardInterrupt
+            calls.append(len(frames))
+            return codec.encode(frames)
+
+        videos = VideoFolder(tmp_path / "videos")
+        write_latents(
+            tmp_path / "pack", videos, ClipSpec(4, (16, 16)), (4, 4, 2), encode, codec.digest, lambda number: None
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        write(1)
+    if is_other:
+        mcvd.write_video(tmp_path / "videos" / "0.gif", pixels(9, 3, 16, 16, seed=7), fps=10)
+    write(99)
+    assert calls == [9, 9] + [9] * is_other
+
+
+def test_a_complete_pack_is_not_made_again_and_one_of_other_videos_not_written_over(
+    source, recipe, encoded, tmp_path, capsys
+):
+    words = ["data", "encode", str(recipe), "--codec", str(source), "--out", str(encoded), "--size"]
+    before = (encoded / "frames.bin").stat().st_mtime_ns
+    assert main([*words, "16"]) == 0
+    assert "there is nothing to do" in capsys.readouterr().out
+    assert main([*words, "32"]) == 2
+    assert "of other videos, or of another codec or size" in capsys.readouterr().err
+    assert (encoded / "frames.bin").stat().st_mtime_ns == before
+    assert {path.name for path in encoded.parent.iterdir()} == {"latents"}
+
+
+def test_latents_that_are_not_finite_are_not_written(tmp_path):
+    def encode(frames):
+        return torch.full((len(frames), 2, 4, 4), 1e6)  # beyond float16
+
+    with pytest.raises(ValueError, match="not finite"):
+        videos = DrivingScenes(num_videos=1, num_frames=9)
+        write_latents(tmp_path / "pack", videos, ClipSpec(4, (16, 16)), (4, 4, 2), encode, "", lambda number: None)
+    assert not [*tmp_path.iterdir()]
+
+
 def test_a_recipe_with_latents_is_checked_as_such_and_not_packed(recipe, encoded, tmp_path, capsys):
     data = yaml.safe_load(recipe.read_text())["data"] | {"latents": str(encoded), "num_workers": 0}
     (tmp_path / "data.yaml").write_text(yaml.safe_dump({"data": data}))
@@ -179,8 +231,10 @@ def test_latents_of_other_videos_and_pixels_are_refused(recipe, encoded, tmp_pat
     videos, spec = clips(recipe).train_videos, ClipSpec(4, (16, 16))
     with pytest.raises(ValueError, match="of other videos"):
         LatentVideos(ConcatVideos([videos, videos]), encoded, spec)
-    with pytest.raises(FileNotFoundError, match="mcvd data encode"):
-        LatentVideos(videos, tmp_path / "absent", spec)
+    (tmp_path / "films").mkdir()
+    for folder in ("absent", "films"):
+        with pytest.raises(FileNotFoundError, match="mcvd data encode"):
+            LatentVideos(videos, tmp_path / folder, spec)
     with pytest.raises(ValueError, match=r"name it as data\.latents"):
         len(MemmapVideos(encoded.parent))
     index = json.loads((encoded / "index.json").read_text())

@@ -22,11 +22,13 @@ from faults.kills import one_level
 from mcvd.apps.cli import setup
 from mcvd.apps.cli.main import main
 from mcvd.data.prepare.packs import Pack, prepare_packs
+from mcvd.models.codecs.autoencoders import new_autoencoder, write_autoencoder
 from mcvd.models.files import LAST
 from mcvd.models.mcvd import MCVD
 from mcvd.training.memory import MemoryEstimate
 
 OLDER = b"an older result"
+CODEC = {"width": 8, "latent_channels": 2, "encoder_blocks": 1, "decoder_blocks": 1}
 _LOADED: dict[str, MCVD] = {}
 
 
@@ -72,6 +74,10 @@ def make_inputs(folder: Path) -> None:
         state = random_state()
         write(folder, checkpoint_of(state, state), choices(prob_mask_cond=0.5, prob_mask_future=0.5))
         (folder / "fit.yaml").write_text(yaml.safe_dump(_fit_config(folder)))
+        (folder / "fit-codec.yaml").write_text(yaml.safe_dump(_fit_codec_config(folder)))
+        torch.manual_seed(0)
+        net = new_autoencoder("PatchAutoencoder", CODEC)
+        write_autoencoder(folder / "codec", "PatchAutoencoder", CODEC, net.state_dict(), {})
         return 0
 
     folder.mkdir(parents=True)
@@ -99,6 +105,12 @@ def _fit_config(folder: Path) -> dict[str, Any]:
     }
 
 
+def _fit_codec_config(folder: Path) -> dict[str, Any]:
+    config = _fit_config(folder)
+    model = {"size": [16, 16], "arguments": CODEC, "warmup_steps": 2}
+    return {"model": model} | {name: config[name] for name in ("data", "trainer", "checkpoints")}
+
+
 def _fit(out: Path, inputs: Path) -> int:
     runs = sorted(out.glob(f"runs/*/{LAST}"))
     words = [
@@ -108,6 +120,12 @@ def _fit(out: Path, inputs: Path) -> int:
         f"--data.cache={out}/cache",
     ]
     return main(["fit", *words, *(["--ckpt_path=last"] if runs else [])])
+
+
+def _fit_codec(out: Path, inputs: Path) -> int:
+    runs = sorted(out.glob(f"runs/*/{LAST}"))
+    words = ["--config", str(inputs / "fit-codec.yaml"), f"--trainer.default_root_dir={out}/runs"]
+    return main(["fit-codec", *words, *(["--ckpt_path=last"] if runs else [])])
 
 
 def _fit_together(out: Path, inputs: Path) -> int:
@@ -155,6 +173,11 @@ def _pack(out: Path, inputs: Path) -> int:
     return main(["data", "pack", *words])
 
 
+def _encode(out: Path, inputs: Path) -> int:
+    words = [str(inputs / "videos"), "--size=16", "--codec", str(inputs / "codec"), "--device=cpu"]
+    return main(["data", "encode", *words, "--out", str(out / "latents")])
+
+
 def _prepare(out: Path, inputs: Path) -> int:
     def videos(number: int) -> Iterator[tuple[str, np.ndarray]]:
         yield f"video {number}", np.full((3, 8, 8, 3), number, np.uint8)
@@ -185,5 +208,7 @@ COMMANDS = [
     Command("export", _export),
     Command("convert", _convert),
     Command("data pack", _pack, is_whole=False),
+    Command("fit-codec", _fit_codec, is_whole=False),
+    Command("data encode", _encode),
     Command("prepare", _prepare, is_whole=False, share=2),
 ]  # fmt: skip

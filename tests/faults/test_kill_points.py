@@ -6,7 +6,15 @@ from faults.commands import COMMANDS, make_inputs, preload
 from faults.kill_points import kill_and_repeat, points, undisturbed
 from faults.recorded import plan
 
-KILLS = {"prepare": 36, "export": 3, "convert": 3, "evaluate": 1, "fit, cached, with previews": 1}
+KILLS = {
+    "prepare": 36,
+    "fit-codec": 3,
+    "data encode": 10,
+    "export": 3,
+    "convert": 3,
+    "evaluate": 1,
+    "fit, cached, with previews": 1,
+}
 SLOW = ("fit in two processes (DDP)", "predict with --processes 2")  # they are in the recorded run
 OTHERS = 2
 

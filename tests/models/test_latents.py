@@ -85,7 +85,10 @@ def test_measured_latents_have_the_variance_that_networks_expect():
     own = codec().measured(video.split(7))
     encoded = own.encode(video)
     assert encoded.mean((0, 2, 3)).abs().max() < 1e-4
-    assert encoded.std((0, 2, 3), correction=0).sub(0.5).abs().max() < 1e-4
+    assert encoded.std(correction=0).item() == pytest.approx(0.5, abs=1e-4)
+    raw = codec().encode(video)
+    spread, before = encoded.std((0, 2, 3)), raw.std((0, 2, 3))
+    torch.testing.assert_close(spread / spread[0], before / before[0])  # each channel as wide as it is beside others
     assert encoded.abs().max().item() == pytest.approx(own.bound, rel=1e-4)
     assert (own.decode(encoded).int() - codec().decode(codec().encode(video)).int()).abs().max() <= 1
 
@@ -166,6 +169,24 @@ def test_what_does_not_fit_is_refused_by_name(folder):
         codec().decode(torch.zeros(1, 3, 4, 4))
     with pytest.raises(ValueError, match="not finite"):
         codec().decode(torch.full((1, 4, 4, 4), torch.nan))
+
+
+@pytest.mark.parametrize(
+    "measured",
+    [
+        {"limit": "large"},
+        {"limit": [1]},
+        {"limit": -1.0},
+        {"limit": 10**400},
+        {"std": [1e-300, 1.0]},
+        {"mean": [True, 0.0]},
+    ],
+    ids=str,
+)
+def test_a_scale_of_latents_that_is_none_is_refused(measured, folder):
+    (folder / "latents.json").write_text(json.dumps(measured))
+    with pytest.raises(ValueError, match="of the latents must be"):
+        read_autoencoder(str(folder))
 
 
 def test_damaged_and_foreign_codecs_are_refused(folder):

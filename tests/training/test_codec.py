@@ -20,7 +20,7 @@ import mcvd
 from mcvd.apps.cli.main import main
 from mcvd.frames import model_from_pixels
 from mcvd.metrics import lpips
-from mcvd.models.codecs.autoencoders import read_autoencoder, shape_of
+from mcvd.models.codecs.autoencoders import WEIGHTS, read_autoencoder, shape_of
 from mcvd.training.codebook import PATIENCE
 from mcvd.training.codec import ARGUMENTS, CodecFit
 from mcvd.training.ema import EMA
@@ -136,11 +136,23 @@ def test_a_stopped_training_is_resumed_bit_for_bit_and_a_model_takes_its_codec(t
     assert (runs[1] / "previews" / "step-000008.png").exists()
     parts, whole = runs[0] / "codec-2", runs[1] / "codec"
     assert (parts / "latents.json").read_text() == (whole / "latents.json").read_text()
+    assert main([*words, str(tmp_path / "parts"), "--ckpt_path", "last"]) == 0  # killed before the codec was written
+    assert (parts / WEIGHTS).read_bytes() == (whole / WEIGHTS).read_bytes()
+    assert not (runs[0] / "codec-3").exists()  # the same averages again
     assert json.loads((whole / "config.json").read_text())["_class_name"] == "AutoencoderKL"
     source = {"class_path": "mcvd.models.codecs.Latents", "init_args": {"source": str(whole)}}
     model = mcvd.build(tiny_config(channels=3) | {"codec": source})
     assert model.codec.mean == read_autoencoder(str(whole)).mean
     assert model.predict(pixels(2, 3, 16, 16), 3, steps=1, progress=False).shape == (1, 3, 3, 16, 16)
+
+
+def test_a_run_of_another_network_is_not_resumed_and_says_so(tmp_path, capsys):
+    words = recipe(tmp_path, kind="PatchAutoencoder", arguments={"width": 8})
+    assert main([*words, str(tmp_path), "--trainer.max_steps", "1"]) == 0
+    other = ["--model.arguments", "{width: 16}"]
+    assert main([*words, str(tmp_path), "--ckpt_path", "last", *other]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()[-1:]
+    assert "of another network than that of these options" in line and "net.encoder.0.weight" in line
 
 
 @pytest.mark.parametrize(
@@ -150,6 +162,8 @@ def test_a_stopped_training_is_resumed_bit_for_bit_and_a_model_takes_its_codec(t
         ({"perceptual": 0.1}, [], "32x32 or more"),
         ({"perceptual_weights": "absent.pth"}, [], "belong to perceptual"),
         ({"arguments": {"flavour": 1}}, [], "no argument flavour"),
+        ({"arguments": {"in_channels": "a"}}, [], "must be whole numbers above 0"),
+        ({"kind": "PatchAutoencoder", "arguments": {"patch": 0}}, [], "must be whole numbers above 0"),
         ({}, ["--init_from", "m"], "--model.source"),
         ({}, ["--data.batch_size", "auto"], "name a number"),
         ({}, ["--data.latents", "latents"], "learns from frames"),

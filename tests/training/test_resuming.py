@@ -138,10 +138,11 @@ def test_any_other_option_of_the_model_is_told(config, root):
     assert "model.masking.p_past 0.5 -> 0.25" in line
 
 
-def test_another_kind_of_optimiser_is_refused(config, root):
+@pytest.mark.parametrize("kind", ["torch.optim.SGD", "mcvd.training.Muon"])
+def test_another_kind_of_optimiser_is_refused(kind, config, root):
     before = (root / "run-1" / LAST).read_bytes()
-    with pytest.raises(ValueError, match="another kind of optimiser than SGD"):
-        fit(config, root, "--ckpt_path=last", "--trainer.max_steps=5", "--model.optimizer=torch.optim.SGD")
+    with pytest.raises(ValueError, match=f"another kind of optimiser than {kind.rpartition('.')[2]}"):
+        fit(config, root, "--ckpt_path=last", "--trainer.max_steps=5", f"--model.optimizer={kind}")
     assert (root / "run-1" / LAST).read_bytes() == before
 
 

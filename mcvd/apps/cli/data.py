@@ -86,6 +86,7 @@ def run(
 ) -> None:
     """Open the data and do one of the actions."""
     from mcvd.data.recipe import data_from_recipe
+    from mcvd.data.sources.memmap import FRAMES, INDEX
     from mcvd.video.decoders.base import VideoError
 
     check_inputs(PATH=path, root=root, encoder=choices.get("encoder"))
@@ -94,7 +95,7 @@ def run(
     if preview := choices.get("preview"):
         check_new_file(preview, ".png", "--preview")
     if action == "encode":
-        check_new_folder(choices["out"])
+        check_new_folder(choices["out"], may_hold=frozenset({FRAMES, INDEX}))
     elif out := choices.get("out"):
         _check_pack(out, root or path)
     if config:
@@ -182,10 +183,11 @@ def _encode(found: VideoClips, codec: str, out: str, device: str | None = None, 
     videos = found.training_videos()
     num_frames = sum(len(videos.times_seconds(number)) for number in range(len(videos)))
     with progress_bar(num_frames, "frames", not json) as bar:
-        write_latents(out, videos, found.spec, size, made.encode, made.digest, bar.update, log=note)
-    say(f"{out}: {num_frames} frames of {len(videos)} videos as latents of {height}x{width}")
+        is_new = write_latents(out, videos, found.spec, size, made.encode, made.digest, bar.update, log=note)
+    what = f"{out}: {num_frames} frames of {len(videos)} videos as latents of {height}x{width}"
+    say(what if is_new else f"{what}; there is nothing to do")
     if json:
-        say_json({"out": out, "num_videos": len(videos), "num_frames": num_frames})
+        say_json({"out": out, "num_videos": len(videos), "num_frames": num_frames, "is_new": is_new})
 
 
 def _encode_text(path: str, encoder: str, json: bool = False) -> None:

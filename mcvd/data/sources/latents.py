@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mcvd.data.clips.spec import ClipSpec
-from mcvd.data.sources.memmap import FRAMES, check_pack, write_frames
+from mcvd.data.sources.memmap import FRAMES, INDEX, check_pack, write_frames
 from mcvd.data.videos import AbstractVideos, VideosWrapper, add_videos, check_request
 from mcvd.runtime.piece_store import PieceStore
 from mcvd.runtime.workdir import resumable_workdir
@@ -42,7 +42,7 @@ class LatentVideos(VideosWrapper):
     def __init__(self, videos: AbstractVideos, folder: str | Path, spec: ClipSpec) -> None:
         super().__init__(videos)
         self.folder = Path(folder)
-        if not self.folder.is_dir():
+        if not (self.folder / INDEX).is_file():
             raise FileNotFoundError(f"no latents in {folder}: make them with mcvd data encode")
         index = check_pack(self.folder, content=False)
         if index.get("dtype") != "float16":
@@ -91,14 +91,14 @@ def write_latents(
     codec: str,
     done: Callable[[int], object],
     log: Callable[[str], None] = logging.getLogger(__name__).info,
-) -> None:
+) -> bool:
     """Encode every frame of some videos into a pack, written atomically.
 
     What was encoded before an interruption is kept in a hidden folder beside it, and the same call resumes from there:
     the same codec, size of frames and videos, by their names, bytes and the times of their frames.
 
     Args:
-        folder: the pack, new.
+        folder: the pack, new, or made by the same call before.
         videos: what is encoded, all frames as they come.
         spec: size and channels of the frames.
         size: h, w and c of the latents.
@@ -107,15 +107,28 @@ def write_latents(
         done: called with the number of frames that are encoded.
         log: called with a line that the user should see: what is resumed, and what an interruption leaves.
 
+    Returns:
+        Whether anything was written: not, where all of it was there.
+
     Raises:
         ValueError: another process is at work on ``folder``.
+        FileExistsError: it holds something else.
+        VideoError: it is damaged.
         OSError: something cannot be written.
     """
     pixels = (*spec.size, spec.channels)
-    told = {"dtype": "float16", "pixels": pixels, "codec": codec}
     read = blake2b(digest_size=20)
     add_videos(read, videos)
-    with resumable_workdir(folder, told | {"videos": read.hexdigest()}, log) as work:
+    told = {"dtype": "float16", "pixels": [*pixels], "codec": codec, "videos": read.hexdigest()}
+    if (Path(folder) / INDEX).exists():
+        found = check_pack(folder, content=False)
+        if {name: found.get(name) for name in told} != told:
+            raise FileExistsError(
+                f"{folder} is of other videos, or of another codec or size: choose another folder, nothing was written"
+            )
+        with resumable_workdir(folder, told, lambda line: None):  # a command that was killed at its end left it
+            return False
+    with resumable_workdir(folder, told, log) as work:
         pieces, numbers = PieceStore(work), count()
 
         def latents(number: int) -> Iterator[NDArray[np.float16]]:
@@ -128,8 +141,11 @@ def write_latents(
                     frames = videos.read(number, wanted, spec.size)
                     found = rearrange(encode(fit_frames(frames, spec.size, spec.channels)), "t c h w -> t h w c")
                     found = found.half().cpu()
+                    if not found.isfinite().all():
+                        raise ValueError(f"latents of {videos.name(number)} are not finite: the codec is of no use")
                     pieces.save(piece, found)
                 yield found.numpy()
                 done(len(wanted))
 
         write_frames(folder, ((videos.name(number), latents(number)) for number in range(len(videos))), told)
+    return True

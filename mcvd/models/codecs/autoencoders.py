@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
-from math import isfinite
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -78,18 +78,29 @@ def frames_of(net: nn.Module, latents: Tensor) -> Tensor:
 
 
 def shape_of(kind: str, arguments: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Channels of the frames, channels of the latents, and how many pixels of a side make one latent."""
+    """Channels of the frames, channels of the latents, and how many pixels of a side make one latent.
+
+    Raises:
+        ValueError: they are no whole numbers above 0.
+    """
     if kind == PatchAutoencoder.__name__:
         names = ("in_channels", "latent_channels", "patch")
         defaults = signature(PatchAutoencoder).parameters
-        channels, latents, patch = (arguments.get(name, defaults[name].default) for name in names)
-        return channels, latents, patch
-    tiny = kind == "AutoencoderTiny"
-    levels = arguments.get("encoder_block_out_channels" if tiny else "block_out_channels", (0,) * 4 if tiny else (0,))
-    latents = arguments.get("latent_channels", 3 if kind == "VQModel" else 4)
-    if kind == "VQModel":
-        latents = arguments.get("vq_embed_dim") or latents
-    return arguments.get("in_channels", 3), latents, 2 ** (len(levels) - 1)
+        shape = tuple(arguments.get(name, defaults[name].default) for name in names)
+    else:
+        tiny = kind == "AutoencoderTiny"
+        levels = arguments.get("encoder_block_out_channels" if tiny else "block_out_channels", [0] * (4 if tiny else 1))
+        latents = arguments.get("latent_channels", 3 if kind == "VQModel" else 4)
+        if kind == "VQModel":
+            latents = arguments.get("vq_embed_dim") or latents
+        factor = 2 ** (len(levels) - 1) if isinstance(levels, list | tuple) and len(levels) < 10 else 0
+        shape = (arguments.get("in_channels", 3), latents, factor)
+    if not all(type(each) is int and each > 0 for each in shape):
+        raise ValueError(
+            f"these arguments make no {kind}: channels of frames and of latents, and how many times smaller these are, "
+            f"must be whole numbers above 0, got {shape!r:.200}"
+        )
+    return shape[0], shape[1], shape[2]
 
 
 @dataclass(frozen=True)
@@ -152,6 +163,8 @@ def read_autoencoder(source: str) -> StoredAutoencoder:
     channels = shape_of(kind, arguments)[1]
     mean, std = _statistics(folder, arguments, measured, channels)
     limit = measured.get("limit")
+    if limit is not None and not _are_numbers([limit], above=0.0):
+        raise ValueError(f"{folder}: the limit of the latents must be a number above 0, got {limit!r:.80}")
     return StoredAutoencoder(kind, arguments, mean, std, None if limit is None else float(limit), weights)
 
 
@@ -183,10 +196,16 @@ def _statistics(
     factor = arguments.get("scaling_factor") or 1.0
     std = measured.get("std") or arguments.get("latents_std") or [1 / factor] * channels
     for name, values in {"mean": mean, "std": std}.items():
-        numbers = isinstance(values, list) and all(isinstance(each, int | float) and isfinite(each) for each in values)
-        if not numbers or len(values) != channels or (name == "std" and min(values) <= 0):
+        if not _are_numbers(values, above=0.0 if name == "std" else -inf) or len(values) != channels:
             raise ValueError(f"{folder}: the {name} of the latents must be {channels} numbers, got {values!r:.80}")
     return tuple(map(float, mean)), tuple(map(float, std))
+
+
+def _are_numbers(values: Any, above: float) -> bool:
+    """Whether this is a list of numbers that float32 can hold, and be divided by where they must be above 0."""
+    if not isinstance(values, list) or not all(type(each) in (int, float) for each in values):
+        return False
+    return all(above < each and (not each or 1e-30 < abs(each) < 1e30) for each in values)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -34,6 +34,8 @@ _PIXELS = Pixels()
 class Latents(AbstractCodec):
     """Videos uint8, each frame coded by itself; what is diffused are latents of unit variance, times 0.5.
 
+    Of unit variance are all channels together: one that varies less shows less in the frame, and counts less in the
+    loss.
     The network then works on frames that are ``factor`` times smaller (Rombach et al. 2022, arXiv 2112.10752). Frames
     that are given come in through the encoder; what comes out are decoded latents alone. The weights of the autoencoder
     belong to the model: its exported folder holds them.
@@ -178,7 +180,7 @@ class Latents(AbstractCodec):
         return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def measured(self, frames: Iterable[Tensor]) -> Latents:
-        """The same with mean, standard deviation and largest value of the latents of these frames.
+        """The same with means, one standard deviation and the largest value of the latents of these frames.
 
         Args:
             frames: uint8 (N, C, H, W), any number of them.
@@ -194,7 +196,7 @@ class Latents(AbstractCodec):
         if not count:
             raise ValueError("no frames to measure the latents of")
         mean = total / count
-        std = (squares / count - mean.square()).clamp(min=1e-12).sqrt()
+        std = (squares / count - mean.square()).mean().clamp(min=1e-12).sqrt().expand_as(mean)  # one for all channels
         limit = float((torch.maximum(high - mean, mean - low) / std).max())
         new = replace(self, source=None, mean=tuple(mean.tolist()), std=tuple(std.tolist()), limit=limit)
         return new.of(self._network)
