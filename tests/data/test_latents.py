@@ -127,7 +127,7 @@ def test_what_was_encoded_before_an_interruption_is_kept(source, tmp_path):
     assert encoded == [32, 8, 32] and "3 blocks are kept" in told[-1] and not (tmp_path / "pack").exists()
     stop = -1
     resumed = write("pack", codec.digest)
-    assert encoded == [8, 32, 8] and "3 blocks are done" in told[-1]
+    assert encoded == [1, 1, 1, 8, 32, 8] and "3 blocks are done" in told[-1]
     assert write("whole", codec.digest) == resumed and encoded == [32, 8] * 3
     assert {path.name for path in tmp_path.iterdir()} == {"pack", "whole"}
 
@@ -176,7 +176,7 @@ def test_what_was_encoded_of_other_videos_is_not_resumed_from(is_other, source, 
     if is_other:
         mcvd.write_video(tmp_path / "videos" / "0.gif", pixels(9, 3, 16, 16, seed=7), fps=10)
     write(99)
-    assert calls == [9, 9] + [9] * is_other
+    assert calls == [9, 1] + [9] * is_other + [9]
 
 
 def test_a_complete_pack_is_not_made_again_and_one_of_other_videos_not_written_over(
@@ -186,10 +186,21 @@ def test_a_complete_pack_is_not_made_again_and_one_of_other_videos_not_written_o
     before = (encoded / "frames.bin").stat().st_mtime_ns
     assert main([*words, "16"]) == 0
     assert "there is nothing to do" in capsys.readouterr().out
-    assert main([*words, "32"]) == 2
+    assert main([*words, "32"]) == 1
     assert "of other videos, or of another codec or size" in capsys.readouterr().err
     assert (encoded / "frames.bin").stat().st_mtime_ns == before
     assert {path.name for path in encoded.parent.iterdir()} == {"latents"}
+
+
+def test_videos_that_changed_and_kept_their_bytes_are_noticed(source, tmp_path):
+    """Prepared videos of one size always have the same number of bytes."""
+    codec, _ = Latents(source=str(source)).with_network()
+    spec, size = ClipSpec(4, (16, 16)), (4, 4, 2)
+    videos, others = (DrivingScenes(num_videos=3, num_frames=9, seed=seed) for seed in range(2))
+    words = (tmp_path / "pack", videos, spec, size, codec.encode, codec.digest, lambda number: None)
+    assert write_latents(*words) and not write_latents(*words)
+    with pytest.raises(FileExistsError, match="of other videos"):
+        write_latents(tmp_path / "pack", others, *words[2:])
 
 
 def test_latents_that_are_not_finite_are_not_written(tmp_path):

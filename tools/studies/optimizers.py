@@ -32,10 +32,10 @@ MUON = ("mcvd.training.Muon", 0.02)
 OPTIMIZERS = {
     "rain": [("torch.optim.AdamW", 0.001), MUON],
     "space-time": [("torch.optim.AdamW", 0.001), MUON],
-    "upsample": [("torch.optim.Adam", 0.0002), ("torch.optim.Adam", 0.001), MUON],
-    "super-resolution": [("torch.optim.Adam", 0.0002), ("torch.optim.Adam", 0.001), MUON],
-    "steered": [("torch.optim.Adam", 0.0002), ("torch.optim.Adam", 0.001), MUON],
-    "latent-256": [("torch.optim.Adam", 0.0002), ("torch.optim.Adam", 0.001), MUON],
+    "upsample": [("torch.optim.Adam", 0.0002), MUON],
+    "super-resolution": [("torch.optim.Adam", 0.0002), MUON],
+    "steered": [("torch.optim.Adam", 0.0002), MUON],
+    "latent-256": [("torch.optim.Adam", 0.0002), MUON],
 }
 LAST = 30
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from hashlib import blake2b
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,8 @@ from mcvd.runtime.workdir import resumable_workdir
 from mcvd.video.transforms import fit_frames
 
 _FRAMES_AT_ONCE = 32  # bounds the memory for a long video
+_NUM_CHECKED = 16  # videos of a complete pack
+_SAME = {"atol": 0.05, "rtol": 0.05}  # the same frame alone and among others, rounded to float16
 
 
 class LatentVideos(VideosWrapper):
@@ -56,7 +59,8 @@ class LatentVideos(VideosWrapper):
             raise ValueError("latents are of whole frames as they are: leave out flip and crop, or data.latents")
         names = [videos.name(number) for number in range(len(videos))]
         lengths = [len(videos.times_seconds(number)) for number in range(len(videos))]
-        if names != index["names"] or lengths != index["lengths"]:
+        told = index.get("videos")  # not by packs of before
+        if told not in (None, _digest(videos)) or names != index["names"] or lengths != index["lengths"]:
             raise ValueError(f"{folder}: is of other videos than those that are trained on: encode again")
         self.codec = str(index["codec"])  # digest
         self.size: tuple[int, int] = (int(index["size"][0]), int(index["size"][1]))
@@ -95,7 +99,8 @@ def write_latents(
     """Encode every frame of some videos into a pack, written atomically.
 
     What was encoded before an interruption is kept in a hidden folder beside it, and the same call resumes from there:
-    the same codec, size of frames and videos, by their names, bytes and the times of their frames.
+    the same codec, size of frames and videos, by their names, numbers of bytes and the times of their frames. What is
+    kept of other frames, by the first of every 32, is encoded again.
 
     Args:
         folder: the pack, new, or made by the same call before.
@@ -116,16 +121,21 @@ def write_latents(
         VideoError: it is damaged.
         OSError: something cannot be written.
     """
-    pixels = (*spec.size, spec.channels)
-    read = blake2b(digest_size=20)
-    add_videos(read, videos)
-    told = {"dtype": "float16", "pixels": [*pixels], "codec": codec, "videos": read.hexdigest()}
+    told = {"dtype": "float16", "pixels": [*spec.size, spec.channels], "codec": codec, "videos": _digest(videos)}
+
+    def encoded(number: int, frames: Sequence[int]) -> Tensor:
+        shown = fit_frames(videos.read(number, frames, spec.size), spec.size, spec.channels)
+        found = rearrange(encode(shown), "t c h w -> t h w c").half().cpu()
+        if not found.isfinite().all():
+            raise ValueError(f"latents of {videos.name(number)} are not finite: this codec is of no use")
+        return found
+
+    def is_of(number: int, frame: int, kept: Tensor) -> bool:
+        """Whether latents (h, w, c) that were made before are still those of this frame."""
+        return torch.allclose(encoded(number, [frame])[0].float(), kept.float(), **_SAME)
+
     if (Path(folder) / INDEX).exists():
-        found = check_pack(folder, content=False)
-        if {name: found.get(name) for name in told} != told:
-            raise FileExistsError(
-                f"{folder} is of other videos, or of another codec or size: choose another folder, nothing was written"
-            )
+        _check_complete(Path(folder), told, is_of)
         with resumable_workdir(folder, told, lambda line: None):  # a command that was killed at its end left it
             return False
     with resumable_workdir(folder, told, log) as work:
@@ -137,15 +147,30 @@ def write_latents(
                 wanted = every[start : start + _FRAMES_AT_ONCE]
                 piece = next(numbers)
                 found = pieces.load(piece, (len(wanted), *size), torch.float16)
-                if found is None:
-                    frames = videos.read(number, wanted, spec.size)
-                    found = rearrange(encode(fit_frames(frames, spec.size, spec.channels)), "t c h w -> t h w c")
-                    found = found.half().cpu()
-                    if not found.isfinite().all():
-                        raise ValueError(f"latents of {videos.name(number)} are not finite: the codec is of no use")
+                if found is None or not is_of(number, start, found[0]):
+                    found = encoded(number, wanted)
                     pieces.save(piece, found)
                 yield found.numpy()
                 done(len(wanted))
 
         write_frames(folder, ((videos.name(number), latents(number)) for number in range(len(videos))), told)
     return True
+
+
+def _check_complete(folder: Path, told: dict[str, Any], is_of: Callable[[int, int, Tensor], bool]) -> None:
+    """Refuse a pack that is there and is not what is asked for; of its frames the first of some videos is looked at."""
+    found = check_pack(folder, content=False)
+    stored = np.memmap(folder / FRAMES, np.float16, "r").reshape(-1, *found["size"])
+    starts = np.cumsum([0, *found["lengths"]])[:-1]
+    few = range(0, len(starts), max(1, len(starts) // _NUM_CHECKED))
+    same = {name: found.get(name) for name in told} == told
+    if not (same and all(is_of(number, 0, torch.from_numpy(stored[starts[number]].copy())) for number in few)):
+        raise FileExistsError(
+            f"{folder} is of other videos, or of another codec or size: choose another folder, nothing was written"
+        )
+
+
+def _digest(videos: AbstractVideos) -> str:
+    digest = blake2b(digest_size=20)
+    add_videos(digest, videos)
+    return digest.hexdigest()
