@@ -25,7 +25,7 @@ from mcvd.video.transforms import fit_frames
 
 _FRAMES_AT_ONCE = 32  # bounds the memory for a long video
 _NUM_CHECKED = 16  # videos of a complete pack
-_SAME = {"atol": 0.05, "rtol": 0.05}  # the same frame alone and among others, rounded to float16
+_SAME = 0.05  # more than a frame alone and among others differ by, rounded to float16
 
 
 class LatentVideos(VideosWrapper):
@@ -132,7 +132,7 @@ def write_latents(
 
     def is_of(number: int, frame: int, kept: Tensor) -> bool:
         """Whether latents (h, w, c) that were made before are still those of this frame."""
-        return torch.allclose(encoded(number, [frame])[0].float(), kept.float(), **_SAME)
+        return torch.allclose(encoded(number, [frame])[0].float(), kept.float(), rtol=_SAME, atol=_SAME)
 
     if (Path(folder) / INDEX).exists():
         _check_complete(Path(folder), told, is_of)
