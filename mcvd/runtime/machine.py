@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 
 # About as long as the pauses between the operations of a network: hardly ever more than half a millisecond.
 _SPINS = "20000"
-_TRIM_BYTES, _MMAP_BYTES = 512 << 20, 64 << 20
+_TRIM_BYTES, _MMAP_BYTES = 512 << 20, (64 << 20, 32 << 20)  # glibc before 2.35 refuses more than 32 MiB
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
@@ -41,15 +41,20 @@ def prepare_process() -> None:
     except (OSError, AttributeError):  # Windows has none
         load = float(num_cpus)
     choose_waiting(os.environ, load, num_cpus)
-    keep_freed_memory()
-
-
-def keep_freed_memory() -> None:
-    """Let the C library keep up to 512 MiB that was freed, for the next tensor: the system clears what it hands out,
-    which takes a tenth of a network's call. Where it is not glibc nothing happens."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
+    except (AttributeError, OSError, TypeError):  # not glibc
         return
-    mallopt(_M_MMAP_THRESHOLD, _MMAP_BYTES)
-    mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)
+    keep_freed_memory(mallopt)
+
+
+def keep_freed_memory(mallopt: Callable[[int, int], int]) -> None:
+    """Let the C library keep up to 512 MiB that was freed, for the next tensor: the system clears what it hands out,
+    which takes a tenth of a network's call.
+
+    Args:
+        mallopt: of glibc; answers 0 where it refuses.
+    """
+    # Alone, the second would make it worse: every tensor above 128 KiB would be cleared, in every call.
+    if any(mallopt(_M_MMAP_THRESHOLD, each) for each in _MMAP_BYTES):
+        mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)
