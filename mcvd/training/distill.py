@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from mcvd.diffusion.distillation import Distillation, Method
+from mcvd.diffusion.parametrization import PARAMETRIZATIONS
 from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.diffusion.tasks import TASKS
 from mcvd.models.config import config_of
@@ -22,7 +23,8 @@ class Student(MCVD):
     """A copy of a trained model, and its frozen teacher, from which it learns longer steps; see `Distillation`.
 
     Masks, times, noise and noise on the context are drawn as in the teacher's training, so the student keeps all its
-    tasks. What is saved is the student alone, an ordinary model whose own sampler is the one that it was taught.
+    tasks. What is saved is the student alone, an ordinary model whose own sampler is the one that it was taught. Clean
+    estimates are not clipped, neither the teacher's nor the student's, but where the noise is predicted or guided.
 
     Args:
         teacher: as `mcvd.load` takes it.
@@ -64,7 +66,10 @@ class Student(MCVD):
             raise ValueError(f"guidance {guidance:g}: {teacher} was never trained with all context hidden")
         if model.denoiser.diffuses_context or model.denoiser.gamma_noise:
             raise ValueError(f"{teacher} diffuses its context, or with gamma noise: a student cannot follow it")
-        sampler = DDIM(num_steps=calls, spacing=spacing or _own_spacing(model.samplers))
+        # Bounds cut off one half of the errors at pixels that lie on them, which so move inwards with every call. Only
+        # estimates that overshoot by far need them: from noise that hides the frames, and guided ones.
+        clip = PARAMETRIZATIONS[model.denoiser.predicts].needs_signal or guidance != 1
+        sampler = DDIM(num_steps=calls, clip=clip, spacing=spacing or _own_spacing(model.samplers))
         training = {
             "warmup_steps": warmup_steps,
             "cooldown_steps": cooldown_steps or 0,

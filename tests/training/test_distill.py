@@ -65,12 +65,12 @@ def test_a_student_is_a_model_of_the_same_tasks_and_resumes_bit_for_bit(teachers
 
     student, teacher = mcvd.load(run), mcvd.load(teachers / "edm")
     assert student.facts().tasks == teacher.facts().tasks and student.block == teacher.block
-    assert student.samplers.predict == student.samplers.generate == DDIM(2)
+    assert student.samplers.predict == student.samplers.generate == DDIM(2, clip=False)
     assert student.state_dict().keys() == teacher.state_dict().keys()
     changed = [not torch.equal(value, teacher.state_dict()[name]) for name, value in student.state_dict().items()]
     assert any(changed)
     past = pixels(1, 2, 3, 16, 16)
-    assert torch.equal(student.predict(past, 3), student.predict(past, 3, sampler=DDIM(2)))
+    assert torch.equal(student.predict(past, 3), student.predict(past, 3, sampler=DDIM(2, clip=False)))
     student.save_pretrained(tmp_path / "student")
     assert mcvd.load(tmp_path / "student").samplers == student.samplers
 
@@ -94,13 +94,14 @@ def test_a_student_learns_its_target_whatever_its_teacher_predicts(teachers, pre
 
 
 def test_a_student_calls_where_its_teachers_own_sampler_does(teachers, tmp_path):
-    assert Student(str(teachers / "edm"), calls=3).samplers.predict == DDIM(3)
+    assert Student(str(teachers / "edm"), calls=3).samplers.predict == DDIM(3, clip=False)
     teacher = mcvd.load(teachers / "edm")
     teacher.samplers = TaskSamplers(backward=SASolver(8, spacing=LogSNR(sigma_min=0.25)))
     teacher.save_pretrained(tmp_path / "tuned")
     student = Student(str(tmp_path / "tuned"), calls=3)
-    assert student.samplers.predict == student.samplers.generate == DDIM(3, spacing=LogSNR(sigma_min=0.25))
-    assert Student(str(tmp_path / "tuned"), calls=3, spacing=Uniform()).samplers.predict == DDIM(3)
+    own = LogSNR(sigma_min=0.25)
+    assert student.samplers.predict == student.samplers.generate == DDIM(3, clip=False, spacing=own)
+    assert Student(str(tmp_path / "tuned"), calls=3, spacing=Uniform()).samplers.predict == DDIM(3, clip=False)
 
 
 def test_the_teacher_takes_steps_of_the_second_order_unless_it_was_taught_to_land(teachers, tmp_path):
@@ -113,9 +114,19 @@ def test_the_teacher_takes_steps_of_the_second_order_unless_it_was_taught_to_lan
     assert Student(str(tmp_path / "student")).distillation.order == 1
 
 
+@pytest.mark.parametrize("predicts", PREDICTS)
+def test_only_estimates_that_overshoot_are_clipped(teachers, predicts):
+    """Those of a network that predicts the noise, and guided ones; the teacher walks as the student samples."""
+    student = Student(str(teachers / predicts), calls=3)
+    assert student.samplers.predict.clip == student.distillation.sampler.clip == (predicts == "eps")
+    if student.facts().guidance:
+        assert Student(str(teachers / predicts), calls=3, guidance=2.0).samplers.predict.clip
+
+
 def test_guidance_is_distilled_along(teachers):
     """Where all context is hidden the guided teacher is the teacher; elsewhere the student learns something else."""
     plain, guided = (Student(str(teachers / "v"), guidance=weight) for weight in (1.0, 3.0))
+    plain.distillation = guided.distillation  # which clips
     clips = {"video": pixels(8, 7, 3, 16, 16), "index": list(range(8))}
     hidden = ~plain.draw(clips)[1].keep.any(1)
     assert hidden.any() and not hidden.all()
