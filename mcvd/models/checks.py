@@ -9,6 +9,7 @@ from mcvd.diffusion.denoiser import Denoiser
 from mcvd.diffusion.frame_noise import FrameNoise
 from mcvd.diffusion.given_reference import GivenReference
 from mcvd.diffusion.masking import Masking
+from mcvd.diffusion.signals import Signals
 from mcvd.diffusion.super_resolution import SuperResolution
 from mcvd.diffusion.told_times import ToldTimes
 from mcvd.frames import FrameBlock, check_format
@@ -24,9 +25,11 @@ class Chosen(Protocol):
     frame_rate_hz: float | None
     adversarial: float
     context_noise: float
+    self_context: float
     masking: Masking
     frame_noise: FrameNoise
     codec: AbstractCodec
+    signals: Signals | None
     super_resolution: SuperResolution | None
     times: ToldTimes | None
     denoiser: Denoiser
@@ -50,6 +53,8 @@ def check_choices(model: Chosen) -> None:
         raise ValueError(f"adversarial is a weight of 0 or more, got {model.adversarial}")
     if not 0 <= model.context_noise < 2:
         raise ValueError(f"context_noise is a standard deviation in the range [-1, 1], got {model.context_noise}")
+    if not 0 <= model.self_context <= 1:
+        raise ValueError(f"self_context is a probability from 0 to 1, got {model.self_context}")
 
 
 def check_network(model: Chosen) -> None:
@@ -83,7 +88,28 @@ def check_network(model: Chosen) -> None:
         raise ValueError("past_embedding tells one bit of the past: masking.p_partial, which shows parts, must be 0")
     if model.times is not None:
         model.times.check(model.block, model.per_frame)
+    if model.self_context:
+        _check_self_context(model)
     _check_super_resolution(model, bool(told.tell_low))  # type: ignore[union-attr]
+
+
+def _check_self_context(model: Chosen) -> None:
+    block = model.block
+    if not 1 <= block.past <= block.future:
+        raise ValueError(
+            "self_context cuts two blocks out of the frames of one: the block needs past frames, and at least as many "
+            f"future ones, got {block}"
+        )
+    others = {
+        "signals": model.signals,
+        "times": model.times,
+        "super_resolution": model.super_resolution,
+        "frame_noise": model.frame_noise,
+        "masking.p_any": model.masking.p_any,
+        "diffuses_context": model.denoiser.diffuses_context,
+    }
+    if found := [name for name, value in others.items() if value]:
+        raise ValueError(f"self_context is for models without {' and '.join(found)}: set one of them to 0")
 
 
 def _check_super_resolution(model: Chosen, tell_low: bool) -> None:

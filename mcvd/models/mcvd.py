@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from mcvd.diffusion.adversarial import Adversary, loss_and_frames
 from mcvd.diffusion.reference import MEASURED_STEPS
+from mcvd.diffusion.self_context import moved_on, predicting, rows_chosen, with_own_context
 from mcvd.diffusion.signals import Signals
 from mcvd.frames import Condition, FrameBlock
 from mcvd.models.learning_rate import scheduled
@@ -106,8 +107,8 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
 
     def draw(self, batch: dict[str, Any]) -> Drawn:
         """What a step needs of a batch of numbered clips, with its random numbers drawn."""
-        past, current, future = self.block.split(self.codec.encode(batch["video"]))
-        weight = self.codec.weight(batch["video"])
+        clips, weight, rows = self._clips(batch)
+        past, current, future = self.block.split(clips)
         if weight is not None:
             _, weight, _ = self.block.split(weight)
         condition_shape = (self.block.num_context, *current.shape[2:])
@@ -130,7 +131,8 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
             shown = is_any, context
             frame_times = draws.time[:, None].expand(-1, self.block.current) if frame_times is None else frame_times
             frame_times = torch.where(given, -1.0, frame_times)
-        condition = self.masking.condition(past, future, torch.cat([draws.hidden, draws.part], dim=1), shown)
+        masked = self.masking.condition(past, future, torch.cat([draws.hidden, draws.part], dim=1), shown)
+        condition = predicting(masked, rows)
         if low is not None and self.super_resolution is not None:
             level = torch.special.ndtr(others.pop()[:, 0])  # uniform, of a normal number
             level = (2 * level - 1).clamp(min=0) * self.super_resolution.noise  # half of the clips stay clean
@@ -155,6 +157,17 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
             condition = condition.noised(level, others[0])
         diffusing = others[0] if self.denoiser.diffuses_context else None
         return Drawn(current, condition, draws.time, noise, weight, diffusing, frame_times)
+
+    def _clips(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor | None, list[int]]:
+        """What is trained on, float (B, P + N + F, C, H, W), the weight of each number if they differ, and which clips
+        have context of the model's own making."""
+        clips, weight = self.codec.encode(batch["video"]), self.codec.weight(batch["video"])
+        if not self.self_context:
+            return clips, weight, []
+        unshard(self.denoiser)  # all processes together, whichever have such clips
+        rows = rows_chosen(self.self_context, self.seed, batch["index"])
+        clips = with_own_context(self.denoiser, self.block, clips, rows, self.seed, batch["index"])
+        return clips, None if weight is None else moved_on(weight, rows, self.block.past), rows
 
     def _signals_of(self, batch: dict[str, Any], num_clips: int) -> Tensor:
         assert self.signals is not None

@@ -64,6 +64,8 @@ class VideoModel(Pretrained):
         masking: how often past and future are hidden in training; it decides which tasks the model can do.
         context_noise: in half of the training the context carries noise of a random level up to this standard
             deviation (range of the frames: [-1, 1]), which the network is told; its conditioning needs ``tell_noise``.
+        self_context: how often the context of a training clip is of the model's own making, 0 to 1; see
+            `mcvd.diffusion.self_context`.
         gamma_noise: the scale of gamma noise in place of normal noise; see `mcvd.noise.gamma_noise`.
         diffuses_context: the context is diffused to the time of the frames, with noise of its own, in training and
             sampling (``noise_in_cond`` of the published code).
@@ -87,7 +89,7 @@ class VideoModel(Pretrained):
     """
 
     not_in_config = ("optimizer",)
-    not_exported = ("warmup_steps", "cooldown_steps", "seed", "adversarial")
+    not_exported = ("warmup_steps", "cooldown_steps", "seed", "adversarial", "self_context")
 
     def __init__(
         self,
@@ -117,6 +119,7 @@ class VideoModel(Pretrained):
         adversarial: float = 0.0,
         super_resolution: SuperResolution | None = None,
         times: ToldTimes | None = None,
+        self_context: float = 0.0,
     ):
         super().__init__()
         check_seed(seed)
@@ -129,7 +132,7 @@ class VideoModel(Pretrained):
         self.size: tuple[int, int] = (size[0], size[1])
         self.channels = channels
         self.masking = masking
-        self.context_noise = context_noise
+        self.context_noise, self.self_context = context_noise, self_context
         self.frame_noise = frame_noise
         self.adversarial = adversarial
         self.optimizer = optimizer
