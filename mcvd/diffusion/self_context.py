@@ -66,7 +66,6 @@ def with_own_context(
     start = denoiser.shaped(start, start.new_ones(len(start))) * (end.alpha**2 + end.sigma**2).sqrt()
     made = bound.to_frames(SAMPLER(bound, start, denoiser.schedule)).clamp(-denoiser.bound, denoiser.bound)
     denoiser.train(was_training)
-    torch.clear_autocast_cache()  # of weights that were cast here, where they need no gradient
     for row, frames in zip(rows, made, strict=True):
         moved[row, : block.past] = frames[: block.past]
     return moved

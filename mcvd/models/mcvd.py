@@ -164,7 +164,6 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         clips, weight = self.codec.encode(batch["video"]), self.codec.weight(batch["video"])
         if not self.self_context:
             return clips, weight, []
-        unshard(self.denoiser)  # all processes together, whichever have such clips
         rows = rows_chosen(self.self_context, self.seed, batch["index"])
         clips = with_own_context(self.denoiser, self.block, clips, rows, self.seed, batch["index"])
         return clips, None if weight is None else moved_on(weight, rows, self.block.past), rows
@@ -254,6 +253,8 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
 
     def configure_model(self) -> None:
         """Under `mcvd.runtime.fsdp.FSDP2Strategy`, share out the weights."""
+        if self.device_mesh is not None and self.self_context:
+            raise ValueError("self_context is not for weights that are shared out: take --trainer.strategy ddp")
         if self.device_mesh is not None:
             shard(self.denoiser, self.device_mesh["data_parallel"], "loss")
 

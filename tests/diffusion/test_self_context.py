@@ -113,3 +113,11 @@ def test_weights_of_numbers_move_with_their_frames():
 def test_what_does_not_go_together_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         small_model(**options)
+
+
+def test_weights_that_are_shared_out_are_refused():
+    """Processes with such clips and those without would wait for each other."""
+    model = small_model(self_context=0.1)
+    model._device_mesh = object()
+    with pytest.raises(ValueError, match="ddp"):
+        model.configure_model()
