@@ -5,31 +5,36 @@
         --rollout "context noise 0.1=runs/strokes/run-1,UniPC,10,0.1"
     python tools/studies/drift.py --table drift.json [--plot drift.svg]
 
-A rollout is NAME=MODEL,SAMPLER,STEPS,CONTEXT_NOISE, where "default" is a sampler too, and further options may follow,
-such as ``,rolling=true``, ``,keep_first=true`` or ``,guidance=1.5,guidance_noise=0.2``; those that are in drift.json
-already are not made again. The data must be drawn, not filmed: their videos are made as long as the rollout. For
-windows of frames the tool prints, beside the same figures of the truth, the mean brightness, the contrast (standard
-deviation within frames), the sharpness (mean difference between neighbouring pixels) and the motion (mean difference
-from the frame before), all in grey levels, and the PSNR against the truth, which tells most in the first frames. The
-plot shows means over ten frames, so that what flickers from block to block does not hide them.
+A rollout is NAME=MODEL,SAMPLER,STEPS,CONTEXT_NOISE, where "default" is a sampler too, "own" that of the model (whatever
+STEPS says), and further options may follow, such as ``,rolling=true``, ``,keep_first=true`` or
+``,guidance=1.5,guidance_noise=0.2``; those that are in drift.json already are not made again. The data are drawn, and
+their videos as long as the rollout; or ``--films PACK`` in place of them, which begins after a quarter of each film and
+shows the means over whole films as the truth. For windows of frames the tool prints, beside the same figures of the
+truth, the mean brightness, the contrast (standard deviation within frames), the sharpness (mean difference between
+neighbouring pixels) and the motion (mean difference from the frame before), all in grey levels, and for drawn data the
+PSNR against the truth, which tells most in the first frames. The plot shows means over ten frames, so that what
+flickers from block to block does not hide them.
 """
 
 import argparse
 import json
 import sys
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from jsonargparse import ArgumentParser
 from torch import Tensor
 
 import mcvd
+from mcvd.data import MemmapVideos
 from mcvd.data.videos import AbstractVideos
 from mcvd.metrics.frames import psnr_per_frame
 from mcvd.runtime.yaml_file import read_yaml
 from mcvd.samplers import AbstractSampler
 from mcvd.samplers.select import default_sampler, sampler_by_name
 from mcvd.video.contact_sheet import contact_sheet
+from mcvd.video.transforms import fit_frames
 
 
 def curves(video: Tensor, before: Tensor) -> dict[str, list[float]]:
@@ -54,12 +59,28 @@ def held_out(config: str, num_frames: int) -> AbstractVideos:
     return parser.instantiate(parser.parse_object({"val": content})).val
 
 
+def filmed(pack: Path, size: tuple[int, int], num_past: int) -> tuple[Tensor, list[Tensor]]:
+    """What rollouts begin with, uint8 (B, P, C, H, W), and the whole films, (T, C, H, W) each, cut to the size."""
+    videos = MemmapVideos(pack)
+    lengths = [len(videos.times_seconds(number)) for number in range(len(videos))]
+    whole = [videos.read(number, range(length), size) for number, length in enumerate(lengths)]
+    films = [fit_frames(film, size, videos.channels) for film in whole]
+    return torch.stack([film[len(film) // 4 :][:num_past] for film in films]), films
+
+
+def means(films: list[Tensor], num_frames: int) -> dict[str, list[float]]:
+    """`curves` of whole films, as constants: means over films."""
+    each = [curves(film[None, 1:], film[None, :1]) for film in films]
+    return {name: [sum(fmean(found[name]) for found in each) / len(each)] * num_frames for name in each[0]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, metavar="JSON", help="only print the table of results")
     parser.add_argument("--plot", type=Path, metavar="SVG", help="with --table: also draw it (needs matplotlib)")
     parser.add_argument("--rollout", action="append", metavar="NAME=MODEL,SAMPLER,STEPS,NOISE[,OPTION=VALUE]")
     parser.add_argument("--data", help="data.yaml with a drawn collection")
+    parser.add_argument("--films", type=Path, metavar="PACK", help="a pack of films in place of it")
     parser.add_argument("--num-frames", type=int, default=300)
     parser.add_argument("--num-clips", type=int, default=16)
     parser.add_argument("--window", type=int, default=25, help="frames that a row of the table is the mean of")
@@ -74,10 +95,10 @@ def main() -> None:
         print(table(results, options.window))
         if options.plot:
             plot(results, options.plot)
-    elif options.rollout and options.data and options.out:
+    elif options.rollout and (options.data or options.films) and options.out:
         run(options)
     else:
-        parser.error("give --rollout, --data and --out to measure, or --table to see what was measured")
+        parser.error("give --rollout, --data or --films, and --out to measure, or --table to see what was measured")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -91,10 +112,15 @@ def run(options: argparse.Namespace) -> None:
         chosen = {name: json.loads(value) for name, _, value in (each.partition("=") for each in more)}
         how = {"steps": int(steps)} if "rolling" in chosen else {"sampler": chosen_sampler(sampler, int(steps))}
         model = mcvd.load(path).to(options.device)
-        videos = held_out(options.data, model.block.past + options.num_frames)
-        frames = range(model.block.past + options.num_frames)
-        clips = torch.stack([videos.read(i, frames, model.size) for i in range(options.num_clips)])
-        past, truth = clips[:, : model.block.past], clips[:, model.block.past :]
+        if options.films:
+            past, films = filmed(options.films, model.size, model.block.past)
+            truth, of_truth = None, means(films, options.num_frames)
+        else:
+            videos = held_out(options.data, model.block.past + options.num_frames)
+            frames = range(model.block.past + options.num_frames)
+            clips = torch.stack([videos.read(i, frames, model.size) for i in range(options.num_clips)])
+            past, truth = clips[:, : model.block.past], clips[:, model.block.past :]
+            of_truth = curves(truth, past[:, -1:])
         made = model.predict(
             past,
             options.num_frames,
@@ -107,18 +133,22 @@ def run(options: argparse.Namespace) -> None:
         )
         if options.sheet:
             options.sheet.mkdir(parents=True, exist_ok=True)
-            rows = {"truth": truth[0], name: made[0]}
+            rows = {f"{name} {number}": each for number, each in enumerate(made[: 1 if truth is not None else None])}
+            rows |= {} if truth is None else {"truth": truth[0]}
             places = torch.linspace(0, options.num_frames - 1, 20).long()
             sheet = contact_sheet({title: row[places] for title, row in rows.items()}, min_height=48)
             sheet.save(options.sheet / f"{name.replace(' ', '-')}.png")
-        results["truth"] = curves(truth, past[:, -1:])
-        results[name] = curves(made, past[:, -1:]) | {"psnr": psnr_per_frame(made, truth).mean(0).tolist()}
+        results |= {"truth": of_truth, name: curves(made, past[:, -1:])}
+        if truth is not None:
+            results[name]["psnr"] = psnr_per_frame(made, truth).mean(0).tolist()
         options.out.write_text(json.dumps(rounded(results)) + "\n")
         print(table(results, options.window), flush=True)
 
 
-def chosen_sampler(name: str, num_steps: int) -> AbstractSampler:
-    """That of a name, or the default one."""
+def chosen_sampler(name: str, num_steps: int) -> AbstractSampler | None:
+    """That of a name, the default one, or None for the model's own."""
+    if name == "own":
+        return None
     return default_sampler(num_steps=num_steps) if name == "default" else sampler_by_name(name, num_steps)
 
 
