@@ -137,23 +137,6 @@ def torchmetrics_ssim_per_frame(video: Tensor, target: Tensor) -> Tensor:
     return of_pictures(score, video, target, num_axes=3)
 
 
-def in_chunks(score: Callable[..., Tensor], video: Tensor, target: Tensor, num_frames: int = 256) -> Tensor:
-    """A score of frames, some at a time, so that many need no more memory than a few.
-
-    Args:
-        score: pairs of frames, uint8 (N, C, H, W) twice -> (N,).
-        video: uint8 (..., C, H, W).
-        target: the same, leading axes broadcast.
-        num_frames: frames at a time.
-
-    Returns:
-        float64 (...).
-    """
-    pair = torch.broadcast_tensors(video, target)
-    sides = (side.flatten(0, -4).split(num_frames) for side in pair)
-    return torch.cat([score(*part) for part in zip(*sides, strict=True)]).double().unflatten(0, pair[0].shape[:-3])
-
-
 PSNR = FrameMetric(
     "psnr",
     "PSNR dB",

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mcvd.metrics.frame_metrics import FrameMetric, in_chunks
+from mcvd.metrics.frame_metrics import FrameMetric
 from mcvd.runtime.download import Download, cache_folder, fetch, has_digest
 from mcvd.runtime.error_text import first_line
 
@@ -100,14 +100,31 @@ def lpips_per_frame(network: nn.Module, video: Tensor, target: Tensor, size: int
     Args:
         network: of `lpips_network`.
         video: uint8 (..., T, C, H, W), C 1 or 3; grey frames are repeated three times.
-        target: the same, leading axes broadcast.
+        target: the same, leading axes broadcast; what the network sees in a frame is computed once for all samples.
         size: see `lpips`.
     """
+    leading = torch.broadcast_shapes(video.shape[:-3], target.shape[:-3])
+    frames, seen = (_frame_numbers(side.shape[:-3], leading) for side in (video, target))
+    video, target = video.flatten(0, -4), target.flatten(0, -4)
+    scores = torch.empty(len(seen), dtype=torch.float64, device=video.device)
+    for part in seen.argsort(stable=True).split(_CHUNK_FRAMES):  # samples of one target beside each other
+        once, place = seen[part].unique(return_inverse=True)
+        of_target = _features(network, target[once], size)
+        pairs = zip(network.lins, _features(network, video[frames[part]], size), of_target, strict=True)
+        scores[part] = sum(head((a - b[place]).square_()).mean((1, 2, 3)) for head, a, b in pairs).double()
+    return scores.unflatten(0, leading)
 
-    def score(*pair: Tensor) -> Tensor:
-        return network(*(2 * (_pixels(side, size) / 255) - 1 for side in pair)).flatten()
 
-    return in_chunks(score, video, target, _CHUNK_FRAMES)
+def _frame_numbers(shape: torch.Size, leading: torch.Size) -> Tensor:
+    """Which frame of a video (..., T) stands at each place when it is broadcast, int64."""
+    return torch.arange(shape.numel()).view(shape).expand(leading).flatten()
+
+
+def _features(network: nn.Module, frames: Tensor, size: int | None) -> list[Tensor]:
+    """What the network sees in uint8 (N, C, H, W): of five layers (N, F, h, w), vectors of length 1."""
+    pixels = (2 * (_pixels(frames, size) / 255) - 1).contiguous(memory_format=torch.channels_last)
+    layers = network.net(network.scaling_layer(pixels))
+    return [layer / (layer.square().sum(1, keepdim=True) + 1e-8).sqrt() for layer in layers]
 
 
 def _pixels(frames: Tensor, size: int | None) -> Tensor:

@@ -69,6 +69,16 @@ def test_frames_are_scored_one_by_one_and_lower_is_nearer(known):
     assert (metric.per_video(near, TRUTH) < metric.per_video(VIDEO, TRUTH)).all()
 
 
+def test_samples_share_what_is_seen_in_their_target(known, random_weights):
+    metric, samples = lpips(known), torch.stack([VIDEO, VIDEO.flip(-1), TRUTH], 1)  # (2, 3, T, C, H, W)
+    together = metric.per_frame(samples, TRUTH[:, None])
+    alone = torch.stack([metric.per_frame(samples[:, k], TRUTH) for k in range(3)], 1)
+    torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-9)
+    a, b = (2 * side[1].float() / 255 - 1 for side in (VIDEO, TRUTH))
+    with torch.no_grad():
+        assert together[1, 0].tolist() == pytest.approx(by_hand(random_weights[1], a, b).tolist(), rel=1e-4)
+
+
 def test_grey_frames_are_taken_three_times(known):
     grey = [side[:, :, :1] for side in (VIDEO, TRUTH)]
     colour = [side.expand(-1, -1, 3, -1, -1) for side in grey]
