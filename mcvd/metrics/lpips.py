@@ -122,8 +122,7 @@ def _frame_numbers(shape: torch.Size, leading: torch.Size) -> Tensor:
 
 def _features(network: nn.Module, frames: Tensor, size: int | None) -> list[Tensor]:
     """What the network sees in uint8 (N, C, H, W): of five layers (N, F, h, w), vectors of length 1."""
-    pixels = (2 * (_pixels(frames, size) / 255) - 1).contiguous(memory_format=torch.channels_last)
-    layers = network.net(network.scaling_layer(pixels))
+    layers = network.net(network.scaling_layer(2 * (_pixels(frames, size) / 255) - 1))
     return [layer / (layer.square().sum(1, keepdim=True) + 1e-8).sqrt() for layer in layers]
 
 

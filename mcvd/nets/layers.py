@@ -45,7 +45,10 @@ def num_groups(channels: int) -> int:
         (12, 32, 1)
     """
     most = max(1, min(channels // 4, 32))
-    return next(groups for groups in range(most, 0, -1) if channels % groups == 0)
+    for groups in range(most, 1, -1):  # not a generator: called by every norm of a network
+        if channels % groups == 0:
+            return groups
+    return 1
 
 
 def group_norm(x: Tensor, eps: float, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
@@ -53,23 +56,23 @@ def group_norm(x: Tensor, eps: float, scale: Tensor | None = None, shift: Tensor
 
     Any float dtype, also that of the result; the kernel keeps statistics in at least float32.
     """
-    batch, channels, height, width = x.shape
-    groups = num_groups(channels)
+    groups = num_groups(x.shape[1])
     # CUDA's autocast would return float32 and double the traffic of all that follows.
     with without_autocast(x):
+        # Not nn.functional's, whose checks take as long as a small norm.
         if scale is None or shift is None:
-            return F.group_norm(x, groups, eps=eps)
-        channels_last = batch > 1 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-        if scale.ndim == 2 and len(scale) == 1:
+            return torch.group_norm(x, groups, eps=eps)
+        if scale.ndim == 2 and scale.shape[0] == 1:
             scale, shift = scale[0], shift[0]
-        if scale.ndim == 1:
-            return F.group_norm(x, groups, scale.to(x.dtype), shift.to(x.dtype), eps)
         scale, shift = scale.to(x.dtype), shift.to(x.dtype)
-        if channels_last:
-            return scaled(F.group_norm(x, groups, eps=eps), _plane(scale), _plane(shift))
+        if scale.ndim == 1:
+            return torch.group_norm(x, groups, scale, shift, eps)
+        batch, channels, height, width = x.shape
+        if batch > 1 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous():
+            return scaled(torch.group_norm(x, groups, eps=eps), _plane(scale), _plane(shift))
         # B samples of G groups are one sample of B * G groups: a scale per sample then costs no pass of its own.
         one = x.reshape(1, batch * channels, height, width)
-        return F.group_norm(one, batch * groups, scale.reshape(-1), shift.reshape(-1), eps).view_as(x)
+        return torch.group_norm(one, batch * groups, scale.reshape(-1), shift.reshape(-1), eps).view_as(x)
 
 
 def without_autocast(x: Tensor) -> AbstractContextManager:
