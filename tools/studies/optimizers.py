@@ -1,9 +1,9 @@
-"""Train the networks of configs from nothing for a few steps, by Muon and by the optimiser that they had or Adam.
+"""Train models and codecs from nothing for a few steps, by Muon and by what their configs said before.
 
-    python tools/studies/optimizers.py FOLDER --configs rain space-time --steps 150
+    python tools/studies/optimizers.py FOLDER --of rain space-time VQModel --steps 100
 
-The same clips, masks and noise in the same order. Prints the mean training loss of the last 30 steps, and the median of
-the seconds of the processor that a step takes.
+Of each the same clips, masks and noise in the same order. Prints the mean loss of the last 20 steps, of a codec
+the absolute error, and the median of the seconds of the processor that a step takes.
 """
 
 import argparse
@@ -13,35 +13,27 @@ from pathlib import Path
 
 from lightning import Callback
 
+from mcvd.training.codec_cli import CodecCLI, run_fit_codec
 from mcvd.training.fit import FitCLI, run_fit
 
-STREETS = [
-    "--config=datasets/driving_scenes/data.yaml",
-    "--data.train.init_args.num_videos=2000",
-    "--data.batch_size=4",
-]
-TOY = {
-    "rain": ["--data.batch_size=8"],
-    "space-time": ["--data.batch_size=4"],
-    "upsample": STREETS,
-    "super-resolution": STREETS,
-    "steered": ["--data.batch_size=8"],
-    "latent-256": [],
+SMALL = ["--model.size=[32, 32]", "--data.batch_size=4"]
+STREETS = ["--config=datasets/driving_scenes/data.yaml", "--data.train.init_args.num_videos=2000", *SMALL]
+NARROW = "--model.net.init_args.width=16"
+ADAM, ADAMW, MUON = ("torch.optim.Adam", 0.0002), ("torch.optim.AdamW", 0.001), ("mcvd.training.Muon", 0.02)
+MODELS = {
+    "rain": (["--data.batch_size=4"], [ADAMW, MUON]),
+    "space-time": (["--data.batch_size=2"], [ADAMW, MUON]),
+    "steered": (["--data.batch_size=4"], [ADAM, MUON]),
+    "super-resolution": ([*STREETS, NARROW], [ADAM, MUON]),
+    "upsample": ([*STREETS, NARROW], [ADAM, MUON]),
 }
-MUON = ("mcvd.training.Muon", 0.02)
-OPTIMIZERS = {
-    "rain": [("torch.optim.AdamW", 0.001), MUON],
-    "space-time": [("torch.optim.AdamW", 0.001), MUON],
-    "upsample": [("torch.optim.Adam", 0.0002), MUON],
-    "super-resolution": [("torch.optim.Adam", 0.0002), MUON],
-    "steered": [("torch.optim.Adam", 0.0002), MUON],
-    "latent-256": [("torch.optim.Adam", 0.0002), MUON],
-}
-LAST = 30
+KINDS = ("PatchAutoencoder", "AutoencoderKL", "AutoencoderTiny", "VQModel")
+CODEC_OPTIMIZERS = [("torch.optim.Adam", 0.0005), ("torch.optim.Adam", 0.002), MUON]
+LAST = 20
 
 
 class Clock(Callback):
-    """Seconds of the processor of each step, from its second on."""
+    """Seconds of the processor of each step."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -53,42 +45,37 @@ class Clock(Callback):
         self.seconds.append(time.process_time() - self.begin)
 
 
-def train(folder: Path, config: str, optimizer: str, lr: float, steps: int, options: list[str]) -> tuple[float, float]:
-    clock = Clock()
-    reports = FitCLI.reports
-    FitCLI.reports = lambda self: [*reports(self), clock]  # type: ignore[method-assign]
-    words = [
-        f"--config={config}",
-        *TOY[config],
-        f"--model.optimizer={optimizer}",
-        f"--model.optimizer.init_args.lr={lr}",
-    ]
+def train(folder: Path, name: str, optimizer: str, lr: float, steps: int) -> tuple[float, float]:
+    """The loss of the last steps, and the seconds of one."""
+    cli, run, column = (CodecCLI, run_fit_codec, "train/error") if name in KINDS else (FitCLI, run_fit, "train/loss")
+    own = [f"--model.kind={name}", *STREETS] if name in KINDS else [f"--config={name}", *MODELS[name][0]]
+    words = [*own, f"--model.optimizer={optimizer}", f"--model.optimizer.init_args.lr={lr}", "--model.warmup_steps=10"]
     words += [f"--trainer.max_steps={steps}", "--trainer.limit_val_batches=0", "--trainer.log_every_n_steps=1"]
-    words += ["--trainer.precision=32-true", "--model.warmup_steps=20", f"--trainer.default_root_dir={folder}"]
-    words += ["--data.num_workers=0", "--preview.every_n_steps=null", *options]
+    words += ["--trainer.precision=32-true", f"--trainer.default_root_dir={folder}", "--data.num_workers=0"]
+    clock, reports = Clock(), cli.reports
+    cli.reports = lambda self: [*reports(self), clock]  # type: ignore[method-assign]
     try:
-        run_fit(words, log=lambda line: None)
+        run(words, log=lambda line: None)
     finally:
-        FitCLI.reports = reports  # type: ignore[method-assign]
-    (run,) = folder.iterdir()
-    with (run / "metrics.csv").open(newline="") as file:
-        losses = [float(row["train/loss"]) for row in csv.DictReader(file) if row["train/loss"]]
+        cli.reports = reports  # type: ignore[method-assign]
+    (made,) = folder.iterdir()
+    with (made / "metrics.csv").open(newline="") as file:
+        losses = [float(row[column]) for row in csv.DictReader(file) if row[column]]
     assert len(losses) == steps
-    return sum(losses[-LAST:]) / LAST, sorted(clock.seconds)[len(clock.seconds) // 2]
+    return sum(losses[-LAST:]) / LAST, sorted(clock.seconds)[steps // 2]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--configs", nargs="+", choices=TOY, default=[*TOY])
-    parser.add_argument("--steps", type=int, default=150)
-    asked, options = parser.parse_known_args()
-    print("| config | optimiser | loss | s of the processor a step |\n|---|---|---|---|")
-    for config in asked.configs:
-        for optimizer, lr in OPTIMIZERS[config]:
-            folder = asked.folder / config / f"{optimizer}-{lr}"
-            loss, seconds = train(folder, config, optimizer, lr, asked.steps, options)
-            print(f"| {config} | {optimizer.rpartition('.')[2]}, {lr:g} | {loss:.4f} | {seconds:.3f} |", flush=True)
+    parser.add_argument("--of", nargs="+", choices=[*MODELS, *KINDS], default=[*MODELS, *KINDS])
+    parser.add_argument("--steps", type=int, default=100)
+    asked = parser.parse_args()
+    print("| | optimiser | loss | s of the processor a step |\n|---|---|---|---|")
+    for name in asked.of:
+        for optimizer, lr in CODEC_OPTIMIZERS if name in KINDS else MODELS[name][1]:
+            loss, seconds = train(asked.folder / name / f"{optimizer}-{lr}", name, optimizer, lr, asked.steps)
+            print(f"| {name} | {optimizer.rpartition('.')[2]}, {lr:g} | {loss:.4f} | {seconds:.3f} |", flush=True)
 
 
 if __name__ == "__main__":
