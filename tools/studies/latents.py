@@ -80,13 +80,14 @@ def channels(source: str, folder: Path) -> None:
     made, _ = Latents(source=source).with_network()
     videos = MemmapVideos(folder / "val" / "streets")
     frames = torch.cat([videos.read(i, range(0, 20, 10), SIZE) for i in range(len(videos))])
-    std, latents = torch.tensor(made.std), made.encode(frames)
+    latents, scale = made.encode(frames), torch.tensor(made.std) / SIGMA_DATA
+    std = latents.std((0, 2, 3)) * scale
     shown, generator = made.decode(latents, rounded=False), torch.Generator().manual_seed(0)
     seen = []
     for channel in range(len(std)):
         noisy = latents.clone()
         noise = torch.randn(noisy[:, channel].shape, generator=generator)
-        noisy[:, channel] += NOISE * SIGMA_DATA * noise
+        noisy[:, channel] += NOISE * std[channel] / scale[channel] * noise
         seen.append(float((made.decode(noisy, rounded=False) - shown).square().mean().sqrt()) / NOISE)
     by_own, by_one = torch.tensor(seen), torch.tensor(seen) * std.square().mean().sqrt() / std
     print("| standard deviation | changed by noise of its own scale | of one scale |\n|---|---|---|")

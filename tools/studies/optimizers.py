@@ -3,7 +3,8 @@
     python tools/studies/optimizers.py FOLDER --of rain space-time VQModel --steps 100
 
 Of each the same clips, masks and noise in the same order. Prints the mean loss of the last 20 steps, of a codec
-the absolute error, and the median of the seconds of the processor that a step takes.
+the absolute error, and the median of the seconds of the processor that a step takes. Options that are not of this
+command are those of mcvd fit.
 """
 
 import argparse
@@ -23,6 +24,7 @@ ADAM, ADAMW, MUON = ("torch.optim.Adam", 0.0002), ("torch.optim.AdamW", 0.001), 
 MODELS = {
     "rain": (["--data.batch_size=4"], [ADAMW, MUON]),
     "space-time": (["--data.batch_size=2"], [ADAMW, MUON]),
+    "digits": ([], [("torch.optim.Adam", 0.001), MUON]),  # MNIST lies in data/smmnist
     "steered": (["--data.batch_size=4"], [ADAM, MUON]),
     "super-resolution": ([*STREETS, NARROW], [ADAM, MUON]),
     "upsample": ([*STREETS, NARROW], [ADAM, MUON]),
@@ -45,13 +47,16 @@ class Clock(Callback):
         self.seconds.append(time.process_time() - self.begin)
 
 
-def train(folder: Path, name: str, optimizer: str, lr: float, steps: int) -> tuple[float, float]:
+def train(folder: Path, name: str, optimizer: str, lr: float, steps: int, options: list[str]) -> tuple[float, float]:
     """The loss of the last steps, and the seconds of one."""
     cli, run, column = (CodecCLI, run_fit_codec, "train/error") if name in KINDS else (FitCLI, run_fit, "train/loss")
     own = [f"--model.kind={name}", *STREETS] if name in KINDS else [f"--config={name}", *MODELS[name][0]]
     words = [*own, f"--model.optimizer={optimizer}", f"--model.optimizer.init_args.lr={lr}", "--model.warmup_steps=10"]
+    if optimizer == ADAMW[0]:  # as rain and space-time said
+        words += ["--model.optimizer.init_args.betas=[0.9, 0.99]", "--model.optimizer.init_args.weight_decay=0"]
     words += [f"--trainer.max_steps={steps}", "--trainer.limit_val_batches=0", "--trainer.log_every_n_steps=1"]
     words += ["--trainer.precision=32-true", f"--trainer.default_root_dir={folder}", "--data.num_workers=0"]
+    words += options
     clock, reports = Clock(), cli.reports
     cli.reports = lambda self: [*reports(self), clock]  # type: ignore[method-assign]
     try:
@@ -70,11 +75,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--of", nargs="+", choices=[*MODELS, *KINDS], default=[*MODELS, *KINDS])
     parser.add_argument("--steps", type=int, default=100)
-    asked = parser.parse_args()
+    asked, options = parser.parse_known_args()
     print("| | optimiser | loss | s of the processor a step |\n|---|---|---|---|")
     for name in asked.of:
         for optimizer, lr in CODEC_OPTIMIZERS if name in KINDS else MODELS[name][1]:
-            loss, seconds = train(asked.folder / name / f"{optimizer}-{lr}", name, optimizer, lr, asked.steps)
+            loss, seconds = train(asked.folder / name / f"{optimizer}-{lr}", name, optimizer, lr, asked.steps, options)
             print(f"| {name} | {optimizer.rpartition('.')[2]}, {lr:g} | {loss:.4f} | {seconds:.3f} |", flush=True)
 
 
