@@ -24,6 +24,7 @@ from mcvd.models.learning_rate import scheduled
 from mcvd.runtime.rng import TrainingNoise
 from mcvd.training.codebook import Codebook
 from mcvd.training.ema import restart_averages
+from mcvd.training.muon import Muon
 
 _BLOCKS = {
     "down_block_types": ["DownEncoderBlock2D"] * 3,
@@ -51,6 +52,10 @@ _OPTION = "--model.perceptual_weights"
 LAST_TEMPERATURE = 1 / 16  # of the Gumbel-softmax, as of DALL-E's (Ramesh et al. 2021)
 
 
+def _further(parameters: Iterable) -> Optimizer:
+    return Adam(parameters, lr=1e-4)
+
+
 class CodecFit(LightningModule):
     """An autoencoder in training: absolute error of the frames, and what its kind of latents needs.
 
@@ -72,7 +77,8 @@ class CodecFit(LightningModule):
         perceptual_weights: the file of its AlexNet, alexnet-owt-7be5be79.pth of torchvision; None: downloaded once.
         adversarial: weight of what a discriminator of patches says, trained beside (hinge loss); 0 is none.
         adversarial_after: steps without it.
-        optimizer: makes the optimiser from the parameters.
+        optimizer: makes the optimiser from the parameters; None: `Muon` with a learning rate of 0.02, and Adam with
+            0.0001 where there is a source.
         warmup_steps: the learning rate rises linearly from 0 over so many steps.
         cooldown_steps: it falls linearly towards 0 over the last so many steps of the training.
         seed: of the random numbers of training.
@@ -96,7 +102,7 @@ class CodecFit(LightningModule):
         perceptual_weights: str | None = None,
         adversarial: float = 0.0,
         adversarial_after: int = 1000,
-        optimizer: Callable[[Iterable], Optimizer] = lambda parameters: Adam(parameters, lr=5e-4),
+        optimizer: Callable[[Iterable], Optimizer] | None = None,
         warmup_steps: int = 100,
         cooldown_steps: int = 0,
         seed: int = 0,
@@ -132,7 +138,8 @@ class CodecFit(LightningModule):
         self.latent_size = codec.frame_size(self.size)
         self.kl, self.discrete = kl, discrete
         self.adversarial, self.adversarial_after = adversarial, adversarial_after
-        self.optimizer, self.seed = optimizer, seed
+        self.optimizer: Callable[[Iterable], Optimizer] = optimizer or (Muon if source is None else _further)
+        self.seed = seed
         self.warmup_steps, self.cooldown_steps = warmup_steps, cooldown_steps
         self.net = new_autoencoder(kind, arguments)
         if weights is not None:

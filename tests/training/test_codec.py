@@ -20,10 +20,11 @@ import mcvd
 from mcvd.apps.cli.main import main
 from mcvd.frames import model_from_pixels
 from mcvd.metrics import lpips
-from mcvd.models.codecs.autoencoders import WEIGHTS, read_autoencoder, shape_of
+from mcvd.models.codecs.autoencoders import WEIGHTS, read_autoencoder, shape_of, write_autoencoder
 from mcvd.training.codebook import PATIENCE
 from mcvd.training.codec import ARGUMENTS, CodecFit
 from mcvd.training.ema import EMA
+from mcvd.training.muon import Muon
 
 pytest.importorskip("diffusers", reason="the extra mcvd[latents]")
 
@@ -119,6 +120,14 @@ def test_the_learning_rate_falls_at_the_end_when_asked():
     assert [share(step) for step in range(10)] == [0, 0.5, 1, 1, 1, 0.75, 0.5, 0.25, 0, 0]
     with pytest.raises(ValueError, match="cooldown_steps"):
         CodecFit(size=(16, 16), cooldown_steps=-1)
+
+
+def test_a_new_codec_is_trained_by_muon_and_one_of_a_source_carefully(tmp_path):
+    new = CodecFit(size=(16, 16), arguments={"width": 8})
+    write_autoencoder(tmp_path / "codec", new.kind, new.arguments, new.net.state_dict(), {})
+    further = CodecFit(size=(16, 16), source=str(tmp_path / "codec"))
+    made = [own.configure_optimizers()["optimizer"] for own in (new, further)]
+    assert [(type(each), each.defaults["lr"]) for each in made] == [(Muon, 0.02), (torch.optim.Adam, 1e-4)]
 
 
 def test_a_stopped_training_is_resumed_bit_for_bit_and_a_model_takes_its_codec(tmp_path, capsys):
