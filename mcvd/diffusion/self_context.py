@@ -111,6 +111,8 @@ def with_own_context(
 
 def showing_own(condition: Condition, rows: Rows) -> Condition:
     """The same condition, of which these samples show what the model made, and hide the other side."""
+    if not rows.ahead and not rows.back:
+        return condition
     keep_past, keep_future = condition.keep_past.clone(), condition.keep_future.clone()
     for back, chosen in ((False, rows.ahead), (True, rows.back)):
         for row in chosen:

@@ -132,7 +132,7 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
             frame_times = draws.time[:, None].expand(-1, self.block.current) if frame_times is None else frame_times
             frame_times = torch.where(given, -1.0, frame_times)
         masked = self.masking.condition(past, future, torch.cat([draws.hidden, draws.part], dim=1), shown)
-        condition = showing_own(masked, rows) if self.self_context else masked
+        condition = showing_own(masked, rows)
         if low is not None and self.super_resolution is not None:
             level = torch.special.ndtr(others.pop()[:, 0])  # uniform, of a normal number
             level = (2 * level - 1).clamp(min=0) * self.super_resolution.noise  # half of the clips stay clean
@@ -162,7 +162,7 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         """What is trained on, float (B, P + N + F, C, H, W), the weight of each number if they differ, and which clips
         have context of the model's own making."""
         clips, weight = self.codec.encode(batch["video"]), self.codec.weight(batch["video"])
-        if not self.self_context:
+        if not self.self_context or not self.training:  # as dropout: a held-out loss compares with that of others
             return clips, weight, Rows()
         rows = rows_chosen(self.self_context, self.block, self.seed, batch["index"])
         clips = with_own_context(self.denoiser, self.block, clips, rows, self.seed, batch["index"])

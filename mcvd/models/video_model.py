@@ -64,8 +64,8 @@ class VideoModel(Pretrained):
         masking: how often past and future are hidden in training; it decides which tasks the model can do.
         context_noise: in half of the training the context carries noise of a random level up to this standard
             deviation (range of the frames: [-1, 1]), which the network is told; its conditioning needs ``tell_noise``.
-        self_context: how often the context of a training clip is of the model's own making, 0 to 1; see
-            `mcvd.diffusion.self_context`.
+        self_context: how often the context of a training clip is of the model's own making, 0 to 1, in training mode
+            alone; see `mcvd.diffusion.self_context`.
         gamma_noise: the scale of gamma noise in place of normal noise; see `mcvd.noise.gamma_noise`.
         diffuses_context: the context is diffused to the time of the frames, with noise of its own, in training and
             sampling (``noise_in_cond`` of the published code).

@@ -101,7 +101,7 @@ def test_a_step_learns_from_such_clips_as_much_as_from_others(autocast):
 
 def test_the_condition_of_such_clips_shows_what_the_model_made_alone():
     video = torch.randint(0, 256, (16, 7, 1, 8, 8), dtype=torch.uint8)
-    model = small_model(self_context=0.7, masking=mcvd.Masking(p_past=1.0, p_future=1.0))
+    model = small_model(self_context=0.7, masking=mcvd.Masking(p_past=1.0, p_future=1.0)).train()
     drawn = model.draw({"video": video, "index": list(range(16))})
     rows = rows_chosen(0.7, BLOCK, model.seed, range(16))
     others = [row for row in range(16) if row not in {*rows.ahead, *rows.back}]
@@ -113,6 +113,13 @@ def test_the_condition_of_such_clips_shows_what_the_model_made_alone():
     assert torch.equal(drawn.current[rows.ahead], frames[rows.ahead, 4:7])
     assert torch.equal(drawn.current[rows.back], frames[rows.back, :3])
     assert torch.equal(drawn.current[others], frames[others, 2:5])
+
+
+def test_a_held_out_loss_is_that_of_true_context():
+    video = torch.randint(0, 256, (4, 7, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    batch = {"video": video, "index": [0, 1, 2, 3]}
+    losses = [small_model(self_context=share).eval().loss(batch) for share in (0.0, 1.0)]
+    assert torch.equal(*losses)
 
 
 def test_weights_of_numbers_move_with_their_frames():
