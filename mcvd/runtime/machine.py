@@ -8,7 +8,7 @@ from collections.abc import Callable, MutableMapping
 
 # About as long as the pauses between the operations of a network: hardly ever more than half a millisecond.
 _SPINS = "20000"
-_TRIM_BYTES, _MMAP_BYTES = 512 << 20, (64 << 20, 32 << 20)  # glibc before 2.35 refuses more than 32 MiB
+_TRIM_BYTES, _MMAP_BYTES = 512 << 20, (64 << 20, 32 << 20)  # older glibc refuses more than 32 MiB
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
