@@ -9,7 +9,7 @@ from mcvd.diffusion.denoiser import Denoiser
 from mcvd.diffusion.frame_noise import FrameNoise
 from mcvd.diffusion.given_reference import GivenReference
 from mcvd.diffusion.masking import Masking
-from mcvd.diffusion.self_context import leads_ahead, leads_back
+from mcvd.diffusion.self_context import max_depth
 from mcvd.diffusion.signals import Signals
 from mcvd.diffusion.super_resolution import SuperResolution
 from mcvd.diffusion.told_times import ToldTimes
@@ -95,11 +95,8 @@ def check_network(model: Chosen) -> None:
 
 
 def _check_self_context(model: Chosen) -> None:
-    if not leads_ahead(model.block) and not leads_back(model.block):
-        raise ValueError(
-            "self_context cuts two blocks out of the frames of one, which needs past and future frames, got "
-            f"{model.block}"
-        )
+    if not max_depth(model.block, back=False) and not max_depth(model.block, back=True):
+        raise ValueError(f"self_context cuts two blocks out of the frames of one, which are too few of {model.block}")
     others = {
         "signals": model.signals,
         "times": model.times,

@@ -1,12 +1,10 @@
 """Training on context of the model's own making."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
 import mcvd
-from mcvd.diffusion.self_context import SAMPLER, Rows, moved, rows_chosen, with_own_context
+from mcvd.diffusion.self_context import SAMPLER, OwnContext, drawn, max_depth, moved, with_own_context
 from mcvd.runtime.rng import TrainingNoise, keyed_seed
 
 BLOCK = mcvd.FrameBlock(2, 3, 2)
@@ -29,9 +27,13 @@ def clips():
     return torch.rand(4, 7, 1, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
+def ahead(*rows, depth=1):
+    return [OwnContext(row, back=False, depth=depth) for row in rows]
+
+
 def test_chosen_clips_go_on_after_what_the_model_makes_of_their_first_frames(clips):
     denoiser = small_model().denoiser.train()
-    made = with_own_context(denoiser, BLOCK, clips, Rows([1, 3]), 5, [10, 11, 12, 13])
+    made = with_own_context(denoiser, BLOCK, clips, ahead(1, 3), 5, [10, 11, 12, 13])
     assert torch.equal(made[[0, 2]], clips[[0, 2]])
     assert torch.equal(made[[1, 3], 2:5], clips[[1, 3], 4:7])  # true frames follow
     assert made[[1, 3], 5:].eq(0).all()
@@ -39,49 +41,63 @@ def test_chosen_clips_go_on_after_what_the_model_makes_of_their_first_frames(cli
     # The past is what the sampler makes after the first two frames, without a look at those that come later.
     blind = clips.clone()
     blind[:, 2:] = 0
-    again = with_own_context(denoiser, BLOCK, blind, Rows([1, 3]), 5, [10, 11, 12, 13])
+    again = with_own_context(denoiser, BLOCK, blind, ahead(1, 3), 5, [10, 11, 12, 13])
     torch.testing.assert_close(again[[1, 3], :2], made[[1, 3], :2])
     assert (made[[1, 3], :2] - clips[[1, 3], 2:4]).abs().mean() > 0.05
-    alone = with_own_context(denoiser, BLOCK, clips[3:], Rows([0]), 5, [13])  # whatever batch a clip lands in
+    alone = with_own_context(denoiser, BLOCK, clips[3:], ahead(0), 5, [13])  # whatever batch a clip lands in
     torch.testing.assert_close(alone[0], made[3])
-    other = with_own_context(denoiser, BLOCK, clips[3:], Rows([0]), 6, [13])
+    other = with_own_context(denoiser, BLOCK, clips[3:], ahead(0), 6, [13])
     assert not torch.equal(other[0, :2], made[3, :2])
 
 
 def test_others_lead_to_what_it_makes_of_their_last_frames(clips):
     denoiser = small_model().denoiser.eval()
-    made = with_own_context(denoiser, BLOCK, clips, Rows(back=[2]), 5, [10, 11, 12, 13])
+    made = with_own_context(denoiser, BLOCK, clips, [OwnContext(2, True, 1)], 5, [10, 11, 12, 13])
     assert torch.equal(made[[0, 1, 3]], clips[[0, 1, 3]])
     assert torch.equal(made[2, 2:5], clips[2, :3]) and made[2, :2].eq(0).all()
     blind = clips.clone()
     blind[:, :5] = 0
-    again = with_own_context(denoiser, BLOCK, blind, Rows(back=[2]), 5, [10, 11, 12, 13])
+    again = with_own_context(denoiser, BLOCK, blind, [OwnContext(2, True, 1)], 5, [10, 11, 12, 13])
     torch.testing.assert_close(again[2, 5:], made[2, 5:])
     assert (made[2, 5:] - clips[2, 3:5]).abs().mean() > 0.05
 
 
 @pytest.mark.parametrize("back", [False, True])
-def test_the_frames_made_are_those_of_a_prediction(clips, back):
-    """What is sampled from the same noise by the sampler itself."""
-    denoiser = small_model().denoiser.eval()
-    made = with_own_context(denoiser, BLOCK, clips[:1], Rows(back=[0]) if back else Rows([0]), 5, [10])
-    (start,) = TrainingNoise(keyed_seed(5, 7), clips.device)([10], (3, 1, 8, 8)).normal
-    bound = denoiser.bind(mcvd.Condition.visible(clips[:1, :2], clips[:1, 5:]).null(past=back, future=not back))
-    with torch.no_grad():
-        expected = bound.to_frames(SAMPLER(bound, start, denoiser.schedule)).clamp(-1, 1)
-    found, expected = (made[:, 5:], expected[:, 1:]) if back else (made[:, :2], expected[:, :2])
-    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+def test_the_frames_made_are_those_of_predictions_one_after_the_other(back):
+    """What is sampled from the same noises by the sampler itself."""
+    block = mcvd.FrameBlock(1, 3, 1)
+    denoiser = small_model(block=block).denoiser.eval()
+    clips = torch.rand(1, 5, 1, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    made = with_own_context(denoiser, block, clips, [OwnContext(0, back, 2)], 5, [10])
+    context = clips[:, -1:] if back else clips[:, :1]
+    for step in (1, 2):
+        (start,) = TrainingNoise(keyed_seed(5, 7, step), clips.device)([10], (3, 1, 8, 8)).normal
+        sides = (torch.zeros_like(context), context) if back else (context, torch.zeros_like(context))
+        bound = denoiser.bind(mcvd.Condition.visible(*sides).null(past=back, future=not back))
+        with torch.no_grad():
+            frames = bound.to_frames(SAMPLER(bound, start, denoiser.schedule)).clamp(-1, 1)
+        context = frames[:, -1:] if back else frames[:, :1]
+    torch.testing.assert_close(made[:, -1:] if back else made[:, :1], context, rtol=1e-3, atol=1e-3)
+    known, expected = (made[:, 2:4], clips[:, :2]) if back else (made[:, 1:3], clips[:, 3:])
+    assert torch.equal(known, expected)  # what lies two frames further on
+
+
+def test_blocks_follow_each_other_as_long_as_half_of_the_last_one_is_known():
+    depths = {(2, 5, 2): (2, 2), (2, 3, 2): (1, 1), (2, 5, 0): (1, 0), (1, 3, 2): (3, 1), (0, 3, 0): (0, 0)}
+    for frames, (ahead_of, back_of) in depths.items():
+        block = mcvd.FrameBlock(*frames)
+        assert (max_depth(block, back=False), max_depth(block, back=True)) == (ahead_of, back_of)
+    assert max_depth(mcvd.FrameBlock(4, 3, 4), back=False) == 0  # a block is shorter than its context
 
 
 def test_about_as_many_clips_are_chosen_as_asked_and_the_same_ones_each_time():
-    chosen = rows_chosen(0.4, BLOCK, 3, range(2000))
-    assert 320 < len(chosen.ahead) < 480 and 320 < len(chosen.back) < 480
-    assert not {*chosen.ahead} & {*chosen.back}
-    assert rows_chosen(0.4, BLOCK, 3, range(2000)) == chosen != rows_chosen(0.4, BLOCK, 4, range(2000))
-    assert rows_chosen(0.0, BLOCK, 3, range(100)) == Rows([], [])
-    one_way = rows_chosen(1.0, mcvd.FrameBlock(1, 3, 2), 3, range(100))
-    assert one_way == Rows([*range(100)], [])
-    assert rows_chosen(1.0, mcvd.FrameBlock(2, 3, 1), 3, range(100)) == Rows([], [*range(100)])
+    block = mcvd.FrameBlock(2, 5, 2)
+    own = drawn(0.4, block, 3, range(2000))
+    kinds = [sum(each.back == back and each.depth == depth for each in own) for back in (0, 1) for depth in (1, 2)]
+    assert all(150 < number < 250 for number in kinds) and sum(kinds) == len(own)
+    assert drawn(0.4, block, 3, range(2000)) == own != drawn(0.4, block, 4, range(2000))
+    assert drawn(0.0, block, 3, range(100)) == [] and len(drawn(1.0, block, 3, range(100))) == 100
+    assert not any(each.back for each in drawn(1.0, mcvd.FrameBlock(2, 5, 0), 3, range(100)))
 
 
 @pytest.mark.parametrize("autocast", [False, True])
@@ -100,19 +116,24 @@ def test_a_step_learns_from_such_clips_as_much_as_from_others(autocast):
 
 
 def test_the_condition_of_such_clips_shows_what_the_model_made_alone():
-    video = torch.randint(0, 256, (16, 7, 1, 8, 8), dtype=torch.uint8)
-    model = small_model(self_context=0.7, masking=mcvd.Masking(p_past=1.0, p_future=1.0)).train()
-    drawn = model.draw({"video": video, "index": list(range(16))})
-    rows = rows_chosen(0.7, BLOCK, model.seed, range(16))
-    others = [row for row in range(16) if row not in {*rows.ahead, *rows.back}]
-    assert rows.ahead and rows.back and others
-    keep = torch.stack([drawn.condition.keep_past, drawn.condition.keep_future], 1)
-    for chosen, expected in ((rows.ahead, (True, False)), (rows.back, (False, True)), (others, (False, False))):
-        assert torch.equal(keep[chosen], torch.tensor(expected)[None, :, None].expand(len(chosen), 2, 2))
+    video = torch.randint(0, 256, (16, 9, 1, 8, 8), dtype=torch.uint8)
+    block = mcvd.FrameBlock(2, 5, 2)
+    model = small_model(self_context=0.7, masking=mcvd.Masking(p_past=1.0, p_future=1.0), block=block).train()
+    found = model.draw({"video": video, "index": list(range(16))})
+    own = drawn(0.7, block, model.seed, range(16))
     frames = model.codec.encode(video)
-    assert torch.equal(drawn.current[rows.ahead], frames[rows.ahead, 4:7])
-    assert torch.equal(drawn.current[rows.back], frames[rows.back, :3])
-    assert torch.equal(drawn.current[others], frames[others, 2:5])
+    assert {each.back for each in own} == {False, True} and {each.depth for each in own} == {1, 2} and len(own) < 16
+    for each in own:
+        assert found.condition.keep_past[each.row].eq(not each.back).all()
+        assert found.condition.keep_future[each.row].eq(each.back).all()
+        known = found.weight[each.row, :, 0, 0, 0]
+        expected = [1, 1, 1, 1, 1] if each.depth == 1 else [0, 0, 1, 1, 1] if each.back else [1, 1, 1, 0, 0]
+        assert known.tolist() == expected
+        true = frames[each.row, : known.sum().int()] if each.back else frames[each.row, -known.sum().int() :]
+        assert torch.equal(found.current[each.row, known.bool()], true)
+    others = [row for row in range(16) if row not in {each.row for each in own}]
+    assert not found.condition.keep[others].any() and found.weight[others].eq(1).all()
+    assert torch.equal(found.current[others], frames[others, 2:7])
 
 
 def test_a_held_out_loss_is_that_of_true_context():
@@ -122,8 +143,9 @@ def test_a_held_out_loss_is_that_of_true_context():
     assert torch.equal(*losses)
 
 
-def test_weights_of_numbers_move_with_their_frames():
-    found = moved(torch.arange(15.0).view(3, 5, 1, 1, 1), Rows([1], [2]), mcvd.FrameBlock(2, 1, 2)).flatten(1).tolist()
+def test_frames_move_by_as_many_contexts_as_blocks_were_made():
+    own = [OwnContext(1, False, 1), OwnContext(2, True, 2)]
+    found = moved(torch.arange(15.0).view(3, 5, 1, 1, 1), own, mcvd.FrameBlock(2, 2, 1)).flatten(1).tolist()
     assert found == [[0, 1, 2, 3, 4], [7, 8, 9, 0, 0], [0, 0, 10, 11, 12]]
 
 
@@ -131,7 +153,7 @@ def test_weights_of_numbers_move_with_their_frames():
     ("options", "message"),
     [
         ({"self_context": 1.5}, "probability"),
-        ({"self_context": 0.1, "block": replace(BLOCK, future=0)}, "two blocks"),
+        ({"self_context": 0.1, "block": mcvd.FrameBlock(2, 2, 0)}, "two blocks"),
         ({"self_context": 0.1, "diffuses_context": True, "reference": "frames"}, "without diffuses_context"),
     ],
 )
