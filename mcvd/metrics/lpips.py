@@ -7,6 +7,7 @@ import pickle
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -94,7 +95,7 @@ def lpips_network(path: Path) -> nn.Module:
 
 
 @torch.no_grad()
-def lpips_per_frame(network: nn.Module, video: Tensor, target: Tensor, size: int | None = None) -> Tensor:
+def lpips_per_frame(network: Any, video: Tensor, target: Tensor, size: int | None = None) -> Tensor:
     """The distances of frames, float64 (..., T).
 
     Args:
@@ -120,7 +121,7 @@ def _frame_numbers(shape: torch.Size, leading: torch.Size) -> Tensor:
     return torch.arange(shape.numel()).view(shape).expand(leading).flatten()
 
 
-def _features(network: nn.Module, frames: Tensor, size: int | None) -> list[Tensor]:
+def _features(network: Any, frames: Tensor, size: int | None) -> list[Tensor]:
     """What the network sees in uint8 (N, C, H, W): of five layers (N, F, h, w), vectors of length 1."""
     layers = network.net(network.scaling_layer(2 * (_pixels(frames, size) / 255) - 1))
     return [layer / (layer.square().sum(1, keepdim=True) + 1e-8).sqrt() for layer in layers]
