@@ -2,7 +2,7 @@
 
     python tools/studies/learning_curves.py strokes streets films/train/road=films/heldout/road --minutes 0.5 1 2 4
 
-Data are moving strokes (grey, 32x32), streets, or packs of films, TRAIN=HELD_OUT (64x64). The same network (1.2 M
+Data are moving strokes (grey, 32x32), streets, or packs of films, TRAIN=HELD_OUT (64x64). The same network (1.5 M
 parameters) is trained by Muon on the same clips twice: to predict clean frames, and residuals in EDM's parametrization
 (``reference: context``) with the motion of the context told. Minutes are those of the processor in training steps;
 drawing the clips is not counted. At each the averaged weights predict a block of held-out clips, `SASolver` with 10
