@@ -59,7 +59,7 @@ class Cutout:
         turn = np.radians(magnitude(2, 200)) * generator.choice((-1, 0, 1))
         if generator.random() < 1 / 8:
             way, turn = np.zeros(num_frames), 0.0
-        share = way / max(speed, 1e-9)  # its own time, in seconds: 0 where it rests
+        share = way / speed  # its own time, in seconds: 0 where it rests
         wobble = generator.uniform(0, 0.2, 2) * np.sin(2 * np.pi * magnitude(0.2, 1.0) * share)[:, None]
         strength = generator.uniform(0, 0.35, WAVES) / np.arange(1, WAVES + 1)
         return cls(
