@@ -119,7 +119,7 @@ class TaskTuning:
             cells = [
                 f"{trial.mean(each):.4g}" if trial is best else str(change(trial, best, each)) for each in measures
             ]
-            name = f"`{short_name(trial.sampler)}`{' (chosen)' if trial.sampler == self.chosen else ''}"
+            name = f"`{described(trial.sampler)}`{' (chosen)' if trial.sampler == self.chosen else ''}"
             lines.append(f"| {name} | {trial.sampler.num_calls} | {' | '.join(cells)} |")
         return lines
 
@@ -146,7 +146,8 @@ def tune(
         reporting: others to report on.
         task: its name.
         candidates: the samplers, at the spacing of the model's own one, if it has one: where its network is of use is
-            known then. The one in use before, the model's own or the default, is tried too.
+            known then. The one in use before, the model's own or the default, is tried too, and the best of all without
+            clipping: if that is better, all others as well.
         num_frames: generated in each clip; None is two blocks, in interpolation one.
         num_samples: K samples of each clip, 2 or more.
         seed: of the samples.
@@ -163,14 +164,36 @@ def tune(
     num_frames = num_frames or frames_for(asked, model.block.current)
     options = {"num_samples": num_samples, "seed": seed, "batch_size": batch_size, "num_frames": num_frames, **sampling}
     before = model.sampler_for(asked)
-    tried = []
-    for sampler in dict.fromkeys([before, *_at_spacing_of(model.samplers.own(asked), candidates)]):
+    tried: list[Trial] = []
+
+    def attempt(sampler: AbstractSampler) -> Trial:
         tried.append(try_sampler(model, choosing, task, sampler, **options))
         on_trial(tried[-1])
+        return tried[-1]
+
+    for sampler in dict.fromkeys([before, *_at_spacing_of(model.samplers.own(asked), candidates)]):
+        attempt(sampler)
+    best, _ = choose(tried)
+    first, *others = _unclipped(tried) or [None]
+    if first is not None and attempt(first).mean("crps") < best.mean("crps"):
+        for sampler in others:
+            attempt(sampler)
     best, chosen = choose(tried)
     shown = dict.fromkeys([best.sampler, before, chosen.sampler])
     reported = tuple(try_sampler(model, reporting, task, sampler, **options) for sampler in shown)
     return TaskTuning(task, num_frames, best.sampler, chosen.sampler, tuple(tried), reported)
+
+
+def described(sampler: AbstractSampler) -> str:
+    """Its short name, and whether it leaves clean estimates unclipped."""
+    return short_name(sampler) + (", not clipped" if not sampler.clip else "")
+
+
+def _unclipped(tried: Sequence[Trial]) -> list[AbstractSampler]:
+    """Samplers that were tried and clip, the best of them first, as ones that do not."""
+    best_first = sorted(tried, key=lambda trial: trial.mean("crps"))
+    found = [replace(trial.sampler, clip=False) for trial in best_first if trial.sampler.clip]  # type: ignore[type-var]
+    return [sampler for sampler in found if sampler not in [trial.sampler for trial in tried]]
 
 
 def _at_spacing_of(own: AbstractSampler | None, samplers: Sequence[AbstractSampler]) -> list[AbstractSampler]:

@@ -11,6 +11,7 @@ from mcvd.apps.cli.main import main
 from mcvd.data.datamodule import VideoData
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
 from mcvd.diffusion import TaskSamplers
+from mcvd.evaluation import tuning
 from mcvd.evaluation.tuning import Trial, change, choose, clips_in_two, tune
 from mcvd.samplers import DDIM, LogSNR, SASolver, UniPC
 
@@ -76,7 +77,8 @@ def test_no_video_is_both_chosen_and_reported_on():
 def test_generation_is_tuned_without_a_truth_for_its_frames():
     clips = torch.randint(0, 256, (2, 10, 1, 16, 16), dtype=torch.uint8)
     found = tune(tiny_model(), clips, clips, "generate", candidates=[DDIM(1)], num_samples=2, num_frames=3)
-    assert "psnr" not in found.choosing[0].per_clip and len(found.choosing) == 2
+    assert "psnr" not in found.choosing[0].per_clip
+    assert {UniPC(10), DDIM(1)} < {each.sampler for each in found.choosing}
 
 
 def test_samplers_are_tried_where_the_models_own_one_calls():
@@ -84,7 +86,22 @@ def test_samplers_are_tried_where_the_models_own_one_calls():
     model.samplers = TaskSamplers(predict=own)
     clips = torch.randint(0, 256, (2, 7, 1, 16, 16), dtype=torch.uint8)
     found = tune(model, clips, clips, "predict", candidates=[DDIM(1)], num_samples=2, num_frames=3)
-    assert [each.sampler for each in found.choosing] == [own, DDIM(1, spacing=own.spacing)]
+    tried = [each.sampler for each in found.choosing]
+    assert tried[:2] == [own, DDIM(1, spacing=own.spacing)] and not any(each.clip for each in tried[2:])
+
+
+@pytest.mark.parametrize("helps", [True, False])
+def test_what_is_best_is_tried_without_clipping_and_if_that_is_better_all(monkeypatch, helps):
+    scores = {SASolver(20): 1.0, UniPC(5): 1.1, UniPC(4): 0.8}
+    if helps:
+        scores |= {UniPC(4, clip=False): 0.7, SASolver(20, clip=False): 0.9, UniPC(5, clip=False): 0.6}
+    else:
+        scores |= {UniPC(4, clip=False): 0.9}
+    monkeypatch.setattr(tuning, "try_sampler", lambda model, clips, task, each, **options: trial(each, scores[each]))
+    found = tune(tiny_model(), torch.empty(0), torch.empty(0), "predict", candidates=[UniPC(5), UniPC(4)])
+    assert [each.sampler for each in found.choosing] == [*scores]
+    assert found.best == (UniPC(5, clip=False) if helps else UniPC(4))
+    assert ("UniPC:5, not clipped" in "".join(found.table())) is helps
 
 
 def test_one_sample_has_no_spread():
@@ -115,6 +132,7 @@ def test_the_command_gives_a_model_its_samplers(tmp_path, capsys):
     assert repr(model.samplers.predict) == table["tasks"]["predict"]["chosen"]
     assert model.samplers.generate is None
     assert {row["num_calls"] for row in table["tasks"]["predict"]["choosing"]} == {1, 2, 20}
+    assert any("clip=False" in row["sampler"] for row in table["tasks"]["predict"]["choosing"])
     card = (folder / "README.md").read_text()
     assert "squares" in card and "\nmit\n" in card and card.count("## Samplers") == 1 and "(chosen)" in card
     assert (folder / "model.safetensors").read_bytes() == weights
@@ -131,7 +149,7 @@ def test_samplers_are_told_as_they_are_asked_for(tmp_path, capsys):
     assert tune_command(str(tmp_path / "model"), "--tasks", "predict", candidates=candidates) == 0
     told = capsys.readouterr()
     tried = [line.split()[-1] for line in told.err.splitlines() if "CRPS" in line and "(in use)" not in line]
-    assert tried == ["DDIM:1", "UniPC:2"] and "SASolver:20 (in use)" in told.err
+    assert tried[:2] == ["DDIM:1", "UniPC:2"] and "SASolver:20 (in use)" in told.err
     assert "| `SASolver:20` (chosen) | 20 |" in told.out
 
 

@@ -81,9 +81,8 @@ def run(
     from mcvd.data.recipe import data_from_recipe
     from mcvd.diffusion.tasks import TASKS, task_by_name
     from mcvd.evaluation.result_card import package_versions
-    from mcvd.evaluation.tuning import CANDIDATES, Trial, clips_in_two, frames_for, tune
+    from mcvd.evaluation.tuning import CANDIDATES, Trial, clips_in_two, described, frames_for, tune
     from mcvd.runtime.digests import digest
-    from mcvd.samplers.select import short_name
 
     net = load_for_command(model, device, trust)
     check_pixels(net)
@@ -109,7 +108,7 @@ def run(
         in_use = net.sampler_for(TASKS[name])
 
         def tell(trial: Trial, in_use: AbstractSampler = in_use) -> None:
-            title = short_name(trial.sampler) + (" (in use)" if trial.sampler == in_use else "")
+            title = described(trial.sampler) + (" (in use)" if trial.sampler == in_use else "")
             note(f"mcvd: {trial.sampler.num_calls:3} calls, CRPS {trial.mean('crps'):.3f}: {title}")
 
         note(f"mcvd: {TASKS[name].title}: {len(choosing)} clips to choose on, {len(reporting)} others to report on")
