@@ -174,9 +174,9 @@ def tune(
     for sampler in dict.fromkeys([before, *_at_spacing_of(model.samplers.own(asked), candidates)]):
         attempt(sampler)
     best, _ = choose(tried)
-    first, *others = _unclipped(tried) or [None]
-    if first is not None and attempt(first).mean("crps") < best.mean("crps"):
-        for sampler in others:
+    unclipped = _unclipped(tried)
+    if unclipped and attempt(unclipped[0]).mean("crps") < best.mean("crps"):
+        for sampler in unclipped[1:]:
             attempt(sampler)
     best, chosen = choose(tried)
     shown = dict.fromkeys([best.sampler, before, chosen.sampler])
