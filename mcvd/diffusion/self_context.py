@@ -1,4 +1,4 @@
-"""Context of the model's own making in training, such as all blocks of a rollout but the first have."""
+"""Context as the model itself makes it, in training: what all blocks of a rollout but the first go on from."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from mcvd.diffusion.bound_denoiser import BoundDenoiser
 from mcvd.diffusion.denoiser import Denoiser
 from mcvd.frames import Condition, FrameBlock
+from mcvd.noise import Coefficients, noise_from_clean
 from mcvd.runtime.rng import TrainingNoise, keyed_generator, keyed_seed
-from mcvd.samplers import UniPC
-from mcvd.samplers.spacing import LogSNR
+from mcvd.samplers.spacing import time_from_log_snr
 
-SAMPLER = UniPC(3, spacing=LogSNR(sigma_min=0.25))  # few calls: one training step waits for them
+NOISES = (6.0, 2.5, 1.0, 0.4)
+"""Of the calls that make such frames, as multiples of the signal, in units of what the model diffuses."""
 _DRAW = 7  # in the key of a clip's coin
 
 
@@ -27,31 +29,35 @@ class OwnContext:
         back: whether it leads to a future of its making, in place of going on from such a past.
         depth: how many blocks the model makes, each from the one before, before its frames are the context: flaws of
             the first one are not yet those of a rollout.
+        call: the first of the `NOISES` at which the network is asked, 0 to 3. The later, the nearer are these frames to
+            the true ones.
     """
 
     row: int
     back: bool
     depth: int
+    call: int = 0
 
 
 def max_depth(block: FrameBlock, back: bool) -> int:
-    """How many blocks fit, each beginning with the context of the next, if half of the last one's frames are known."""
+    """How many blocks fit, each beginning with the context of the next, if half of the frames after them are known."""
     num_context = block.future if back else block.past
     if not 1 <= num_context <= block.current:
         return 0
-    return (block.num_frames - (block.current + 1) // 2) // num_context - 1
+    of_target = (block.num_frames - (block.current + 1) // 2) // num_context - 1
+    return min(of_target, (block.num_frames - block.current) // num_context)
 
 
 def drawn(probability: float, block: FrameBlock, seed: int, indices: Sequence[int]) -> list[OwnContext]:
-    """Which clips get such context, by coins of each clip's own, drawn on the CPU; both ways, and all depths, are as
-    likely as the block lets them."""
+    """Which clips get such context, by coins of each clip's own, drawn on the CPU; both ways, all depths and all first
+    calls are as likely as the block lets them."""
     ways = [(back, depth) for back in (False, True) if (depth := max_depth(block, back)) > 0]
     found = []
     for row, index in enumerate(indices):
-        coin, way, share = keyed_generator(seed, index, _DRAW).random(3)
+        coin, way, share, noise = keyed_generator(seed, index, _DRAW).random(4)
         if coin < probability:
             back, depth = ways[int(way * len(ways))]
-            found.append(OwnContext(row, back, 1 + int(share * depth)))
+            found.append(OwnContext(row, back, 1 + int(share * depth), int(noise * len(NOISES))))
     return found
 
 
@@ -72,11 +78,13 @@ def with_own_context(
     """Clips of which some begin later, with frames that the model made in place of their past ones, or earlier, with
     such in place of their future ones.
 
-    The block after the past frames of such a clip, or before its future ones, is sampled by `SAMPLER` with the weights
-    as they are; its frames at that end become the context of the next, or that of the true frames there, which are to
-    be predicted from it. A model that is trained so sees flaws of its own in the context, as in a rollout, and true
-    frames after them (in the spirit of scheduled sampling, Bengio et al. 2015, arXiv 1506.03099, and of Self Forcing,
-    Huang et al. 2025, arXiv 2506.08009).
+    The model makes the block after the past frames of such a clip, or before its future ones, with the weights as they
+    are, from the true frames under noise (as SDEdit does, Meng et al. 2021, arXiv 2108.01073). Its frames at that end
+    become the context of the next, or that of the true frames there, which are to be predicted from it. So the context
+    has the flaws of the model's own frames, less motion than the truth above all, and what follows still fits it. Made
+    from noise alone it shows another course of events than the one that follows, and the model learns to leap from one
+    to the other. (In the spirit of scheduled sampling, Bengio et al. 2015, arXiv 1506.03099, whose limits are those of
+    Huszar 2015, arXiv 1511.05101.)
 
     Args:
         denoiser: of the model.
@@ -89,30 +97,41 @@ def with_own_context(
     Returns:
         float (B, P + N + F, C, H, W). What lies beyond the ends of these clips is unknown, and 0; see `moved`.
     """
-    result = moved(clips, own, block)
+    result = clips.clone()
     was_training = denoiser.training
     denoiser.eval()
-    for back in (False, True):
-        group = [each for each in own if each.back == back]
-        side = slice(-block.future, None) if back else slice(0, block.past)
-        context = {each.row: clips[each.row, side] for each in group}
-        for step in range(1, 1 + max((each.depth for each in group), default=0)):
-            rows = [each.row for each in group if each.depth >= step]
-            given = torch.stack([context[row] for row in rows])
-            hidden = given.new_zeros(len(rows), block.num_context - given.shape[1], *given.shape[2:])
-            condition = Condition.visible(*((hidden, given) if back else (given, hidden)))
-            bound = denoiser.bind(condition.null(past=back, future=not back))
-            draws = TrainingNoise(keyed_seed(seed, _DRAW, step), clips.device)
-            shape = block.current, *clips.shape[2:]
-            normal = draws([indices[row] for row in rows], shape).normal[0].to(clips)
-            end = denoiser.schedule(torch.ones((), dtype=torch.float64))
-            start = denoiser.shaped(normal, normal.new_ones(len(rows))) * (end.alpha**2 + end.sigma**2).sqrt()
-            made = bound.to_frames(SAMPLER(bound, start, denoiser.schedule)).clamp(-denoiser.bound, denoiser.bound)
-            context |= zip(rows, made[:, side].to(clips), strict=True)
-        for row, frames in context.items():
-            result[row, side] = frames
+    for step in range(1, 1 + max((each.depth for each in own), default=0)):
+        part = [each for each in own if each.depth >= step]
+        rows = [each.row for each in part]
+        past, current, future = block.split(result[rows])
+        shown = [replace(each, row=place) for place, each in enumerate(part)]
+        bound = denoiser.bind(showing_own(Condition.visible(past, future), shown))
+        draws = TrainingNoise(keyed_seed(seed, _DRAW, step), clips.device)
+        normal = draws([indices[row] for row in rows], current.shape[1:]).normal[0].to(clips)
+        made = _made(denoiser, bound, current, normal, [each.call for each in part]).to(clips)
+        result = moved(result, [replace(each, depth=1) for each in part], block)
+        for each, frames in zip(part, made, strict=True):
+            if each.back:
+                result[each.row, -block.future :] = frames[-block.future :]
+            else:
+                result[each.row, : block.past] = frames[: block.past]
     denoiser.train(was_training)
     return result
+
+
+def _made(denoiser: Denoiser, bound: BoundDenoiser, true: Tensor, normal: Tensor, calls: Sequence[int]) -> Tensor:
+    """What the model makes of true frames (B, N, C, H, W) under this noise, sample by sample from this call on: before
+    it the truth stands for the estimate, so that such a sample keeps to its noise."""
+    times = time_from_log_snr(-2 * torch.tensor(NOISES, dtype=torch.float64).log(), denoiser.schedule)
+    times = torch.cat([times, times.new_zeros(1)])
+    truth, at = bound.from_frames(true), denoiser.schedule(times)
+    asked_from = torch.tensor(calls, device=true.device).view(-1, 1, 1, 1, 1)
+    noisy = at.alpha[0] * truth + at.sigma[0] * denoiser.shaped(normal, times[0].to(normal).expand(len(normal)))
+    for call in range(len(NOISES)):
+        clean = torch.where(asked_from <= call, bound(noisy, times[call].to(noisy).expand(len(noisy))), truth)
+        noise = noise_from_clean(noisy, clean, Coefficients(at.alpha[call], at.sigma[call]))
+        noisy = at.alpha[call + 1] * clean + at.sigma[call + 1] * noise
+    return bound.to_frames(noisy).clamp(-denoiser.bound, denoiser.bound)
 
 
 def showing_own(condition: Condition, own: Sequence[OwnContext]) -> Condition:

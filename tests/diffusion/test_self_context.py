@@ -1,11 +1,15 @@
 """Training on context of the model's own making."""
 
+from math import log
+
 import pytest
 import torch
 
 import mcvd
-from mcvd.diffusion.self_context import SAMPLER, OwnContext, drawn, max_depth, moved, with_own_context
+from mcvd.diffusion.self_context import NOISES, OwnContext, drawn, max_depth, moved, with_own_context
 from mcvd.runtime.rng import TrainingNoise, keyed_seed
+from mcvd.samplers import DDIM
+from mcvd.samplers.spacing import AbstractSpacing, time_from_log_snr
 
 BLOCK = mcvd.FrameBlock(2, 3, 2)
 
@@ -27,63 +31,86 @@ def clips():
     return torch.rand(4, 7, 1, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
-def ahead(*rows, depth=1):
-    return [OwnContext(row, back=False, depth=depth) for row in rows]
+def ahead(*rows, depth=1, call=0):
+    return [OwnContext(row, back=False, depth=depth, call=call) for row in rows]
 
 
-def test_chosen_clips_go_on_after_what_the_model_makes_of_their_first_frames(clips):
+def test_chosen_clips_go_on_after_what_the_model_makes_of_the_frames_before(clips):
     denoiser = small_model().denoiser.train()
     made = with_own_context(denoiser, BLOCK, clips, ahead(1, 3), 5, [10, 11, 12, 13])
     assert torch.equal(made[[0, 2]], clips[[0, 2]])
     assert torch.equal(made[[1, 3], 2:5], clips[[1, 3], 4:7])  # true frames follow
     assert made[[1, 3], 5:].eq(0).all()
     assert denoiser.training and all(each.training for each in denoiser.modules())
-    # The past is what the sampler makes after the first two frames, without a look at those that come later.
-    blind = clips.clone()
-    blind[:, 2:] = 0
-    again = with_own_context(denoiser, BLOCK, blind, ahead(1, 3), 5, [10, 11, 12, 13])
-    torch.testing.assert_close(again[[1, 3], :2], made[[1, 3], :2])
     assert (made[[1, 3], :2] - clips[[1, 3], 2:4]).abs().mean() > 0.05
+    unseen = clips.clone()
+    unseen[:, 5:] = 0  # after the block that is made
+    again = with_own_context(denoiser, BLOCK, unseen, ahead(1, 3), 5, [10, 11, 12, 13])
+    torch.testing.assert_close(again[[1, 3], :2], made[[1, 3], :2])
     alone = with_own_context(denoiser, BLOCK, clips[3:], ahead(0), 5, [13])  # whatever batch a clip lands in
     torch.testing.assert_close(alone[0], made[3])
     other = with_own_context(denoiser, BLOCK, clips[3:], ahead(0), 6, [13])
     assert not torch.equal(other[0, :2], made[3, :2])
 
 
-def test_others_lead_to_what_it_makes_of_their_last_frames(clips):
+def test_others_lead_to_what_it_makes_of_the_frames_after(clips):
     denoiser = small_model().denoiser.eval()
     made = with_own_context(denoiser, BLOCK, clips, [OwnContext(2, True, 1)], 5, [10, 11, 12, 13])
     assert torch.equal(made[[0, 1, 3]], clips[[0, 1, 3]])
     assert torch.equal(made[2, 2:5], clips[2, :3]) and made[2, :2].eq(0).all()
-    blind = clips.clone()
-    blind[:, :5] = 0
-    again = with_own_context(denoiser, BLOCK, blind, [OwnContext(2, True, 1)], 5, [10, 11, 12, 13])
-    torch.testing.assert_close(again[2, 5:], made[2, 5:])
     assert (made[2, 5:] - clips[2, 3:5]).abs().mean() > 0.05
+    unseen = clips.clone()
+    unseen[:, :2] = 0
+    again = with_own_context(denoiser, BLOCK, unseen, [OwnContext(2, True, 1)], 5, [10, 11, 12, 13])
+    torch.testing.assert_close(again[2, 5:], made[2, 5:])
+
+
+def test_the_later_the_model_is_asked_the_nearer_are_its_frames_to_the_true_ones(clips):
+    denoiser = small_model().denoiser.eval()
+    own = [OwnContext(row, back=False, depth=1, call=row) for row in range(4)]
+    made = with_own_context(denoiser, BLOCK, clips[:1].repeat(4, 1, 1, 1, 1), own, 5, [10] * 4)
+    error = (made[:, :2] - clips[0, 2:4]).square().flatten(1).mean(1)
+    assert len(own) == len(NOISES) and error.diff().lt(0).all() and error[-1] > 0
+
+
+class AtNoises(AbstractSpacing):
+    def __call__(self, num_steps, schedule):
+        assert num_steps == len(NOISES)
+        times = [time_from_log_snr(torch.tensor(-2 * log(noise)).double(), schedule) for noise in NOISES]
+        return torch.stack([*times, torch.zeros((), dtype=torch.float64)])
 
 
 @pytest.mark.parametrize("back", [False, True])
-def test_the_frames_made_are_those_of_predictions_one_after_the_other(back):
-    """What is sampled from the same noises by the sampler itself."""
+def test_the_frames_made_are_those_of_ddim_from_the_noised_truth_block_after_block(back):
     block = mcvd.FrameBlock(1, 3, 1)
     denoiser = small_model(block=block).denoiser.eval()
     clips = torch.rand(1, 5, 1, 8, 8, generator=torch.Generator().manual_seed(1)) * 2 - 1
     made = with_own_context(denoiser, block, clips, [OwnContext(0, back, 2)], 5, [10])
     context = clips[:, -1:] if back else clips[:, :1]
-    for step in (1, 2):
-        (start,) = TrainingNoise(keyed_seed(5, 7, step), clips.device)([10], (3, 1, 8, 8)).normal
+    sampler = DDIM(len(NOISES), clip=False, spacing=AtNoises())
+    at = denoiser.schedule(AtNoises()(len(NOISES), denoiser.schedule)[0])
+    for step, true in ((1, clips[:, 1:4]), (2, clips[:, :3] if back else clips[:, 2:])):
+        (noise,) = TrainingNoise(keyed_seed(5, 7, step), clips.device)([10], (3, 1, 8, 8)).normal
         sides = (torch.zeros_like(context), context) if back else (context, torch.zeros_like(context))
         bound = denoiser.bind(mcvd.Condition.visible(*sides).null(past=back, future=not back))
         with torch.no_grad():
-            frames = bound.to_frames(SAMPLER(bound, start, denoiser.schedule)).clamp(-1, 1)
+            start = at.alpha * bound.from_frames(true) + at.sigma * noise
+            frames = bound.to_frames(sampler(bound, start, denoiser.schedule)).clamp(-1, 1)
         context = frames[:, -1:] if back else frames[:, :1]
     torch.testing.assert_close(made[:, -1:] if back else made[:, :1], context, rtol=1e-3, atol=1e-3)
     known, expected = (made[:, 2:4], clips[:, :2]) if back else (made[:, 1:3], clips[:, 3:])
     assert torch.equal(known, expected)  # what lies two frames further on
 
 
-def test_blocks_follow_each_other_as_long_as_half_of_the_last_one_is_known():
-    depths = {(2, 5, 2): (2, 2), (2, 3, 2): (1, 1), (2, 5, 0): (1, 0), (1, 3, 2): (3, 1), (0, 3, 0): (0, 0)}
+def test_blocks_follow_each_other_as_long_as_half_of_the_frames_after_them_are_known():
+    depths = {
+        (2, 5, 2): (2, 2),
+        (2, 3, 2): (1, 1),
+        (2, 5, 0): (1, 0),
+        (1, 3, 2): (3, 1),
+        (1, 5, 1): (2, 2),
+        (0, 3, 0): (0, 0),
+    }
     for frames, (ahead_of, back_of) in depths.items():
         block = mcvd.FrameBlock(*frames)
         assert (max_depth(block, back=False), max_depth(block, back=True)) == (ahead_of, back_of)
@@ -95,6 +122,7 @@ def test_about_as_many_clips_are_chosen_as_asked_and_the_same_ones_each_time():
     own = drawn(0.4, block, 3, range(2000))
     kinds = [sum(each.back == back and each.depth == depth for each in own) for back in (0, 1) for depth in (1, 2)]
     assert all(150 < number < 250 for number in kinds) and sum(kinds) == len(own)
+    assert all(150 < sum(each.call == call for each in own) < 250 for call in range(len(NOISES)))
     assert drawn(0.4, block, 3, range(2000)) == own != drawn(0.4, block, 4, range(2000))
     assert drawn(0.0, block, 3, range(100)) == [] and len(drawn(1.0, block, 3, range(100))) == 100
     assert not any(each.back for each in drawn(1.0, mcvd.FrameBlock(2, 5, 0), 3, range(100)))
