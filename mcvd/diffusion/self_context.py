@@ -134,6 +134,34 @@ def _made(denoiser: Denoiser, bound: BoundDenoiser, true: Tensor, normal: Tensor
     return bound.to_frames(noisy).clamp(-denoiser.bound, denoiser.bound)
 
 
+@torch.no_grad()
+def at_true_scale(
+    denoiser: Denoiser, block: FrameBlock, clips: Tensor, made: Tensor, own: Sequence[OwnContext]
+) -> Tensor:
+    """What the errors of residuals weigh, so that they count as much as those after true context, float
+    (len(own), N, C, H, W) or what broadcasts to it.
+
+    Residuals are measured at the scale of what moves in the context. Where the model let it stand still and the film
+    moves on, that would count a thousandfold. The weight does not look at the frames that are to be predicted, so what
+    is learned remains their distribution.
+
+    Args:
+        denoiser: of the model.
+        block: of the model.
+        clips: float (B, P + N + F, C, H, W), the true ones.
+        made: what `with_own_context` made of them.
+        own: which clips are meant.
+    """
+    if denoiser.reference is None:
+        return clips.new_ones(len(own), 1, 1, 1, 1)
+    shown = [replace(each, row=place) for place, each in enumerate(own)]
+    scales = []
+    for video in (made, moved(clips, own, block)):
+        past, _, future = block.split(video[[each.row for each in own]])
+        scales.append(denoiser.reference(showing_own(Condition.visible(past, future), shown)).scale)
+    return (scales[0] / scales[1]).square().clamp(max=1)
+
+
 def showing_own(condition: Condition, own: Sequence[OwnContext]) -> Condition:
     """The same condition, of which these samples show what the model made, and hide the other side."""
     if not own:

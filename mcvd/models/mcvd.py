@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from mcvd.diffusion.adversarial import Adversary, loss_and_frames
 from mcvd.diffusion.reference import MEASURED_STEPS
-from mcvd.diffusion.self_context import OwnContext, drawn, moved, showing_own, with_own_context
+from mcvd.diffusion.self_context import OwnContext, at_true_scale, drawn, moved, showing_own, with_own_context
 from mcvd.diffusion.signals import Signals
 from mcvd.frames import Condition, FrameBlock
 from mcvd.models.learning_rate import scheduled
@@ -166,7 +166,11 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
             return clips, weight, []
         own = drawn(self.self_context, self.block, self.seed, batch["index"])
         weight = moved(torch.ones_like(clips) if weight is None else weight, own, self.block)
-        return with_own_context(self.denoiser, self.block, clips, own, self.seed, batch["index"]), weight, own
+        made = with_own_context(self.denoiser, self.block, clips, own, self.seed, batch["index"])
+        if own:
+            current = slice(self.block.past, self.block.past + self.block.current)
+            weight[[each.row for each in own], current] *= at_true_scale(self.denoiser, self.block, clips, made, own)
+        return made, weight, own
 
     def _signals_of(self, batch: dict[str, Any], num_clips: int) -> Tensor:
         assert self.signals is not None

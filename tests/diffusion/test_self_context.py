@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import mcvd
-from mcvd.diffusion.self_context import NOISES, OwnContext, drawn, max_depth, moved, with_own_context
+from mcvd.diffusion.self_context import NOISES, OwnContext, at_true_scale, drawn, max_depth, moved, with_own_context
 from mcvd.runtime.rng import TrainingNoise, keyed_seed
 from mcvd.samplers import DDIM
 from mcvd.samplers.spacing import AbstractSpacing, time_from_log_snr
@@ -143,6 +143,25 @@ def test_a_step_learns_from_such_clips_as_much_as_from_others(autocast):
     assert without == expected
 
 
+def test_errors_after_a_context_that_stands_still_count_as_after_the_true_one(clips):
+    denoiser = small_model().denoiser
+    made = moved(clips, ahead(0, 2), BLOCK)
+    assert at_true_scale(denoiser, BLOCK, clips, made, ahead(0, 2)).eq(1).all()
+    made[2, 0] = made[2, 1]
+    weight = at_true_scale(denoiser, BLOCK, clips, made, ahead(0, 2))
+    assert weight[0].eq(1).all() and weight[1].lt(0.05).all() and weight[1].gt(0).all()
+    # an error of a grey level weighs the same after both contexts
+    true = moved(clips, ahead(2), BLOCK)
+    shown = [mcvd.Condition.visible(video[2:3, :2], video[2:3, 5:]).null(past=False) for video in (true, made)]
+    of_true, of_made = (denoiser.reference(each).scale.square() for each in shown)
+    torch.testing.assert_close(weight[1:] / of_made, 1 / of_true)
+    made[2, 0] = 1 - 2 * (made[2, 1] > 0)  # and moves more than the film
+    assert at_true_scale(denoiser, BLOCK, clips, made, ahead(2)).le(1).all()
+    assert at_true_scale(
+        small_model(reference="frames").denoiser, BLOCK, clips, made, ahead(0, 2)
+    ).flatten().tolist() == [1, 1]
+
+
 def test_the_condition_of_such_clips_shows_what_the_model_made_alone():
     video = torch.randint(0, 256, (16, 9, 1, 8, 8), dtype=torch.uint8)
     block = mcvd.FrameBlock(2, 5, 2)
@@ -154,7 +173,7 @@ def test_the_condition_of_such_clips_shows_what_the_model_made_alone():
     for each in own:
         assert found.condition.keep_past[each.row].eq(not each.back).all()
         assert found.condition.keep_future[each.row].eq(each.back).all()
-        known = found.weight[each.row, :, 0, 0, 0]
+        known = found.weight[each.row, :, 0, 0, 0] > 0
         expected = [1, 1, 1, 1, 1] if each.depth == 1 else [0, 0, 1, 1, 1] if each.back else [1, 1, 1, 0, 0]
         assert known.tolist() == expected
         true = frames[each.row, : known.sum().int()] if each.back else frames[each.row, -known.sum().int() :]
