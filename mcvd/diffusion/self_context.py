@@ -105,7 +105,7 @@ def with_own_context(
         rows = [each.row for each in part]
         past, current, future = block.split(result[rows])
         shown = [replace(each, row=place) for place, each in enumerate(part)]
-        bound = denoiser.bind(showing_own(Condition.visible(past, future), shown))
+        bound = denoiser.bind(showing_own(Condition.visible(past, future), shown, past, future))
         draws = TrainingNoise(keyed_seed(seed, _DRAW, step), clips.device)
         normal = draws([indices[row] for row in rows], current.shape[1:]).normal[0].to(clips)
         made = _made(denoiser, bound, current, normal, [each.call for each in part]).to(clips)
@@ -158,15 +158,23 @@ def at_true_scale(
     scales = []
     for video in (made, moved(clips, own, block)):
         past, _, future = block.split(video[[each.row for each in own]])
-        scales.append(denoiser.reference(showing_own(Condition.visible(past, future), shown)).scale)
+        condition = showing_own(Condition.visible(past, future), shown, past, future)
+        scales.append(denoiser.reference(condition).scale)
     return (scales[0] / scales[1]).square().clamp(max=1)
 
 
-def showing_own(condition: Condition, own: Sequence[OwnContext]) -> Condition:
-    """The same condition, of which these samples show what the model made, and hide the other side."""
+def showing_own(condition: Condition, own: Sequence[OwnContext], past: Tensor, future: Tensor) -> Condition:
+    """The same condition, of which these samples show what the model made, and hide the other side.
+
+    Args:
+        condition: of B samples; it has forgotten the frames that it hides.
+        own: which are meant.
+        past: float (B, P, C, H, W), its past frames, none hidden.
+        future: float (B, F, C, H, W), likewise.
+    """
     if not own:
         return condition
     keep_past, keep_future = condition.keep_past.clone(), condition.keep_future.clone()
     for each in own:
         keep_past[each.row], keep_future[each.row] = not each.back, each.back
-    return replace(condition, keep_past=keep_past, keep_future=keep_future)
+    return replace(condition, past=past, future=future, keep_past=keep_past, keep_future=keep_future)

@@ -132,7 +132,7 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
             frame_times = draws.time[:, None].expand(-1, self.block.current) if frame_times is None else frame_times
             frame_times = torch.where(given, -1.0, frame_times)
         masked = self.masking.condition(past, future, torch.cat([draws.hidden, draws.part], dim=1), shown)
-        condition = showing_own(masked, own)
+        condition = showing_own(masked, own, past, future)
         if low is not None and self.super_resolution is not None:
             level = torch.special.ndtr(others.pop()[:, 0])  # uniform, of a normal number
             level = (2 * level - 1).clamp(min=0) * self.super_resolution.noise  # half of the clips stay clean

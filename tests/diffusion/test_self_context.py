@@ -170,7 +170,10 @@ def test_the_condition_of_such_clips_shows_what_the_model_made_alone():
     own = drawn(0.7, block, model.seed, range(16))
     frames = model.codec.encode(video)
     assert {each.back for each in own} == {False, True} and {each.depth for each in own} == {1, 2} and len(own) < 16
+    made = with_own_context(model.denoiser, block, frames, own, model.seed, range(16))
     for each in own:
+        shown = (found.condition.future, made[:, -2:]) if each.back else (found.condition.past, made[:, :2])
+        torch.testing.assert_close(*(side[each.row] for side in shown))  # though the masks hide both sides
         assert found.condition.keep_past[each.row].eq(not each.back).all()
         assert found.condition.keep_future[each.row].eq(each.back).all()
         known = found.weight[each.row, :, 0, 0, 0] > 0
