@@ -84,6 +84,8 @@ class Condition:
         given: float (B, N, C, H, W), the frames to be made that are given; None: none is. Networks are shown them as
             frames without noise, not here; `mcvd.diffusion.given_reference` looks at them.
         keep_given: bool (B, N), which of them.
+        motion: float (B,), 0 or more: the mean squared difference of neighbouring frames that were given, where the
+            context is generated; 0 where that is not known, None: nowhere. See `ContextReference`.
 
     Generated context comes back unclamped, so values are not checked against [-1, 1].
 
@@ -107,6 +109,7 @@ class Condition:
     times: Tensor | None = None
     given: Tensor | None = None
     keep_given: Tensor | None = None
+    motion: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.noise_level is None:
@@ -119,6 +122,8 @@ class Condition:
             raise ValueError(
                 f"alone must be bool ({len(self.past)},), got {self.alone.dtype} {tuple(self.alone.shape)}"
             )
+        if self.motion is not None and self.motion.shape != self.past.shape[:1]:
+            raise ValueError(f"motion must be one number per sample, ({len(self.past)},), got {self.motion}")
         if self.times is not None:
             _check_times(self.times, len(self.past), self.past.shape[1] + self.future.shape[1])
         sides = ("past", "future") if self.given is None else ("past", "future", "given")

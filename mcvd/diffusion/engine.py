@@ -141,6 +141,7 @@ class GenerationEngine:
                     signals and signals.of_videos(videos, self._device),
                     low and low.of_videos(videos, self._device),
                     self.times,
+                    getattr(self.denoiser.reference, "memory", False),
                 )
                 for part, (videos, samples) in enumerate(parts)
             ]

@@ -15,6 +15,7 @@ from mcvd.runtime.distributed import sum_over_processes
 
 FLOOR = 0.04  # distance of neighbouring frames that is reckoned with where nothing moves, if nobody says
 GLOBAL = 0.05  # part of the motion in a whole frame that is expected wherever none was seen
+MAX_GAIN = 16.0  # of squared motion in a generated context, towards that of the frames that were given
 MAX_RATIO = 25.0  # of squared distances to what was seen: clips of more, such as cuts, count for no more
 MEASURED_STEPS = 200  # of a training: their clips make the table
 
@@ -81,6 +82,11 @@ class ContextReference(nn.Module):
     Frames that are told to lie elsewhere than their place in the block says, such as one from long before, count as
     hidden.
 
+    Frames that a model makes move a little less than true ones, so where each block of a rollout is made at the scale
+    of the one before, motion dies out, or grows without bound. With ``memory`` the ``seen`` of a generated context is
+    multiplied until its mean is that of the frames that were given (`Condition.motion`), 16 times at most: where things
+    move is what the context tells, how much on the whole the given frames.
+
     Noise that the context is said to carry is no motion, and adds to the scale, because the base carries it too.
 
     That residuals to predicted frames are easier to diffuse than frames was shown by Yang et al. (2022,
@@ -91,6 +97,7 @@ class ContextReference(nn.Module):
         floor: distance of neighbouring frames that is reckoned with where nothing moves, range of the frames: [-1, 1].
             Lower makes stills cleaner, and what begins to move out of rest a greater surprise.
         bound: the largest absolute value of frames.
+        memory: see above.
 
     Raises:
         ValueError: the floor is not above 0.
@@ -102,10 +109,10 @@ class ContextReference(nn.Module):
     sums: Tensor
     num_clips: Tensor
 
-    def __init__(self, block: FrameBlock, floor: float = FLOOR, bound: float = 1.0):
+    def __init__(self, block: FrameBlock, floor: float = FLOOR, bound: float = 1.0, memory: bool = False):
         super().__init__()
         check_floor(floor)
-        self.floor, self.bound = floor, bound
+        self.floor, self.bound, self.memory = floor, bound, memory
         num_frames = block.current
         with torch.device("cpu"):  # arithmetic on the meta device would import torch's compiler
             place = torch.arange(num_frames) + 1.0
@@ -121,6 +128,9 @@ class ContextReference(nn.Module):
     def forward(self, condition: Condition) -> Residual:
         """The residual's base and scale for each of the B samples of a condition; masked frames have no influence."""
         base, seen, weights, case = self._expected(condition, self.motion.square())
+        if self.memory and condition.motion is not None:
+            gain = (condition.motion / seen.flatten(1).mean(1).clamp(min=1e-12)).clamp(1 / MAX_GAIN, MAX_GAIN)
+            seen = seen * over_pixels(torch.where((condition.motion > 0) & (case != BOTH), gain, 1.0))[:, None]
         noise = condition.noise_level.square()[:, None] * weights.square().sum(0)
         fixed = self.floor**2 * self.distance[case] + noise
         variance = over_pixels(fixed) + over_pixels(self.growth[case].square()) * seen[:, None]

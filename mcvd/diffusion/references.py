@@ -16,7 +16,12 @@ Reference = ContextReference | GivenReference | LowReference
 
 
 def reference_of(
-    kind: Kind, block: FrameBlock, floor: float, bound: float, super_resolution: SuperResolution | None
+    kind: Kind,
+    block: FrameBlock,
+    floor: float,
+    bound: float,
+    super_resolution: SuperResolution | None,
+    memory: bool = False,
 ) -> Reference | None:
     """What residuals of a model refer to; None where the frames themselves are diffused.
 
@@ -27,12 +32,15 @@ def reference_of(
         floor: see `ContextReference`.
         bound: the largest absolute value of frames.
         super_resolution: what the model enlarges, if it does.
+        memory: see `ContextReference`.
 
     Raises:
         ValueError: there is no such kind, or it does not go with the rest.
     """
     if kind not in KINDS:
         raise ValueError(f"reference must be {', '.join(map(repr, KINDS[:-1]))} or {KINDS[-1]!r}, got {kind!r}")
+    if memory and (kind != "context" or super_resolution is not None):
+        raise ValueError("reference_memory is for models with reference: context and without super_resolution")
     if kind == "frames":
         return None
     if kind == "given":
@@ -41,4 +49,4 @@ def reference_of(
         return GivenReference(block, floor, bound)
     if super_resolution is not None:
         return LowReference(block, super_resolution, floor, bound)
-    return ContextReference(block, floor, bound)
+    return ContextReference(block, floor, bound, memory)

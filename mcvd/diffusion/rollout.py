@@ -43,6 +43,7 @@ def rollout(
     signals: SignalTrack | None = None,
     smaller: LowTrack | None = None,
     times: WindowTimes | None = None,
+    memory: bool = False,
 ) -> Iterator[tuple[int, Tensor]]:
     """Fill the gap between given frames by following the `plan`; given frames are never rewritten.
 
@@ -63,6 +64,7 @@ def rollout(
         signals: of the B videos, by the places of their frames; each block is told those of its own.
         smaller: the B videos at a smaller size, likewise.
         times: what blocks are told of time; None: frames come one after the other.
+        memory: conditions with generated frames tell how much the given ones move (`Condition.motion`).
 
     Yields:
         (start, frames) as they are made: index of the first frame in the gap (0 is its first frame) and float
@@ -79,6 +81,7 @@ def rollout(
         keyframes = Keyframes({}, {}) if keyframes is None else keyframes
         keyframes = keyframes.also({num_frames + i: past[:, i] for i in range(min(num_closing, num_past))})
     places = () if keyframes is None else keyframes.frames
+    motion = motion_of(past, future) if memory else None
 
     for number, window in enumerate(windows(block, num_past, num_future, num_frames, overlap, places, loop)):
         sees_generated = any(num_past <= i < num_past + num_frames for i in (*window.past, *window.future))
@@ -88,6 +91,9 @@ def rollout(
             rows = past.shape[0] * num_samples
             of_current = keyframes.within(range(current.start - num_past, current.stop - num_past), of_gap, rows)
         condition = condition_of(known, window, block, past, num_samples, signals, smaller, times)
+        if motion is not None and sees_generated:
+            per_sample = condition.batch_size // len(motion)
+            condition = replace(condition, motion=motion.repeat_interleave(per_sample))
         generated = sample_block(condition, number, sees_generated, of_current)
         if of_current is not None:
             generated = torch.where(of_current.keep, of_current.frames, generated)
@@ -110,6 +116,13 @@ def rollout(
 def _num_closing(block: FrameBlock, num_past: int) -> int:
     """How many frames of the beginning a loop ends with: half a block, so that the other half leads to them."""
     return min(num_past or block.current, max(1, block.current // 2))
+
+
+def motion_of(past: Tensor, future: Tensor) -> Tensor | None:
+    """Mean squared difference (B,) of the two given frames (B, T, C, H, W) at the beginning of the gap, else of those
+    at its end; None where no two of a side are given."""
+    side = past[:, -2:] if past.shape[1] > 1 else future[:, :2]
+    return (side[:, 1] - side[:, 0]).square().flatten(1).mean(1) if side.shape[1] > 1 else None
 
 
 def condition_of(

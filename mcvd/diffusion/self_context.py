@@ -97,7 +97,7 @@ def with_own_context(
     Returns:
         float (B, P + N + F, C, H, W). What lies beyond the ends of these clips is unknown, and 0; see `moved`.
     """
-    result = clips.clone()
+    result, motion = clips.clone(), motion_before(clips, own, block)
     was_training = denoiser.training
     denoiser.eval()
     for step in range(1, 1 + max((each.depth for each in own), default=0)):
@@ -105,7 +105,8 @@ def with_own_context(
         rows = [each.row for each in part]
         past, current, future = block.split(result[rows])
         shown = [replace(each, row=place) for place, each in enumerate(part)]
-        bound = denoiser.bind(showing_own(Condition.visible(past, future), shown, past, future))
+        condition = replace(Condition.visible(past, future), motion=motion[rows] if step > 1 else None)
+        bound = denoiser.bind(showing_own(condition, shown, past, future))
         draws = TrainingNoise(keyed_seed(seed, _DRAW, step), clips.device)
         normal = draws([indices[row] for row in rows], current.shape[1:]).normal[0].to(clips)
         made = _made(denoiser, bound, current, normal, [each.call for each in part]).to(clips)
@@ -154,13 +155,24 @@ def at_true_scale(
     """
     if denoiser.reference is None:
         return clips.new_ones(len(own), 1, 1, 1, 1)
-    shown = [replace(each, row=place) for place, each in enumerate(own)]
+    rows, shown = [each.row for each in own], [replace(each, row=place) for place, each in enumerate(own)]
     scales = []
-    for video in (made, moved(clips, own, block)):
-        past, _, future = block.split(video[[each.row for each in own]])
-        condition = showing_own(Condition.visible(past, future), shown, past, future)
-        scales.append(denoiser.reference(condition).scale)
+    for video, motion in ((made, motion_before(clips, own, block)[rows]), (moved(clips, own, block), None)):
+        past, _, future = block.split(video[rows])
+        condition = replace(Condition.visible(past, future), motion=motion)
+        scales.append(denoiser.reference(showing_own(condition, shown, past, future)).scale)
     return (scales[0] / scales[1]).square().clamp(max=1)
+
+
+def motion_before(clips: Tensor, own: Sequence[OwnContext], block: FrameBlock) -> Tensor:
+    """`Condition.motion` (B,) of clips (B, T, C, H, W) of which these get context of the model's making: that of the
+    context they had, as the frames that are given to a rollout have it; 0 in others."""
+    motion = clips.new_zeros(len(clips))
+    for each in own:
+        side = clips[each.row, -block.future :][:2] if each.back else clips[each.row, : block.past][-2:]
+        if len(side) > 1:
+            motion[each.row] = (side[1] - side[0]).square().mean()
+    return motion
 
 
 def showing_own(condition: Condition, own: Sequence[OwnContext], past: Tensor, future: Tensor) -> Condition:

@@ -15,7 +15,15 @@ from torch.optim import Optimizer
 
 from mcvd.diffusion.adversarial import Adversary, loss_and_frames
 from mcvd.diffusion.reference import MEASURED_STEPS
-from mcvd.diffusion.self_context import OwnContext, at_true_scale, drawn, moved, showing_own, with_own_context
+from mcvd.diffusion.self_context import (
+    OwnContext,
+    at_true_scale,
+    drawn,
+    motion_before,
+    moved,
+    showing_own,
+    with_own_context,
+)
 from mcvd.diffusion.signals import Signals
 from mcvd.frames import Condition, FrameBlock
 from mcvd.models.learning_rate import scheduled
@@ -107,7 +115,7 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
 
     def draw(self, batch: dict[str, Any]) -> Drawn:
         """What a step needs of a batch of numbered clips, with its random numbers drawn."""
-        clips, weight, own = self._clips(batch)
+        clips, weight, own, motion = self._clips(batch)
         past, current, future = self.block.split(clips)
         if weight is not None:
             _, weight, _ = self.block.split(weight)
@@ -132,7 +140,7 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
             frame_times = draws.time[:, None].expand(-1, self.block.current) if frame_times is None else frame_times
             frame_times = torch.where(given, -1.0, frame_times)
         masked = self.masking.condition(past, future, torch.cat([draws.hidden, draws.part], dim=1), shown)
-        condition = showing_own(masked, own, past, future)
+        condition = showing_own(replace(masked, motion=motion), own, past, future)
         if low is not None and self.super_resolution is not None:
             level = torch.special.ndtr(others.pop()[:, 0])  # uniform, of a normal number
             level = (2 * level - 1).clamp(min=0) * self.super_resolution.noise  # half of the clips stay clean
@@ -158,19 +166,19 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         diffusing = others[0] if self.denoiser.diffuses_context else None
         return Drawn(current, condition, draws.time, noise, weight, diffusing, frame_times)
 
-    def _clips(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor | None, list[OwnContext]]:
-        """What is trained on, float (B, P + N + F, C, H, W), the weight of each number if they differ, and which clips
-        have context of the model's own making."""
+    def _clips(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor | None, list[OwnContext], Tensor | None]:
+        """What is trained on, float (B, P + N + F, C, H, W), the weight of each number if they differ, which clips
+        have context of the model's own making, and their `Condition.motion` if there are such."""
         clips, weight = self.codec.encode(batch["video"]), self.codec.weight(batch["video"])
         if not self.self_context or not self.training:  # as dropout: a held-out loss compares with that of others
-            return clips, weight, []
+            return clips, weight, [], None
         own = drawn(self.self_context, self.block, self.seed, batch["index"])
         weight = moved(torch.ones_like(clips) if weight is None else weight, own, self.block)
         made = with_own_context(self.denoiser, self.block, clips, own, self.seed, batch["index"])
         if own:
             current = slice(self.block.past, self.block.past + self.block.current)
             weight[[each.row for each in own], current] *= at_true_scale(self.denoiser, self.block, clips, made, own)
-        return made, weight, own
+        return made, weight, own, motion_before(clips, own, self.block)
 
     def _signals_of(self, batch: dict[str, Any], num_clips: int) -> Tensor:
         assert self.signals is not None

@@ -59,6 +59,8 @@ class VideoModel(Pretrained):
             context, at a scale of each clip's own, which is better after much less training; see `ContextReference`.
             With ``masking.p_any`` ("given") to the nearest given frames wherever they are; see `GivenReference`.
         reference_floor: distance of neighbouring frames, range [-1, 1], that residuals reckon with where nothing moves.
+        reference_memory: along a rollout, residuals keep to how much the given frames move, so that motion neither dies
+            out nor grows; see `ContextReference`. Train with ``self_context``, which shows the network such blocks.
         colored_noise: noise as alike between channels as the data is, which leaves no specks of colour; see
             `NoiseColors`.
         masking: how often past and future are hidden in training; it decides which tasks the model can do.
@@ -120,6 +122,7 @@ class VideoModel(Pretrained):
         super_resolution: SuperResolution | None = None,
         times: ToldTimes | None = None,
         self_context: float = 0.0,
+        reference_memory: bool = False,
     ):
         super().__init__()
         check_seed(seed)
@@ -145,7 +148,7 @@ class VideoModel(Pretrained):
         self.signals, self.super_resolution, self.reference = signals, super_resolution, reference
         check_choices(self)
         bound, planes = self.codec.bound, self.codec.planes(channels)
-        residuals = reference_of(reference, block, reference_floor, bound, super_resolution)
+        residuals = reference_of(reference, block, reference_floor, bound, super_resolution, reference_memory)
         network = net(block, planes)
         kinds = {
             "reference": residuals,
