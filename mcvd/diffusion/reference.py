@@ -130,7 +130,7 @@ class ContextReference(nn.Module):
         base, seen, weights, case = self._expected(condition, self.motion.square())
         if self.memory and condition.motion is not None:
             gain = (condition.motion / seen.flatten(1).mean(1).clamp(min=1e-12)).clamp(1 / MAX_GAIN, MAX_GAIN)
-            seen = seen * over_pixels(torch.where((condition.motion > 0) & (case != BOTH), gain, 1.0))[:, None]
+            seen = seen * over_pixels(torch.where((condition.motion > 0) & (case != BOTH), gain, 1.0))
         noise = condition.noise_level.square()[:, None] * weights.square().sum(0)
         fixed = self.floor**2 * self.distance[case] + noise
         variance = over_pixels(fixed) + over_pixels(self.growth[case].square()) * seen[:, None]
