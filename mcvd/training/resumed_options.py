@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
@@ -33,8 +34,8 @@ class ResumedOptions(Callback):
         self._num_groups: list[int] = []  # of each optimiser of the checkpoint
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Remember what the model was trained with."""
-        self._before = checkpoint.get("config") or {}
+        """Remember what the model was trained with; options that are newer than the checkpoint had their defaults."""
+        self._before = _plain_defaults(type(pl_module)) | (checkpoint.get("config") or {})
         self._num_groups = [len(state["param_groups"]) for state in checkpoint.get("optimizer_states", [])]
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -73,6 +74,12 @@ class ResumedOptions(Callback):
                 f"resumed with other options, which hold from step {trainer.global_step} on: "
                 f"{', '.join(told[:_MAX_TOLD])}{more}"
             )
+
+
+def _plain_defaults(kind: type) -> dict[str, Any]:
+    """The defaults of a model's options that are numbers, words or switches."""
+    defaults = {name: each.default for name, each in signature(kind).parameters.items()}
+    return {name: value for name, value in defaults.items() if isinstance(value, bool | int | float | str)}
 
 
 def _set_options(optimizer: Optimizer, asked: list[dict[str, Any]]) -> dict[str, tuple[Any, Any]]:

@@ -1,5 +1,7 @@
 """What the context tells, and diffusing what frames add to it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from reference.tiny import pixels, tiny_config
@@ -8,7 +10,8 @@ from torch import nn
 import mcvd
 from mcvd import samplers
 from mcvd.diffusion.denoiser import GUIDED_NOISE, Denoiser
-from mcvd.diffusion.reference import FLOOR, GLOBAL, ContextReference, Residual
+from mcvd.diffusion.reference import FLOOR, GLOBAL, MAX_GAIN, ContextReference, Residual
+from mcvd.diffusion.rollout import rollout
 from mcvd.frames import Condition, FrameBlock
 from mcvd.noise import Cosine, LinearBeta
 
@@ -292,3 +295,62 @@ def test_the_floor_is_the_model_s_and_has_to_be_a_distance():
     torch.testing.assert_close(scale[0, 0, 0, 0, 0], torch.tensor(2 * 0.01))
     with pytest.raises(ValueError, match="reference_floor"):
         small(reference_floor=0.0)
+
+
+def test_with_memory_a_generated_context_counts_as_much_motion_as_the_given_frames_had():
+    past, _, future = BLOCK.split(clip(seed=3))
+    for name, condition in conditions(past, future).items():
+        plain, memory = ContextReference(BLOCK), ContextReference(BLOCK, memory=True)
+        told = replace(condition, motion=torch.tensor([0.0, 0.003, 1e-9, 10.0]))
+        assert torch.equal(plain(told).scale, plain(condition).scale)
+        found, before = memory(told), memory(condition)
+        torch.testing.assert_close(found.base, before.base)
+        ratio = (found.scale**2 - 4 * memory.floor**2 * memory.distance[0].view(3, 1, 1, 1)) / (
+            before.scale**2 - 4 * memory.floor**2 * memory.distance[0].view(3, 1, 1, 1)
+        )
+        if name in ("both", "nothing"):
+            assert torch.equal(found.scale, before.scale)
+        elif name == "past":
+            seen = (past[:, 1] - past[:, 0]).square().flatten(1).mean(1)
+            expected = torch.tensor([1, 0.003 / seen[1], 1 / MAX_GAIN, MAX_GAIN])
+            torch.testing.assert_close(
+                ratio.flatten(1).mean(1), expected, rtol=0.02, atol=0
+            )  # borders count a little less
+        else:
+            assert not torch.equal(found.scale[1:], before.scale[1:]) and torch.equal(found.scale[0], before.scale[0])
+
+
+@pytest.mark.parametrize("given", ["past", "future", "both sides", "one frame", "nothing"])
+def test_only_conditions_with_generated_frames_tell_the_motion_of_the_given_ones(given):
+    video = clip(batch=2)
+    past = {"past": 2, "both sides": 2, "one frame": 1}.get(given, 0)
+    future = {"future": 2, "both sides": 2}.get(given, 0)
+    told = []
+
+    def sample_block(condition, number, sees_generated, known):
+        told.append((sees_generated, condition.motion))
+        return torch.zeros(4, 3, 1, 8, 8)
+
+    sides = video[:, :past], video[:, 7 - future :]
+    list(rollout(sample_block, BLOCK, *sides, num_frames=9, num_samples=2, memory=True))
+    assert len(told) == 3 and not told[0][0]
+    side = sides[0] if past > 1 else sides[1]
+    for sees_generated, motion in told:
+        if not sees_generated or given in ("one frame", "nothing"):
+            assert motion is None
+        else:
+            expected = (side[:, 1] - side[:, 0]).square().flatten(1).mean(1).repeat_interleave(2)
+            torch.testing.assert_close(motion, expected)
+    list(rollout(lambda *found: told.append(found[0].motion) or torch.zeros(4, 3, 1, 8, 8), BLOCK, *sides, 9, 2))
+    assert told[3:] == [None] * 3
+
+
+def test_a_model_with_memory_keeps_it_and_rolls_out_otherwise(tmp_path):
+    plain, memory = (small(reference_memory=each) for each in (False, True))
+    past = pixels(1, 2, 1, 16, 16)
+    first, long = ([model.predict(past, frames, seed=1, steps=2) for model in (plain, memory)] for frames in (3, 9))
+    assert torch.equal(*first) and not torch.equal(*long)
+    memory.save_pretrained(tmp_path)
+    assert torch.equal(mcvd.load(tmp_path).predict(past, 9, seed=1, steps=2), long[1])
+    with pytest.raises(ValueError, match="reference_memory"):
+        small(reference="frames", reference_memory=True)

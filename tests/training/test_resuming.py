@@ -138,6 +138,15 @@ def test_any_other_option_of_the_model_is_told(config, root):
     assert "model.masking.p_past 0.5 -> 0.25" in line
 
 
+def test_an_option_that_is_newer_than_the_checkpoint_is_told(config, root):
+    path = root / "run-1" / LAST
+    checkpoint = torch.load(path, weights_only=True)
+    del checkpoint["config"]["reference_floor"], checkpoint["config"]["self_context"]
+    torch.save(checkpoint, path)
+    (line,), _ = fit(config, root, "--ckpt_path=last", "--trainer.max_steps=5", "--model.reference_floor=0.02")
+    assert "model.reference_floor 0.04 -> 0.02" in line and "self_context" not in line
+
+
 @pytest.mark.parametrize("kind", ["torch.optim.SGD", "mcvd.training.Muon"])
 def test_another_kind_of_optimiser_is_refused(kind, config, root):
     before = (root / "run-1" / LAST).read_bytes()
