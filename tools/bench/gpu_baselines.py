@@ -17,8 +17,15 @@ import yaml
 from speed import Shape
 from torch import nn
 
+from mcvd.nets import SPATIN
+
 ROOT = Path(__file__).parents[2]
-_CONFIGS = {"cityscapes": "cityscapes_big_spade.yml", "smmnist": "smmnist_DDPM_big5.yml"}
+_CONFIGS = {
+    "cityscapes": "cityscapes_big_spade.yml",
+    "spatin": "cityscapes_big_spade.yml",
+    "smmnist": "smmnist_DDPM_big5.yml",
+    "concat": "smmnist_DDPM_big5.yml",
+}
 
 # Runs in the other commit with its own tools: "case what precision" in, the seconds of one round out.
 _SERVER = """
@@ -86,13 +93,13 @@ class OtherCommit:
         self._folder.cleanup()
 
 
-def published_step(folder: Path, name: str, shape: Shape, device: torch.device) -> Callable[[], object]:
-    """A training step of the published code (github.com/voletiv/mcvd-pytorch): its network, Adam, and clipping.
+def published_net(folder: Path, name: str, shape: Shape, device: torch.device) -> nn.Module:
+    """The network of the published code (github.com/voletiv/mcvd-pytorch), called as ``net(noisy, label, cond=past)``.
 
     Args:
         folder: where its repository lies.
         name: a case with a published config.
-        shape: of the frames, as `speed.SHAPES` has it.
+        shape: of the frames and the network, as `speed.SHAPES` has it.
         device: where it runs.
 
     Raises:
@@ -105,7 +112,16 @@ def published_step(folder: Path, name: str, shape: Shape, device: torch.device) 
     config.device = device
     config.data.image_size, config.data.channels = shape.side, shape.channels
     config.data.num_frames, config.data.num_frames_cond = shape.block.current, shape.block.past
-    net: nn.Module = UNetMore_DDPM(config).to(device)
+    config.model.ngf, config.model.ch_mult = shape.width, list(shape.multipliers)
+    config.model.n_head_channels = shape.head_channels
+    if isinstance(shape.conditioning, SPATIN):
+        config.model.spade_dim = shape.conditioning.width
+    return UNetMore_DDPM(config).to(device)
+
+
+def published_step(folder: Path, name: str, shape: Shape, device: torch.device) -> Callable[[], object]:
+    """A training step of the published code: its network, Adam, and clipping; arguments as of `published_net`."""
+    net = published_net(folder, name, shape, device)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-4)
     frames = [
         torch.randn(shape.batch, n * shape.channels, shape.side, shape.side, device=device)

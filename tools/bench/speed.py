@@ -64,6 +64,11 @@ class Shape:
     multipliers: tuple[int, ...]
     conditioning: AbstractConditioning
 
+    @property
+    def head_channels(self) -> int:
+        """Of each attention head."""
+        return 64 if self.width % 64 == 0 and self.width < 192 else self.width
+
     def toy(self) -> Shape:
         """Small enough to try the command on a CPU."""
         return replace(self, side=32, batch=1, width=16)
@@ -75,7 +80,7 @@ class Shape:
             width=self.width,
             multipliers=self.multipliers,
             attention_levels=tuple(range(len(self.multipliers)))[-3:],
-            head_channels=64 if self.width % 64 == 0 and self.width < 192 else self.width,
+            head_channels=self.head_channels,
             conditioning=self.conditioning,
         )
         return MCVD(self.block, net, (self.side, self.side), self.channels).to(device)
