@@ -136,13 +136,10 @@ class VideoModel(Pretrained):
         self.channels = channels
         self.masking = masking
         self.context_noise, self.self_context = context_noise, self_context
-        self.frame_noise = frame_noise
-        self.adversarial = adversarial
+        self.frame_noise, self.adversarial = frame_noise, adversarial
         self.optimizer = optimizer
-        self.warmup_steps = warmup_steps
-        self.cooldown_steps = cooldown_steps
-        self.frame_rate_hz = frame_rate_hz
-        self.seed = seed
+        self.warmup_steps, self.cooldown_steps = warmup_steps, cooldown_steps
+        self.frame_rate_hz, self.seed = frame_rate_hz, seed
         self.samplers = samplers or TaskSamplers()
         self.codec, self.autoencoder = codec.with_network()
         self.signals, self.super_resolution, self.reference = signals, super_resolution, reference
