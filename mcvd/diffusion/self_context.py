@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mcvd.diffusion.bound_denoiser import BoundDenoiser
 from mcvd.diffusion.denoiser import Denoiser
+from mcvd.diffusion.rollout import motion_of
 from mcvd.frames import Condition, FrameBlock
 from mcvd.noise import Coefficients, noise_from_clean
 from mcvd.runtime.rng import TrainingNoise, keyed_generator, keyed_seed
@@ -167,11 +168,12 @@ def at_true_scale(
 def motion_before(clips: Tensor, own: Sequence[OwnContext], block: FrameBlock) -> Tensor:
     """`Condition.motion` (B,) of clips (B, T, C, H, W) of which these get context of the model's making: that of the
     context they had, as the frames that are given to a rollout have it; 0 in others."""
-    motion = clips.new_zeros(len(clips))
+    motion, nothing = clips.new_zeros(len(clips)), clips[:1, :0]
     for each in own:
-        side = clips[each.row, -block.future :][:2] if each.back else clips[each.row, : block.past][-2:]
-        if len(side) > 1:
-            motion[each.row] = (side[1] - side[0]).square().mean()
+        clip = clips[each.row, None]
+        sides = (nothing, clip[:, -block.future :]) if each.back else (clip[:, : block.past], nothing)
+        if (seen := motion_of(*sides)) is not None:
+            motion[each.row] = seen[0]
     return motion
 
 
