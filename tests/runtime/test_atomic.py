@@ -75,18 +75,22 @@ def test_a_part_that_is_being_written_is_never_removed(tmp_path):
 
 def test_a_worker_forked_by_a_writer_does_not_hold_its_lock(tmp_path):
     pipe, mouth = os.pipe()
+    started, ready = os.pipe()
     child = os.fork()
     if not child:
         with atomic_write(tmp_path / "a") as part:
             part.write_text("half")
             if not os.fork():  # outlives the writer
                 os.close(mouth)
+                os.write(ready, b"x")  # it has let go of the lock, as the first thing after the fork
                 os.read(pipe, 1)
                 os._exit(0)
+            os.read(started, 1)
             os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
     write(tmp_path / "a")
-    os.close(mouth)
+    for handle in (pipe, mouth, started, ready):
+        os.close(handle)
     assert names(tmp_path) == ["a"]
 
 
