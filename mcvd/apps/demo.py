@@ -22,7 +22,6 @@ from mcvd.models.load import BOX, load
 from mcvd.models.video_model import VideoModel
 from mcvd.runtime.atomic import write_json
 from mcvd.samplers import DDIM, AbstractSampler
-from mcvd.training.checkpoint_io import last_checkpoint
 from mcvd.video.page import Page
 from mcvd.video.timing import DEFAULT_FPS
 from mcvd.video.write import write_video
@@ -117,6 +116,7 @@ def _clips(model: VideoModel, video: Path | None) -> Tensor:
 
 
 def _train(config: Path, out: Path) -> VideoModel:
+    from mcvd.training.checkpoint_io import last_checkpoint
     from mcvd.training.fit import run_fit
 
     say("training a small model on synthetic streets")

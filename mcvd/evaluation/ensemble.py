@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor
 
 from mcvd.evaluation.batch import SampledBatch
 from mcvd.evaluation.ensemble_scores import SAMPLES, TRUTH, Calibration, EnsembleScores, Event, EventScore
 from mcvd.evaluation.row import Row
 from mcvd.evaluation.statistics import summarize
-from mcvd.metrics.calibration import EventCounts, Exceedance, RankHistogram, SpreadSkill
+from mcvd.metrics.calibration import (
+    EventCounts,
+    event_counts,
+    rank_counts,
+    rank_shares,
+    spread_and_error,
+    spread_skill_sums,
+)
 from mcvd.metrics.ensemble import CRPS, ENERGY_SCORE, MOTION, SHARPNESS, motion, sharpness
 from mcvd.metrics.frames import mean_of_samples
+from mcvd.runtime.distributed import sum_over_processes
 
 _METRICS = (CRPS, ENERGY_SCORE)
 _LOOKS = {"motion": MOTION, "sharpness": SHARPNESS}
@@ -32,10 +41,11 @@ class EnsembleEvaluation:
         self._num_samples, self._num_frames = num_samples, num_frames
         self._thresholds = tuple(thresholds) if has_target else ()
         self._metrics = _METRICS if has_target else ()
-        several = has_target and num_samples > 1
-        self._ranks = RankHistogram(num_samples) if several else None
-        self._spread = SpreadSkill(num_frames) if several else None
-        self._exceedance: dict[str, Exceedance] = {}
+        self._calibrated = has_target and num_samples > 1
+        # A process without clips of its own has counted none.
+        self._ranks = torch.zeros(num_samples + 1, num_samples + 1, dtype=torch.int64)
+        self._spread = torch.zeros(3, num_frames, dtype=torch.float64)
+        self._counts: dict[str, Tensor] = {}
 
     def update(self, batch: SampledBatch, baselines: Mapping[str, Tensor]) -> dict[tuple[str, str], Tensor]:
         """Take in a batch and its baselines (B, T, C, H, W).
@@ -49,14 +59,12 @@ class EnsembleEvaluation:
             found |= {(name, metric.name): metric.per_frame(video, batch.target) for metric in self._metrics}
             found[name, "motion"] = _motion(video, batch).mean(1)
             found[name, "sharpness"] = sharpness(video).mean(1)
-        if self._ranks is not None and self._spread is not None:
-            self._ranks.update(batch.samples, batch.target)
-            self._spread.update(batch.samples, batch.target)
+        if self._calibrated:
+            self._ranks += rank_counts(batch.samples, batch.target)
+            self._spread += spread_skill_sums(batch.samples, batch.target)
             videos["mean_of_K"] = mean_of_samples(batch.samples)[:, None]
         for name, video in videos.items() if self._thresholds else ():
-            if name not in self._exceedance:
-                self._exceedance[name] = self._new_exceedance(video.shape[1])
-            self._exceedance[name].update(video, batch.target)
+            self._counts[name] = self._counts.get(name, 0) + event_counts(video, batch.target, self._thresholds)
         return {key: values[:, None] for key, values in found.items()}
 
     def compute(
@@ -75,20 +83,21 @@ class EnsembleEvaluation:
             for name, scores in summarize(per_frame, dict.fromkeys(infos, Tensor.double)).items()
         }
         calibration = None
-        if self._ranks is not None and self._spread is not None:
-            spread, error = self._spread.compute().tolist()
-            shares = self._ranks.compute().tolist()
+        if self._calibrated:
+            spread, error = spread_and_error(sum_over_processes(self._spread)).tolist()
+            shares = rank_shares(sum_over_processes(self._ranks)).tolist()
             calibration = Calibration(tuple(shares), tuple(spread), tuple(error))
         return EnsembleScores(unit, infos, rows, calibration, self._events(rows))
 
     def _events(self, rows: Mapping[str, Row]) -> tuple[Event, ...]:
         if not self._thresholds:
             return ()
-        names = [name for name in rows if name != TRUTH] + (["mean_of_K"] if self._ranks is not None else [])
+        names = [name for name in rows if name != TRUTH] + (["mean_of_K"] if self._calibrated else [])
         counts = {}
-        for name in names:  # a process without clips of its own has counted none
-            several = self._num_samples if name == SAMPLES else 1
-            counts[name] = list(map(EventCounts, self._exceedance.get(name, self._new_exceedance(several)).compute()))
+        for name in names:
+            places = 1 + (self._num_samples if name == SAMPLES else 1)
+            none = torch.zeros(len(self._thresholds), self._num_frames, 2, places, dtype=torch.int64)
+            counts[name] = list(map(EventCounts, sum_over_processes(self._counts.get(name, none))))
         events = []
         for number, threshold in enumerate(self._thresholds):
             said, came = counts[SAMPLES][number].reliability()
@@ -96,9 +105,6 @@ class EnsembleEvaluation:
             base_rate = counts[SAMPLES][number].base_rate()
             events.append(Event(threshold, base_rate, tuple(said), tuple(came), scores))
         return tuple(events)
-
-    def _new_exceedance(self, num_samples: int) -> Exceedance:
-        return Exceedance(self._thresholds, num_samples, self._num_frames)
 
 
 def _motion(videos: Tensor, batch: SampledBatch) -> Tensor:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 from mcvd.runtime.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from mcvd.metrics.calibration import EventCounts, Exceedance, RankHistogram, SpreadSkill
+    from mcvd.metrics.calibration import EventCounts
     from mcvd.metrics.ensemble import crps, energy_score, motion, sharpness
+    from mcvd.metrics.ensemble_metrics import Exceedance, RankHistogram, SpreadSkill
     from mcvd.metrics.frame_metrics import MS_SSIM, PSNR, SSIM, FrameMetric
     from mcvd.metrics.frames import MAX_PSNR_DB, mean_of_samples, psnr, psnr_per_frame, ssim, ssim_per_frame
     from mcvd.metrics.frechet import frechet_distance, frechet_interval
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from mcvd.metrics.kernel import kernel_distance
 
 _EXPORTS = {
-    "calibration": ("EventCounts", "Exceedance", "RankHistogram", "SpreadSkill"),
+    "calibration": ("EventCounts",),
     "ensemble": ("crps", "energy_score", "motion", "sharpness"),
+    "ensemble_metrics": ("Exceedance", "RankHistogram", "SpreadSkill"),
     "frame_metrics": ("MS_SSIM", "PSNR", "SSIM", "FrameMetric"),
     "frames": ("MAX_PSNR_DB", "mean_of_samples", "psnr", "psnr_per_frame", "ssim", "ssim_per_frame"),
     "frechet": ("frechet_distance", "frechet_interval"),

@@ -1,97 +1,110 @@
 """Whether an ensemble means what it says: spread against error, ranks of the truth, and events above thresholds.
 
-Three metrics of torchmetrics whose states are counts and sums, so that memory does not depend on how many videos there
-are, and several processes add up to one. Pixels in which the truth or a sample is missing (NaN) do not count.
+Each is a sum or a count, so that memory does not depend on how many videos there are, and those of parts add up:
+`mcvd.metrics.ensemble_metrics` has them as metrics of torchmetrics. Pixels in which the truth or a sample is missing
+(NaN) do not count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from mcvd.metrics.ensemble import check_ensemble, is_missing
 
 
-class SpreadSkill(Metric):
-    """How far the samples differ, and how far their mean is from the truth, as root mean squares by frame.
+def spread_skill_sums(samples: Tensor, target: Tensor) -> Tensor:
+    """Sums of the samples' variance and of the squared error of their mean, and how many pixels these are, by frame.
 
     The spread is that of K samples divided by K - 1, widened by (K + 1) / K, because the mean of K is not the mean of
     all (Fortin et al. 2014, eq. 15): for a calibrated ensemble both are equal, whatever K.
 
     Args:
-        num_frames: T of the videos.
-        options: of `torchmetrics.Metric`.
+        samples: uint8 or float (B, K, T, C, H, W), K 2 or more.
+        target: (B, T, C, H, W), of the same dtype.
+
+    Returns:
+        float64 (3, T): sum of variances, sum of squared errors, number of pixels.
+
+    Raises:
+        ValueError: one sample, or samples that are not of this target.
     """
-
-    full_state_update = False
-    variance: Tensor
-    squared_error: Tensor
-    count: Tensor
-
-    def __init__(self, num_frames: int, **options: Any) -> None:
-        super().__init__(**options)
-        for name in ("variance", "squared_error"):
-            self.add_state(name, torch.zeros(num_frames, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros(num_frames, dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, samples: Tensor, target: Tensor) -> None:
-        """Take in samples (B, K, T, C, H, W), K 2 or more, and their target (B, T, C, H, W), uint8 or float."""
-        check_ensemble(samples, target)
-        num_samples = samples.shape[1]
-        if num_samples < 2:
-            raise ValueError(f"a spread needs 2 samples or more, got {num_samples}")
-        for t in range(samples.shape[2]):
-            frames, truth = samples[:, :, t].double(), target[:, t].double()
-            missing = is_missing(frames, truth)
-            variance, error = frames.var(1), (frames.mean(1) - truth).square()
-            self.variance[t] += variance.masked_fill(missing, 0).sum() * (num_samples + 1) / num_samples
-            self.squared_error[t] += error.masked_fill(missing, 0).sum()
-            self.count[t] += (~missing).sum()
-
-    def compute(self) -> Tensor:
-        """Spread and error, float64 (2, T), in the unit of the data."""
-        return (torch.stack([self.variance, self.squared_error]) / self.count).sqrt()
+    check_ensemble(samples, target)
+    num_samples = samples.shape[1]
+    if num_samples < 2:
+        raise ValueError(f"a spread needs 2 samples or more, got {num_samples}")
+    sums = torch.zeros(3, samples.shape[2], dtype=torch.float64, device=samples.device)
+    for t in range(samples.shape[2]):
+        frames, truth = samples[:, :, t].double(), target[:, t].double()
+        missing = is_missing(frames, truth)
+        variance, error = frames.var(1), (frames.mean(1) - truth).square()
+        sums[0, t] = variance.masked_fill(missing, 0).sum() * (num_samples + 1) / num_samples
+        sums[1, t] = error.masked_fill(missing, 0).sum()
+        sums[2, t] = (~missing).sum()
+    return sums
 
 
-class RankHistogram(Metric):
-    """Where the truth lies among K sorted samples: K + 1 places, equally often for a calibrated ensemble.
+def spread_and_error(sums: Tensor) -> Tensor:
+    """Root mean squares of spread and error from `spread_skill_sums`: float64 (2, T), in the unit of the data."""
+    return (sums[:2] / sums[2]).sqrt()
 
-    A rise at both ends says that samples differ too little, a hill that they differ too much, a slope that they are too
-    bright or too dark (Hamill 2001). Where the truth equals some samples, it is in all of their places in equal parts.
+
+def rank_counts(samples: Tensor, target: Tensor) -> Tensor:
+    """How often so many samples lay below the truth, and so many were equal to it.
 
     Args:
-        num_samples: K.
-        options: of `torchmetrics.Metric`.
+        samples: uint8 or float (B, K, T, C, H, W).
+        target: (B, T, C, H, W), of the same dtype.
+
+    Returns:
+        int64 (K + 1, K + 1): [below, equal].
     """
+    check_ensemble(samples, target)
+    places = samples.shape[1] + 1
+    counts = torch.zeros(places, places, dtype=torch.int64, device=samples.device)
+    for frames, truth in zip(samples.unbind(2), target.unbind(1), strict=True):
+        below, equal = (frames < truth[:, None]).sum(1), (frames == truth[:, None]).sum(1)
+        pairs = (below * places + equal)[~is_missing(frames, truth)]
+        counts += torch.bincount(pairs, minlength=places**2).view(places, places)
+    return counts
 
-    full_state_update = False
-    ties: Tensor
 
-    def __init__(self, num_samples: int, **options: Any) -> None:
-        super().__init__(**options)
-        self._places = num_samples + 1
-        # How often so many samples lay below the truth, and so many were equal to it.
-        self.add_state("ties", torch.zeros(self._places, self._places, dtype=torch.int64), dist_reduce_fx="sum")
+def rank_shares(counts: Tensor) -> Tensor:
+    """Where the truth lies among the samples, from `rank_counts`: the share of each place, float64 (K + 1,), in sum 1.
 
-    def update(self, samples: Tensor, target: Tensor) -> None:
-        """Take in samples (B, K, T, C, H, W) and their target (B, T, C, H, W), uint8 or float."""
-        check_ensemble(samples, target)
-        for frames, truth in zip(samples.unbind(2), target.unbind(1), strict=True):
-            below, equal = (frames < truth[:, None]).sum(1), (frames == truth[:, None]).sum(1)
-            pairs = (below * self._places + equal)[~is_missing(frames, truth)]
-            self.ties += torch.bincount(pairs, minlength=self._places**2).view(self._places, self._places)
+    Where the truth equals some samples, it is in all of their places in equal parts.
+    """
+    shares = torch.zeros(len(counts), dtype=torch.float64)
+    for below, equal in counts.nonzero().tolist():
+        shares[below : below + equal + 1] += counts[below, equal].double() / (equal + 1)
+    return shares / shares.sum()
 
-    def compute(self) -> Tensor:
-        """The share of each place, float64 (K + 1,), in sum 1."""
-        shares = torch.zeros(self._places, dtype=torch.float64)
-        for below, equal in self.ties.nonzero().tolist():
-            shares[below : below + equal + 1] += self.ties[below, equal].double() / (equal + 1)
-        return shares / shares.sum()
+
+def event_counts(samples: Tensor, target: Tensor, thresholds: Sequence[float]) -> Tensor:
+    """How often values reach thresholds, in samples and in truth.
+
+    Args:
+        samples: uint8 or float (B, K, T, C, H, W).
+        target: (B, T, C, H, W), of the same dtype.
+        thresholds: in the unit of the data; an event is a value that is as large, or larger.
+
+    Returns:
+        int64 (len(thresholds), T, 2, K + 1): the counts of `EventCounts`, by threshold and frame.
+    """
+    check_ensemble(samples, target)
+    places = samples.shape[1] + 1
+    known = ~is_missing(samples, target)
+    shape = (len(thresholds), samples.shape[2], 2, places)
+    counts = torch.zeros(shape, dtype=torch.int64, device=samples.device)
+    for number, threshold in enumerate(thresholds):
+        pairs = (target >= threshold) * places + (samples >= threshold).sum(1)
+        for t in range(pairs.shape[1]):
+            found = torch.bincount(pairs[:, t][known[:, t]], minlength=2 * places)
+            counts[number, t] = found.view(2, places)
+    return counts
 
 
 @dataclass(frozen=True)
@@ -155,41 +168,6 @@ class EventCounts:
         said = none + came
         pairs = zip(came.tolist(), said.tolist(), strict=True)
         return (said / said.sum()).tolist(), [c / s if s else None for c, s in pairs]
-
-
-class Exceedance(Metric):
-    """How often values reach thresholds, in samples and in truth: counts by threshold and frame.
-
-    Args:
-        thresholds: in the unit of the data; an event is a value that is as large, or larger.
-        num_samples: K.
-        num_frames: T of the videos.
-        options: of `torchmetrics.Metric`.
-    """
-
-    full_state_update = False
-    counts: Tensor
-
-    def __init__(self, thresholds: Sequence[float], num_samples: int, num_frames: int, **options: Any) -> None:
-        super().__init__(**options)
-        self._thresholds = tuple(thresholds)
-        shape = (len(self._thresholds), num_frames, 2, num_samples + 1)
-        self.add_state("counts", torch.zeros(shape, dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, samples: Tensor, target: Tensor) -> None:
-        """Take in samples (B, K, T, C, H, W) and their target (B, T, C, H, W), uint8 or float."""
-        check_ensemble(samples, target)
-        places = self.counts.shape[-1]
-        known = ~is_missing(samples, target)
-        for number, threshold in enumerate(self._thresholds):
-            pairs = (target >= threshold) * places + (samples >= threshold).sum(1)
-            for t in range(pairs.shape[1]):
-                counts = torch.bincount(pairs[:, t][known[:, t]], minlength=2 * places)
-                self.counts[number, t] += counts.view(2, places)
-
-    def compute(self) -> Tensor:
-        """The counts of `EventCounts`, by threshold and frame: int64 (len(thresholds), T, 2, K + 1)."""
-        return self.counts
 
 
 def _share(part: float, rest: float) -> float | None:

@@ -11,12 +11,12 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from mcvd.frames import FrameBlock
 from mcvd.models.facts import num_parameters
+from mcvd.runtime.paths import unused_path
 from mcvd.training.checkpoints import Checkpoints
 from mcvd.training.classifier import ClassifierFit, labels_of
 from mcvd.training.ema import EMA
 from mcvd.training.fit import ConfigError, FitCLI, Log, run_cli
 from mcvd.training.fit_help import JSON_HELP
-from mcvd.training.run_folder import unused_path
 from mcvd.training.summary import Summary
 from mcvd.training.told import Told, named_first, stored_config, told
 

@@ -17,12 +17,12 @@ from mcvd.models.codecs.autoencoders import write_autoencoder
 from mcvd.models.codecs.latents import Latents
 from mcvd.models.facts import num_parameters
 from mcvd.runtime.atomic import atomic_write
+from mcvd.runtime.paths import unused_path
 from mcvd.training.checkpoints import Checkpoints
 from mcvd.training.codec import CodecFit
 from mcvd.training.ema import EMA
 from mcvd.training.fit import ConfigError, FitCLI, Log, run_cli
 from mcvd.training.fit_help import JSON_HELP
-from mcvd.training.run_folder import unused_path
 from mcvd.training.summary import Summary
 from mcvd.video.contact_sheet import contact_sheet
 

@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import Logger
 
 from mcvd.runtime.atomic import remove_stale_parts
 from mcvd.runtime.lock import file_lock
+from mcvd.runtime.paths import unused_path
 from mcvd.training.csv_logger import ResumableCSVLogger
 
 LOCK = ".training.lock"  # in a run's folder, while it is trained
@@ -94,15 +95,6 @@ def new_folder(root: Path) -> Path:
             return root / f"run-{number}"
         except FileExistsError:
             number += 1
-
-
-def unused_path(folder: Path, stem: str, suffix: str) -> Path:
-    """``stem.suffix``, or with the first number from 2 that is free: ``stem-2.suffix``."""
-    path, number = folder / f"{stem}{suffix}", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{stem}-{number}{suffix}"
-    return path
 
 
 def _tensorboard(folder: Path) -> list[Logger]:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from mcvd.metrics.calibration import EventCounts, Exceedance, RankHistogram, SpreadSkill
+from mcvd.metrics.calibration import EventCounts
 from mcvd.metrics.ensemble import crps, energy_score, motion, sharpness
+from mcvd.metrics.ensemble_metrics import Exceedance, RankHistogram, SpreadSkill
 
 scoringrules = pytest.importorskip("scoringrules", reason="the independent implementation is an extra of the tests")
 

@@ -29,7 +29,7 @@ def run(out: str | None = None, train: bool = False, video: str | None = None, j
         check_new_folder(out)
     from mcvd.apps.cli.say import say_json
     from mcvd.apps.demo import CONFIG, run_demo
-    from mcvd.training.run_folder import unused_path
+    from mcvd.runtime.paths import unused_path
 
     folder = Path(out) if out else unused_path(Path(), "demo", "")
     result = run_demo(folder, train=CONFIG if train else None, video=Path(video) if video else None)
