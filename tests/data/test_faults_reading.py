@@ -30,17 +30,17 @@ def one_line(caught):
 def test_a_reader_that_is_stuck_is_given_up_and_named_once(tmp_path):
     write_frames(tmp_path / "stuck", 8)
     write_frames(tmp_path / "well", 8)
-    videos = VideoFolder(tmp_path, timeout_seconds=0.3)
+    videos = VideoFolder(tmp_path, timeout_seconds=2)
     (tmp_path / "stuck/0003.png").unlink()
     os.mkfifo(tmp_path / "stuck/0003.png")  # opening it waits for a writer who never comes
     begin = time.monotonic()
-    with pytest.raises(VideoError, match=r"stuck: reading 8 frames took longer than 0.3 s"):
+    with pytest.raises(VideoError, match=r"stuck: reading 8 frames took longer than 2 s"):
         videos.read(0, range(8), (16, 16))
     for _ in range(50):  # nobody waits for it a second time
         with pytest.raises(VideoError, match="got stuck before"):
             videos.read(0, [0], (16, 16))
     assert videos.read(1, range(8), (16, 16)).shape == (8, 3, 16, 24)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 60
 
 
 def test_a_read_that_decodes_too_long_ends_by_itself_and_is_named_once(tmp_path):
@@ -68,8 +68,8 @@ def test_a_video_that_cannot_be_opened_in_time_is_left_out(tmp_path):
     write_frames(tmp_path / "well", 8)
     (tmp_path / "stuck").mkdir()
     os.mkfifo(tmp_path / "stuck/0000.png")
-    with pytest.warns(UserWarning, match=r"left out: .*stuck: opening it took longer than 0.3 s"):
-        videos = VideoFolder(tmp_path, timeout_seconds=0.3)
+    with pytest.warns(UserWarning, match=r"left out: .*stuck: opening it took longer than 2 s"):
+        videos = VideoFolder(tmp_path, timeout_seconds=2)
     assert names(videos) == ["well"]
 
 

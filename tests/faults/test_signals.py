@@ -13,7 +13,7 @@ from faults.kills import listen, told, training
 from mcvd.models.files import LAST
 
 
-def leave(process, seconds=30):
+def leave(process, seconds=120):
     """The exit status of a process that is expected to end by itself."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -127,7 +127,7 @@ def test_a_worker_leaves_alone_the_decoders_that_its_parent_left_behind(tmp_path
         circle.append(circle)
         del reader, circle
         # Closing the decoder would wait for threads that only this process has.
-        loader = DataLoader(Collecting(), num_workers=1, worker_init_fn=begin_worker, timeout=30)
+        loader = DataLoader(Collecting(), num_workers=1, worker_init_fn=begin_worker, timeout=300)
         assert next(iter(loader)).item() == 0
     finally:
         gc.enable()
