@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from mcvd.training.distill import Student
     from mcvd.training.distill_cli import run_distill
     from mcvd.training.ema import EMA
-    from mcvd.training.fit import ConfigError, FitCLI, run_fit
+    from mcvd.training.fit import FitCLI, run_fit
     from mcvd.training.memory import MemoryEstimate
     from mcvd.training.muon import Muon
     from mcvd.training.preview import Preview
     from mcvd.training.signals import GracefulStop, TrainingInterrupted
+    from mcvd.training.words import ConfigError
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
@@ -26,7 +27,7 @@ __getattr__, __dir__ = lazy_exports(
         "AtomicCheckpointIO": "mcvd.training.checkpoint_io",
         "Checkpoints": "mcvd.training.checkpoints",
         "CodecFit": "mcvd.training.codec",
-        "ConfigError": "mcvd.training.fit",
+        "ConfigError": "mcvd.training.words",
         "FitCLI": "mcvd.training.fit",
         "GracefulStop": "mcvd.training.signals",
         "MemoryEstimate": "mcvd.training.memory",

@@ -15,10 +15,11 @@ from mcvd.runtime.paths import unused_path
 from mcvd.training.checkpoints import Checkpoints
 from mcvd.training.classifier import ClassifierFit, labels_of
 from mcvd.training.ema import EMA
-from mcvd.training.fit import ConfigError, FitCLI, Log, run_cli
+from mcvd.training.fit import FitCLI, Log, run_cli
 from mcvd.training.fit_help import JSON_HELP
 from mcvd.training.summary import Summary
-from mcvd.training.told import Told, named_first, stored_config, told
+from mcvd.training.told import Told, stored_config, told
+from mcvd.training.words import GUIDED, ConfigError, named_first
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -108,10 +109,5 @@ def run_fit_classifier(argv: list[str], log: Log = _LOGGER.info) -> dict[str, An
     Returns, Raises:
         As `mcvd.training.fit.run_fit`.
     """
-    words = named_first(
-        argv,
-        "guides",
-        "name the model to guide first, then its videos: mcvd fit-classifier MODEL --config data.yaml "
-        "(or --data.root FOLDER)",
-    )
+    words = named_first(argv, GUIDED)
     return run_cli(ClassifierCLI, words, log)

@@ -21,9 +21,10 @@ from mcvd.runtime.paths import unused_path
 from mcvd.training.checkpoints import Checkpoints
 from mcvd.training.codec import CodecFit
 from mcvd.training.ema import EMA
-from mcvd.training.fit import ConfigError, FitCLI, Log, run_cli
+from mcvd.training.fit import FitCLI, Log, run_cli
 from mcvd.training.fit_help import JSON_HELP
 from mcvd.training.summary import Summary
+from mcvd.training.words import ConfigError, check_names_videos
 from mcvd.video.contact_sheet import contact_sheet
 
 _LOGGER = logging.getLogger(__name__)
@@ -132,6 +133,5 @@ def run_fit_codec(argv: list[str], log: Log = _LOGGER.info) -> dict[str, Any] | 
     Returns, Raises:
         As `mcvd.training.fit.run_fit`.
     """
-    if not argv:
-        raise ConfigError("name the videos: mcvd fit-codec --config data.yaml (or --data.root FOLDER)")
+    check_names_videos(argv)
     return run_cli(CodecCLI, ["--model.num_frames=1", *argv], log)

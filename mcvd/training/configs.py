@@ -1,4 +1,4 @@
-"""The configs that come with the package, by name, and what is wrong with an option or a config, in one line."""
+"""The words of a training with the files of the configs that they name, and what is wrong with one, in one line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterable
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from mcvd.models.config import SLOTS
@@ -16,9 +15,8 @@ from mcvd.runtime.error_text import one_line
 from mcvd.runtime.named_classes import check_classes
 from mcvd.runtime.parser_text import key_of, misfit
 from mcvd.runtime.suggest import did_you_mean
-
-CONFIGS = Path(__file__).parents[1] / "configs"
-DEFAULT_CONFIG, FINE_TUNE = "small", "fine-tune"
+from mcvd.training.named_configs import DEFAULT_CONFIG, FINE_TUNE, find_config
+from mcvd.training.words import check_names_data, names_a_model, option_names, value_of
 
 # What other programs call it, in the form that `did_you_mean` compares.
 _ELSEWHERE = {
@@ -46,33 +44,6 @@ _FAILED_LINK = re.compile(r"^Call to compute_fn of link .* failed: ")
 _GROUP = re.compile(r'^Parser key "([\w.]+)": Unable to load config \'([^\']*)\'')
 
 
-def config_names() -> list[str]:
-    """Names of the configs that come with the package, such as ``small`` and ``published/kth``."""
-    return sorted(path.relative_to(CONFIGS).with_suffix("").as_posix() for path in CONFIGS.rglob("*.yaml"))
-
-
-def find_config(name: str) -> Path:
-    """The file of a config: a path, or the name of one that comes with the package.
-
-    Raises:
-        FileNotFoundError: there is neither; the message says which there are.
-
-    Examples:
-        >>> find_config("small").name
-        'small.yaml'
-    """
-    if Path(name).is_file():
-        return Path(name)
-    known, plain = config_names(), name.removesuffix(".yaml").removeprefix("configs/")
-    if plain in known:
-        return CONFIGS / f"{plain}.yaml"
-    few = ", ".join([*(each for each in known if "/" not in each), "published/..."])
-    raise FileNotFoundError(
-        f"--config {name}: no such file, and no config of mcvd has this name"
-        + (did_you_mean(plain, known) or f"; there are {few}")
-    )
-
-
 def with_configs(words: list[str]) -> tuple[list[str], str | None]:
     """The words of ``mcvd fit`` with paths for the names of configs, and the default config where none is named.
 
@@ -92,36 +63,17 @@ def with_configs(words: list[str]) -> tuple[list[str], str | None]:
             found.append(str(find_config(word)))
         else:
             found.append(word)
-    options = [word.partition("=")[0] for word in words]
-    asks = any(option in ("-h", "--help", "-c", "--config") or option.startswith("--print_") for option in options)
-    if asks or any(
-        option == "--model"
-        or option.startswith(("--model.block", "--model.teacher", "--model.num_frames", "--model.guides"))
-        for option in options
-    ):
+    options = option_names(words)
+    if names_a_model(options):
         return found, None
-    if not any(option.startswith("--data") for option in options):
-        raise ValueError(
-            f"name a config and a folder of videos: mcvd fit --config {DEFAULT_CONFIG} --data.root FOLDER (configs "
-            f"of mcvd: {', '.join(name for name in config_names() if '/' not in name)}, published/...)"
-        )
+    check_names_data(options)
     if "--init_from" in options:
-        source = _value_of("--init_from", words)
+        source = value_of("--init_from", words)
         return [f"--config={find_config(FINE_TUNE)}", f"--model={json.dumps(_model_of(source))}", *found], (
             f"no config was named: training the model of {source} further (--config {FINE_TUNE})"
         )
     told = f"no config was named: training {DEFAULT_CONFIG} (--config {DEFAULT_CONFIG}), a small model of all tasks"
     return [f"--config={find_config(DEFAULT_CONFIG)}", *found], told
-
-
-def _value_of(option: str, words: list[str]) -> str:
-    """What follows an option, as a word of its own or behind =."""
-    place = next(i for i, word in enumerate(words) if word.partition("=")[0] == option)
-    if "=" in words[place]:
-        return words[place].partition("=")[2]
-    if place + 1 == len(words):
-        raise ValueError(f"{option} needs a model: an exported folder, a .ckpt file, user/name on the Hub, or bundled")
-    return words[place + 1]
 
 
 def _model_of(source: str) -> dict[str, Any]:

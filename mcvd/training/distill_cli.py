@@ -10,12 +10,13 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from mcvd.frames import FrameBlock
 from mcvd.training.distill import Student
-from mcvd.training.fit import ConfigError, FitCLI, Log, run_cli
+from mcvd.training.fit import FitCLI, Log, run_cli
 from mcvd.training.fit_help import JSON_HELP
-from mcvd.training.told import Told, named_first, told
+from mcvd.training.student_words import student_words
+from mcvd.training.told import Told, told
+from mcvd.training.words import ConfigError
 
 _LOGGER = logging.getLogger(__name__)
-_SHORT = ("calls", "parts", "method", "order", "guidance")  # options of the student that are written without --model.
 
 
 class DistillCLI(FitCLI):
@@ -63,15 +64,4 @@ def run_distill(argv: list[str], log: Log = _LOGGER.info) -> dict[str, Any] | No
     Returns, Raises:
         As `mcvd.training.fit.run_fit`.
     """
-    teacher, *words = named_first(
-        argv,
-        "teacher",
-        "name the teacher first, then its videos: mcvd distill MODEL --config data.yaml (or --data.root FOLDER)",
-    )
-    return run_cli(DistillCLI, [teacher, *map(_full, words)], log)
-
-
-def _full(word: str) -> str:
-    name, equals, value = word.partition("=")
-    plain = name.removeprefix("--").replace("-", "_")
-    return f"--model.{plain}{equals}{value}" if name.startswith("--") and plain in _SHORT else word
+    return run_cli(DistillCLI, student_words(argv), log)

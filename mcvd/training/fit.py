@@ -32,10 +32,11 @@ from mcvd.training.checkpoint_io import AtomicCheckpointIO, batch_size_of, last_
 from mcvd.training.checkpoints import Checkpoints
 from mcvd.training.compile import CompileCallback
 from mcvd.training.config_files import check_config_files
-from mcvd.training.configs import DEFAULT_CONFIG, explain, with_configs
+from mcvd.training.configs import explain, with_configs
 from mcvd.training.ema import EMA, averaged_weights
 from mcvd.training.fit_help import ABOUT, HELP
 from mcvd.training.memory_check import MemoryCheck
+from mcvd.training.named_configs import DEFAULT_CONFIG
 from mcvd.training.preview import Preview
 from mcvd.training.progress_bar import StepProgressBar
 from mcvd.training.resumed_options import ResumedOptions
@@ -43,6 +44,7 @@ from mcvd.training.run_folder import RunFolder
 from mcvd.training.signals import GracefulStop, TrainingInterrupted
 from mcvd.training.start_from import start_from
 from mcvd.training.summary import Summary
+from mcvd.training.words import ConfigError, check_folder, check_one_start
 
 Log = Callable[[str], object]
 """Takes a line that the user should see."""
@@ -77,10 +79,6 @@ _REMARKS = (
 
 
 PRECISIONS = ("32-true", "32", 32, "bf16-mixed", "bf16", "16-mixed", "16", 16, None)  # Lightning has more
-
-
-class ConfigError(ValueError):
-    """An option or a key of a config file that does not exist or does not fit."""
 
 
 class FitCLI(LightningCLI):
@@ -153,8 +151,7 @@ class FitCLI(LightningCLI):
             raise ConfigError(explain(error, parser._option_string_actions)) from error
         if told:
             self.log(told)
-        if self.config.ckpt_path and self.config.init_from:
-            raise ConfigError("--ckpt_path resumes a run, --init_from starts a new one: give one of them")
+        check_one_start(bool(self.config.ckpt_path), bool(self.config.init_from))
         if self.config.trainer.overfit_batches:
             raise ConfigError(
                 "--trainer.overfit_batches: every step draws new clips and new noise, so there is no batch to repeat; "
@@ -187,8 +184,8 @@ class FitCLI(LightningCLI):
             self.log(f"{NO_BF16}: training in float32")
         for option in ("root", "val_root"):
             folder = config.data.get(option)
-            if folder is not None and not Path(folder).exists():
-                raise FileNotFoundError(f"--data.{option} {folder}: no such folder of videos")
+            if folder is not None:
+                check_folder(option, folder)
         self.root = Path(config.trainer.default_root_dir or self.default_root())
         self.checkpoint = _resumed_checkpoint(config.ckpt_path, self.root)
         if self.checkpoint and config.data.batch_size == "auto":

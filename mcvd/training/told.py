@@ -8,7 +8,6 @@ from typing import Any
 
 from mcvd.models.files import read_model
 from mcvd.models.mcvd import MCVD
-from mcvd.training.fit import ConfigError
 
 
 class Told:
@@ -35,15 +34,3 @@ def told(model: str, name: str) -> Any:
 def stored_config(model: str) -> dict[str, Any]:
     """The config of a model, as `mcvd.load` takes it."""
     return read_model(model).config
-
-
-def named_first(argv: list[str], option: str, refusal: str) -> list[str]:
-    """The words of a command, the first of them, a model, as the value of an option of what is trained for it.
-
-    Raises:
-        ConfigError: no model is named; in the words given.
-    """
-    if not argv or (argv[0].startswith("-") and not {"-h", "--help"} & set(argv)):
-        raise ConfigError(refusal)
-    first = argv[0] if argv[0].startswith("-") else f"--model.{option}={argv[0]}"
-    return [first, *argv[1:]]

@@ -64,6 +64,52 @@ def test_commands_that_train_nothing_import_nothing_of_a_training(tmp_path):
     assert found == ["info:"] * len(kinds) + ["predict:", "generate:", "evaluate:", "tune-sampler:", "demo:"]
 
 
+WRONG = {
+    "fit": "name a config and a folder of videos",
+    "fit --config smal --data.root videos": "did you mean small?",
+    "fit --config small --data.root nowhere": "--data.root nowhere: no such folder",
+    "fit --data.root=videos --data.val_root=nowhere": "--data.val_root nowhere: no such folder",
+    "fit --data.root videos --init_from": "--init_from needs a model",
+    "fit --data.root videos --init_from nowhere": "no model at nowhere",
+    "fit --data.root videos --init_from bundled --ckpt_path last": "give one of them",
+    "fit-codec": "name the videos",
+    "fit-codec --json": "name the videos",
+    "fit-codec --data.root nowhere": "--data.root nowhere: no such folder",
+    "fit-classifier --data.root videos": "name the model to guide first",
+    "fit-classifier nowhere --data.root videos": "no model at nowhere",
+    "distill --config data.yaml": "name the teacher first",
+    "distill nowhere --data.root videos": "no model at nowhere",
+    "distill bundled --data.root nowhere": "--data.root nowhere: no such folder",
+    "distill bundled --data.root videos --calls 0": "--calls must be 1 or more, got 0",
+    "distill bundled --data.root videos --calls=four": "--calls must be a whole number, got 'four'",
+    "distill bundled --data.root videos --guidance nan": "--guidance must be a finite number",
+    "distill bundled --data.root videos --parts 1": "worth 2 of the teacher's or more, got 1",
+    "distill bundled --data.root videos --method=fast": "method must be 'progressive' or 'consistency', got 'fast'",
+    "distill bundled --data.root videos --order 3": "of order 1 or 2, got 3",
+    "distill bundled --data.root videos --method consistency --order 2": "whose order is 1, got 2",
+}
+
+CODE_OF_MISTAKES = """
+import sys
+from mcvd.apps.cli.main import main
+
+for command in sys.stdin.read().splitlines():
+    assert main(command.split()), command
+assert "lightning" not in sys.modules
+"""
+
+
+def test_mistakes_in_the_words_of_a_training_are_told_before_lightning_is_imported(tmp_path):
+    (tmp_path / "videos").mkdir()
+    words = [sys.executable, "-c", CODE_OF_MISTAKES]
+    done = subprocess.run(words, input="\n".join(WRONG), text=True, capture_output=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = done.stderr.splitlines()
+    assert len(told) == len(WRONG)
+    for line, (command, why) in zip(told, WRONG.items(), strict=True):
+        assert why in line, command
+
+
 def test_who_reads_no_further_gets_no_error(tmp_path):
     tiny_model().save_pretrained(tmp_path / "m")
     words = [sys.executable, "-m", "mcvd", "info", str(tmp_path / "m")]

@@ -7,7 +7,8 @@ import pytest
 
 import mcvd
 from mcvd.models.files import BOX
-from mcvd.training.configs import CONFIGS, config_names, find_config, with_configs
+from mcvd.training.configs import with_configs
+from mcvd.training.named_configs import CONFIGS, config_names, find_config
 
 SMALL = str(CONFIGS / "small.yaml")
 

@@ -99,7 +99,7 @@ def run(
     elif out := choices.get("out"):
         _check_pack(out, root or path)
     if config:
-        from mcvd.training.configs import find_config
+        from mcvd.training.named_configs import find_config
 
         config = str(find_config(config))
     is_recipe = Path(path).suffix.lower() in (".yaml", ".yml")

@@ -5,11 +5,14 @@ from __future__ import annotations
 from argparse import ArgumentParser
 
 from mcvd.apps.cli.options import Command
-from mcvd.apps.cli.train import JSON, train
+from mcvd.apps.cli.train import JSON, options, train
 
 
 def run(words: list[str]) -> None:
     """Train, with the words of the command line."""
+    from mcvd.training.words import check_words
+
+    check_words(options(words))  # before the import of Lightning, which takes long
     from mcvd.training.fit import run_fit
 
     train(run_fit, words)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from mcvd.apps.cli.options import Command
-from mcvd.apps.cli.train import train
+from mcvd.apps.cli.train import options, train
 
 
 def run(words: list[str]) -> None:
     """Train, with the words of the command line."""
+    from mcvd.training.words import GUIDED, check_words, named_first
+
+    check_words(named_first(options(words), GUIDED))  # before the import of Lightning, which takes long
     from mcvd.training.classifier_cli import run_fit_classifier
 
     train(run_fit_classifier, words)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from mcvd.apps.cli.options import Command
-from mcvd.apps.cli.train import train
+from mcvd.apps.cli.train import options, train
 
 
 def run(words: list[str]) -> None:
     """Train, with the words of the command line."""
+    from mcvd.training.words import check_names_videos, check_words
+
+    check_names_videos(options(words))  # before the import of Lightning, which takes long
+    check_words(["--model.num_frames=1", *options(words)])
     from mcvd.training.codec_cli import run_fit_codec
 
     train(run_fit_codec, words)

@@ -11,10 +11,15 @@ from mcvd.apps.cli.say import for_scripts, say, say_json
 JSON = "--json"
 
 
+def options(words: list[str]) -> list[str]:
+    """The words of the command line without ``--json``, which is the command's own."""
+    return [word for word in words if word != JSON]
+
+
 def train(run: Callable[..., dict[str, Any] | None], words: list[str]) -> None:
     """Train with the words of the command line, of which ``--json`` is the command's and the others are ``run``'s."""
     asked = JSON in words
     with for_scripts() if asked else nullcontext():
-        result = run([word for word in words if word != JSON], log=lambda text: say(*text.splitlines()))
+        result = run(options(words), log=lambda text: say(*text.splitlines()))
         if asked and result is not None:  # the first of several processes tells
             say_json(result)

@@ -1,0 +1,161 @@
+"""What is wrong with the words of a training, as far as they alone tell: seconds before Lightning is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mcvd.models.files import read_model
+from mcvd.training.named_configs import DEFAULT_CONFIG, config_names, find_config
+
+_DISTILL = "mcvd distill MODEL --config data.yaml (or --data.root FOLDER)"
+_CLASSIFIER = "mcvd fit-classifier MODEL --config data.yaml (or --data.root FOLDER)"
+
+
+class ConfigError(ValueError):
+    """An option or a key of a config file that does not exist or does not fit."""
+
+
+@dataclass(frozen=True)
+class First:
+    """The first word of a command that trains something for a model: that model.
+
+    Args:
+        option: of what is trained, that the word is the value of.
+        refusal: what is said where it is missing.
+    """
+
+    option: str
+    refusal: str
+
+
+TEACHER = First("teacher", f"name the teacher first, then its videos: {_DISTILL}")
+GUIDED = First("guides", f"name the model to guide first, then its videos: {_CLASSIFIER}")
+
+
+def named_first(words: Sequence[str], first: First) -> list[str]:
+    """The words of a command, the first of them, a model, as the value of an option of what is trained for it.
+
+    Raises:
+        ConfigError: no model is named.
+    """
+    if not words or (words[0].startswith("-") and not _asks_help(words)):
+        raise ConfigError(first.refusal)
+    name = words[0] if words[0].startswith("-") else f"--model.{first.option}={words[0]}"
+    return [name, *words[1:]]
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Look for the models, configs and folders that the words of a training name.
+
+    Args:
+        words: options, such as ``["--model.teacher=drive", "--data.root", "videos"]``.
+
+    Raises:
+        ConfigError: options exclude each other, or nothing says what to train on what.
+        FileNotFoundError: a model, a config or a folder of videos is not there.
+    """
+    if _asks_help(words):
+        return
+    options = option_names(words)
+    check_one_start("--ckpt_path" in options, "--init_from" in options)
+    for option in ("--config", "-c"):
+        for config in values_of(option, words):
+            find_config(config)
+    if not names_a_model(options):
+        check_names_data(options)
+    if "--init_from" in options:
+        value_of("--init_from", words)
+    for option in (f"--model.{TEACHER.option}", f"--model.{GUIDED.option}", "--init_from"):
+        for model in values_of(option, words):
+            if not Path(model).exists() and "/" not in model:  # a name with / may be one on the Hub
+                read_model(model)
+    for option in ("root", "val_root"):
+        for folder in values_of(f"--data.{option}", words)[-1:]:
+            if folder not in ("null", ""):
+                check_folder(option, folder)
+
+
+def check_one_start(resumes: bool, starts_from: bool) -> None:
+    """A run is resumed or begun.
+
+    Raises:
+        ConfigError: both are asked for.
+    """
+    if resumes and starts_from:
+        raise ConfigError("--ckpt_path resumes a run, --init_from starts a new one: give one of them")
+
+
+def check_folder(option: str, folder: str | Path) -> None:
+    """A folder of videos is there.
+
+    Raises:
+        FileNotFoundError: it is not.
+    """
+    if not Path(folder).exists():
+        raise FileNotFoundError(f"--data.{option} {folder}: no such folder of videos")
+
+
+def names_a_model(options: Sequence[str]) -> bool:
+    """Whether options say what is trained, or ask for help, which needs nothing else."""
+    asks = any(option in ("-h", "--help", "-c", "--config") or option.startswith("--print_") for option in options)
+    return asks or any(
+        option == "--model"
+        or option.startswith(("--model.block", "--model.teacher", "--model.num_frames", "--model.guides"))
+        for option in options
+    )
+
+
+def check_names_data(options: Sequence[str]) -> None:
+    """An option names videos.
+
+    Raises:
+        ConfigError: none does, and no config is named that might.
+    """
+    if not any(option.startswith("--data") for option in options):
+        raise ConfigError(
+            f"name a config and a folder of videos: mcvd fit --config {DEFAULT_CONFIG} --data.root FOLDER (configs "
+            f"of mcvd: {', '.join(name for name in config_names() if '/' not in name)}, published/...)"
+        )
+
+
+def check_names_videos(words: Sequence[str]) -> None:
+    """The words of a codec's training say something.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    if not words:
+        raise ConfigError("name the videos: mcvd fit-codec --config data.yaml (or --data.root FOLDER)")
+
+
+def option_names(words: Sequence[str]) -> list[str]:
+    """The words without the values behind =."""
+    return [word.partition("=")[0] for word in words]
+
+
+def values_of(option: str, words: Sequence[str]) -> list[str]:
+    """What follows an option each time that it is named, as a word of its own or behind =."""
+    found: list[str] = []
+    for place, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name == option:
+            found += [value] if equals else words[place + 1 : place + 2]
+    return found
+
+
+def value_of(option: str, words: Sequence[str]) -> str:
+    """The model that follows an option.
+
+    Raises:
+        ConfigError: nothing does.
+    """
+    found = values_of(option, words)
+    if not found:
+        raise ConfigError(f"{option} needs a model: an exported folder, a .ckpt file, user/name on the Hub, or bundled")
+    return found[0]
+
+
+def _asks_help(words: Sequence[str]) -> bool:
+    return bool({"-h", "--help"} & set(words))
