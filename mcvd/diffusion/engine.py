@@ -10,6 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from mcvd.diffusion.block_coding import BlockCoding
 from mcvd.diffusion.block_sampler import AUTOCAST, BlockSampler, autocast
 from mcvd.diffusion.denoiser import Denoiser
 from mcvd.diffusion.keyframes import Keyframes
@@ -43,6 +44,7 @@ class GenerationEngine:
         encode: videos as given, (B, T, C, H, W), to what is diffused, float32 (B, T, planes, H, W).
         decode: the way back, to any dtype.
         times: what the network is told of time; None: nothing.
+        coding: of frames that are coded together, which the others then do not; None: there are none.
     """
 
     denoiser: Denoiser
@@ -51,6 +53,7 @@ class GenerationEngine:
     encode: Callable[[Tensor], Tensor]
     decode: Callable[[Tensor], Tensor]
     times: WindowTimes | None = None
+    coding: BlockCoding | None = None
 
     def stream(
         self,
@@ -90,7 +93,9 @@ class GenerationEngine:
         num_videos, num_samples = len(past), options.num_samples
         sampler = options.sampler_for(from_nothing=not past.shape[1] + future.shape[1])
         keys = self._keys(num_videos)
-        parts = list(self._parts(num_videos, self.encode(past[:0]).shape[-2:]))
+        nothing = self.encode(past[:0, :0])
+        size = (nothing if self.coding is None else self.coding.encode(nothing)).shape[-2:]
+        parts = list(self._parts(num_videos, size))
         places = () if keyframes is None else keyframes.frames
         lengths = past.shape[1], future.shape[1], num_frames
         num_blocks = len(parts) * sum(1 for _ in windows(self.block, *lengths, options.overlap, places, options.loop))
@@ -109,7 +114,7 @@ class GenerationEngine:
         with progress_bar(num_videos * num_samples * num_frames, "frames", options.progress) as bar:
             sample_block = BlockSampler(
                 self.denoiser,
-                self.block,
+                self.block if self.coding is None else self.coding.block(self.block),
                 options,
                 sampler,
                 stand_in,
@@ -129,7 +134,7 @@ class GenerationEngine:
                 )
                 if options.rolling
                 else rollout(
-                    partial(sample_block, part, [keys[v][s] for v in videos for s in samples]),
+                    self._in_frames(partial(sample_block, part, [keys[v][s] for v in videos for s in samples])),
                     self.block,
                     self.encode(past[videos.start : videos.stop].to(self._device)),
                     self.encode(future[videos.start : videos.stop].to(self._device)),
@@ -154,6 +159,10 @@ class GenerationEngine:
                         frames = finished.new_empty(num_videos, num_samples, length, *past.shape[2:])
                     frames[videos.start : videos.stop, samples.start : samples.stop] = finished
                 yield start, frames if num_samples > 1 else frames[:, 0]
+
+    def _in_frames(self, sample_block: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """What samples blocks of what is diffused, as a rollout asks for them."""
+        return sample_block if self.coding is None else self.coding.sampling(sample_block)
 
     @property
     def _device(self) -> torch.device:

@@ -9,6 +9,8 @@ from mcvd.diffusion.denoiser import Denoiser
 from mcvd.diffusion.frame_noise import FrameNoise
 from mcvd.diffusion.given_reference import GivenReference
 from mcvd.diffusion.masking import Masking
+from mcvd.diffusion.options import SamplingOptions
+from mcvd.diffusion.reference import ContextReference
 from mcvd.diffusion.self_context import max_depth
 from mcvd.diffusion.signals import Signals
 from mcvd.diffusion.super_resolution import SuperResolution
@@ -91,7 +93,40 @@ def check_network(model: Chosen) -> None:
         model.times.check(model.block, model.per_frame)
     if model.self_context:
         _check_self_context(model)
+    _check_time(model)
     _check_super_resolution(model, bool(told.tell_low))  # type: ignore[union-attr]
+
+
+def _check_time(model: Chosen) -> None:
+    """Refuse what counts single frames among those that are coded together."""
+    if model.codec.coding is None:
+        return
+    residuals = model.denoiser.reference
+    others = {
+        "signals": model.signals,
+        "times": model.times,
+        "super_resolution": model.super_resolution,
+        "frame_noise": model.frame_noise,
+        "self_context": model.self_context,
+        "adversarial": model.adversarial,
+        "masking.p_any": model.masking.p_any,
+        "masking.p_partial": model.masking.p_partial,
+        "reference_memory": isinstance(residuals, ContextReference) and residuals.memory,
+    }
+    if found := [name for name, value in others.items() if value]:
+        raise ValueError(f"{model.codec!r} codes frames together, and cannot do {' and '.join(found)}: leave them out")
+
+
+def check_options(codec: AbstractCodec, options: SamplingOptions) -> None:
+    """Refuse options of sampling that count single frames of a block, where these are coded together.
+
+    Raises:
+        ValueError: names them.
+    """
+    others = {"known": options.known is not None, "loop": options.loop, "guide": options.guide is not None}
+    found = [name for name, is_set in others.items() if is_set]
+    if codec.coding is not None and found:
+        raise ValueError(f"{codec!r} codes frames together, and cannot do {' and '.join(found)}: leave them out")
 
 
 def _check_self_context(model: Chosen) -> None:

@@ -116,10 +116,10 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
     def draw(self, batch: dict[str, Any]) -> Drawn:
         """What a step needs of a batch of numbered clips, with its random numbers drawn."""
         clips, weight, own, motion = self._clips(batch)
-        past, current, future = self.block.split(clips)
+        past, current, future = self.net_block.split(clips)
         if weight is not None:
-            _, weight, _ = self.block.split(weight)
-        condition_shape = (self.block.num_context, *current.shape[2:])
+            _, weight, _ = self.net_block.split(weight)
+        condition_shape = (self.net_block.num_context, *current.shape[2:])
         shapes = [current.shape[1:]] + (
             [condition_shape] if self.context_noise or self.denoiser.diffuses_context else []
         )
@@ -169,7 +169,7 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
     def _clips(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor | None, list[OwnContext], Tensor | None]:
         """What is trained on, float (B, P + N + F, C, H, W), the weight of each number if they differ, which clips
         have context of the model's own making, and their `Condition.motion` if there are such."""
-        clips, weight = self.codec.encode(batch["video"]), self.codec.weight(batch["video"])
+        clips, weight = self._encoded(batch["video"]), self.codec.weight(batch["video"])
         if not self.self_context or not self.training:  # as dropout: a held-out loss compares with that of others
             return clips, weight, [], None
         own = drawn(self.self_context, self.block, self.seed, batch["index"])
@@ -179,6 +179,12 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
             current = slice(self.block.past, self.block.past + self.block.current)
             weight[[each.row for each in own], current] *= at_true_scale(self.denoiser, self.block, clips, made, own)
         return made, weight, own, motion_before(clips, own, self.block)
+
+    def _encoded(self, clips: Tensor) -> Tensor:
+        """Clips as what is diffused: frame by frame or, by a codec that codes frames together, part by part."""
+        if self.codec.coding is None:
+            return self.codec.encode(clips)
+        return torch.cat([self.codec.encode(part) for part in self.block.split(clips)], 1)
 
     def _signals_of(self, batch: dict[str, Any], num_clips: int) -> Tensor:
         assert self.signals is not None
@@ -222,7 +228,7 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
                 apart = batch["times"].diff(dim=1)
                 even = (apart - apart[:, -1:]).abs() < 1e-3 * apart[:, -1:]
                 films = batch["video"][even.all(1) if alone is None else even.all(1) & ~alone]
-            self.denoiser.measure(*self.block.split(self.codec.encode(films)))
+            self.denoiser.measure(*self.net_block.split(self._encoded(films)))
         # Dropout draws from the global generators: named by the batch, it is the same in a resumed run.
         torch.manual_seed(keyed_seed(self.seed, batch["index"][0]))
         loss = (self.adversarial_loss(batch) if self.adversarial else self.loss(batch)).mean()
@@ -302,11 +308,13 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
                 f"frame by frame, mcvd.nets.SpaceTimeUNet, got {type(self.denoiser.net).__name__}; for this one "
                 "mcvd.data.MovingStills makes clips of pictures"
             )
+        if self.codec.coding is not None:
+            raise ValueError(f"{self.codec!r} codes frames together, and these are pictures (mcvd.data.PictureFolder)")
         return unrelated
 
     def _are_latents(self, video: Tensor) -> bool:
         """Whether clips are latents that the codec of this model may have made before."""
-        if self.autoencoder is None or video.dtype != torch.float16:
+        if self.autoencoder is None or self.codec.coding is not None or video.dtype != torch.float16:
             return False
         return tuple(video.shape[2:]) == (self.codec.planes(self.channels), *self.codec.frame_size(self.size))
 

@@ -26,7 +26,7 @@ from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.diffusion.tasks import GENERATE, TASKS, Task, task_of
 from mcvd.diffusion.told_times import ToldTimes, WindowTimes
 from mcvd.frames import FrameBlock
-from mcvd.models.checks import check_choices, check_network
+from mcvd.models.checks import check_choices, check_network, check_options
 from mcvd.models.codecs.base import AbstractCodec
 from mcvd.models.codecs.pixels import Pixels
 from mcvd.models.config import config_of
@@ -142,11 +142,12 @@ class VideoModel(Pretrained):
         self.frame_rate_hz, self.seed = frame_rate_hz, seed
         self.samplers = samplers or TaskSamplers()
         self.codec, self.autoencoder = codec.with_network()
+        self.net_block = block if self.codec.coding is None else self.codec.coding.block(block)  # as the network counts
         self.signals, self.super_resolution, self.reference = signals, super_resolution, reference
         check_choices(self)
         bound, planes = self.codec.bound, self.codec.planes(channels)
-        residuals = reference_of(reference, block, reference_floor, bound, super_resolution, reference_memory)
-        network = net(block, planes)
+        residuals = reference_of(reference, self.net_block, reference_floor, bound, super_resolution, reference_memory)
+        network = net(self.net_block, planes)
         kinds = {
             "reference": residuals,
             "gamma_noise": gamma_noise,
@@ -299,9 +300,9 @@ class VideoModel(Pretrained):
             raise ValueError(f"past and future must hold equally many videos, got {len(past)} and {len(future)}")
         sampling = SamplingOptions.of(**options)
         known = past.shape[1], future.shape[1], num_frames, self.frame_noise, self.times, self.frame_rate_hz
-        reason = sampling.refusal(self.block, self.masking, self.context_noise, *known)
-        if reason is not None:
+        if reason := sampling.refusal(self.block, self.masking, self.context_noise, *known):
             raise ValueError(reason)
+        check_options(self.codec, sampling)
         counts = (len(past), past.shape[1], num_frames, future.shape[1])
         signals = told_signals(self.signals, self.masking, sampling.signals, *counts)
         low = None if sampling.low is None else as_tensor(sampling.low)
@@ -312,17 +313,16 @@ class VideoModel(Pretrained):
             raise ValueError(f"low_noise {sampling.low_noise:g}: this model was trained with {levels}")
         is_guided = sampling.guidance != 1 and sampling.guidance_drops == "signals"
         if is_guided and not (signals and self.masking.p_signals):
-            raise ValueError(
-                "guidance_drops 'signals': this model was not trained with signals that are hidden at times"
-            )
+            raise ValueError("guidance_drops 'signals': this model was not trained with signals hidden at times")
         if sampling.sampler is None and not sampling.rolling:
             sampling = replace(sampling, sampler=self.sampler_for(task_of(past.shape[1], future.shape[1])))
         if sampling.known_by is None:
             trained = self.masking.p_any > 0 and sampling.known_pixels is None
             sampling = replace(sampling, known_by="condition" if trained else "motion")
-        decode = partial(self.codec.decode, rounded=sampling.rounded)
+        codec = self.codec if self.codec.coding is None else Pixels()
+        decode = partial(codec.decode, rounded=sampling.rounded)
         times = WindowTimes.of(self.times, self.frame_rate_hz, sampling.frame_rate_hz, sampling.keep_first)
-        engine = GenerationEngine(self.denoiser, self.block, sampling, self.codec.encode, decode, times)
+        engine = GenerationEngine(self.denoiser, self.block, sampling, codec.encode, decode, times, self.codec.coding)
         return engine.stream(past, future, num_frames, signals, track)
 
     def sampler_for(self, task: Task, num_steps: int | None = None) -> AbstractSampler:

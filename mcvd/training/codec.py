@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import cached_property
 from inspect import signature
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from lightning import LightningModule
@@ -18,7 +18,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from mcvd.frames import model_from_pixels, pixels_from_model
 from mcvd.metrics.lpips import MIN_SIZE, alexnet_file, lpips_network
-from mcvd.models.codecs.autoencoders import Kind, class_of, new_autoencoder, read_autoencoder, shape_of
+from mcvd.models.codecs.autoencoders import FrameKind, class_of, new_autoencoder, read_autoencoder, shape_of
 from mcvd.models.codecs.latents import Latents
 from mcvd.models.learning_rate import scheduled
 from mcvd.runtime.rng import TrainingNoise
@@ -90,7 +90,7 @@ class CodecFit(LightningModule):
 
     def __init__(
         self,
-        kind: Kind = "PatchAutoencoder",
+        kind: FrameKind = "PatchAutoencoder",
         arguments: dict[str, Any] | None = None,
         source: str | None = None,
         size: tuple[int, int] = (64, 64),
@@ -127,7 +127,11 @@ class CodecFit(LightningModule):
         weights = None
         if source is not None:
             stored = read_autoencoder(source)
-            kind, arguments, weights = stored.kind, stored.arguments, stored.weights
+            if stored.kind not in get_args(FrameKind):
+                raise ValueError(
+                    f"{source} is an {stored.kind}, which codes frames together: fit-codec trains {get_args(FrameKind)}"
+                )
+            kind, arguments, weights = stored.kind, stored.arguments, stored.weights  # type: ignore[assignment]
         else:
             names = signature(class_of(kind)).parameters.keys() & {"in_channels", "out_channels"}
             arguments = ARGUMENTS[kind] | dict.fromkeys(sorted(names), channels) | (arguments or {})

@@ -272,6 +272,9 @@ class _LearnsData(Callback):
         data: VideoData = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(pl_module, MCVD)
         pl_module.frame_rate_hz = data.frame_rate_hz
+        if (data.codec is not None or data.times is not None) and pl_module.codec.coding is not None:
+            reason = "codes frames together, from the first of a clip on: leave out data.latents and data.times"
+            raise ValueError(f"{pl_module.codec!r} {reason}")
         if data.codec is not None and data.codec != pl_module.codec.digest:
             raise ValueError(
                 f"{data.latents} holds latents of another codec than the model's, {pl_module.codec!r}: encode the "

@@ -110,8 +110,8 @@ class MemoryEstimate:
                 weight.grad = torch.zeros_like(weight)
             planes = model.codec.planes(model.channels)
             size = model.codec.frame_size(model.size)
-            video = torch.zeros(batch_size, model.block.num_frames, planes, *size, device=self.device)
-            past, current, future = model.block.split(video)
+            video = torch.zeros(batch_size, model.net_block.num_frames, planes, *size, device=self.device)
+            past, current, future = model.net_block.split(video)
             time = torch.zeros(batch_size, device=self.device)
             condition = Condition.visible(past, future)
             if model.signals is not None:

@@ -176,7 +176,11 @@ def _encode(found: VideoClips, codec: str, out: str, device: str | None = None, 
     from mcvd.runtime.progress import progress_bar
 
     made, net = Latents(source=codec).with_network()
-    assert net is not None and made.digest is not None
+    assert net is not None
+    if made.digest is None:
+        raise ValueError(
+            f"{made!r} codes frames together, so that latents depend on where a clip begins: they are made in training"
+        )
     net.to(resolve_device(device))
     height, width = made.frame_size(found.spec.size)
     size = height, width, made.planes(found.spec.channels)

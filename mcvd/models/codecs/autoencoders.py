@@ -16,17 +16,20 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mcvd.models.codecs.patch_autoencoder import PatchAutoencoder
+from mcvd.models.codecs.time_kinds import TimeKind, time_shape_of
 from mcvd.models.files import CONFIG, MAX_CONFIG_BYTES, check_header, header_of, hub_refusal, write_weights
 from mcvd.runtime.atomic import atomic_write
 from mcvd.runtime.error_text import first_line, one_line
 from mcvd.runtime.numbers import check_finite
 
-Kind = Literal["PatchAutoencoder", "AutoencoderKL", "AutoencoderTiny", "VQModel"]
+FrameKind = Literal["PatchAutoencoder", "AutoencoderKL", "AutoencoderTiny", "VQModel"]  # each frame by itself
+Kind = Literal[FrameKind, TimeKind]
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"  # as diffusers calls them
 MEASURED = "latents.json"  # ours: mean, standard deviation and largest value of the latents of the training frames
 _PIPELINE = "vae"  # where the folder of a whole pipeline holds its codec
 _OF_TIME = ("tempor", "temper")  # in names of autoencoders of whole videos and of their arguments, as they spell it
+_IN_WEIGHTS = {"latents_mean", "latents_std"}  # LTX's are buffers
 _OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}  # of attention
 
 
@@ -43,8 +46,9 @@ def new_autoencoder(kind: str, arguments: Mapping[str, Any]) -> nn.Module:
     unknown = arguments.keys() - signature(cls.__init__).parameters.keys()
     if unknown:
         raise ValueError(f"{kind} has no argument {one_line(min(unknown))}")
+    form = _lists if kind in get_args(TimeKind) else _tuples
     try:
-        return cls(**{name: _tuples(value) for name, value in arguments.items()})
+        return cls(**{name: form(value) for name, value in arguments.items()})
     except Exception as error:  # of any type, for arguments that do not fit each other
         raise ValueError(f"these arguments make no {kind}: {one_line(error)}") from error
 
@@ -71,6 +75,16 @@ def latents_of(net: nn.Module, frames: Tensor) -> Tensor:
     return found if isinstance(found, Tensor) else found.mode()
 
 
+def latents_of_part(net: nn.Module, frames: Tensor) -> Tensor:
+    """The latents of frames that are coded together, (N, T, C, H, W) in [-1, 1]: (N, T', c, h, w), as `latents_of`."""
+    return latents_of(net, frames.transpose(1, 2)).transpose(1, 2)
+
+
+def frames_of_part(net: nn.Module, latents: Tensor) -> Tensor:
+    """Frames (N, T, C, H, W) of latents (N, T', c, h, w) that were coded together, as `frames_of`."""
+    return frames_of(net, latents.transpose(1, 2)).transpose(1, 2)
+
+
 def frames_of(net: nn.Module, latents: Tensor) -> Tensor:
     """Frames (N, C, H, W) of latents (N, c, h, w), not clamped; discrete codecs take the nearest entries."""
     decoded: Tensor = net.decode(latents, return_dict=False)[0]  # type: ignore[operator]
@@ -83,6 +97,8 @@ def shape_of(kind: str, arguments: Mapping[str, Any]) -> tuple[int, int, int]:
     Raises:
         ValueError: they are no whole numbers above 0.
     """
+    if kind in get_args(TimeKind):
+        return time_shape_of(kind, arguments)[:3]
     if kind == PatchAutoencoder.__name__:
         names = ("in_channels", "latent_channels", "patch")
         defaults = signature(PatchAutoencoder).parameters
@@ -144,7 +160,7 @@ def read_autoencoder(source: str) -> StoredAutoencoder:
     if kind not in get_args(Kind):
         why = ""
         if any(word in name.lower() for name in (str(kind), *config) for word in _OF_TIME):
-            why = " (this one codes frames together, and a block of a model counts frames)"
+            why = " (this one codes frames together, in a way that is not known here)"
         raise ValueError(
             f"{folder / CONFIG} is of the class {one_line(str(kind))}: a codec must be {', '.join(get_args(Kind))}{why}"
         )
@@ -153,6 +169,8 @@ def read_autoencoder(source: str) -> StoredAutoencoder:
         weights = {_new_name(name): value for name, value in load_file(folder / WEIGHTS).items()}
     except SafetensorError as error:
         raise ValueError(f"{folder / WEIGHTS} is damaged: {one_line(first_line(error))}") from error
+    if kind in get_args(TimeKind):
+        time_shape_of(kind, arguments)
     with torch.device("meta"):
         net = new_autoencoder(kind, arguments)
     for name, expected in net.state_dict().items():  # attention was once of 1x1 convolutions
@@ -161,7 +179,8 @@ def read_autoencoder(source: str) -> StoredAutoencoder:
     check_header(net, header_of(weights), folder / WEIGHTS)
     check_finite(weights, f"{folder / WEIGHTS}: weights")
     channels = shape_of(kind, arguments)[1]
-    mean, std = _statistics(folder, arguments, measured, channels)
+    told = {**arguments, **{name: weights[name].tolist() for name in _IN_WEIGHTS & weights.keys()}}
+    mean, std = _statistics(folder, told, measured, channels)
     limit = measured.get("limit")
     if limit is not None and not _are_numbers([limit], above=0.0):
         raise ValueError(f"{folder}: the limit of the latents must be a number above 0, got {limit!r:.80}")
@@ -230,6 +249,10 @@ def _new_name(name: str) -> str:
 
 def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _lists(value: Any) -> Any:
+    return [*map(_lists, value)] if isinstance(value, list | tuple) else value
 
 
 def _download(source: str) -> Path:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from mcvd.diffusion.block_coding import BlockCoding
     from mcvd.video.legend import Legend
 
 
@@ -40,6 +41,12 @@ class AbstractCodec(ABC):
     def bound(self) -> float:
         """The largest absolute value of what is diffused."""
         return 1.0
+
+    @property
+    def coding(self) -> BlockCoding | None:
+        """How it codes frames together, part by part of a block: `encode` and `decode` then take one part. None: it
+        codes each frame by itself."""
+        return None
 
     @property
     def digest(self) -> str | None:

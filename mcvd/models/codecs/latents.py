@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from math import isfinite, prod
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
+from mcvd.diffusion.block_coding import BlockCoding
 from mcvd.diffusion.parametrization import SIGMA_DATA
 from mcvd.frames import model_from_pixels
 from mcvd.models.codecs.autoencoders import (
     Kind,
     frames_of,
+    frames_of_part,
     latents_of,
+    latents_of_part,
     new_autoencoder,
     read_autoencoder,
     shape_of,
 )
 from mcvd.models.codecs.base import AbstractCodec
 from mcvd.models.codecs.pixels import Pixels
+from mcvd.models.codecs.time_kinds import TimeKind, time_shape_of
 from mcvd.runtime.digests import digest, json_digest
 
 LIMIT = 8.0  # standard deviations, where nobody measured
@@ -32,7 +36,8 @@ _PIXELS = Pixels()
 
 @dataclass(frozen=True, repr=False)
 class Latents(AbstractCodec):
-    """Videos uint8, each frame coded by itself; what is diffused are latents of unit variance, times 0.5.
+    """Videos uint8, diffused as latents of unit variance, times 0.5: each frame coded by itself or, by kinds that
+    compress time, the frames of each part of a block together.
 
     Of unit variance are all channels together: one that varies less shows less in the frame, and counts less in the
     loss.
@@ -45,7 +50,8 @@ class Latents(AbstractCodec):
             ``user/name[@revision]`` on the Hub. It tells all of the following. Only for a new model: once made, a model
             says the following instead.
         kind: the class: `mcvd.models.codecs.PatchAutoencoder`, or AutoencoderKL, AutoencoderTiny or VQModel of
-            diffusers; latents of the last are discrete when they are decoded.
+            diffusers; latents of the last are discrete when they are decoded. Those of `TimeKind` code frames
+            together: 1 and some steps of them, see `mcvd.diffusion.block_coding.BlockCoding`.
         arguments: of that class.
         mean, std: of the latents as they were measured, a number for each of their channels; empty is 0 and 1.
         limit: where samplers clip, in standard deviations.
@@ -75,7 +81,11 @@ class Latents(AbstractCodec):
 
     def __repr__(self) -> str:
         _, channels, factor = shape_of(self.kind, self.arguments)
-        return f"Latents({self.kind}, {channels} channels, {factor}x smaller)"
+        time = ""
+        if self._codes_time:
+            *_, num_frames, num_latents = time_shape_of(self.kind, self.arguments)
+            time = f", {num_frames // num_latents}x fewer frames"
+        return f"Latents({self.kind}, {channels} channels, {factor}x smaller{time})"
 
     @property
     def unit(self) -> str:
@@ -106,8 +116,18 @@ class Latents(AbstractCodec):
         return codec
 
     @property
-    def digest(self) -> str:
-        """Of kind, arguments, weights, mean and standard deviation."""
+    def coding(self) -> BlockCoding | None:
+        """See `AbstractCodec.coding`."""
+        if not self._codes_time:
+            return None
+        *_, num_frames, num_latents = time_shape_of(self.kind, self.arguments)
+        return BlockCoding(num_frames, num_latents, self._encoded, self._decoded_in_range)
+
+    @property
+    def digest(self) -> str | None:
+        """Of kind, arguments, weights, mean and standard deviation; None where a frame is not coded by itself."""
+        if self._codes_time:
+            return None
         told = [self.kind, self.arguments, self.mean, self.std]
         return json_digest([*told, digest(dict(self._network.state_dict()))])
 
@@ -136,31 +156,23 @@ class Latents(AbstractCodec):
     @torch.no_grad()
     def encode(self, video: Tensor) -> Tensor:
         """See `AbstractCodec.encode`; some frames at a time. Float16 are latents that it encoded before."""
-        if video.dtype == torch.float16:
+        if video.dtype == torch.float16 and not self._codes_time:
             if video.shape[-3] != (channels := shape_of(self.kind, self.arguments)[1]):
                 raise ValueError(f"{self!r} has latents of {channels} channels, got {tuple(video.shape)}")
             return video.float()
         if video.dtype != torch.uint8:
             raise ValueError(f"this model takes pixels, uint8, got {video.dtype}")
-        net = self._network
-        size = (self.planes(video.shape[-3]), *self.frame_size((video.shape[-2], video.shape[-1])))
-        mean, scale = self._scale(video.device)
-        latents = _in_chunks(lambda frames: latents_of(net, frames), model_from_pixels(video), size, net)
-        return ((latents - mean) / scale).view(*video.shape[:-3], *size)
+        return self._encoded(model_from_pixels(video))
 
     @torch.no_grad()
     def decode(self, frames: Tensor, rounded: bool = True) -> Tensor:
         """See `AbstractCodec.decode`; some frames at a time, so the memory does not grow with the video."""
-        channels, latents, factor = shape_of(self.kind, self.arguments)
+        _, latents, _ = shape_of(self.kind, self.arguments)
         if frames.shape[-3] != latents:
             raise ValueError(f"{self!r} has latents of {latents} channels, got {tuple(frames.shape)}")
         if not frames.isfinite().all():
             raise ValueError("latents that are not finite (NaN or infinite) cannot be decoded")
-        net = self._network
-        mean, scale = self._scale(frames.device)
-        size = (channels, factor * frames.shape[-2], factor * frames.shape[-1])
-        decoded = _in_chunks(lambda latents: frames_of(net, latents), frames.float() * scale + mean, size, net)
-        return _PIXELS.decode(decoded.view(*frames.shape[:-3], *size), rounded)
+        return _PIXELS.decode(self._decoded(frames), rounded)
 
     @property
     def thresholds(self) -> tuple[float, ...]:
@@ -183,7 +195,7 @@ class Latents(AbstractCodec):
         """The same with means, one standard deviation and the largest value of the latents of these frames.
 
         Args:
-            frames: uint8 (N, C, H, W), any number of them.
+            frames: uint8 (N, C, H, W), any number of them; each is a part of its own where frames are coded together.
         """
         raw = replace(self, mean=(), std=()).of(self._network)
         count, total, squares = 0, torch.zeros(()), torch.zeros(())
@@ -202,6 +214,38 @@ class Latents(AbstractCodec):
         return new.of(self._network)
 
     @property
+    def _codes_time(self) -> bool:
+        return self.kind in get_args(TimeKind)
+
+    @torch.no_grad()
+    def _encoded(self, video: Tensor) -> Tensor:
+        """Frames in [-1, 1] as what is diffused."""
+        net, coding = self._network, self.coding
+        size: tuple[int, ...] = (self.planes(video.shape[-3]), *self.frame_size((video.shape[-2], video.shape[-1])))
+        mean, scale = self._scale(video.device)
+        if coding is not None:
+            size = (coding.length(video.shape[-4]), *size)
+        code = latents_of if coding is None else latents_of_part
+        latents = _in_chunks(lambda frames: code(net, frames), video, size, net)
+        return ((latents - mean) / scale).view(*video.shape[: -len(size)], *size)
+
+    @torch.no_grad()
+    def _decoded(self, frames: Tensor) -> Tensor:
+        """What was diffused as frames, not clamped."""
+        net, coding = self._network, self.coding
+        channels, _, factor = shape_of(self.kind, self.arguments)
+        mean, scale = self._scale(frames.device)
+        size: tuple[int, ...] = (channels, factor * frames.shape[-2], factor * frames.shape[-1])
+        if coding is not None:
+            size = (coding.num_frames_of(frames.shape[-4]), *size)
+        code = frames_of if coding is None else frames_of_part
+        decoded = _in_chunks(lambda latents: code(net, latents), frames.float() * scale + mean, size, net)
+        return decoded.view(*frames.shape[: -len(size)], *size)
+
+    def _decoded_in_range(self, frames: Tensor) -> Tensor:
+        return self._decoded(frames).clamp(-1, 1)
+
+    @property
     def _network(self) -> nn.Module:
         net: nn.Module | None = self.__dict__.get("_net")
         if net is None:
@@ -215,12 +259,16 @@ class Latents(AbstractCodec):
         return mean.expand(channels).view(-1, 1, 1), std.expand(channels).view(-1, 1, 1) / SIGMA_DATA
 
 
-def _in_chunks(code: Callable[[Tensor], Tensor], frames: Tensor, size: tuple[int, int, int], net: nn.Module) -> Tensor:
-    """Frames (..., C, H, W) through an autoencoder, (N, *size) on their device, in float32, some at a time."""
+def _in_chunks(code: Callable[[Tensor], Tensor], frames: Tensor, size: tuple[int, ...], net: nn.Module) -> Tensor:
+    """Frames (..., C, H, W), or parts (..., T, C, H, W) where a ``size`` has four numbers, through an autoencoder:
+    (N, *size) on their device, in float32, some at a time."""
     weight = next(net.parameters())
-    flat = frames.reshape(prod(frames.shape[:-3]), *frames.shape[-3:])
+    inner = frames.shape[-len(size) :]
+    flat = frames.reshape(prod(frames.shape[: -len(size)]), *inner)
     coded = flat.new_empty(len(flat), *size)
-    step = max(1, _CHUNK_PIXELS // max(size[1] * size[2], flat.shape[-1] * flat.shape[-2]))
+    if not coded.numel():
+        return coded
+    step = max(1, _CHUNK_PIXELS // max(*(prod((*each[:-3], *each[-2:])) for each in (size, inner))))
     with torch.autocast(weight.device.type, enabled=False):
         for start in range(0, len(flat), step):
             part = flat[start : start + step].to(weight.device, weight.dtype)
