@@ -2,14 +2,19 @@
 
 import json
 
-import diffusers
 import pytest
 import torch
+import yaml
 from reference.tiny import pixels, tiny_config
+from reference.tiny_fit import TINY
 
 import mcvd
+from mcvd.apps.cli.main import main
 from mcvd.models.codecs import Latents
 from mcvd.models.codecs.autoencoders import read_autoencoder, shape_of
+from mcvd.training.codec import CodecFit
+
+diffusers = pytest.importorskip("diffusers", reason="the extra mcvd[latents]")
 
 FAST = {"steps": 2, "progress": False}
 NORM = {"latent_channels": 4, "layers_per_block": 1, "norm_num_groups": 4}
@@ -45,7 +50,8 @@ KINDS = {
         **{"latents_mean": [0.5, 0.0, 0.0, -0.5], "latents_std": [2.0, 1.0, 0.5, 1.0]},
     },
 }
-MADE = {"p": 0.5, "channels": 3, "past": 1, "current": 5, "future": 1}
+MADE_BLOCK = {"past": 1, "current": 5, "future": 1}
+MADE = {"p": 0.5, "channels": 3} | MADE_BLOCK
 
 
 def published(kind, folder):
@@ -228,3 +234,30 @@ def test_a_codec_whose_decoding_is_random_or_that_is_not_known_is_refused(tmp_pa
     (source / "config.json").write_text(json.dumps(config | {"_class_name": "AutoencoderKLMochi"}))
     with pytest.raises(ValueError, match="AutoencoderKLMochi"):
         read_autoencoder(str(source))
+
+
+@pytest.mark.parametrize("kind", ["AutoencoderKLCogVideoX", "AutoencoderKLLTXVideo"])
+def test_a_training_a_checkpoint_and_an_exported_model_have_the_same_numbers(kind, tmp_path):
+    codec = {"class_path": "mcvd.models.codecs.Latents", "init_args": {"source": published(kind, tmp_path / "vae")}}
+    own = {"block": MADE_BLOCK, "codec": codec, "reference": "context"}
+    config = TINY | {"model": TINY["model"] | own, "data": TINY["data"] | {"max_val_clips": 1}}
+    config |= {"trainer": TINY["trainer"] | {"max_steps": 2, "val_check_interval": 2}}
+    sampler = {"class_path": "mcvd.samplers.DDIM", "init_args": {"num_steps": 1}}
+    config |= {"preview": {"every_n_steps": 2, "num_videos": 1, "sampler": sampler}}
+    (tmp_path / "fit.yaml").write_text(yaml.safe_dump(config))
+    words = ["--config", str(tmp_path / "fit.yaml"), "--trainer.default_root_dir", str(tmp_path)]
+    assert main(["fit", *words]) == 0
+    run = str(tmp_path / "run-1")
+    assert main(["export", run, "--out", str(tmp_path / "model")]) == 0
+    videos = [mcvd.load(each).predict(pixels(1, 3, 16, 16), 8, **FAST) for each in (run, tmp_path / "model")]
+    assert torch.equal(*videos)
+
+
+def test_latents_are_neither_kept_nor_trained_on_their_own(tmp_path, capsys):
+    source = published("AutoencoderKLWan", tmp_path / "vae")
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump({"data": {"train": TINY["data"]["train"]}}))
+    words = [str(tmp_path / "data.yaml"), "--codec", source, "--out", str(tmp_path / "latents"), "--size", "16"]
+    assert main(["data", "encode", *words]) != 0
+    assert "latents depend on where a clip begins" in capsys.readouterr().err.strip().splitlines()[-1]
+    with pytest.raises(ValueError, match="codes frames together: fit-codec trains"):
+        CodecFit(size=(16, 16), source=source)
