@@ -128,8 +128,8 @@ class CodecFit(LightningModule):
         if source is not None:
             stored = read_autoencoder(source)
             if stored.kind not in get_args(FrameKind):
-                names = ", ".join(get_args(FrameKind))
-                raise ValueError(f"{source} is an {stored.kind}, which codes frames together: fit-codec trains {names}")
+                kinds = ", ".join(get_args(FrameKind))
+                raise ValueError(f"{source} is an {stored.kind}, which codes frames together: fit-codec trains {kinds}")
             kind, arguments, weights = stored.kind, stored.arguments, stored.weights  # type: ignore[assignment]
         else:
             names = signature(class_of(kind)).parameters.keys() & {"in_channels", "out_channels"}
