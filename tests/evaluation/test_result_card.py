@@ -33,11 +33,15 @@ from mcvd.video.write import write_video
 OPTIONS = {"num_frames": 3, "num_samples": 2, "batch_size": 2, "sampler": DDIM(num_steps=1)}
 
 
+COUNTS = (3, 1)  # clips: the second process has one of three, and none of one
+
+
 def score(rank, meeting, folder):
     torch.distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
-    scores = evaluate(tiny_model(), CLIPS, **OPTIONS)
+    for count in COUNTS:
+        scores = evaluate(tiny_model(), CLIPS[:count], **OPTIONS)
+        (folder / f"{rank}-{count}.json").write_text(json.dumps(scores.to_json()))
     torch.distributed.destroy_process_group()
-    (folder / f"{rank}.json").write_text(json.dumps(scores.to_json()))
 
 
 def test_two_processes_score_as_one(tmp_path):
@@ -46,13 +50,20 @@ def test_two_processes_score_as_one(tmp_path):
     other.start()
     score(0, meeting, tmp_path)  # this one takes part: a new process has to import everything, for seconds
     other.join()
-    first, second = (Scores.from_json(json.loads((tmp_path / f"{rank}.json").read_text())) for rank in range(2))
-    assert first == second
-    alone = evaluate(tiny_model(), CLIPS, **OPTIONS)
-    for name, row in alone.rows.items():
-        shared = first.rows[name].scores
-        assert shared["psnr"].per_clip == pytest.approx(row.scores["psnr"].per_clip, rel=1e-6)
-        assert shared["ssim"].interval == pytest.approx(row.scores["ssim"].interval, rel=1e-6)
+    for count in COUNTS:
+        files = (tmp_path / f"{rank}-{count}.json" for rank in range(2))
+        first, second = (Scores.from_json(json.loads(file.read_text())) for file in files)
+        assert first == second
+        alone = evaluate(tiny_model(), CLIPS[:count], **OPTIONS)
+        for name, row in alone.rows.items():
+            shared = first.rows[name].scores
+            assert shared["psnr"].per_clip == pytest.approx(row.scores["psnr"].per_clip, rel=1e-6)
+            interval = row.scores["ssim"].interval  # one clip has none
+            assert shared["ssim"].interval == (interval and pytest.approx(interval, rel=1e-6))
+        assert first.ensemble.events == alone.ensemble.events
+        for name in ("rank_histogram", "spread", "error"):
+            shared, own = (getattr(scores.ensemble.calibration, name) for scores in (first, alone))
+            assert shared == pytest.approx(own, rel=1e-9)
 
 
 def write_ramps(folder):
