@@ -60,11 +60,12 @@ class EnsembleEvaluation:
             found[name, "motion"] = _motion(video, batch).mean(1)
             found[name, "sharpness"] = sharpness(video).mean(1)
         if self._calibrated:
-            self._ranks += rank_counts(batch.samples, batch.target)
-            self._spread += spread_skill_sums(batch.samples, batch.target)
+            self._ranks += rank_counts(batch.samples, batch.target).cpu()
+            self._spread += spread_skill_sums(batch.samples, batch.target).cpu()
             videos["mean_of_K"] = mean_of_samples(batch.samples)[:, None]
         for name, video in videos.items() if self._thresholds else ():
-            self._counts[name] = self._counts.get(name, 0) + event_counts(video, batch.target, self._thresholds)
+            counts = event_counts(video, batch.target, self._thresholds).cpu()
+            self._counts[name] = self._counts.get(name, 0) + counts
         return {key: values[:, None] for key, values in found.items()}
 
     def compute(
