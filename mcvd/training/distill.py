@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from mcvd.diffusion.distillation import Distillation, Method
 from mcvd.diffusion.parametrization import PARAMETRIZATIONS
@@ -17,6 +17,7 @@ from mcvd.models.config import config_of
 from mcvd.models.mcvd import MCVD, Batch
 from mcvd.samplers import DDIM, AbstractSpacing
 from mcvd.samplers.spacing import UNIFORM
+from mcvd.training.muon import Muon
 
 
 class Student(MCVD):
@@ -53,8 +54,8 @@ class Student(MCVD):
         order: int | None = None,
         guidance: float = 1.0,
         spacing: AbstractSpacing | None = None,
-        optimizer: Callable[[Iterable], Optimizer] = lambda parameters: Adam(parameters, lr=1e-4, fused=True),
-        warmup_steps: int = 100,
+        optimizer: Callable[[Iterable], Optimizer] = lambda parameters: Muon(parameters, lr=3e-3, adam_lr=3e-4),
+        warmup_steps: int = 10,
         cooldown_steps: int | None = None,
         seed: int = 0,
         trust: Sequence[str] = (),

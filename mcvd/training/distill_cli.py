@@ -25,7 +25,7 @@ class DistillCLI(FitCLI):
     model_kind = Student
     prog = "mcvd distill TEACHER"
     about = f"Train a student that needs fewer network calls than its teacher.\n\n{JSON_HELP}"
-    trainer_changes: ClassVar[dict[str, Any]] = {"max_steps": 10_000}
+    trainer_changes: ClassVar[dict[str, Any]] = {"max_steps": 500}
 
     def link_model(self, parser: LightningArgumentParser) -> None:
         """The clips are those of the teacher's block."""
