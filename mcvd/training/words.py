@@ -46,11 +46,12 @@ def named_first(words: Sequence[str], first: First) -> list[str]:
     return [name, *words[1:]]
 
 
-def check_words(words: Sequence[str]) -> None:
+def check_words(words: Sequence[str], starts_from: bool = True) -> None:
     """Look for the models, configs and folders that the words of a training name.
 
     Args:
         words: options, such as ``["--model.teacher=drive", "--data.root", "videos"]``.
+        starts_from: whether the command takes ``--init_from``; one that does not refuses it later, in its own words.
 
     Raises:
         ConfigError: options exclude each other, or nothing says what to train on what.
@@ -59,15 +60,16 @@ def check_words(words: Sequence[str]) -> None:
     if _asks_help(words):
         return
     options = option_names(words)
-    check_one_start("--ckpt_path" in options, "--init_from" in options)
+    if starts_from:
+        check_one_start("--ckpt_path" in options, "--init_from" in options)
     for option in ("--config", "-c"):
         for config in values_of(option, words):
             find_config(config)
     if not names_a_model(options):
         check_names_data(options)
-    if "--init_from" in options:
+    if starts_from and "--init_from" in options:
         value_of("--init_from", words)
-    for option in (f"--model.{TEACHER.option}", f"--model.{GUIDED.option}", "--init_from"):
+    for option in (f"--model.{TEACHER.option}", f"--model.{GUIDED.option}", *["--init_from"] * starts_from):
         for model in values_of(option, words):
             if not Path(model).exists() and "/" not in model:  # a name with / may be one on the Hub
                 read_model(model)
