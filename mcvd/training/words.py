@@ -46,37 +46,44 @@ def named_first(words: Sequence[str], first: First) -> list[str]:
     return [name, *words[1:]]
 
 
-def check_words(words: Sequence[str], starts_from: bool = True) -> None:
+def check_words(words: Sequence[str]) -> None:
     """Look for the models, configs and folders that the words of a training name.
 
     Args:
         words: options, such as ``["--model.teacher=drive", "--data.root", "videos"]``.
-        starts_from: whether the command takes ``--init_from``; one that does not refuses it later, in its own words.
+
+    Raises:
+        FileNotFoundError: a model, a config or a folder of videos is not there.
+    """
+    if _asks_help(words):
+        return
+    for option in ("--config", "-c"):
+        for config in values_of(option, words):
+            find_config(config)
+    for option in (f"--model.{TEACHER.option}", f"--model.{GUIDED.option}"):
+        _check_model(values_of(option, words))
+    for option in ("root", "val_root"):
+        for folder in _last(f"--data.{option}", words):
+            check_folder(option, folder)
+
+
+def check_fit_words(words: Sequence[str]) -> None:
+    """Look through the words of ``mcvd fit``; see `check_words`.
 
     Raises:
         ConfigError: options exclude each other, or nothing says what to train on what.
         FileNotFoundError: a model, a config or a folder of videos is not there.
     """
+    check_words(words)
     if _asks_help(words):
         return
-    options = option_names(words)
-    if starts_from:
-        check_one_start("--ckpt_path" in options, "--init_from" in options)
-    for option in ("--config", "-c"):
-        for config in values_of(option, words):
-            find_config(config)
+    options, starts_from = option_names(words), _last("--init_from", words)
+    check_one_start(bool(_last("--ckpt_path", words)), bool(starts_from))
     if not names_a_model(options):
         check_names_data(options)
-    if starts_from and "--init_from" in options:
+    if "--init_from" in options:
         value_of("--init_from", words)
-    for option in (f"--model.{TEACHER.option}", f"--model.{GUIDED.option}", *["--init_from"] * starts_from):
-        for model in values_of(option, words):
-            if not Path(model).exists() and "/" not in model:  # a name with / may be one on the Hub
-                read_model(model)
-    for option in ("root", "val_root"):
-        for folder in values_of(f"--data.{option}", words)[-1:]:
-            if folder not in ("null", ""):
-                check_folder(option, folder)
+    _check_model(starts_from)
 
 
 def check_one_start(resumes: bool, starts_from: bool) -> None:
@@ -157,6 +164,17 @@ def value_of(option: str, words: Sequence[str]) -> str:
     if not found:
         raise ConfigError(f"{option} needs a model: an exported folder, a .ckpt file, user/name on the Hub, or bundled")
     return found[0]
+
+
+def _last(option: str, words: Sequence[str]) -> list[str]:
+    """What an option is last set to, if that is something."""
+    return [value for value in values_of(option, words)[-1:] if value not in ("null", "")]
+
+
+def _check_model(names: Sequence[str]) -> None:
+    for name in names:
+        if not Path(name).exists() and "/" not in name:  # a name with / may be one on the Hub
+            read_model(name)
 
 
 def _asks_help(words: Sequence[str]) -> bool:

@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 
+import pytest
 from reference.tiny import pixels, tiny_config, tiny_larger, tiny_model
 
 import mcvd
+from mcvd.training.words import check_fit_words
 
 SLOW_TO_IMPORT = {
     "decord",
@@ -108,6 +110,11 @@ def test_mistakes_in_the_words_of_a_training_are_told_before_lightning_is_import
     assert len(told) == len(WRONG)
     for line, (command, why) in zip(told, WRONG.items(), strict=True):
         assert why in line, command
+
+
+@pytest.mark.parametrize("unset", ["--ckpt_path null --init_from bundled", "--init_from null --ckpt_path=last"])
+def test_options_that_are_set_to_nothing_are_no_mistake(tmp_path, unset):
+    check_fit_words(["--data.root", str(tmp_path), "--data.val_root=null", *unset.split()])
 
 
 def test_who_reads_no_further_gets_no_error(tmp_path):

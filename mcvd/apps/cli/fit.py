@@ -10,9 +10,9 @@ from mcvd.apps.cli.train import JSON, options, train
 
 def run(words: list[str]) -> None:
     """Train, with the words of the command line."""
-    from mcvd.training.words import check_words
+    from mcvd.training.words import check_fit_words
 
-    check_words(options(words))  # before the import of Lightning, which takes long
+    check_fit_words(options(words))  # before the import of Lightning, which takes long
     from mcvd.training.fit import run_fit
 
     train(run_fit, words)

@@ -10,7 +10,7 @@ def run(words: list[str]) -> None:
     """Train, with the words of the command line."""
     from mcvd.training.words import GUIDED, check_words, named_first
 
-    check_words(named_first(options(words), GUIDED), starts_from=False)  # before the import of Lightning
+    check_words(named_first(options(words), GUIDED))  # before the import of Lightning
     from mcvd.training.classifier_cli import run_fit_classifier
 
     train(run_fit_classifier, words)

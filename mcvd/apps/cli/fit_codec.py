@@ -11,7 +11,7 @@ def run(words: list[str]) -> None:
     from mcvd.training.words import check_names_videos, check_words
 
     check_names_videos(options(words))  # before the import of Lightning, which takes long
-    check_words(["--model.num_frames=1", *options(words)], starts_from=False)
+    check_words(options(words))
     from mcvd.training.codec_cli import run_fit_codec
 
     train(run_fit_codec, words)
