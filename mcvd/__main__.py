@@ -1,8 +1,6 @@
 """``python -m mcvd``: the command line."""
 
-import sys
-
-from mcvd.apps.cli.main import main
+from mcvd.apps.cli.main import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

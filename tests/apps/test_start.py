@@ -123,3 +123,14 @@ def test_who_reads_no_further_gets_no_error(tmp_path):
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as command:
         command.stdout.close()  # as head does when it has enough
         assert (command.stderr.read(), command.wait()) == ("", 141)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the C library's __cxa_atexit")
+def test_one_of_several_processes_leaves_before_libraries_are_unloaded():
+    code = "import ctypes, sys; library = ctypes.CDLL(None); library.__cxa_atexit(library.abort, None, None); "
+    code += "from mcvd.apps.cli.main import run; run()"
+    for words, status in ((["--version"], 0), (["fit", "--no-such"], 2), ([], 2)):
+        command = [sys.executable, "-c", code, *words]
+        left = subprocess.run(command, env=os.environ | {"WORLD_SIZE": "2"}, capture_output=True, text=True)
+        assert left.returncode == status, left.stderr
+        assert left.stdout.startswith("mcvd ") == (status == 0), left.stdout

@@ -92,7 +92,7 @@ def test_the_command_in_two_processes_writes_the_card_of_one(tmp_path, capsys, m
         out = tmp_path / f"{num_processes}.json"
         words = [*command, "--out", str(out)]
         if num_processes == 2:
-            other = [sys.executable, "-c", "import sys; from mcvd.apps.cli.main import main; sys.exit(main())", *words]
+            other = [sys.executable, "-m", "mcvd", *words]
             second = subprocess.Popen(other, env=os.environ | started_by_torchrun(1, port), stdout=subprocess.PIPE)
             for name, value in started_by_torchrun(0, port).items():
                 monkeypatch.setenv(name, value)

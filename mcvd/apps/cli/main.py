@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import os
 import pkgutil
 import sys
@@ -12,6 +13,7 @@ from contextlib import nullcontext
 from functools import cache
 from importlib import import_module
 from itertools import pairwise
+from typing import NoReturn
 
 from mcvd import __version__
 from mcvd.apps.cli.options import Command
@@ -63,6 +65,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         note(f"mcvd: {_message(error)}")
         return _status(error)
     return 0
+
+
+def run() -> NoReturn:
+    """The `mcvd` command as a process of its own, which ends with the status that `main` returns.
+
+    Where it is one of several that work together (``WORLD_SIZE``), it leaves as soon as all is done: when libraries are
+    unloaded, threads of PyTorch that are still there may abort it, and whoever started it would call that a failure.
+    """
+    status = 1
+
+    def leave() -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        atexit.register(leave)  # what is registered first is called last
+    try:
+        status = main()
+    except SystemExit as done:  # --help and --version
+        status = int(done.code or 0)
+    sys.exit(status)
 
 
 @cache
