@@ -278,7 +278,8 @@ def _clip_rate(source_rates_hz: np.ndarray, spec: ClipSpec) -> float | None:
         if num_slower:
             warnings.warn(
                 f"{num_slower} of {len(source_rates_hz)} videos have fewer frames per second (the slowest "
-                f"{source_rates_hz.min():.4g}) than the {rate:g} wanted: some of their frames are repeated",
+                f"{source_rates_hz.min():.4g}) than the {rate:g} wanted: some of their frames are repeated, "
+                "where nothing moves",
                 stacklevel=3,
             )
         return rate

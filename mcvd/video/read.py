@@ -13,7 +13,7 @@ from torch import Tensor
 from mcvd.video.decoders.base import AbstractReader, VideoError
 from mcvd.video.decoders.pictures import load_picture
 from mcvd.video.open import open_video
-from mcvd.video.timing import frames_at_rate
+from mcvd.video.timing import frames_at_rate, warn_of_repeats
 from mcvd.video.transforms import fit_frames, scale_to_cover
 
 # Frames decoded before they are cropped: bounds what is held beyond the result.
@@ -39,7 +39,8 @@ def read_video(
         channels: 3 for RGB, 1 for grey.
         start: number of the first frame.
         num_frames: how many frames; None: to the end.
-        frame_rate_hz: read by time, this many frames per second; None: every frame as it comes.
+        frame_rate_hz: read by time, this many frames per second; None: every frame as it comes. A slower video repeats
+            frames, and a warning says so.
         engine: the decoder, "pyav" or "decord".
 
     Returns:
@@ -74,6 +75,7 @@ def read_video(
             raise VideoError(
                 f"{path}: {num_frames} frames{rate} from frame {start} were asked for, it has {len(numbers)}"
             )
+        warn_of_repeats(reader.times, frame_rate_hz, numbers.tolist(), str(path), "frame_rate_hz=None")
         return read_frames(reader, numbers.tolist(), size, channels)
 
 

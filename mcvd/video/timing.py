@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -171,3 +173,34 @@ def frames_around(times: FrameTimes, at: int, rate: float | None, steps: range) 
     inside = np.array([time for time in wanted if times.starts[0] - half < time < times.end])
     shown = np.searchsorted(times.starts, inside + min(times.tick_seconds, half / 2), side="right") - 1
     return shown.clip(min=0).tolist()
+
+
+def repeats_frames(times: FrameTimes, rate_hz: float | None, numbers: Sequence[int]) -> bool:
+    """Whether frames are read more than once because their video has fewer frames per second than it is read at.
+
+    Where a single frame stays for long in a video that is fast enough, nothing moves, and nothing is repeated.
+
+    Args:
+        times: of the video.
+        rate_hz: at which it is read; None: each frame once.
+        numbers: of the frames that are read.
+    """
+    if rate_hz is None or not times.is_told or len(set(numbers)) == len(numbers):
+        return False
+    return bool(np.median(np.diff(times.starts)) > 1 / (0.9 * rate_hz)) if len(times) > 1 else False
+
+
+def warn_of_repeats(times: FrameTimes, rate_hz: float | None, numbers: Sequence[int], name: str, remedy: str) -> None:
+    """Say so where `repeats_frames`: a model takes equal frames for a scene in which nothing moves.
+
+    Args:
+        name: of the video.
+        remedy: how to read each frame once, "--every-frame".
+    """
+    if rate_hz is not None and repeats_frames(times, rate_hz, numbers):
+        own = 1 / np.median(np.diff(times.starts))
+        warnings.warn(
+            f"{name} has {own:.3g} frames per second and is read at {rate_hz:g}: some frames come twice, which a model "
+            f"takes for a scene that stands still; {remedy} takes each frame once",
+            stacklevel=3,
+        )

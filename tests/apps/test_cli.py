@@ -48,6 +48,18 @@ def test_every_frame_takes_them_as_they_come(model, video, tmp_path):
     assert greys(out)[:2] == pytest.approx([28, 29], abs=0.6)
 
 
+def test_a_video_slower_than_the_model_is_told_of(model, tmp_path, capsys):
+    slow, out = tmp_path / "slow.mp4", tmp_path / "out.mp4"
+    mcvd.write_video(slow, (torch.arange(12, dtype=torch.uint8) * 8).view(-1, 1, 1, 1).expand(-1, 3, 16, 16), fps=4)
+    words = [str(slow), "--model", model, "--out", str(out), *FAST]
+    words = ["interpolate", *words, "--gap", "5:7"]
+    assert main(words) == 0
+    assert "slow.mp4 has 4 frames per second and is read at 10: some frames come twice" in capsys.readouterr().err
+    assert main([*words, "--every-frame"]) == 0
+    assert "come twice" not in capsys.readouterr().err
+    assert greys(out)[4:5] + greys(out)[7:9] == pytest.approx([4, 7, 8], abs=0.6)
+
+
 def test_backward_puts_what_it_made_before_what_was_given(model, video, tmp_path):
     out = tmp_path / "out.mp4"
     words = ["predict", video, "--model", model, "--num-frames", "4", "--backward", "--out", str(out), *FAST]

@@ -55,7 +55,7 @@ def run(
     from mcvd.apps.cli.setup import ModelChoice
     from mcvd.diffusion.tasks import INTERPOLATE
     from mcvd.video.decoders.base import VideoError
-    from mcvd.video.timing import frames_at_rate
+    from mcvd.video.timing import frames_at_rate, warn_of_repeats
 
     check_inputs(VIDEO=video, inpaint=inpaint)
     check_known_by(asked.get("known_by"), inpaint is not None, "--inpaint PICTURE")
@@ -75,6 +75,7 @@ def run(
         low, high = np.searchsorted(numbers, [gap.start, gap.stop]).tolist()
         if low == high:
             raise VideoError(f"--gap {gap.start}:{gap.stop} holds no frame at {rate:g} Hz; see --every-frame")
+        warn_of_repeats(reader.times, rate, numbers.tolist(), video, "--every-frame")
         frames = read_for_model(reader, numbers.tolist(), model, video)
     if low == 0 or high == len(frames):
         raise VideoError(f"--gap {gap.start}:{gap.stop} has nothing on one side: use mcvd predict")

@@ -23,7 +23,7 @@ from mcvd.models.look import Look
 from mcvd.models.video_model import VideoModel
 from mcvd.runtime.digests import digest
 from mcvd.runtime.workdir import unmark, workdir_of
-from mcvd.video.timing import DEFAULT_FPS, frames_at_rate
+from mcvd.video.timing import DEFAULT_FPS, frames_at_rate, warn_of_repeats
 
 
 def write_larger(
@@ -53,6 +53,7 @@ def write_larger(
         if size != model.size:
             raise ValueError("--size {}x{}: this model makes frames of {}x{}".format(*size, *model.size))
         numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times, rate)
+        warn_of_repeats(reader.times, rate, numbers.tolist(), video, "reading without --rate")
         low = read_for_model(reader, numbers.tolist(), model, video, model.low_size)
         look = fields.look(model)
         form = Form.of(look, fps, rate or reader.times.told_rate_hz or model.frame_rate_hz or DEFAULT_FPS, video)

@@ -15,6 +15,9 @@ from mcvd.apps.cli.options import Command, positive
 from mcvd.apps.cli.told import SignalChoice, add_signals
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mcvd.models.video_model import VideoModel
     from mcvd.video.decoders.base import AbstractReader
 
 EXAMPLES = """examples:
@@ -93,15 +96,8 @@ def run(
         chosen = with_keyframes(chosen, keyframe, model)
         chosen = classifier.steer(told.tell(chosen, model), model)
         rate = None if every_frame else chosen.frame_rate_hz or model.frame_rate_hz
-        if backward:
-            near, far = range(model.block.future), range(-num_frames, 0)
-        else:
-            near, far = range(1 - model.block.past, 1), range(1, num_frames + 1)
-        seen = frames_around(reader.times, at, rate, near)
-        if not seen:
-            side = "future" if backward else "past"
-            raise ValueError(f"this model has no {side} slot ({model.block}): train one with block.{side} > 0")
-        context = read_for_model(reader, seen, model, video)
+        far = range(-num_frames, 0) if backward else range(1, num_frames + 1)
+        context = _given(reader, at, rate, backward, model, video)
         known, target = frames_around(reader.times, at, rate, far) if gallery else [], None
         if len(known) == num_frames:
             target = read_for_model(reader, known, model, video)
@@ -128,6 +124,21 @@ def _start(at: int | None, backward: bool, reader: AbstractReader, video: str) -
     if at >= reader.num_frames:
         raise VideoError(f"--at {at}: {video} has frames 0 to {reader.num_frames - 1}")
     return at
+
+
+def _given(
+    reader: AbstractReader, at: int, rate: float | None, backward: bool, model: VideoModel, video: str
+) -> Tensor:
+    """The frames that the model sees, (T, C, H, W): up to frame ``at``, or from there on."""
+    from mcvd.video.timing import frames_around, warn_of_repeats
+
+    steps = range(model.block.future) if backward else range(1 - model.block.past, 1)
+    seen = frames_around(reader.times, at, rate, steps)
+    if not seen:
+        side = "future" if backward else "past"
+        raise ValueError(f"this model has no {side} slot ({model.block}): train one with block.{side} > 0")
+    warn_of_repeats(reader.times, rate, seen, video, "--every-frame")
+    return read_for_model(reader, seen, model, video)
 
 
 def _check_uncertainty(path: str, out: str, video: str, num_samples: int) -> None:

@@ -67,7 +67,7 @@ def run(
     from mcvd.diffusion.tasks import INTERPOLATE
     from mcvd.models.upsampling import Upsampling
     from mcvd.video.decoders.base import VideoError
-    from mcvd.video.timing import DEFAULT_FPS, frames_at_rate
+    from mcvd.video.timing import DEFAULT_FPS, frames_at_rate, warn_of_repeats
 
     check_inputs(VIDEO=video)
     check_videos_out(out, video)
@@ -85,6 +85,7 @@ def run(
         if len(numbers) < 2:
             at_rate = "" if rate is None else f" at {rate:g} Hz"
             raise VideoError(f"{video}: {len(numbers)} frame{at_rate} has no gap to fill: at least 2 are needed")
+        warn_of_repeats(reader.times, rate, numbers.tolist(), video, "reading without --rate")
         model, chosen = choice.load(INTERPOLATE)
         video_rate = rate or reader.times.told_rate_hz
         if model.times is not None and model.times.frame_rates_hz:
