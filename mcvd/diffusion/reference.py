@@ -147,7 +147,8 @@ class ContextReference(nn.Module):
             future: float (B, F, C, H, W).
         """
         clip = torch.cat([past, current, future], 1)
-        motion = (clip[:, 1:] - clip[:, :-1]).square().flatten(1).mean(1)
+        apart = clip[:, 1:] - clip[:, :-1] if clip.shape[1] > 1 else torch.zeros_like(clip)  # one frame does not move
+        motion = apart.square().flatten(1).mean(1)
         new = torch.zeros_like(self.sums)
         visible = Condition.visible(past, future)
         for case, condition in enumerate((visible.null(past=False), visible.null(future=False), visible)):
@@ -222,7 +223,8 @@ def local_distance(a: Tensor, b: Tensor) -> Tensor:
     """Mean squared difference of pictures (B, C, H, W) around each pixel, a little of it everywhere: (B, 1, H, W)."""
     each = (a - b).float().square().mean(1, keepdim=True)
     reach = max(1, min(each.shape[-2:]) // 24)
-    local = box_mean(each, reach, times=2, padding="reflect")  # about a Gaussian
+    padding = "reflect" if min(each.shape[-2:]) > reach else "replicate"  # one pixel has no mirror image
+    local = box_mean(each, reach, times=2, padding=padding)  # about a Gaussian
     return (1 - GLOBAL) * local + GLOBAL * each.mean((2, 3), keepdim=True)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mcvd.diffusion.bound_denoiser import BoundDenoiser
 from mcvd.diffusion.denoiser import Denoiser
+from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.rollout import motion_of
 from mcvd.frames import Condition, FrameBlock
 from mcvd.noise import Coefficients, noise_from_clean
@@ -49,14 +50,38 @@ def max_depth(block: FrameBlock, back: bool) -> int:
     return min(of_target, (block.num_frames - block.current) // num_context)
 
 
-def drawn(probability: float, block: FrameBlock, seed: int, indices: Sequence[int]) -> list[OwnContext]:
-    """Which clips get such context, by coins of each clip's own, drawn on the CPU; both ways, all depths and all first
-    calls are as likely as the block lets them."""
-    ways = [(back, depth) for back in (False, True) if (depth := max_depth(block, back)) > 0]
+def ways_of(block: FrameBlock, masking: Masking) -> list[tuple[bool, int]]:
+    """Whether back, and the `max_depth`, of each way that fits the block and that its masks train: context of the
+    model's own making lies on one side alone, which a model that never does without the other side has no use for.
+
+    Examples:
+        >>> ways_of(FrameBlock(2, 5, 2), Masking(p_future=0.5))
+        [(False, 2)]
+    """
+    alone = {
+        False: masking.allows(True, False if block.future else None),
+        True: masking.allows(False if block.past else None, True),
+    }
+    return [(back, depth) for back in alone if alone[back] and (depth := max_depth(block, back)) > 0]
+
+
+def drawn(
+    probability: float, ways: Sequence[tuple[bool, int]], seed: int, indices: Sequence[int], alone: Sequence[bool] = ()
+) -> list[OwnContext]:
+    """Which clips get such context, by coins of each clip's own, drawn on the CPU; all ways, all depths of them and all
+    first calls are equally likely.
+
+    Args:
+        probability: of a clip to get some.
+        ways: of `ways_of`, one or more.
+        seed: of the training.
+        indices: number of each clip in the training.
+        alone: which clips are pictures that have nothing to do with each other: these get none. Empty: no clip is.
+    """
     found = []
     for row, index in enumerate(indices):
         coin, way, share, noise = keyed_generator(seed, index, _DRAW).random(4)
-        if coin < probability:
+        if coin < probability and not (alone and alone[row]):
             back, depth = ways[int(way * len(ways))]
             found.append(OwnContext(row, back, 1 + int(share * depth), int(noise * len(NOISES))))
     return found

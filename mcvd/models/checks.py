@@ -11,7 +11,7 @@ from mcvd.diffusion.given_reference import GivenReference
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.diffusion.reference import ContextReference
-from mcvd.diffusion.self_context import max_depth
+from mcvd.diffusion.self_context import max_depth, ways_of
 from mcvd.diffusion.signals import Signals
 from mcvd.diffusion.super_resolution import SuperResolution
 from mcvd.diffusion.told_times import ToldTimes
@@ -132,6 +132,11 @@ def check_options(codec: AbstractCodec, options: SamplingOptions) -> None:
 def _check_self_context(model: Chosen) -> None:
     if not max_depth(model.block, back=False) and not max_depth(model.block, back=True):
         raise ValueError(f"self_context cuts two blocks out of the frames of one, which are too few of {model.block}")
+    if not ways_of(model.block, model.masking):
+        raise ValueError(
+            f"self_context shows past frames without future ones, or the reverse, and {model.masking} never does: "
+            "leave it out"
+        )
     others = {
         "signals": model.signals,
         "times": model.times,

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mcvd.diffusion.guides import NoisyClassifier
 from mcvd.diffusion.parametrization import SIGMA_DATA, noisy_std
 from mcvd.frames import check_format
+from mcvd.models.codecs.pixels import Pixels
 from mcvd.models.config import config_of, model_from_config
 from mcvd.models.files import check_header, read_folder, write_folder
 from mcvd.models.video_model import VideoModel
@@ -101,7 +102,7 @@ class LabelClassifier(nn.Module):
                 "train one for it with mcvd fit-classifier MODEL"
             )
         denoiser = model.denoiser
-        if model.codec.planes(model.channels) != model.channels or model.codec.dtype != torch.uint8:
+        if not isinstance(model.codec, Pixels):
             raise ValueError("a classifier guides models of pixels, and this one diffuses other numbers (codec)")
         if denoiser.gamma_noise is not None or denoiser.noise_colors is not None:
             raise ValueError(

@@ -22,6 +22,7 @@ from mcvd.diffusion.self_context import (
     motion_before,
     moved,
     showing_own,
+    ways_of,
     with_own_context,
 )
 from mcvd.diffusion.signals import Signals
@@ -98,7 +99,8 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
     def adversary(self) -> Adversary:
         """The discriminator of a training with ``adversarial``: no part of the model."""
         planes = self.block.num_frames * self.codec.planes(self.channels)
-        adversary = Adversary(planes, self.size, self.denoiser.bound, self.seed)
+        size = self.codec.frame_size(self.size)
+        adversary = Adversary(planes, size, self.denoiser.bound, self.seed)
         adversary.to(self.device)
         return adversary
 
@@ -106,7 +108,9 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         """`loss` with the discriminator's share, float (B,), after a step of the discriminator itself."""
         arguments = self._loss_arguments(self._numbered(batch))
         loss, frames = loss_and_frames(self.denoiser, *arguments)
-        current, condition = arguments[:2]
+        current, condition, *_, weight, _ = arguments
+        if weight is not None:  # what is unknown looks the same on both sides, and tells them not apart
+            current, frames = (torch.where(weight > 0, each, 0.0) for each in (current, frames))
         of_adversary = self.adversary.learn(current, frames, condition)
         judged = self.adversary.loss(frames, condition)
         if self._trainer is not None:
@@ -172,7 +176,9 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         clips, weight = self._encoded(batch["video"]), self.codec.weight(batch["video"])
         if not self.self_context or not self.training:  # as dropout: a held-out loss compares with that of others
             return clips, weight, [], None
-        own = drawn(self.self_context, self.block, self.seed, batch["index"])
+        unrelated = self._unrelated(batch)
+        alone = [] if unrelated is None else unrelated.tolist()
+        own = drawn(self.self_context, ways_of(self.block, self.masking), self.seed, batch["index"], alone)
         weight = moved(torch.ones_like(clips) if weight is None else weight, own, self.block)
         made = with_own_context(self.denoiser, self.block, clips, own, self.seed, batch["index"])
         if own:

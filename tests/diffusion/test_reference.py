@@ -111,10 +111,18 @@ def test_measured_residuals_have_the_size_of_frames_in_every_case():
 
 
 def test_a_block_without_past_or_future_is_measured_too():
-    for block in (FrameBlock(1, 6, 0), FrameBlock(0, 5, 2), FrameBlock(0, 7, 0)):
+    for block in (FrameBlock(1, 6, 0), FrameBlock(0, 5, 2), FrameBlock(0, 7, 0), FrameBlock(0, 1, 0)):
         reference = ContextReference(block)
-        reference.measure(*block.split(clip()))
+        reference.measure(*block.split(clip()[:, : block.num_frames]))
         assert torch.isfinite(reference.growth).all() and (reference.growth > 0).all()
+        assert all(each.isfinite().all() for each in reference.state_dict().values())  # a saved one can be opened
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 2)])
+def test_frames_of_a_pixel_a_side_such_as_latents_have_a_scale_too(size):
+    frames = torch.tensor([-0.5, 0.5]).view(1, 2, 1, 1, 1).expand(1, 2, 1, *size)
+    scale = ContextReference(FrameBlock(2, 1))(Condition.visible(frames, frames[:, :0])).scale
+    torch.testing.assert_close(scale, torch.full_like(scale, 2 * (1 + FLOOR**2) ** 0.5))
 
 
 class Zero(nn.Module):

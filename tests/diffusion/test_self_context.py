@@ -6,7 +6,16 @@ import pytest
 import torch
 
 import mcvd
-from mcvd.diffusion.self_context import NOISES, OwnContext, at_true_scale, drawn, max_depth, moved, with_own_context
+from mcvd.diffusion.self_context import (
+    NOISES,
+    OwnContext,
+    at_true_scale,
+    drawn,
+    max_depth,
+    moved,
+    ways_of,
+    with_own_context,
+)
 from mcvd.runtime.rng import TrainingNoise, keyed_seed
 from mcvd.samplers import DDIM
 from mcvd.samplers.spacing import AbstractSpacing, time_from_log_snr
@@ -20,6 +29,7 @@ def small_model(**options):
     )
     torch.manual_seed(0)
     arguments = {"size": (8, 8), "channels": 1, "reference": "context", "predicts": "edm", **options}
+    arguments.setdefault("masking", mcvd.Masking(p_past=0.5, p_future=0.5))
     model = mcvd.MCVD(arguments.pop("block", BLOCK), net, **arguments)
     for weight in model.parameters():  # a network whose last layer is 0 would be too simple
         torch.nn.init.normal_(weight, std=0.1)
@@ -118,14 +128,48 @@ def test_blocks_follow_each_other_as_long_as_half_of_the_frames_after_them_are_k
 
 
 def test_about_as_many_clips_are_chosen_as_asked_and_the_same_ones_each_time():
-    block = mcvd.FrameBlock(2, 5, 2)
-    own = drawn(0.4, block, 3, range(2000))
+    ways = ways_of(mcvd.FrameBlock(2, 5, 2), mcvd.Masking(0.5, 0.5))
+    own = drawn(0.4, ways, 3, range(2000))
     kinds = [sum(each.back == back and each.depth == depth for each in own) for back in (0, 1) for depth in (1, 2)]
     assert all(150 < number < 250 for number in kinds) and sum(kinds) == len(own)
     assert all(150 < sum(each.call == call for each in own) < 250 for call in range(len(NOISES)))
-    assert drawn(0.4, block, 3, range(2000)) == own != drawn(0.4, block, 4, range(2000))
-    assert drawn(0.0, block, 3, range(100)) == [] and len(drawn(1.0, block, 3, range(100))) == 100
-    assert not any(each.back for each in drawn(1.0, mcvd.FrameBlock(2, 5, 0), 3, range(100)))
+    assert drawn(0.4, ways, 3, range(2000)) == own != drawn(0.4, ways, 4, range(2000))
+    assert drawn(0.0, ways, 3, range(100)) == [] and len(drawn(1.0, ways, 3, range(100))) == 100
+    assert not any(each.back for each in drawn(1.0, ways[:1], 3, range(100)))
+    pictures = [True, False] * 50
+    assert [each.row for each in drawn(1.0, ways, 3, range(100), pictures)] == [*range(1, 100, 2)]
+
+
+@pytest.mark.parametrize(
+    ("block", "masks", "expected"),
+    [
+        ((2, 5, 2), (0.5, 0.5), [(False, 2), (True, 2)]),
+        ((2, 5, 2), (0.0, 0.5), [(False, 2)]),  # never a future without its past
+        ((2, 5, 2), (0.5, 0.0), [(True, 2)]),
+        ((2, 5, 2), (0.0, 0.0), []),  # which interpolates alone
+        ((2, 5, 2), (1.0, 1.0), []),  # which is never given a frame
+        ((2, 5, 0), (0.0, 0.0), [(False, 1)]),
+        ((2, 5, 0), (1.0, 0.0), []),
+        ((0, 5, 2), (0.0, 0.0), [(True, 1)]),
+    ],
+)
+def test_a_side_is_shown_alone_as_the_masks_show_it(block, masks, expected):
+    assert ways_of(mcvd.FrameBlock(*block), mcvd.Masking(*masks)) == expected
+    assert not ways_of(mcvd.FrameBlock(2, 5, 2), mcvd.Masking(0.5, 0.5, tied=True))
+
+
+def test_pictures_that_have_nothing_to_do_with_each_other_get_no_context_and_count_in_full():
+    net = lambda block, channels: mcvd.nets.SpaceTimeUNet(  # noqa: E731
+        block, channels, width=8, multipliers=(1, 2), attention_levels=(1,), head_channels=8
+    )
+    options = {"size": (8, 8), "channels": 1, "reference": "context", "masking": mcvd.Masking(0.5, 0.5)}
+    model = mcvd.MCVD(BLOCK, net, self_context=1.0, **options).train()
+    video = torch.randint(0, 256, (4, 7, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    pictures = torch.tensor([True, False, True, False])
+    found = model.draw({"video": video, "index": [0, 1, 2, 3], "unrelated": pictures})
+    assert found.weight[pictures].eq(1).all() and not found.condition.keep[pictures].any()
+    assert torch.equal(found.current[pictures], model.codec.encode(video)[pictures, 2:5])
+    assert found.condition.keep[~pictures].any(1).all()
 
 
 @pytest.mark.parametrize("autocast", [False, True])
@@ -165,9 +209,9 @@ def test_errors_after_a_context_that_stands_still_count_as_after_the_true_one(cl
 def test_the_condition_of_such_clips_shows_what_the_model_made_alone():
     video = torch.randint(0, 256, (16, 9, 1, 8, 8), dtype=torch.uint8)
     block = mcvd.FrameBlock(2, 5, 2)
-    model = small_model(self_context=0.7, masking=mcvd.Masking(p_past=1.0, p_future=1.0), block=block).train()
+    model = small_model(self_context=0.7, masking=mcvd.Masking(0.999, 0.999), block=block).train()
     found = model.draw({"video": video, "index": list(range(16))})
-    own = drawn(0.7, block, model.seed, range(16))
+    own = drawn(0.7, ways_of(block, model.masking), model.seed, range(16))
     frames = model.codec.encode(video)
     assert {each.back for each in own} == {False, True} and {each.depth for each in own} == {1, 2} and len(own) < 16
     made = with_own_context(model.denoiser, block, frames, own, model.seed, range(16))
@@ -204,6 +248,7 @@ def test_frames_move_by_as_many_contexts_as_blocks_were_made():
     [
         ({"self_context": 1.5}, "probability"),
         ({"self_context": 0.1, "block": mcvd.FrameBlock(2, 2, 0)}, "two blocks"),
+        ({"self_context": 0.1, "masking": mcvd.Masking()}, r"Masking\(.* never does: leave it out"),
         ({"self_context": 0.1, "diffuses_context": True, "reference": "frames"}, "without diffuses_context"),
     ],
 )

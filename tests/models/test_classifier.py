@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 import torch
-from reference.tiny import tiny_model
+from reference.tiny import tiny_config, tiny_model
 
+import mcvd
 from mcvd.models.classifier import LabelClassifier, load_classifier
 from mcvd.noise import Coefficients, Cosine, Geometric
 
@@ -87,6 +88,10 @@ def test_it_guides_models_of_its_own_frames_alone():
     tiny_classifier().check_guides(model)
     with pytest.raises(ValueError, match=r"4 grey frames of 16x16.*makes 3 grey frames of 16x16"):
         tiny_classifier(num_frames=4).check_guides(model)
+    latents = {"kind": "PatchAutoencoder", "arguments": {"in_channels": 1, "latent_channels": 1, "patch": 4}}
+    codec = {"class_path": "mcvd.models.codecs.Latents", "init_args": latents}
+    with pytest.raises(ValueError, match="guides models of pixels"):  # though these have one channel as well
+        tiny_classifier().check_guides(mcvd.build(tiny_config() | {"codec": codec}))
     with pytest.raises(ValueError, match=r"knows no 'lefft'.*left"):
         tiny_classifier().wish("lefft")
 

@@ -253,6 +253,15 @@ def test_a_training_a_checkpoint_and_an_exported_model_have_the_same_numbers(kin
     assert torch.equal(*videos)
 
 
+@pytest.mark.parametrize("many", [[10**12], [True] * 10**4, "yes", [0.5]])
+def test_levels_that_scale_without_end_are_refused(many):
+    """As the config of a model from somebody else may ask for."""
+    scaled = {"spatio_temporal_scaling": many, "decoder_spatio_temporal_scaling": many}
+    for kind, arguments in {"Wan": {"temperal_downsample": many}, "LTXVideo": scaled}.items():
+        with pytest.raises(ValueError, match=f"these arguments make no AutoencoderKL{kind}: expected"):
+            shape_of(f"AutoencoderKL{kind}", arguments)
+
+
 def test_latents_are_neither_kept_nor_trained_on_their_own(tmp_path, capsys):
     source = published("AutoencoderKLWan", tmp_path / "vae")
     (tmp_path / "data.yaml").write_text(yaml.safe_dump({"data": {"train": TINY["data"]["train"]}}))

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import mcvd
 from mcvd.diffusion.adversarial import Adversary, loss_and_frames
 from mcvd.frames import Condition, FrameBlock
+from mcvd.models.codecs import Latents
 from mcvd.models.mcvd import MCVD
 from mcvd.nets import UNet
 
@@ -19,9 +20,9 @@ BLOCK = FrameBlock(past=2, current=3, future=2)
 NET = partial(UNet, width=8, multipliers=(1, 2), attention_levels=(), head_channels=8, num_blocks=1)
 
 
-def tiny(**options):
+def tiny(block=BLOCK, **options):
     torch.manual_seed(0)
-    return MCVD(BLOCK, NET, size=(16, 16), channels=1, predicts="x0", warmup_steps=0, **options)
+    return MCVD(block, NET, size=(16, 16), channels=1, predicts="x0", warmup_steps=0, **options)
 
 
 def condition():
@@ -82,6 +83,27 @@ def test_the_loss_is_the_regression_loss_and_the_weighed_share_of_the_discrimina
         found = model.adversarial_loss(batch)
         share = 0.5 * 3 * 16 * 16 * model.adversary.loss(estimate, shown)
         torch.testing.assert_close(found, regression + share)
+
+
+def test_what_is_unknown_is_not_judged():
+    """Clips with context of the model's own making end in frames that nobody knows, which are 0 in the batch."""
+    batch = {"video": CLIPS[:, :5], "index": [0, 1, 2]}
+    model = tiny(FrameBlock(1, 3, 1), adversarial=1.0, self_context=1.0, masking=mcvd.Masking(0.5, 0.5))
+    with torch.no_grad():
+        arguments = model._loss_arguments(batch)
+        regression, estimate = loss_and_frames(model.denoiser, *arguments)
+        found = model.adversarial_loss(batch)
+        shown, known = arguments[1], arguments[4] > 0
+        share = 3 * 16 * 16 * model.adversary.loss(torch.where(known, estimate, 0.0), shown)
+    assert known.any() and not known.all()
+    torch.testing.assert_close(found, regression + share)
+
+
+@pytest.mark.parametrize("patch", [4, 8])
+def test_latents_are_judged_at_their_own_size(patch):
+    arguments = {"in_channels": 1, "latent_channels": 2, "patch": patch}
+    model = tiny(adversarial=1.0, codec=Latents(kind="PatchAutoencoder", arguments=arguments))
+    assert model.adversarial_loss({"video": CLIPS[:, :7], "index": [0, 1, 2]}).isfinite().all()
 
 
 def fit(model, folder, steps, resume=None):

@@ -66,9 +66,9 @@ def _ltx(arguments: Mapping[str, Any]) -> TimeShape:
             "same video: take a codec without them"
         )
     scaled = [arguments.get(f"{side}spatio_temporal_scaling", (True, True, True, False)) for side in ("", "decoder_")]
-    if sum(scaled[0]) != sum(scaled[1]):
+    if _num_true(scaled[0]) != _num_true(scaled[1]):
         raise ValueError("spatio_temporal_scaling and decoder_spatio_temporal_scaling must scale by the same")
-    scale = 2 ** sum(scaled[0])
+    scale = 2 ** _num_true(scaled[0])
     space = arguments.get("spatial_compression_ratio") or arguments.get("patch_size", 4) * scale
     time = arguments.get("temporal_compression_ratio") or arguments.get("patch_size_t", 1) * scale
     return TimeShape(arguments.get("in_channels", 3), arguments.get("latent_channels", 128), space, time, 1)
@@ -84,7 +84,7 @@ def _magvit(arguments: Mapping[str, Any]) -> TimeShape:
 
 def _wan(arguments: Mapping[str, Any]) -> TimeShape:
     levels = _levels(arguments.get("dim_mult", (0,) * 4))
-    time = 2 ** sum(arguments.get("temperal_downsample", (False, True, True)))
+    time = 2 ** _num_true(arguments.get("temperal_downsample", (False, True, True)))
     if _WAN_CHUNK % time:
         raise ValueError(f"temperal_downsample may halve the frames twice at most, got {time} times fewer")
     patch = arguments.get("patch_size") or 1
@@ -92,6 +92,14 @@ def _wan(arguments: Mapping[str, Any]) -> TimeShape:
     if patch > 1 and type(channels) is int:
         channels //= patch * patch  # those that its first layer sees
     return TimeShape(channels, latents, 2 ** (levels - 1) * patch, _WAN_CHUNK, _WAN_CHUNK // time)
+
+
+def _num_true(each: Any) -> int:
+    """How many levels scale, of true and false for each: no other number, of which there is no limit."""
+    _levels(each)
+    if not all(type(scales) is bool for scales in each):
+        raise ValueError(f"expected true or false for each level, got {each!r:.80}")
+    return sum(each)
 
 
 def _levels(each: Any) -> int:
