@@ -54,6 +54,29 @@ def last_checkpoint(root: str | Path) -> Path:
     )
 
 
+def resumed_checkpoint(named: str | None, root: Path) -> Path | None:
+    """The checkpoint that ``--ckpt_path`` names: the newest below a folder, a file, or that of a run.
+
+    Args:
+        named: ``last``, the path of a checkpoint or of a run's folder, or None.
+        root: where ``last`` is looked for.
+
+    Raises:
+        FileNotFoundError: what is named is not there.
+        ValueError: there is no last one.
+    """
+    if named is None:
+        return None
+    if named == "last":
+        return last_checkpoint(root)
+    path = Path(named)
+    if path.is_dir():  # a run, as --model takes it
+        path = path / LAST
+    if not path.is_file():
+        raise FileNotFoundError(f"--ckpt_path {named}: no such checkpoint; 'last' finds the newest below {root}")
+    return path
+
+
 def batch_size_of(checkpoint: Path) -> int:
     """With which batches a run was trained: ``auto`` resumes with the same, whatever is free today."""
     return torch.load(checkpoint, map_location="cpu", mmap=True, weights_only=True)["VideoData"]["batch_size"]

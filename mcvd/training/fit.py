@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,7 +29,7 @@ from mcvd.nets.compiled import Compile
 from mcvd.runtime.device import NO_BF16, has_fast_bf16
 from mcvd.runtime.error_text import one_line
 from mcvd.runtime.fsdp import FSDP2Strategy
-from mcvd.training.checkpoint_io import AtomicCheckpointIO, batch_size_of, last_checkpoint
+from mcvd.training.checkpoint_io import AtomicCheckpointIO, batch_size_of, resumed_checkpoint
 from mcvd.training.checkpoints import Checkpoints
 from mcvd.training.compile import CompileCallback
 from mcvd.training.config_files import check_config_files
@@ -43,6 +44,7 @@ from mcvd.training.resumed_options import ResumedOptions
 from mcvd.training.run_folder import RunFolder
 from mcvd.training.signals import GracefulStop, TrainingInterrupted
 from mcvd.training.start_from import start_from
+from mcvd.training.step_lines import StepLines
 from mcvd.training.summary import Summary
 from mcvd.training.words import ConfigError, check_folder, check_one_start
 
@@ -117,7 +119,7 @@ class FitCLI(LightningCLI):
         parser.add_argument(
             "--ckpt_path",
             type=str | None,
-            help="resume a run: 'last' for the newest below trainer.default_root_dir, or the path of a .ckpt file",
+            help="resume a run: 'last' for the newest below trainer.default_root_dir, or the path of a run or .ckpt file",
         )
         parser.add_argument(
             "--init_from",
@@ -187,7 +189,7 @@ class FitCLI(LightningCLI):
             if folder is not None:
                 check_folder(option, folder)
         self.root = Path(config.trainer.default_root_dir or self.default_root())
-        self.checkpoint = _resumed_checkpoint(config.ckpt_path, self.root)
+        self.checkpoint = resumed_checkpoint(config.ckpt_path, self.root)
         if self.checkpoint and config.data.batch_size == "auto":
             self._save_batch_size(batch_size_of(self.checkpoint))
 
@@ -210,7 +212,7 @@ class FitCLI(LightningCLI):
             ResumedOptions(self.log),
         ]
         if options.enable_progress_bar is not False:
-            callbacks.append(StepProgressBar())
+            callbacks.append(StepProgressBar() if sys.stderr.isatty() else StepLines(self.log))
         self.trainer_defaults = {"callbacks": callbacks}
         return super().instantiate_trainer(
             default_root_dir=str(self.root),
@@ -385,13 +387,3 @@ def _how_to_use(model: MCVD, path: Path) -> str:
     if model.block.past:
         return f"mcvd predict VIDEO --model {path} --num-frames 20 --out future.mp4"
     return f"mcvd generate --model {path} --num-frames 20 --out generated.mp4"
-
-
-def _resumed_checkpoint(ckpt_path: str | None, root: Path) -> Path | None:
-    if ckpt_path is None:
-        return None
-    if ckpt_path == "last":
-        return last_checkpoint(root)
-    if not Path(ckpt_path).is_file():
-        raise FileNotFoundError(f"--ckpt_path {ckpt_path}: no such checkpoint; 'last' finds the newest below {root}")
-    return Path(ckpt_path)

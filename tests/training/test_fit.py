@@ -123,7 +123,7 @@ def test_ctrl_c_and_sigterm_save_the_step_and_say_how_to_go_on(
     assert f"stopped by {number.name} after step {step}" in line and "--ckpt_path" in line
     assert signal.getsignal(signal.SIGINT) == before
     monkeypatch.undo()
-    assert_same_run(fit(config, tmp_path, "--ckpt_path", str(tmp_path / "run-1" / LAST)), whole[1])
+    assert_same_run(fit(config, tmp_path, "--ckpt_path", str(tmp_path / "run-1")), whole[1])  # a run means its last
 
 
 def test_a_new_run_gets_a_new_folder_and_knows_its_model(config, whole, tmp_path):
@@ -170,6 +170,8 @@ def test_resuming_from_nothing_is_refused(config, tmp_path):
         fit(config, tmp_path, "--ckpt_path", "last")
     with pytest.raises(FileNotFoundError, match=r"gone\.ckpt"):
         fit(config, tmp_path, "--ckpt_path", str(tmp_path / "gone.ckpt"))
+    with pytest.raises(FileNotFoundError, match=r"no such checkpoint"):
+        fit(config, tmp_path, "--ckpt_path", str(tmp_path))  # a folder that is no run
 
 
 def test_an_older_checkpoint_is_continued_in_a_new_folder(config, whole, tmp_path):
