@@ -190,7 +190,8 @@ def compare_cards(first: str | Path, second: str | Path) -> str:
     hindrances, compared = differences(a, b), free_settings(a, b)
     if hindrances:
         more = f". They also differ in what may differ: {_words(compared)}" if compared else ""
-        raise ValueError(f"{first} and {second} cannot be compared, they differ in {_words(hindrances)}{more}")
+        told = f"{first} and {second} cannot be compared, they differ in {_words(hindrances)}{more}"
+        raise ValueError(told + (_OF_SIZES if "size" in hindrances else ""))
     lines = [f"{first} and {second} can be compared"]
     lines += [f"what differs: {_words(compared)}" if compared else "no setting differs"]
     names = {str(first): _settings_of_metrics(a), str(second): _settings_of_metrics(b)}
@@ -201,6 +202,9 @@ def compare_cards(first: str | Path, second: str | Path) -> str:
     ]
     return "\n".join(lines)
 
+
+_OF_SIZES = ". Models are scored at the size of their own frames, so only those of one size can be compared"
+_DIGITS_SHOWN = 12  # of a digest
 
 Differences = dict[str, tuple[Any, Any]]
 
@@ -257,4 +261,8 @@ def _unequal(a: dict[str, Any], b: dict[str, Any]) -> Differences:
 
 
 def _words(settings: Differences) -> str:
-    return "; ".join(f"{name}: {a!r} and {b!r}" for name, (a, b) in settings.items())
+    return "; ".join(f"{name}: {_shown(name, a)} and {_shown(name, b)}" for name, (a, b) in settings.items())
+
+
+def _shown(name: str, value: Any) -> str:
+    return repr(value[:_DIGITS_SHOWN] if name.endswith("digest") and isinstance(value, str) else value)

@@ -119,7 +119,7 @@ class FitCLI(LightningCLI):
         parser.add_argument(
             "--ckpt_path",
             type=str | None,
-            help="resume a run: 'last' for the newest below trainer.default_root_dir, or the path of a run or .ckpt file",
+            help="resume a run: 'last' for the newest below trainer.default_root_dir, or the path of a run or .ckpt",
         )
         parser.add_argument(
             "--init_from",

@@ -6,18 +6,19 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from lightning import Callback, LightningModule, Trainer
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
 _PAUSE_SECONDS = 60.0
 _MOST_LINES = 100
 
 
-class StepLines(Callback):
+class StepLines(ProgressBar):
     """A line with the loss, the pace and the time left: soon after the start, then now and then.
 
     Lines come at steps that are logged (``trainer.log_every_n_steps``), at least a minute and a hundredth of the
-    training apart, so that a log of weeks stays short.
+    training apart, so that a log of weeks stays short. Stands where Lightning would put its own bar.
 
     Args:
         report: called with each line.
@@ -25,10 +26,14 @@ class StepLines(Callback):
     """
 
     def __init__(self, report: Callable[[str], object], clock: Callable[[], float] = time.monotonic):
+        super().__init__()
         self._report, self._clock = report, clock
         self._first_step = self._told_step = 0
         self._started = self._told = 0.0
         self._is_silent = True
+
+    def disable(self) -> None:
+        """Lightning's switch for all processes but the first, which alone tells anything here."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count from where a resumed training stands."""

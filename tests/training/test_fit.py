@@ -126,6 +126,12 @@ def test_ctrl_c_and_sigterm_save_the_step_and_say_how_to_go_on(
     assert_same_run(fit(config, tmp_path, "--ckpt_path", str(tmp_path / "run-1")), whole[1])  # a run means its last
 
 
+def test_without_a_terminal_there_are_lines_and_no_bar(config, tmp_path, capfd):
+    fit(config, tmp_path, "--trainer.max_steps", "2")
+    out, err = capfd.readouterr()
+    assert "step 1 of 2: loss " in out and "Epoch" not in out + err
+
+
 def test_a_new_run_gets_a_new_folder_and_knows_its_model(config, whole, tmp_path):
     root, checkpoint, clips = whole
     assert clips == [[2 * step, 2 * step + 1] for step in range(11)]

@@ -12,7 +12,7 @@ def lines_of(num_steps, max_steps, seconds_a_step, first_step=0, every=50):
     lines, clock = [], [0.0]
     callback = StepLines(lines.append, lambda: clock[0])
     metrics = {"train/loss": torch.tensor(0.25), "val/loss": torch.tensor(0.5)}
-    trainer = SimpleNamespace(
+    trainer = SimpleNamespace(  # all that it asks a trainer
         global_step=first_step,
         max_steps=max_steps,
         log_every_n_steps=every,

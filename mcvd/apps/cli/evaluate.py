@@ -55,7 +55,7 @@ def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("--random-i3d", type=options.whole, metavar="SEED", help=text)
     text = "also how probable the model finds the true frames of a block, in bits per dimension"
     command.add_argument("--likelihood", action="store_true", help=text)
-    text = "only say if two cards may be compared"
+    text = "only compare two cards: by how much B is better, or which setting forbids to say so"
     command.add_argument("--compare", nargs=2, metavar=("A.json", "B.json"), help=text)
     command.add_argument("--task", metavar="TASK", help="predict (default), backward, interpolate or generate")
     command.add_argument("--num-frames", type=positive, help="new frames (default: one block)")
@@ -268,15 +268,19 @@ def _tell_files(out: str, num_asked: int | None, num_scored: int) -> None:
 
 
 def _compare(cards: list[str], json: bool, beside: list[str]) -> None:
-    """Say what differs between two cards; options ``beside`` have no meaning there."""
-    from mcvd.evaluation.result_card import compare_cards
+    """Say what differs between two cards, and by how much; options ``beside`` have no meaning there."""
+    from mcvd.evaluation.comparison import changes_as_text, changes_between
+    from mcvd.evaluation.result_card import compare_cards, read_card
 
     if beside:
         raise ValueError(f"--compare reads two cards and scores nothing: leave out {', '.join(beside)}")
     lines = compare_cards(*cards).splitlines()
+    first, second = map(read_card, cards)
+    changes = changes_between(first, second)
     if json:
-        return say_json({"comparable": True, "summary": lines})
-    say(*lines)
+        return say_json({"comparable": True, "summary": lines, "scores": [change.to_json() for change in changes]})
+    say(*lines, f"A is {cards[0]}, B is {cards[1]}; both on the same {first.scores.num_clips} clips")
+    say(*changes_as_text(changes))
 
 
 def _check_options(protocol: Protocol, fixes: bool, config: str | None, root: str | None) -> None:
