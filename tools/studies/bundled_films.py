@@ -1,12 +1,14 @@
 """Makes the films that the bundled model is trained and scored on: 10 Hz, 64x96, a pack for each kind of film.
 
-    python tools/studies/bundled_films.py DATA OUT
+    python tools/studies/bundled_films.py DATA OUT --pieces 2
 
 DATA is the folder of sample clips (``train/``, ``val/``, ``more/``, with their licences beside them). OUT gets
-``train/KIND`` and ``heldout/KIND``, which share no recording. Films of fewer than 10 Hz keep their own frames.
+``train/KIND`` and ``heldout/KIND``, which share no recording. Films of fewer than 10 Hz keep their own frames. With
+``--pieces K`` there is ``train/KIND-pieces`` too: of each film K pieces of half its height, where they are as sharp.
 """
 
 import argparse
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,17 +47,30 @@ def films(data: Path) -> Iterator[tuple[str, str, Path]]:
                     yield "heldout" if held_out else "train", kind.name, film
 
 
-def pixels(kind: str, film: Path) -> np.ndarray:
+def pixels(kind: str, film: Path, size: tuple[int, int] = SIZE) -> np.ndarray:
     """The film, uint8 (T, H, W, C)."""
     if film.is_dir():
-        frames = mcvd.read_video(film, SIZE)
+        frames = mcvd.read_video(film, size)
         stride = max(1, round(FOLDER_RATES_HZ[kind] / RATE_HZ))
         frames = frames[::stride]
     else:
         with open_video(film) as reader:
             is_slow = reader.frame_rate_hz < RATE_HZ
-        frames = mcvd.read_video(film, SIZE, frame_rate_hz=None if is_slow else RATE_HZ)
+        frames = mcvd.read_video(film, size, frame_rate_hz=None if is_slow else RATE_HZ)
     return rearrange(frames, "t c h w -> t h w c").numpy()
+
+
+def pieces(kind: str, film: Path, count: int) -> Iterator[np.ndarray]:
+    """Pieces of a film anywhere in its frames, at twice the scale, each uint8 (T, H, W, C); of small films none."""
+    with open_video(film) as reader:
+        if reader.size[0] < 1.8 * SIZE[0]:
+            return
+    height, width = SIZE
+    large = pixels(kind, film, (2 * height, 2 * width))
+    generator = np.random.default_rng(zlib.crc32(f"{kind}/{film.name}".encode()))
+    for _ in range(count):
+        top, left = generator.integers(0, height + 1), generator.integers(0, width + 1)
+        yield np.ascontiguousarray(large[:, top : top + height, left : left + width])
 
 
 def main() -> None:
@@ -63,6 +78,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--pieces", type=int, default=0, metavar="K")
     arguments = parser.parse_args()
     found: dict[tuple[str, str], list[Path]] = {}
     for split, kind, film in films(arguments.data):
@@ -71,6 +87,14 @@ def main() -> None:
         videos = [(film.stem, pixels(kind, film)) for film in of_kind]
         write_pack(arguments.out / split / kind, videos, RATE_HZ)
         print(f"{split}/{kind}: {len(videos)} films, {sum(len(video) for _, video in videos)} frames")
+        if split == "train" and arguments.pieces:
+            parts = [
+                (f"{film.stem}-{number}", part)
+                for film in of_kind
+                for number, part in enumerate(pieces(kind, film, arguments.pieces))
+            ]
+            if parts:
+                write_pack(arguments.out / split / f"{kind}-pieces", parts, RATE_HZ)
 
 
 if __name__ == "__main__":
