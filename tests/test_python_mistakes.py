@@ -39,8 +39,9 @@ MISTAKES = {
     "a word that is none of the choices": (lambda: mcvd.build(tiny_config() | {"predicts": "noise"}), "got noise"),
     "a film to show by its path": (
         lambda: mcvd.show("clip.mp4"),
-        "expected frames as a tensor or a numpy array, got str",
+        "expected frames as a tensor or a numpy array, got str; mcvd.read_video('clip.mp4', size=...) reads a file",
     ),
+    "frames in a list": (lambda: mcvd.show([[]]), "got list; numpy.stack(frames) makes one array of many"),
     "nothing to show": (lambda: mcvd.show({"a": None}), "got NoneType"),
     "a sampler of a task by its name": (lambda: TaskSamplers(predict="DDIM"), "sampler for predict must be one of"),
     "a batch size in quotes": (lambda: VideoData(root=".", batch_size="8"), "batch_size must be a whole number"),

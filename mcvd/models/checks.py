@@ -1,9 +1,11 @@
-"""Which choices of a model go together: what its constructor refuses."""
+"""Which choices of a model go together, and which frames fit it: what is refused."""
 
 from __future__ import annotations
 
 import math
 from typing import Protocol
+
+from torch import Tensor
 
 from mcvd.diffusion.denoiser import Denoiser
 from mcvd.diffusion.frame_noise import FrameNoise
@@ -162,3 +164,38 @@ def _check_super_resolution(model: Chosen, tell_low: bool) -> None:
         raise ValueError(
             "colored_noise does not know residuals to smaller frames: set it to false, or reference to frames"
         )
+
+
+def check_frames(video: Tensor, codec: AbstractCodec, expected: tuple[int, int, int]) -> None:
+    """Refuse frames that are not what a model works on, and tell how to make them so.
+
+    Args:
+        video: a user's, of any type and shape.
+        codec: of the model.
+        expected: (C, H, W).
+
+    Raises:
+        ValueError: it is not (T, C, H, W) or (B, T, C, H, W), or its numbers are not those of the codec.
+    """
+    shape, wrong = tuple(video.shape), codec.wrong(video)
+    if len(shape) in (4, 5) and shape[-3:] == expected and not wrong:
+        return
+    is_shaped = len(shape) in (4, 5) and shape[-3:] == expected
+    hint = wrong if is_shaped else _how_to_shape(shape, expected)
+    kind = str(codec.dtype).removeprefix("torch.")
+    raise ValueError(
+        f"this model takes {kind} frames (T, C, H, W) or (B, T, C, H, W) with C, H, W = {expected}, "
+        f"got {video.dtype} {shape}; {hint}"
+    )
+
+
+def _how_to_shape(shape: tuple[int, ...], expected: tuple[int, int, int]) -> str:
+    channels, height, width = expected
+    if shape == expected:
+        return "one frame has no axis of time: frame[None]"
+    if len(shape) in (4, 5) and shape[-3:] == (height, width, channels):
+        order = "0, 3, 1, 2" if len(shape) == 4 else "0, 1, 4, 2, 3"
+        return f"channels come before height and width: video.permute({order})"
+    if len(shape) in (4, 5) and (shape[-4], *shape[-2:]) == expected:
+        return f"time comes before channels: video.transpose({len(shape) - 4}, {len(shape) - 3})"
+    return "mcvd.read_video(path, size=...) makes them fit"

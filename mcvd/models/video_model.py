@@ -26,7 +26,7 @@ from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.diffusion.tasks import GENERATE, TASKS, Task, task_of
 from mcvd.diffusion.told_times import ToldTimes, WindowTimes
 from mcvd.frames import FrameBlock
-from mcvd.models.checks import check_choices, check_network, check_options
+from mcvd.models.checks import check_choices, check_frames, check_network, check_options
 from mcvd.models.codecs.base import AbstractCodec
 from mcvd.models.codecs.pixels import Pixels
 from mcvd.models.config import config_of
@@ -40,8 +40,6 @@ from mcvd.runtime.arrays import OutputType, Video, as_output, as_tensor, check_o
 from mcvd.runtime.named_classes import paths_of
 from mcvd.runtime.rng import check_seed
 from mcvd.samplers import AbstractSampler
-
-_TO_CHANNELS_FIRST = {4: "permute(0, 3, 1, 2)", 5: "permute(0, 1, 4, 2, 3)"}  # by the number of axes
 
 
 class VideoModel(Pretrained):
@@ -331,18 +329,8 @@ class VideoModel(Pretrained):
 
     def _checked(self, video: Tensor) -> Tensor:
         """A user's frames as (B, T, C, H, W), checked against what the model works on."""
-        expected, shape = (self.channels, *self.size), tuple(video.shape)
-        wrong = self.codec.wrong(video)
-        if len(shape) not in (4, 5) or shape[-3:] != expected or wrong:
-            fit = wrong if wrong and shape[-3:] == expected else "mcvd.read_video(path, size=...) makes them fit"
-            if len(shape) in (4, 5) and shape[-3:] == (*self.size, self.channels):
-                fit = f"channels come before height and width: video.{_TO_CHANNELS_FIRST[len(shape)]}"
-            kind = str(self.codec.dtype).removeprefix("torch.")
-            raise ValueError(
-                f"this model takes {kind} frames (T, C, H, W) or (B, T, C, H, W) with C, H, W = {expected}, "
-                f"got {video.dtype} {shape}; {fit}"
-            )
-        return video if len(shape) == 5 else video[None]
+        check_frames(video, self.codec, (self.channels, *self.size))
+        return video if video.ndim == 5 else video[None]
 
     # Keeping
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -25,7 +26,12 @@ def as_tensor(video: Video) -> Tensor:
     if isinstance(video, Tensor):
         return video
     if not isinstance(video, np.ndarray):
-        raise ValueError(f"expected frames as a tensor or a numpy array, got {type(video).__name__}")
+        hint = ""
+        if isinstance(video, str | os.PathLike):
+            hint = f"; mcvd.read_video({os.fspath(video)!r}, size=...) reads a file"
+        elif isinstance(video, list | tuple):
+            hint = "; numpy.stack(frames) makes one array of many"
+        raise ValueError(f"expected frames as a tensor or a numpy array, got {type(video).__name__}{hint}")
     try:
         return torch.tensor(np.ascontiguousarray(video))
     except TypeError as error:

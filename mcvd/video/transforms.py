@@ -15,8 +15,8 @@ def check_video(video: Tensor, name: str = "a video") -> None:
         raise ValueError(f"{name} must be a torch tensor, uint8 (T, C, H, W), got {type(video).__name__}")
     if video.dtype != torch.uint8:
         raise ValueError(
-            f"{name} must be uint8, 0 to 255, got {video.dtype}; "
-            "mcvd.frames.pixels_from_model makes it from floats in [-1, 1]"
+            f"{name} must be uint8, 0 to 255, got {video.dtype}; from floats in [0, 1] (255 * video).round().byte() "
+            "makes it, from those in [-1, 1] mcvd.frames.pixels_from_model"
         )
     if video.ndim != 4 or video.shape[1] not in (1, 3) or 0 in video.shape:
         hint = ""

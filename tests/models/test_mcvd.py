@@ -47,6 +47,9 @@ class TestShapes:
     ("clips", "told"),
     [
         (pixels(2, 7, 16, 16, 1), r"channels come before height and width: video.permute\(0, 1, 4, 2, 3\)"),
+        (pixels(2, 1, 7, 16, 16), r"time comes before channels: video.transpose\(1, 2\)"),
+        (pixels(1, 7, 16, 16), r"time comes before channels: video.transpose\(0, 1\)"),
+        (pixels(1, 16, 16), r"one frame has no axis of time: frame\[None\]"),
         (pixels(2, 7, 3, 16, 16), r"C, H, W = \(1, 16, 16\), got torch.uint8 \(2, 7, 3, 16, 16\)"),
         (pixels(2, 7, 1, 16, 8), r"C, H, W = \(1, 16, 16\)"),
         (pixels(2, 7, 1, 16, 16) / 255, r"\(255 \* video\).round\(\) as uint8"),
