@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from io import BytesIO
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from mcvd.video.gif import with_repeats
 from mcvd.video.timing import DEFAULT_FPS
 from mcvd.video.transforms import check_video
 
+_LONGEST_LINE = 20  # frames of a strip: of 64 pixels they fill a screen
+
 
 def write_video(path: str | Path, video: Video, fps: float | None = None) -> None:
     """Write a video in the form that the ending of its name asks for.
@@ -27,8 +30,8 @@ def write_video(path: str | Path, video: Video, fps: float | None = None) -> Non
 
     Args:
         path: ``.mp4`` (H.264 that every browser plays; an odd size gets its last row or column twice), ``.gif``,
-            ``.png`` (all frames side by side), or no ending: a new folder of numbered png files, with the rate in
-            ``frames.yaml``.
+            ``.png`` (all frames side by side, in lines of at most 20), or no ending: a new folder of numbered png files,
+            with the rate in ``frames.yaml``.
         video: uint8 (T, C, H, W), 0 to 255, C being 1 (grey) or 3 (RGB); a tensor or a numpy array.
         fps: frames per second at which it plays; a gif rounds to hundredths of a second and at most 50. None: nobody
             knows; a film then plays at 10, and a folder states no rate.
@@ -126,7 +129,9 @@ def _write_gif(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: f
 
 
 def _write_strip(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: float) -> None:
-    contact_sheet([torch.from_numpy(np.stack([*frames])).permute(0, 3, 1, 2)]).save(path, format="PNG")
+    num_lines = ceil(num_frames / _LONGEST_LINE)
+    lines = torch.from_numpy(np.stack([*frames])).permute(0, 3, 1, 2).split(ceil(num_frames / num_lines))
+    contact_sheet(lines).save(path, format="PNG")
 
 
 def _write_folder(path: Path, frames: Iterator[np.ndarray], num_frames: int, fps: float | None) -> None:

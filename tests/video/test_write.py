@@ -147,3 +147,10 @@ def test_given_frames_have_a_border_and_labels_a_margin():
     assert contact_sheet([video[..., :8, :8]], min_height=30).height == 32 + 4
     with pytest.raises(ValueError, match="one size"):
         contact_sheet([video, video[..., :32]])
+
+
+def test_a_long_strip_has_lines_of_at_most_20_frames(tmp_path):
+    video = torch.arange(42, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 6, 8)
+    write_video(tmp_path / "strip.png", video)
+    strip = np.array(Image.open(tmp_path / "strip.png"))[:, :, 0]
+    assert strip[5::12, 6::14].tolist() == video[:, 0, 0, 0].reshape(3, 14).tolist()  # borders of 2, gaps of 2
