@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -10,22 +11,29 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from mcvd.diffusion.distillation import Distillation, Method
+from mcvd.diffusion.frame_noise import FrameNoise
+from mcvd.diffusion.guidance import conditioned
 from mcvd.diffusion.parametrization import PARAMETRIZATIONS
 from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.diffusion.tasks import TASKS
 from mcvd.models.config import config_of
 from mcvd.models.mcvd import MCVD, Batch
+from mcvd.runtime.digests import digest
 from mcvd.samplers import DDIM, AbstractSpacing
+from mcvd.samplers.base import Denoise
 from mcvd.samplers.spacing import UNIFORM
 from mcvd.training.muon import Muon
+from mcvd.training.resumed_options import BESIDE
 
 
 class Student(MCVD):
     """A copy of a trained model, and its frozen teacher, from which it learns longer steps; see `Distillation`.
 
     Masks, times, noise and noise on the context are drawn as in the teacher's training, so the student keeps all its
-    tasks. What is saved is the student alone, an ordinary model whose own sampler is the one that it was taught. Clean
-    estimates are not clipped, neither the teacher's nor the student's, but where the noise is predicted or guided.
+    tasks, also those with given frames anywhere (``masking.p_any``). It learns steps that all frames of a block take
+    together, so it forgets noise levels of their own (``frame_noise``, rolling). What is saved is the student alone, an
+    ordinary model whose own sampler is the one that it was taught. Clean estimates are not clipped, neither the
+    teacher's nor the student's, but where the noise is predicted or guided.
 
     Args:
         teacher: as `mcvd.load` takes it.
@@ -76,17 +84,23 @@ class Student(MCVD):
             "cooldown_steps": cooldown_steps or 0,
             "seed": seed,
             "adversarial": 0.0,
+            "self_context": 0.0,
         }
         able = [name for name, task in TASKS.items() if task.refusal(model.block, model.masking) is None]
         samplers = TaskSamplers(**dict.fromkeys(able, sampler))
-        super().__init__(**model._arguments | training | {"optimizer": optimizer, "samplers": samplers})
+        together = FrameNoise()
+        chosen = {"optimizer": optimizer, "samplers": samplers, "frame_noise": together}
+        super().__init__(**model._arguments | training | chosen)
         self.load_state_dict(model.state_dict())
-        self.config = model.trained_config() | training | {"samplers": config_of(TaskSamplers, vars(samplers))}
+        told = {"samplers": config_of(TaskSamplers, vars(samplers)), "frame_noise": asdict(together)}
+        self.config = model.trained_config() | training | told
         self.frame_rate_hz = model.frame_rate_hz
         if order is None:
             order = 1 if method == "consistency" or _walks_by_ddim(model.samplers) else 2
         self.distillation = Distillation(sampler, parts, method, order)
         self.guidance = guidance
+        told_apart = {"teacher": digest(dict(model.state_dict()))[:12], "guidance": guidance}
+        self.options_beside = told_apart | {"parts": parts, "method": method, "order": order}
         self._cools_all_along = cooldown_steps is None
         self._teacher = _Frozen(model)
 
@@ -95,16 +109,29 @@ class Student(MCVD):
         current, condition, uniform, noise, known, *_ = self.draw(self._numbered(batch))
         schedule, distillation = self.denoiser.schedule, self.distillation
         noise = self.denoiser.shaped(noise, uniform)
+
+        def shown(denoise: Denoise) -> Denoise:
+            """Given frames among those that are made are seen as they are, as in sampling."""
+            return denoise if given is None else conditioned(denoise, clean, given)
+
         with torch.no_grad():
-            teacher = self._teacher.model.denoiser.bind(condition, self.guidance)
-            clean = current if teacher.residual is None else teacher.residual.from_frames(current)
+            bound, given = self._teacher.model.denoiser.bind(condition, self.guidance), condition.keep_given
+            clean = current if bound.residual is None else bound.residual.from_frames(current)
             times = distillation.times(uniform, schedule)
             noisy, weight = distillation.start(clean, noise, times, schedule)
-            own = self.denoiser.bind(condition) if distillation.method == "consistency" else teacher
+            teacher = shown(bound)
+            own = shown(self.denoiser.bind(condition)) if distillation.method == "consistency" else teacher
             target = distillation.target(noisy, times, teacher, own, schedule)
-        estimate = self.denoiser.estimate(noisy, times[:, 0].to(noisy), condition)
+        estimate = shown(lambda x, t: self.denoiser.estimate(x, t, condition))(noisy, times[:, 0].to(noisy))
         each = weight * (estimate - target).square()
+        if given is not None:
+            each = torch.where(given[..., None, None, None], 0.0, each)
         return 0.5 * (each if known is None else known * each).flatten(1).sum(1)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """How it is taught, which is no part of the model: a resumed run says what differs."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint[BESIDE] = self.options_beside
 
     def on_fit_start(self) -> None:
         """The teacher computes where the student does."""

@@ -16,6 +16,9 @@ _MEANS = {"foreach", "fused", "capturable", "differentiable"}
 _UNSTATED = {"frame_rate_hz", "times"}  # learned from the data
 _NAMES = {"initial_lr": "learning rate"}
 _MAX_TOLD = 12
+BESIDE = "options_beside"
+"""In a checkpoint, and an attribute of a model that has some: options that its config, which makes the model, does not
+hold."""
 
 
 class ResumedOptions(Callback):
@@ -30,12 +33,14 @@ class ResumedOptions(Callback):
     def __init__(self, log: Callable[[str], object]):
         self._tell = log  # `log` is taken by Lightning
         self._before: dict[str, Any] | None = None  # the model's options when the checkpoint was written
+        self._beside: dict[str, Any] = {}  # and those beside its config
         self._asked: list[list[dict[str, Any]]] = []  # of each optimiser, its groups
         self._num_groups: list[int] = []  # of each optimiser of the checkpoint
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Remember what the model was trained with; options that are newer than the checkpoint had their defaults."""
         self._before = _plain_defaults(type(pl_module)) | (checkpoint.get("config") or {})
+        self._beside = checkpoint.get(BESIDE) or {}
         self._num_groups = [len(state["param_groups"]) for state in checkpoint.get("optimizer_states", [])]
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -61,6 +66,7 @@ class ResumedOptions(Callback):
         if self._before is None:
             return
         changes = _differences(self._before, getattr(pl_module, "config", {}), "model.")
+        changes |= _differences(self._beside, getattr(pl_module, BESIDE, {}), "model.")
         for optimizer, asked in zip(trainer.optimizers, self._asked, strict=True):
             changes |= _set_options(optimizer, asked)
         for each in trainer.lr_scheduler_configs:

@@ -13,6 +13,7 @@ import mcvd
 from mcvd.apps.cli.main import main
 from mcvd.diffusion import TaskSamplers
 from mcvd.diffusion.distillation import Distillation
+from mcvd.frames import model_from_pixels
 from mcvd.samplers import DDIM, LogSNR, SASolver, Uniform
 from mcvd.training.distill import Student
 from mcvd.training.distill_cli import run_distill
@@ -73,6 +74,19 @@ def test_a_student_is_a_model_of_the_same_tasks_and_resumes_bit_for_bit(teachers
     assert torch.equal(student.predict(past, 3), student.predict(past, 3, sampler=DDIM(2, clip=False)))
     student.save_pretrained(tmp_path / "student")
     assert mcvd.load(tmp_path / "student").samplers == student.samplers
+
+
+def test_a_resumed_run_tells_what_is_taught_otherwise_now(teachers, data, tmp_path):
+    options = ["--calls=2", "--checkpoints.every_n_steps=1", f"--trainer.default_root_dir={tmp_path}"]
+    distil(teachers / "x0", data, tmp_path, *options, "--parts=3", "--trainer.max_steps=1")
+    options += ["--ckpt_path=last", "--method=consistency", "--trainer.max_steps=2"]
+    other = mcvd.load(teachers / "x0")
+    next(other.parameters()).mul_(2)
+    other.save_pretrained(tmp_path / "other")
+    told = "\n".join(distil(tmp_path / "other", data, tmp_path, *options))
+    for change in ("method progressive -> consistency", "order 2 -> 1", "parts 3 -> 5", "teacher "):
+        assert f" model.{change}" in told
+    assert "model.guidance" not in told and "model.calls" not in told
 
 
 @pytest.mark.parametrize("predicts", PREDICTS)
@@ -150,6 +164,43 @@ def test_a_perfect_student_has_no_loss(teachers):
     student.denoiser.estimate = lambda noisy, t, condition: estimated.append(t) or asked[-1][1]
     assert student.loss({"video": pixels(4, 7, 3, 16, 16), "index": [0, 1, 2, 3]}).abs().max() == 0
     assert torch.equal(estimated[0], asked[0][0][:, 0].float())
+
+
+def saved(folder, **options):
+    torch.manual_seed(0)
+    model = mcvd.models.MCVD.from_config(tiny_config(net="SpaceTimeUNet") | {"predicts": "x0"} | options)
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.1)
+    model.save_pretrained(folder)
+    return model
+
+
+@pytest.mark.parametrize("method", ["progressive", "consistency"])
+def test_given_frames_are_seen_as_they_are_and_cost_nothing(method, tmp_path):
+    masking = {"p_past": 0.5, "p_future": 0.5, "p_any": 1.0}
+    saved(tmp_path / "any", masking=masking, reference="given", frame_noise={"p_own": 0.5})
+    student = Student(str(tmp_path / "any"), calls=2, parts=2, method=method)
+    assert not student.frame_noise and not mcvd.MCVD.from_config(student.config).frame_noise  # rolling is forgotten
+    batch = {"video": pixels(4, 7, 1, 16, 16), "index": [0, 1, 2, 3]}
+    given = student.draw(batch).condition.keep_given[..., None, None, None]
+    asked = []
+    for denoiser in (student.denoiser, student._teacher.model.denoiser):
+        denoiser.net.register_forward_pre_hook(lambda net, arguments: asked.append(arguments))
+    whole = student.loss(batch)
+    clean = model_from_pixels(batch["video"])[:, 2:5]
+    for noisy, label, _ in asked:
+        assert torch.equal(noisy * given, clean * given) and (label == 1000).eq(given.flatten(1)).all()
+    assert given.any() and not given.all() and whole.isfinite().all() and whole.gt(0).all()
+
+
+def test_a_checkpoint_has_the_same_student_as_what_is_exported_of_it(tmp_path):
+    """Choices of its training, such as context of its own making, are none of the student's."""
+    model = saved(tmp_path / "exported", self_context=1.0, adversarial=0.5)
+    torch.save({"state_dict": model.state_dict(), "config": model.config}, tmp_path / "last.ckpt")
+    clips = {"video": pixels(4, 7, 1, 16, 16), "index": [0, 1, 2, 3]}
+    students = [Student(str(tmp_path / name)).train() for name in ("exported", "last.ckpt")]
+    assert not any(each.self_context or each.config["self_context"] for each in students)
+    assert torch.equal(*(each.loss(clips) for each in students))
 
 
 def test_the_teacher_is_neither_saved_nor_copied(teachers):
