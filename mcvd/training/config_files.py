@@ -50,7 +50,9 @@ def check_config_files(argv: Sequence[str], callbacks: Mapping[str, type], optio
                 if name not in known:
                     meant = did_you_mean(name, known) or f"; there are {', '.join(sections)}"
                     raise ValueError(f"there is no section {name}{meant}")
-                if name in sections and content is not None:
+                if content is None and name in sections:
+                    raise ValueError(f"the section {name} is empty: leave it out, or write its options below it")
+                if name in sections:
                     check_classes(sections[name], content, slots, trust=True, where=name)
             except ValueError as error:
                 raise ValueError(f"{path}: {error}") from None

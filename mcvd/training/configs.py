@@ -15,9 +15,11 @@ from mcvd.runtime.error_text import one_line
 from mcvd.runtime.named_classes import check_classes
 from mcvd.runtime.parser_text import key_of, misfit
 from mcvd.runtime.suggest import did_you_mean
+from mcvd.runtime.yaml_file import read_yaml
 from mcvd.training.named_configs import DEFAULT_CONFIG, FINE_TUNE, find_config
-from mcvd.training.words import check_names_data, names_a_model, option_names, value_of
+from mcvd.training.words import ConfigError, check_names_data, names_a_model, option_names, value_of, values_of
 
+_CONFIG = ("--config", "-c")
 # What other programs call it, in the form that `did_you_mean` compares.
 _ELSEWHERE = {
     "lr": "--model.optimizer.init_args.lr",
@@ -45,35 +47,58 @@ _GROUP = re.compile(r'^Parser key "([\w.]+)": Unable to load config \'([^\']*)\'
 
 
 def with_configs(words: list[str]) -> tuple[list[str], str | None]:
-    """The words of ``mcvd fit`` with paths for the names of configs, and the default config where none is named.
+    """The words of ``mcvd fit`` with paths for the names of configs, and a config before them where none says which
+    model: that of `FINE_TUNE` with the model of ``--init_from``, or the default one.
 
     Returns:
         The words, and what the user should know.
 
     Raises:
-        ValueError: nothing says what to train on what.
+        ValueError: nothing says what to train on what, or a config only how a model is trained.
         FileNotFoundError: a config is not there.
     """
     found = []
     for place, word in enumerate(words):
         option, equals, value = word.partition("=")
-        if option in ("--config", "-c") and equals:
+        if option in _CONFIG and equals:
             found.append(f"--config={find_config(value)}")
-        elif place and words[place - 1] in ("--config", "-c"):
+        elif place and words[place - 1] in _CONFIG:
             found.append(str(find_config(word)))
         else:
             found.append(word)
-    options = option_names(words)
-    if names_a_model(options):
+    options, configs = option_names(words), [value for option in _CONFIG for value in values_of(option, found)]
+    if names_a_model([each for each in options if each not in _CONFIG]):
         return found, None
-    check_names_data(options)
+    named = "no config was named"
+    if configs:
+        sections = {path: _model_in(path) for path in configs}
+        if any("block" in section for section in sections.values()):
+            return found, None
+        parts = [path for path, section in sections.items() if section]
+        if parts and "--init_from" not in options:
+            raise ConfigError(
+                f"{parts[0]} says how a model is trained, and no config says which (model.block): name one that does, "
+                f"such as --config {DEFAULT_CONFIG}, before it, or a trained one, --init_from MODEL"
+            )
+        named = "no config says which model"
+    else:
+        check_names_data(options)
     if "--init_from" in options:
         source = value_of("--init_from", words)
         return [f"--config={find_config(FINE_TUNE)}", f"--model={json.dumps(_model_of(source))}", *found], (
-            f"no config was named: training the model of {source} further (--config {FINE_TUNE})"
+            f"{named}: training the model of {source} further (--config {FINE_TUNE})"
         )
-    told = f"no config was named: training {DEFAULT_CONFIG} (--config {DEFAULT_CONFIG}), a small model of all tasks"
+    told = f"{named}: training {DEFAULT_CONFIG} (--config {DEFAULT_CONFIG}), a small model of all tasks"
     return [f"--config={find_config(DEFAULT_CONFIG)}", *found], told
+
+
+def _model_in(path: str) -> dict[str, Any]:
+    """The section of the model in a config, empty where there is none; what is wrong with the file is told later."""
+    try:
+        section = read_yaml(path).get("model")
+    except (ValueError, OSError):
+        return {"block": None}
+    return section if isinstance(section, dict) else {}
 
 
 def _model_of(source: str) -> dict[str, Any]:

@@ -37,7 +37,13 @@ def test_every_config_of_ours_is_let_through(path):
     ids=str,
 )
 def test_and_so_is_what_lightning_has(trainer, tmp_path):
-    check_config_files(["-c", written(tmp_path, {"trainer": trainer, "ema": None})], {"ema": EMA}, OPTIONS)
+    check_config_files(["-c", written(tmp_path, {"trainer": trainer})], {"ema": EMA}, OPTIONS)
+
+
+@pytest.mark.parametrize("section", ["model", "data", "trainer", "preview"])
+def test_a_section_without_options_is_refused_by_name(section, tmp_path):
+    with pytest.raises(ValueError, match=f"the section {section} is empty: leave it out"):
+        check_config_files(["-c", written(tmp_path, {"ema": {"decay": 0.9}, section: None})], CALLBACKS, OPTIONS)
 
 
 FUNCTION = "mcvd.runtime.atomic.os.getcwd"
@@ -46,9 +52,12 @@ FUNCTION = "mcvd.runtime.atomic.os.getcwd"
 @pytest.mark.parametrize(
     ("content", "place"),
     [
-        ({"model": {"net": FUNCTION}}, "model.net"),
-        ({"model": {"net": {"init_args": {"conditioning": {"class_path": FUNCTION}}}}}, "model.net.conditioning"),
-        ({"model": {"optimizer": {"class_path": "subprocess.Popen"}}}, "model.optimizer"),
+        ({"model": {"block": {}, "net": FUNCTION}}, "model.net"),
+        (
+            {"model": {"block": {}, "net": {"init_args": {"conditioning": {"class_path": FUNCTION}}}}},
+            "model.net.conditioning",
+        ),
+        ({"model": {"block": {}, "optimizer": {"class_path": "subprocess.Popen"}}}, "model.optimizer"),
         ({"data": {"train": "os.getcwd"}}, "data.train"),
         ({"trainer": {"logger": "os.getcwd"}}, "trainer.logger"),
         ({"trainer": {"profiler": "os.getcwd"}}, "trainer.profiler"),

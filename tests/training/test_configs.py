@@ -71,6 +71,30 @@ def test_a_named_config_goes_before_that_of_the_model():
     assert with_configs(words) == (["--config", SMALL, "--init_from", "bundled"], None)
 
 
+@pytest.fixture
+def data(tmp_path):
+    (tmp_path / "data.yaml").write_text("data: {root: videos}")
+    return str(tmp_path / "data.yaml")
+
+
+@pytest.mark.parametrize("option", ["--config", "-c"])
+def test_a_config_of_data_alone_is_as_good_as_options_of_data(option, data):
+    found, told = with_configs([option, data])
+    assert found == [f"--config={SMALL}", option, data] and "no config says which model: training small" in told
+    found, told = with_configs([option, data, "--init_from", "bundled"])
+    assert found[0] == f"--config={CONFIGS / 'fine-tune.yaml'}" and found[2:4] == [option, data] and "bundled" in told
+    assert json.loads(found[1].removeprefix("--model="))["block"]
+    assert with_configs([option, data, "--config", "small"])[1] is None
+    assert with_configs([option, data, "--model.teacher=bundled"]) == ([option, data, "--model.teacher=bundled"], None)
+
+
+def test_a_config_that_says_only_how_a_model_is_trained_needs_the_model(data):
+    with pytest.raises(ValueError, match=r"fine-tune\.yaml says how .*model\.block.*--config small, before it"):
+        with_configs(["--config", "fine-tune", "--config", data])
+    found, _ = with_configs(["--config", "fine-tune", "--config", data, "--init_from", "bundled"])
+    assert json.loads(found[1].removeprefix("--model="))["block"]
+
+
 def test_a_model_to_start_from_has_to_be_one(tmp_path):
     with pytest.raises(ValueError, match="--init_from needs a model"):
         with_configs(["--data.root", "videos", "--init_from"])
