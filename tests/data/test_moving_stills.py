@@ -7,7 +7,7 @@ from PIL import Image
 
 from mcvd.data import MovingStills
 from mcvd.data.synthetic.cutouts import WAVES, Cutout, places_seen, put_over
-from mcvd.data.synthetic.moving_stills import CameraMove, _view
+from mcvd.data.synthetic.moving_stills import MAX_ZOOM, CameraMove, _view
 from mcvd.video.decoders.base import VideoError
 
 
@@ -35,6 +35,18 @@ def test_every_video_is_the_same_whichever_frames_are_read_and_longer_ones_begin
         assert torch.equal(short.read(video, range(5), (16, 24)), whole[:5])
     other = MovingStills(photographs, num_videos=6, num_frames=9, seed=1)
     assert not torch.equal(other.read(0, range(9), (16, 24)), long.read(0, range(9), (16, 24)))
+
+
+@pytest.mark.parametrize("size", [(16, 16), (1, 1), (2, 64)])
+def test_videos_of_minutes_and_frames_of_a_pixel_can_be_read(photographs, size):
+    """Zooms that go on and on would see less than a pixel of the picture, or all of an endless one."""
+    short, long = (MovingStills(photographs, num_videos=12, num_frames=n, max_cutouts=3) for n in (1, 3000))
+    for video in range(12):
+        frames = long.read(video, [0, 600, 2999], size)
+        assert frames.shape == (3, 3, *size) and torch.equal(frames[:1], short.read(video, [0], size))
+    moves = [CameraMove.drawn(np.random.default_rng(n), 3000, 10.0, np.ones(2)) for n in range(50)]
+    zooms = np.array([[move.zoom.min(), move.zoom.max()] for move in moves])
+    assert zooms.min() == pytest.approx(1 / MAX_ZOOM) and zooms.max() == pytest.approx(MAX_ZOOM)
 
 
 def test_a_view_is_the_part_of_the_picture_that_it_names():

@@ -93,8 +93,7 @@ def put_over(
     waves = np.polyval([*(strength * np.exp(1j * phase)).astype(np.complex64)[::-1], 0], local / (distance + 1e-6)).real
     inside = distance < 1 + waves
     pixels = 2 * cutout.radius * min(views.shape[2:])  # across, of the frames
-    reduction = max(1, int(min(picture.shape[2:]) / 2 / (SUPERSAMPLING * pixels)))
-    texture = avg_pool2d(picture, reduction) if reduction > 1 else picture
+    texture = reduced(picture, min(picture.shape[2:]) / 2 / (SUPERSAMPLING * pixels))
     height, width = picture.shape[2:]
     shares = np.stack([local.real / width, local.imag / height], -1) * min(height, width) / 4  # half of it across
     grid = torch.from_numpy(2 * (cutout.texture + shares) - 1).float()
@@ -104,6 +103,12 @@ def put_over(
     alpha = torch.from_numpy(inside).float()[:, None]
     cover = avg_pool2d(alpha, SUPERSAMPLING)
     return views * (1 - cover) + avg_pool2d(colours * alpha, SUPERSAMPLING)
+
+
+def reduced(picture: Tensor, times: float) -> Tensor:
+    """A picture (1, 3, h, w) that is about so many times smaller, a whole number of times, of one pixel at least."""
+    reduction = max(1, min(int(times), *picture.shape[2:]))
+    return avg_pool2d(picture, reduction) if reduction > 1 else picture
 
 
 def places_seen(

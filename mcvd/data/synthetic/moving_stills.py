@@ -14,12 +14,13 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
 
-from mcvd.data.synthetic.cutouts import SUPERSAMPLING, Cutout, places_seen, put_over
+from mcvd.data.synthetic.cutouts import SUPERSAMPLING, Cutout, places_seen, put_over, reduced
 from mcvd.data.synthetic.drawn import DrawnVideos
 from mcvd.video.decoders.base import FRAME_SUFFIXES
 from mcvd.video.decoders.pictures import load_picture
 
 MAX_CUTOUTS = 20
+MAX_ZOOM = 32.0  # either way, of the field of view: long videos would see less than a pixel, or more than numbers hold
 LONGEST = 1024  # pixels of a photograph's longer side that are kept
 
 
@@ -67,7 +68,8 @@ class CameraMove:
         way = seconds + faster * seconds**2 / 2
         tremble = np.cumsum(shake * generator.normal(size=(num_frames, 2)), 0)  # last: longer ones begin alike
         centre = pan * way[:, None] * inward * np.array([np.cos(towards), np.sin(towards)]) + tremble
-        return cls(centre, np.exp(zoom * way), tilt + turn * way)
+        bound = np.log(MAX_ZOOM)
+        return cls(centre, np.exp(np.clip(zoom * way, -bound, bound)), tilt + turn * way)
 
 
 class MovingStills(DrawnVideos):
@@ -175,8 +177,7 @@ def _view(
     """
     size = np.array([picture.shape[3], picture.shape[2]])
     # Reduced until a sample steps at most over two pixels: averages of four then see all of them.
-    reduction = max(1, int(min(view / cover[::-1]) / SUPERSAMPLING))
-    picture = avg_pool2d(picture, reduction) if reduction > 1 else picture
+    picture = reduced(picture, min(view / cover[::-1]) / SUPERSAMPLING)
     cos, sin = np.cos(angle), np.sin(angle)
     half = view / size  # grids run from -1 to 1 over the picture
     turned = np.array([[cos * half[0], -sin * view[1] / size[0]], [sin * view[0] / size[1], cos * half[1]]])
