@@ -255,6 +255,46 @@ def test_a_packed_file_is_unpacked_up_to_a_bound(tmp_path, monkeypatch):
         open_array(path)
 
 
+SAME = {"dtype": "float32"}
+
+
+@pytest.mark.parametrize(
+    ("packing", "facts", "valid"),
+    [
+        (PACKED["rain"], {"valid_range": np.int16([100, 900])}, (2, 10)),  # as stored
+        (PACKED["rain"], {"valid_min": np.int16(100)}, (2, np.inf)),
+        (PACKED["rain"], {"valid_max": np.int16(900)}, (-np.inf, 10)),
+        (PACKED["rain"], {"valid_min": 2.0, "valid_max": 10.0}, (2, 10)),  # fractions: unpacked
+        (PACKED["rain"] | {"scale_factor": -0.01}, {"valid_min": np.int16(-900)}, (-np.inf, 10)),
+        (PACKED["rain"], {"valid_range": np.int16([900, 100])}, (-np.inf, np.inf)),
+        (SAME, {"valid_range": np.float32([2, 10])}, (2, 10)),
+        (SAME, {"valid_range": "2, 10"}, (-np.inf, np.inf)),
+    ],
+)
+@pytest.mark.parametrize("form", ["netcdf4", "netcdf3", "hdf5", "zarr"])
+def test_values_outside_of_the_valid_range_are_missing(packing, facts, valid, form, tmp_path):
+    fields = np.array([0.5, 1.99, 2, 5, 10, 10.01, 40, np.nan], np.float32).reshape(2, 2, 2)
+    data = xarray.Dataset({"rain": (("time", "y", "x"), fields, facts)})
+    path = tmp_path / {"netcdf4": "a.nc", "netcdf3": "a.nc", "hdf5": "a.h5", "zarr": "a.zarr"}[form]
+    if form == "zarr":
+        data.to_zarr(path, encoding={"rain": packing}, consolidated=False)
+    else:
+        data.to_netcdf(path, engine="scipy" if form == "netcdf3" else "h5netcdf", encoding={"rain": packing})
+    found = ArrayVideos(path, "THW", frame_rate_hz=1).read(0, range(2), (2, 2))[:, 0]
+    low, high = valid
+    expected = np.where((fields < low) | (fields > high), np.float32(np.nan), fields)
+    torch.testing.assert_close(found, torch.from_numpy(expected), equal_nan=True, rtol=0, atol=1e-4)
+
+
+def test_unsigned_numbers_have_unsigned_bounds(tmp_path):
+    stored = np.array([0, 100, -6, -3], np.int16).reshape(1, 2, 2)
+    facts = {"_Unsigned": "true", "valid_range": np.int16([0, -6]), "scale_factor": 0.5}
+    xarray.Dataset({"seen": (("time", "y", "x"), stored, facts)}).to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    found = ArrayVideos(tmp_path / "a.nc", "THW", frame_rate_hz=1).read(0, [0], (2, 2))
+    expected = torch.tensor([[[[0, 50], [32765, torch.nan]]]])
+    torch.testing.assert_close(found, expected, equal_nan=True)
+
+
 def test_quantities_and_levels_of_grib_are_named_and_one_time_is_a_frame(tmp_path):
     rain, warm, cold = (np.full((H, W), value, np.float32) for value in (1.0, 300.0, 200.0))
     noon, t = datetime(2024, 5, 1, 12), {"shortName": "t", "typeOfLevel": "isobaricInhPa"}

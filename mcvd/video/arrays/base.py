@@ -41,7 +41,8 @@ class OpenArray:
 
 
 def unpacked(part: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
-    """Values as float32, by the conventions of NetCDF: ``scale_factor``, ``add_offset``; ``_FillValue`` is NaN.
+    """Values as float32, by the conventions of NetCDF: ``scale_factor``, ``add_offset``; ``_FillValue`` is NaN, and so is
+    what lies outside of `valid_bounds`.
 
     Args:
         part: as stored.
@@ -51,11 +52,50 @@ def unpacked(part: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
     missing = [np.asarray(attributes[name]).item() for name in _MISSING if name in attributes]
     gone = np.isin(part, missing) if missing else None
     if any(name in attributes for name in _PACKING):
-        scale, offset = (float(np.asarray(attributes.get(n, d)).item()) for n, d in _PACKING.items())
+        scale, offset = _packing(attributes)
         values = values * np.float32(scale) + np.float32(offset)
     if gone is not None:
         values[gone] = np.nan
-    return values
+    return valid_alone(values, valid_bounds(attributes, part.dtype))
+
+
+def valid_bounds(attributes: Mapping[str, Any], dtype: np.dtype) -> tuple[float, float] | None:
+    """The least and the largest valid value, unpacked, by the conventions of NetCDF; None: none are said to be invalid.
+
+    ``valid_range``, or ``valid_min`` and ``valid_max``, are values as stored; where they are fractions and what is stored
+    are whole numbers, they are unpacked values. A range that holds nothing is a mistake and says nothing.
+
+    Args:
+        attributes: of the array, by name.
+        dtype: as stored.
+    """
+    told = np.ravel(attributes.get("valid_range", ()))
+    ends = told if told.size == 2 else (attributes.get("valid_min"), attributes.get("valid_max"))
+    numbers = [number if (number := np.asarray(end)).dtype.kind in "iuf" and number.size == 1 else None for end in ends]
+    if str(attributes.get("_Unsigned", "")).lower() == "true":  # whole numbers below 0 stand for large ones
+        numbers = [n.view(f"u{n.dtype.itemsize}") if n is not None and n.dtype.kind == "i" else n for n in numbers]
+    low, high = (other if n is None else float(n.item()) for n, other in zip(numbers, (-np.inf, np.inf), strict=True))
+    if low > high or (low, high) == (-np.inf, np.inf):
+        return None
+    scale, offset = _packing(attributes)
+    if dtype.kind not in "iu" or all(number is None or number.dtype.kind != "f" for number in numbers):
+        low, high = sorted((low * scale + offset, high * scale + offset))
+    # Whole numbers that were unpacked in float32 may lie a little beside: half a step belongs to each.
+    margin = abs(scale) / 2 if dtype.kind in "iu" else 0.0
+    return low - margin, high + margin
+
+
+def valid_alone(values: np.ndarray, bounds: tuple[float, float] | None) -> np.ndarray:
+    """Values (...) with NaN for those outside of `valid_bounds`."""
+    if bounds is None:
+        return values
+    low, high = (np.float32(bound) for bound in bounds)
+    return np.where((values < low) | (values > high), np.float32(np.nan), values)
+
+
+def _packing(attributes: Mapping[str, Any]) -> tuple[float, float]:
+    scale, offset = (float(np.asarray(attributes.get(name, other)).item()) for name, other in _PACKING.items())
+    return scale, offset
 
 
 def chosen(path: Path, variable: str | None, found: Mapping[str, tuple[tuple[int, ...], np.dtype]]) -> str:

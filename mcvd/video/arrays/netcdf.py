@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mcvd.video.arrays.axes import axes_from_names
-from mcvd.video.arrays.base import OpenArray, chosen, text_of
+from mcvd.video.arrays.base import OpenArray, chosen, text_of, valid_alone, valid_bounds
 from mcvd.video.arrays.hdf5 import open_hdf5
 from mcvd.video.arrays.times import seconds_of
 
@@ -34,12 +34,15 @@ def open_netcdf(path: Path, variable: str | None) -> OpenArray:
         times = None
         if axes and "T" in axes and (dim := stored.dims[axes.index("T")]) in data.variables:
             times = seconds_of(data.variables[dim].values, data.variables[dim].attrs.get("units"))
+        facts = {str(key): fact for key, fact in (stored.encoding | stored.attrs).items()}
+        # xarray leaves values that are not valid where they are.
+        bounds = valid_bounds(facts, np.dtype(facts.get("dtype", stored.dtype)))
     except BaseException:
         data.close()
         raise
 
     def read(place: tuple[Any, ...]) -> np.ndarray:
-        return np.asarray(stored[place].values, np.float32)
+        return valid_alone(np.asarray(stored[place].values, np.float32), bounds)
 
     unit = text_of(stored.attrs.get("units", ""))
     return OpenArray(stored.shape, stored.dtype, read, partial(_close, data), axes, times, unit)
