@@ -41,8 +41,9 @@ class OpenArray:
 
 
 def unpacked(part: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
-    """Values as float32, by the conventions of NetCDF: ``scale_factor``, ``add_offset``; ``_FillValue`` is NaN, and so is
-    what lies outside of `valid_bounds`.
+    """Values as float32, by the conventions of NetCDF: ``scale_factor``, ``add_offset``; ``_FillValue`` is NaN.
+
+    So is what lies outside of `valid_bounds`.
 
     Args:
         part: as stored.
@@ -62,8 +63,8 @@ def unpacked(part: np.ndarray, attributes: Mapping[str, Any]) -> np.ndarray:
 def valid_bounds(attributes: Mapping[str, Any], dtype: np.dtype) -> tuple[float, float] | None:
     """The least and the largest valid value, unpacked, by the conventions of NetCDF; None: none are said to be invalid.
 
-    ``valid_range``, or ``valid_min`` and ``valid_max``, are values as stored; where they are fractions and what is stored
-    are whole numbers, they are unpacked values. A range that holds nothing is a mistake and says nothing.
+    ``valid_range``, or ``valid_min`` and ``valid_max``, are values as stored; where they are fractions and what is
+    stored are whole numbers, they are unpacked values. A range that holds nothing is a mistake and says nothing.
 
     Args:
         attributes: of the array, by name.
