@@ -269,6 +269,7 @@ SAME = {"dtype": "float32"}
         (PACKED["rain"], {"valid_range": np.int16([900, 100])}, (-np.inf, np.inf)),
         (SAME, {"valid_range": np.float32([2, 10])}, (2, 10)),
         (SAME, {"valid_range": "2, 10"}, (-np.inf, np.inf)),
+        (SAME, {"valid_min": 2.0, "valid_max": 1e300}, (2, np.inf)),
     ],
 )
 @pytest.mark.parametrize("form", ["netcdf4", "netcdf3", "hdf5", "zarr"])

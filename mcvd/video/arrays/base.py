@@ -90,7 +90,8 @@ def valid_alone(values: np.ndarray, bounds: tuple[float, float] | None) -> np.nd
     """Values (...) with NaN for those outside of `valid_bounds`."""
     if bounds is None:
         return values
-    low, high = (np.float32(bound) for bound in bounds)
+    with np.errstate(over="ignore"):  # a bound that float32 does not reach holds nothing back
+        low, high = np.asarray(bounds, np.float64).astype(np.float32)
     return np.where((values < low) | (values > high), np.float32(np.nan), values)
 
 
