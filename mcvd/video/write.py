@@ -30,8 +30,8 @@ def write_video(path: str | Path, video: Video, fps: float | None = None) -> Non
 
     Args:
         path: ``.mp4`` (H.264 that every browser plays; an odd size gets its last row or column twice), ``.gif``,
-            ``.png`` (all frames side by side, in lines of at most 20), or no ending: a new folder of numbered png files,
-            with the rate in ``frames.yaml``.
+            ``.png`` (all frames side by side, in lines of at most 20), or no ending: a new folder of numbered png
+            files, with the rate in ``frames.yaml``.
         video: uint8 (T, C, H, W), 0 to 255, C being 1 (grey) or 3 (RGB); a tensor or a numpy array.
         fps: frames per second at which it plays; a gif rounds to hundredths of a second and at most 50. None: nobody
             knows; a film then plays at 10, and a folder states no rate.
