@@ -224,6 +224,17 @@ def test_known_frames_loops_and_upsampling_are_refused(model):
         model.train().loss(torch.zeros(1, 7, 4, 8, 8, dtype=torch.float16))
 
 
+def test_the_studio_offers_such_a_model_nothing_that_takes_single_frames(model):
+    gradio = pytest.importorskip("gradio", reason="the extra mcvd[studio]")
+    from mcvd.apps.studio.page import build_page
+    from mcvd.apps.studio.service import Studio
+
+    page = build_page(Studio(model, "small"))
+    told = {each.elem_id: each for each in page.blocks.values() if isinstance(each, gradio.components.Component)}
+    assert [name for _, name in told["task"].choices] == ["predict", "backward", "interpolate", "generate"]
+    assert not told["loop"].visible and not told["marking"].interactive
+
+
 def test_a_codec_whose_decoding_is_random_or_that_is_not_known_is_refused(tmp_path):
     ltx = "AutoencoderKLLTXVideo"
     with pytest.raises(ValueError, match="same seed must give the same video"):

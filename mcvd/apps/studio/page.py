@@ -20,7 +20,15 @@ from mcvd.apps.studio.guard import Guard, is_this_machine
 from mcvd.apps.studio.job import GenerationRequest
 from mcvd.apps.studio.service import Studio
 from mcvd.apps.studio.take_home import ALL
-from mcvd.apps.studio.tasks import ENLARGE, STUDIO_TASKS, UPSAMPLE, UPSAMPLING, reading_for, sampled_as
+from mcvd.apps.studio.tasks import (
+    ENLARGE,
+    STUDIO_TASKS,
+    UPSAMPLE,
+    UPSAMPLING,
+    reading_for,
+    sampled_as,
+    takes_single_frames,
+)
 from mcvd.diffusion.denoiser import Dropped
 from mcvd.diffusion.tasks import INTERPOLATE
 from mcvd.samplers.select import sampler_by_name, takes_steps
@@ -200,13 +208,14 @@ class _Answers:
     def _controls_of(self, task: str) -> tuple[Any, ...]:
         """The length, factor, noise, loop and marking as the task has them."""
         is_free = task not in UPSAMPLING
+        is_single = is_free and takes_single_frames(self._studio.model)
         label = "Frames to generate: those of the gap" if task == INTERPOLATE.name else length_label(self._studio)
         return (
             gr.Number(label=label, interactive=task != INTERPOLATE.name, visible=is_free),
             gr.Slider(visible=task == UPSAMPLE.name),
             gr.Slider(visible=task == ENLARGE.name and max_low_noise(self._studio) > 0),
-            gr.Checkbox(visible=is_free),
-            gr.Radio(interactive=True) if is_free else gr.Radio(value=CONTEXT, interactive=False),
+            gr.Checkbox(visible=is_single),
+            gr.Radio(interactive=True) if is_single else gr.Radio(value=CONTEXT, interactive=False),
         )
 
     def choose(
