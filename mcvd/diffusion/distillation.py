@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from mcvd.diffusion.task_samplers import MAX_CALLS
 from mcvd.noise import AbstractNoiseSchedule, Coefficients, noisy_from_clean
 from mcvd.samplers import DDIM
 from mcvd.samplers.base import Denoise
@@ -43,7 +44,7 @@ class Distillation:
             network that was itself taught to land, order 1: its estimates do not lie on a smooth flow.
 
     Raises:
-        ValueError: the sampler draws fresh noise, there are too few parts, or the order is not to be had.
+        ValueError: the sampler draws fresh noise, there are too few parts or too many, or the order is not to be had.
     """
 
     sampler: DDIM
@@ -56,6 +57,11 @@ class Distillation:
             raise ValueError(f"a student follows a deterministic sampler, got {self.sampler}")
         if self.parts < 2:
             raise ValueError(f"a step of the student is worth 2 of the teacher's or more, got {self.parts}")
+        if self.sampler.num_steps * self.parts > MAX_CALLS:
+            raise ValueError(
+                f"the teacher would stand for calls * parts = {self.sampler.num_steps * self.parts} calls, expected "
+                f"{MAX_CALLS} at most"
+            )
         if self.method not in ("progressive", "consistency"):
             raise ValueError(f"method must be 'progressive' or 'consistency', got {self.method!r}")
         if self.order not in (1, 2):

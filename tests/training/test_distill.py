@@ -216,6 +216,7 @@ def test_the_teacher_is_neither_saved_nor_copied(teachers):
         (["nowhere", "--data.root", "."], "nowhere"),
         (["{x0}", "--config", "{data}", "--calls", "0"], "calls must be 1"),
         (["{x0}", "--config", "{data}", "--parts", "1"], "2 of the teacher's"),
+        (["{x0}", "--config", "{data}", "--calls", "2", "--parts", "1000000"], "calls * parts = 2000000 calls"),
         (["{x0}", "--config", "{data}", "--method", "adversarial"], "progressive"),
         (["{x0}", "--config", "{data}", "--trainer.strategy", "fsdp"], "ddp"),
         (["{x0}", "--config", "{data}", "--callz", "2"], "no option --callz"),
