@@ -56,6 +56,19 @@ def test_of_ordinary_videos_nothing_odd_is_told(folder):
     assert has_none(lines, *odd), lines
 
 
+def test_a_broken_file_is_told_once(folder):
+    (folder / "broken.mp4").write_bytes(b"no film")
+    lines = told(folder)
+    assert "broken.mp4: cannot be opened" in line(lines, "unreadable, left out")
+    assert len([each for each in lines if "broken.mp4" in each]) == 1, lines
+
+
+def test_where_reading_is_slow_a_cache_is_named(folder, monkeypatch):
+    monkeypatch.setattr("mcvd.data.check._SLOW_SECONDS", 0.0)
+    assert "--data.cache FOLDER" in line(told(folder), "reading")
+    assert "--data.cache FOLDER" not in line(told(folder, cache=folder.parent / "cache"), "reading")
+
+
 def test_colour_is_judged_behind_a_black_beginning(tmp_path):
     black = torch.zeros(3, 3, 48, 64, dtype=torch.uint8)
     grey = drifting(1).float().mean(1, keepdim=True).to(torch.uint8).expand(-1, 3, -1, -1)
