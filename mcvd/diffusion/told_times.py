@@ -105,8 +105,13 @@ def refused_times(
     rates = told.frame_rates_hz if told else ()
     if frame_rate_hz is not None:
         if not rates or own_rate_hz is None:
+            if frame_rate_hz == own_rate_hz:
+                return None
             own = f", {own_rate_hz:g} Hz" if own_rate_hz else ""
-            return f"frame_rate_hz: this model was trained at one rate{own}, and makes no other (data.times)"
+            return (
+                f"frame_rate_hz {frame_rate_hz}: this model was trained at one rate{own}, and makes no other (those do "
+                "that were trained with data.times): leave it out; for more frames a second see mcvd upsample"
+            )
         if not (isinstance(frame_rate_hz, Real) and min(rates) <= frame_rate_hz <= max(rates)):
             return f"frame_rate_hz {frame_rate_hz}: this model was trained at {min(rates):g} to {max(rates):g} Hz"
     if keep_first and not (told and told.max_far_seconds):

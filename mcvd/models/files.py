@@ -97,6 +97,8 @@ def read_model(source: str | Path, revision: str | None = None) -> StoredModel:
         return read_checkpoint(path / LAST)
     if path.is_dir():
         return read_folder(path)
+    if path.suffix in (".yaml", ".yml"):
+        raise ValueError(f"{source} is a config, of which mcvd fit --config {source} trains a model, and not a model")
     if path.suffix == ".ckpt" or path.is_file():
         return read_checkpoint(path)
     if str(source).count("/") == 1 and not str(source).startswith((".", "/", "~")):

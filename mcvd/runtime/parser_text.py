@@ -20,12 +20,21 @@ def misfit(text: str) -> str | None:
 
     Examples:
         >>> misfit("Parser key \\"model.size\\": Expected a <class 'tuple'>. Got value: 32")
-        'model.size: expected a list, got 32'
+        'model.size: expected a list, got 32; a list is written "[32, 32]"'
     """
     key, got, kinds = key_of(text), _GOT.search(text), _KINDS.findall(text)
     if not (key and got and kinds):
         return None
-    return f"{key}: expected {' or '.join(dict.fromkeys(map(_kind, kinds)))}, got {got[1]}"
+    expected = " or ".join(dict.fromkeys(map(_kind, kinds)))
+    return f"{key}: expected {expected}, got {got[1]}{_brackets(expected, got[1])}"
+
+
+def _brackets(expected: str, got: str) -> str:
+    """How a list is written, for who wrote numbers alone."""
+    numbers = re.findall(r"\d+", got)
+    if "a list" not in expected or not re.fullmatch(r"[\d, x]+", got) or not numbers:
+        return ""
+    return f'; a list is written "[{", ".join(numbers if len(numbers) > 1 else 2 * numbers)}]"'
 
 
 def _kind(text: str) -> str:

@@ -39,6 +39,10 @@ _ELSEWHERE = {
     "pretrained": "--init_from",
     "device": "--trainer.accelerator",
     "resolution": "--model.size",
+    "fps": "--data.frame_rate_hz",
+    "data.fps": "--data.frame_rate_hz",
+    "rate": "--data.frame_rate_hz",
+    "batch_size": "--data.batch_size",
 }
 # An option of the data that takes over one of the model, which was given as well.
 _LINKED = re.compile(r'Linked "([\w.]+)" must be given via "([\w.]+)"|argument ([\w.]+) --> ([\w.]+): ')

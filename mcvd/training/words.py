@@ -107,12 +107,16 @@ def check_folder(option: str, folder: str | Path) -> None:
 
 
 def names_a_model(options: Sequence[str]) -> bool:
-    """Whether options say what is trained, or ask for help, which needs nothing else."""
+    """Whether options say what is trained, or ask for help, which needs nothing else.
+
+    A part of a block alone says what is different in that of a config or, with ``--init_from``, of a model.
+    """
     asks = any(option in ("-h", "--help", "-c", "--config") or option.startswith("--print_") for option in options)
-    return asks or any(
-        option == "--model"
-        or option.startswith(("--model.block", "--model.teacher", "--model.num_frames", "--model.guides"))
-        for option in options
+    if asks or "--model" in options:
+        return True
+    whole_block = "--model.block" in options or {"--model.block.past", "--model.block.current"} <= {*options}
+    return (whole_block and "--init_from" not in options) or any(
+        option.startswith(("--model.teacher", "--model.num_frames", "--model.guides")) for option in options
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 import mcvd
 from mcvd.models.files import BOX
 from mcvd.training.configs import with_configs
+from mcvd.training.fit import _Options
 from mcvd.training.named_configs import CONFIGS, config_names, find_config
 
 SMALL = str(CONFIGS / "small.yaml")
@@ -44,7 +45,10 @@ def test_without_a_config_the_small_one_is_trained_and_this_is_told():
     assert "--config small" in told
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--print_config"], ["--model.block.past", "2"], ["--model", "m.yaml"]])
+BLOCK = ["--model.block.past=2", "--model.block.current=5"]
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--print_config"], BLOCK, ["--model", "m.yaml"]])
 def test_who_describes_the_model_or_asks_for_help_gets_no_other_config(words):
     assert with_configs(words) == (words, None)
 
@@ -52,6 +56,14 @@ def test_who_describes_the_model_or_asks_for_help_gets_no_other_config(words):
 def test_nothing_to_train_on_is_refused():
     with pytest.raises(ValueError, match=r"mcvd fit --config small --data\.root FOLDER"):
         with_configs(["--trainer.max_steps", "3"])
+
+
+@pytest.mark.parametrize("option", ["--model.block.current=8", "--model.masking.p_past=0.25"])
+def test_one_choice_of_a_model_that_is_trained_further_may_be_another(option):
+    own = json.loads((BOX / "config.json").read_text())
+    model = _Options(["--init_from", "bundled", "--data.root", "videos", option]).config.model.as_dict()
+    _, section, name = option.partition("=")[0].split(".")
+    assert model[section] == {**own[section], name: float(option.partition("=")[2])}
 
 
 @pytest.mark.parametrize("words", [["--init_from", "bundled"], ["--init_from=bundled"]])

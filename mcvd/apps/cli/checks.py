@@ -23,7 +23,8 @@ def check_inputs(**paths: str | None) -> None:
         is_sequence = path is not None and "*" in Path(path).name and Path(path).parent.is_dir()  # day1/A_*
         if path is not None and not Path(path).exists() and not is_sequence:
             option = "" if name.isupper() else f"--{name.replace('_', '-')} "
-            raise FileNotFoundError(f"{option}{path}: no such file or folder")
+            hint = ": files are read, not addresses; download it first" if "://" in path else ""
+            raise FileNotFoundError(f"{option}{path}: no such file or folder{hint}")
         if name == "VIDEO" and path is not None and all((Path(path) / each).is_file() for each in MODEL):
             raise ValueError(f"{path} is a model, and a video is read here: name the model with --model")
 
