@@ -138,7 +138,7 @@ def format_facts(facts: ModelFacts) -> str:
         *([] if facts.codec == "Pixels()" else [f"values      {facts.codec}"]),
         *([f"signals     {', '.join(facts.signals)}"] if facts.signals else []),
         f"guidance    {'yes' if facts.guidance else 'no: it was never trained with all context hidden'}",
-        f"noise       context noise up to {facts.context_noise:g}",
+        f"noise       on the context {f'up to {facts.context_noise:g}' if facts.context_noise else 'never'}",
     ]
     if facts.trained_on:
         lines.append(f"trained on  {facts.trained_on}")

@@ -19,7 +19,8 @@ def test_what_a_model_cannot_do_is_told_with_the_reason():
 def test_the_command_prints_for_people_and_for_scripts(tmp_path, capsys):
     tiny_model().save_pretrained(tmp_path / "model")
     assert main(["info", str(tmp_path / "model")]) == 0
-    assert "2 past | 3 current | 2 future" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "2 past | 3 current | 2 future" in told and "on the context never" in told
     assert main(["info", str(tmp_path / "model"), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["block"] == {"past": 2, "current": 3, "future": 2}
