@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -101,6 +101,6 @@ def _process(
         raise
     finally:
         distributed.destroy_process_group()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)  # all is done: in an ordinary exit threads of PyTorch that are still there may abort the process
+    # All is done: in the last part of an ordinary exit threads of PyTorch that are still there may abort the process.
+    # What multiprocessing gives back before, such as the lock of a progress bar, is given back.
+    atexit.register(os._exit, 0)
