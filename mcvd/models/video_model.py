@@ -184,6 +184,7 @@ class VideoModel(Pretrained):
         Args:
             past: uint8 (B, T, C, H, W) or (T, C, H, W), tensor or numpy array, oldest first; the last ``block.past``
                 frames count (for ``backward``: the frames that come after, of which the first ``block.future`` count).
+                Of no frame (T = 0) B videos are made from nothing, as by `generate`.
             num_frames: how many to generate, any number.
             backward: generate what came before.
             output_type: "pt" a tensor, "np" an array of numpy with the same axes, "pil" a list of pictures for each
