@@ -106,9 +106,15 @@ def _model_in(path: str) -> dict[str, Any]:
 
 
 def _model_of(source: str) -> dict[str, Any]:
-    """The model section that makes the model of a folder or file anew, without what a training chooses."""
+    """The model section that makes the model of a folder or file anew, without what a training chooses.
+
+    The samplers that belong to it stay: what was best for its weights is so for those that come of them, as long as
+    nobody measures. Those of a student do not: few calls are what an ordinary training makes it forget.
+    """
     config = check_classes(MCVD, read_model(source).config, SLOTS, False)
-    chosen_anew = (*MCVD.not_in_config, *MCVD.not_exported, "frame_rate_hz", "samplers", "times")
+    chosen_anew = {*MCVD.not_in_config, *MCVD.not_exported, "frame_rate_hz", "times"}
+    if "mcvd.samplers.DDIM" in json.dumps(config.get("samplers")):
+        chosen_anew.add("samplers")
     return {name: value for name, value in config.items() if name not in chosen_anew}
 
 

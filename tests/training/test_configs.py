@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from reference.tiny import tiny_model
 
 import mcvd
+from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.models.files import BOX
+from mcvd.samplers import DDIM, UniPC
 from mcvd.training.configs import with_configs
 from mcvd.training.fit import _Options
 from mcvd.training.named_configs import CONFIGS, config_names, find_config
@@ -74,8 +77,18 @@ def test_a_model_alone_is_trained_further_by_its_own_config(words):
     own = json.loads((BOX / "config.json").read_text())
     assert {name: own[name] for name in model} == model
     assert {"block", "net", "schedule", "reference", "masking"} <= {*model}
-    assert not {"optimizer", "seed", "frame_rate_hz", "samplers"} & {*model}
+    assert model["samplers"]["predict"] is not None
+    assert not {"optimizer", "seed", "frame_rate_hz"} & {*model}
     assert found[2:] == [*words, "--data.root", "videos"]
+
+
+@pytest.mark.parametrize(("sampler", "stays"), [(UniPC(num_steps=6), True), (DDIM(4, clip=False), False)])
+def test_a_model_keeps_its_sampler_when_it_is_trained_further_and_a_student_does_not(sampler, stays, tmp_path):
+    model = tiny_model()
+    model.samplers = TaskSamplers(predict=sampler)
+    model.save_pretrained(tmp_path)
+    found, _ = with_configs(["--init_from", str(tmp_path), "--data.root", "videos"])
+    assert ("samplers" in json.loads(found[1].removeprefix("--model="))) is stays
 
 
 def test_a_named_config_goes_before_that_of_the_model():
