@@ -1,17 +1,19 @@
 """Frames against residuals to the context: CRPS of held-out clips against minutes of the processor.
 
     python tools/studies/learning_curves.py strokes streets films/train/road=films/heldout/road --minutes 0.5 1 2 4
+    python tools/studies/learning_curves.py films/train/static=films/heldout/static --floors 0.04 0.0125 --minutes 1
 
 Data are moving strokes (grey, 32x32), streets, or packs of films, TRAIN=HELD_OUT (64x64). The same network (1.5 M
 parameters) is trained by Muon on the same clips twice: to predict clean frames, and residuals in EDM's parametrization
 (``reference: context``) with the motion of the context told. Minutes are those of the processor in training steps;
 drawing the clips is not counted. At each the averaged weights predict a block of held-out clips, `SASolver` with 10
-calls.
+calls. With ``--floors`` residuals alone are trained, with each of these as their ``reference_floor``.
 """
 
 import argparse
 import copy
 import time
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,10 +33,8 @@ from mcvd.training import Muon
 
 BATCH, WARM_UP, LEARNING_RATE, CALLS = 4, 50, 0.02, 10
 HELD_OUT_SEED = 1
-KINDS = {
-    "frames": {"predicts": "x0", "reference": "frames"},
-    "residuals": {"predicts": "edm", "reference": "context"},
-}
+RESIDUALS = {"predicts": "edm", "reference": "context"}
+KINDS: dict[str, dict[str, Any]] = {"frames": {"predicts": "x0", "reference": "frames"}, "residuals": RESIDUALS}
 
 
 def collections(name: str) -> tuple[AbstractVideos, AbstractVideos]:
@@ -47,9 +47,9 @@ def collections(name: str) -> tuple[AbstractVideos, AbstractVideos]:
     return MemmapVideos(train), MemmapVideos(held_out)
 
 
-def model_of(kind: str, size: int, channels: int) -> MCVD:
+def model_of(kind: dict[str, Any], size: int, channels: int) -> MCVD:
     """An untrained one."""
-    conditioning = {"class_path": "mcvd.nets.Concat", "init_args": {"tell_motion": kind == "residuals"}}
+    conditioning = {"class_path": "mcvd.nets.Concat", "init_args": {"tell_motion": kind["reference"] == "context"}}
     init_args = {"width": 24, "multipliers": [1, 1, 2, 3], "num_blocks": 1, "attention_levels": [3]}
     init_args |= {"head_channels": 24, "conditioning": conditioning}
     config = {
@@ -61,12 +61,14 @@ def model_of(kind: str, size: int, channels: int) -> MCVD:
         "masking": {"p_past": 0.25, "p_future": 0.5},
     }
     torch.manual_seed(0)
-    model = mcvd.build(config | KINDS[kind]).train()
+    model = mcvd.build(config | kind).train()
     assert isinstance(model, MCVD)
     return model
 
 
-def learn(kind: str, train: ClipDataset, held_out: Tensor, marks: list[float], num_samples: int) -> None:
+def learn(
+    name: str, kind: dict[str, Any], train: ClipDataset, held_out: Tensor, marks: list[float], num_samples: int
+) -> None:
     """Train, and score at each mark, in minutes."""
     model = model_of(kind, held_out.shape[-1], held_out.shape[2])
     averages = copy.deepcopy(model).eval()
@@ -88,7 +90,7 @@ def learn(kind: str, train: ClipDataset, held_out: Tensor, marks: list[float], n
             average(averages, model, min(0.995, (1 + step) / (10 + step)))
             spent += time.process_time() - begin
             step += 1
-        print(f"| {kind} | {mark:g} | {step} | {' | '.join(scores(averages, held_out, num_samples))} |", flush=True)
+        print(f"| {name} | {mark:g} | {step} | {' | '.join(scores(averages, held_out, num_samples))} |", flush=True)
 
 
 @torch.no_grad()
@@ -122,7 +124,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, nargs="+", default=[0.5, 1.0, 2.0, 4.0])
     parser.add_argument("--clips", type=int, default=24)
     parser.add_argument("--samples", type=int, default=4)
+    parser.add_argument("--floors", type=float, nargs="+", default=[])
     options = parser.parse_args()
+    kinds = {f"residuals, {floor:g}": RESIDUALS | {"reference_floor": floor} for floor in options.floors} or KINDS
     for name in options.data:
         train, held_out = collections(name)
         side = 32 if name == "strokes" else 64
@@ -134,8 +138,8 @@ def main() -> None:
         print(f"\n{name}, {len(video)} held-out clips\n")
         print("| diffused | minutes | steps | CRPS | repeated frame | PSNR of the mean | repeated frame |")
         print("|---" * 7 + "|")
-        for kind in KINDS:
-            learn(kind, clips, video, sorted(options.minutes), options.samples)
+        for title, kind in kinds.items():
+            learn(title, kind, clips, video, sorted(options.minutes), options.samples)
 
 
 if __name__ == "__main__":
