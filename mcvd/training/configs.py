@@ -80,6 +80,7 @@ def with_configs(words: list[str]) -> tuple[list[str], str | None]:
             return found, None
         parts = [path for path, section in sections.items() if section]
         if parts and "--init_from" not in options:
+            _check_names(parts[0], sections[parts[0]])  # a block of another name comes first
             raise ConfigError(
                 f"{parts[0]} says how a model is trained, and no config says which (model.block): name one that does, "
                 f"such as --config {DEFAULT_CONFIG}, before it, or a trained one, --init_from MODEL"
@@ -103,6 +104,13 @@ def _model_in(path: str) -> dict[str, Any]:
     except (ValueError, OSError):
         return {"block": None}
     return section if isinstance(section, dict) else {}
+
+
+def _check_names(path: str, section: dict[str, Any]) -> None:
+    try:
+        check_classes(MCVD, section, SLOTS, True, where="model")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _model_of(source: str) -> dict[str, Any]:

@@ -90,7 +90,7 @@ FRAMES = {
     "channels last, one video": (PAST[0].permute(0, 2, 3, 1).numpy(), r"permute\(0, 3, 1, 2\)"),
     "floats": (PAST / 255, "255"),
     "another size": (pixels(1, 2, 3, 8, 8), "read_video"),
-    "one frame": (PAST[0, 0], "read_video"),
+    "one frame": (PAST[0, 0], r"frame\[None\]"),
     "nothing": (torch.empty(0), "read_video"),
     "a list": ([PAST], "tensor or a numpy array, got list"),
     "text": (np.array(["a"]), "frames of numbers"),
