@@ -121,7 +121,8 @@ def _model_of(source: str) -> dict[str, Any]:
     """
     config = check_classes(MCVD, read_model(source).config, SLOTS, False)
     chosen_anew = {*MCVD.not_in_config, *MCVD.not_exported, "frame_rate_hz", "times"}
-    if "mcvd.samplers.DDIM" in json.dumps(config.get("samplers")):
+    samplers = (config.get("samplers") or {}).values()
+    if any(sampler and sampler["class_path"] == "mcvd.samplers.DDIM" for sampler in samplers):
         chosen_anew.add("samplers")
     return {name: value for name, value in config.items() if name not in chosen_anew}
 

@@ -175,8 +175,8 @@ def frames_around(times: FrameTimes, at: int, rate: float | None, steps: range) 
     return shown.clip(min=0).tolist()
 
 
-def repeats_frames(times: FrameTimes, rate_hz: float | None, numbers: Sequence[int]) -> bool:
-    """Whether frames are read more than once because their video has fewer frames per second than it is read at.
+def rate_of_repeated(times: FrameTimes, rate_hz: float | None, numbers: Sequence[int]) -> float | None:
+    """Frames per second of a video of which frames are read more than once because it has fewer than it is read at.
 
     Where a single frame stays for long in a video that is fast enough, nothing moves, and nothing is repeated.
 
@@ -184,23 +184,27 @@ def repeats_frames(times: FrameTimes, rate_hz: float | None, numbers: Sequence[i
         times: of the video.
         rate_hz: at which it is read; None: each frame once.
         numbers: of the frames that are read.
+
+    Returns:
+        None: no frame is repeated.
     """
-    if rate_hz is None or not times.is_told or len(set(numbers)) == len(numbers):
-        return False
-    return bool(np.median(np.diff(times.starts)) > 1 / (0.9 * rate_hz)) if len(times) > 1 else False
+    if rate_hz is None or not times.is_told or len(times) < 2 or len(set(numbers)) == len(numbers):
+        return None
+    own_hz = float(1 / np.median(np.diff(times.starts)))
+    return own_hz if own_hz < 0.9 * rate_hz else None
 
 
 def warn_of_repeats(times: FrameTimes, rate_hz: float | None, numbers: Sequence[int], name: str, remedy: str) -> None:
-    """Say so where `repeats_frames`: a model takes equal frames for a scene in which nothing moves.
+    """Say so where there is a `rate_of_repeated`: a model takes equal frames for a scene in which nothing moves.
 
     Args:
         name: of the video.
         remedy: how to read each frame once, "--every-frame".
     """
-    if rate_hz is not None and repeats_frames(times, rate_hz, numbers):
-        own = 1 / np.median(np.diff(times.starts))
+    own_hz = rate_of_repeated(times, rate_hz, numbers)
+    if own_hz is not None:
         warnings.warn(
-            f"{name} has {own:.3g} frames per second and is read at {rate_hz:g}: some frames come twice, which a model "
-            f"takes for a scene that stands still; {remedy} takes each frame once",
+            f"{name} has {own_hz:.3g} frames per second and is read at {rate_hz:g}: some frames come twice, which a "
+            f"model takes for a scene that stands still; {remedy} takes each frame once",
             stacklevel=3,
         )

@@ -16,7 +16,7 @@ from mcvd.data.sources.split import VideoSubset
 from mcvd.video.decoders.frame_index import rising
 from mcvd.video.open import open_video
 from mcvd.video.read import read_video
-from mcvd.video.timing import FrameTimes, frames_around, frames_at_rate, repeats_frames
+from mcvd.video.timing import FrameTimes, frames_around, frames_at_rate, rate_of_repeated
 from mcvd.video.write import write_video
 
 
@@ -149,10 +149,10 @@ def test_frame_times_have_an_end():
 
 def test_frames_are_repeated_by_videos_that_are_slower_not_by_pictures_that_stay():
     slow, steady = FrameTimes.of(np.arange(10) / 4), FrameTimes(np.array([0.0, 0.1, 0.2, 3.2]), end=3.3)
-    assert repeats_frames(slow, 10.0, frames_at_rate(slow, 10.0).tolist())
-    assert not repeats_frames(slow, 4.0, frames_at_rate(slow, 4.0).tolist())
-    assert not repeats_frames(slow, 10.0, [2, 4, 5]) and not repeats_frames(slow, None, [1, 1])
-    assert not repeats_frames(steady, 10.0, frames_at_rate(steady, 10.0).tolist())
+    assert rate_of_repeated(slow, 10.0, frames_at_rate(slow, 10.0).tolist()) == 4
+    assert rate_of_repeated(slow, 4.0, frames_at_rate(slow, 4.0).tolist()) is None
+    assert rate_of_repeated(slow, 10.0, [2, 4, 5]) is rate_of_repeated(slow, None, [1, 1]) is None
+    assert rate_of_repeated(steady, 10.0, frames_at_rate(steady, 10.0).tolist()) is None
 
 
 def test_reading_a_slower_video_warns(tmp_path):

@@ -84,7 +84,7 @@ def run() -> NoReturn:
         atexit.register(leave)  # what is registered first is called last
     try:
         status = main()
-    except SystemExit as done:  # --help and --version
+    except SystemExit as done:  # --help and --version, trainings that a signal ended, readers that went away
         status = int(done.code or 0)
     sys.exit(status)
 

@@ -14,7 +14,7 @@ from mcvd.data.synthetic.driving.scenes import DrivingScenes
 from mcvd.data.synthetic.rain_fields import RainFields
 from mcvd.models.video_model import VideoModel
 from mcvd.video.decoders.base import VideoError
-from mcvd.video.timing import DEFAULT_FPS, frames_at_rate, repeats_frames
+from mcvd.video.timing import DEFAULT_FPS, frames_at_rate, rate_of_repeated
 from mcvd.video.transforms import to_channels
 
 _MAX_NUMBERS = 3 * 4096 * 2304  # of a frame as stored: a small file can hold pictures that fill the memory
@@ -102,7 +102,7 @@ def read_clip(
             all_numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times, rate)
             numbers = all_numbers[: limits.frames].tolist()
             frames = read_for_model(reader, numbers, model, path.name, reading.size)
-            is_slower = repeats_frames(reader.times, rate, numbers)
+            own_hz = rate_of_repeated(reader.times, rate, numbers)
             rate = rate or reader.times.told_rate_hz or model.frame_rate_hz
     except (VideoError, FileNotFoundError) as error:
         raise VideoError(str(error).replace(str(path), path.name)) from None
@@ -111,8 +111,8 @@ def read_clip(
     note = f"{path.name}: {len(frames)} frames{at_rate}, cut and scaled to {width}x{height} pixels."
     if len(numbers) < len(all_numbers):
         note += f" It has {len(all_numbers)}; only the first {limits.frames} were taken."
-    if is_slower:
-        note += " The video has fewer frames per second: some are repeated, and to the model nothing moves there."
+    if own_hz is not None:
+        note += f" The video has {own_hz:.3g} per second: some come twice, and to the model nothing moves there."
     return Clip(path.name, frames, note, path.name, rate, reading)
 
 
