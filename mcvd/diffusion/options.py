@@ -183,8 +183,9 @@ class SamplingOptions:
             raise ValueError(f"known is a dictionary of frames by their place, such as {{4: frame}}, got a {kind}")
         if self.known_pixels is not None and self.known is None:
             raise ValueError("known_pixels says where known frames are known: give these too, known={place: frame}")
-        if self.rolling and (self.known is not None or self.loop or self.guide is not None or self.sampler is not None):
-            raise ValueError("rolling has its own steps, and takes no known frames, loop, guide or sampler")
+        others = (self.known, self.loop or None, self.guide, self.sampler, self.overlap)
+        if self.rolling and any(each is not None for each in others):
+            raise ValueError("rolling has its own steps, and takes no known frames, loop, guide, sampler or overlap")
         if self.known_by == "condition" and self.known_pixels is not None:
             raise ValueError("known_by='condition' takes whole frames: with known_pixels take 'motion'")
         if self.sampler is not None:

@@ -40,7 +40,7 @@ def plan(
     forward and backward blocks alternate until what is left fits into one block, which sees both sides.
 
     ``overlap`` is how many known frames at most, the nearest ones, a block sees on each side; None is as many as it has
-    slots for.
+    slots for. More than that on every side that is seen is refused.
 
     ``keyframes`` are places in the gap, from 0, that are known beforehand: a window that holds none of them keeps fewer
     frames, if then the next window ends with one, so that a keyframe acts on as many frames before it as there can be.
@@ -55,9 +55,8 @@ def plan(
     if min(num_past, num_future) < 0 or num_frames < 1:
         given = f" after {num_past} given frames and before {num_future}" if min(num_past, num_future) < 0 else ""
         raise ValueError(f"num_frames must be at least 1, got {num_frames}{given}")
-    if overlap is not None and not 1 <= overlap <= max(block.past, block.future):
-        longest = max(block.past, block.future)
-        raise ValueError(f"overlap must be 1 to {longest} frames, the longest context of {block}, got {overlap}")
+    if overlap is not None:
+        _check_overlap(overlap, block, bool(num_past), bool(num_future))
     low, high = num_past, num_past + num_frames
     end = high + num_future
     known = {num_past + place for place in keyframes}
@@ -111,6 +110,14 @@ def contexts(
         num_frames = long + (num_frames - long) % block.current
     windows = plan(block, num_past, num_future, num_frames, overlap)
     return dict.fromkeys((len(window.past), len(window.future)) for window in windows)
+
+
+def _check_overlap(overlap: int, block: FrameBlock, has_past: bool, has_future: bool) -> None:
+    """Refuse what no window could show: of a side that none sees, too."""
+    longest = max(block.past if has_past or not has_future else 0, block.future if has_future else 0)
+    if not 1 <= overlap <= longest:
+        few = f"must be 1 to {longest} frames" if longest else "cannot be told"
+        raise ValueError(f"overlap {few}, {longest} being the longest context that {block} sees here, got {overlap}")
 
 
 def _before_keyframes(new: range, known: set[int], length: int, forward: bool) -> range:

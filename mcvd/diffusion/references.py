@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from mcvd.diffusion.given_reference import GivenReference
-from mcvd.diffusion.reference import ContextReference
+from mcvd.diffusion.reference import FLOOR, ContextReference
 from mcvd.diffusion.super_resolution import LowReference, SuperResolution
 from mcvd.frames import FrameBlock
 
@@ -40,8 +40,16 @@ def reference_of(
     if kind not in KINDS:
         raise ValueError(f"reference must be {', '.join(map(repr, KINDS[:-1]))} or {KINDS[-1]!r}, got {kind!r}")
     if memory and (kind != "context" or super_resolution is not None):
-        raise ValueError("reference_memory is for models with reference: context and without super_resolution")
+        raise ValueError(
+            "reference_memory is for models with reference: context and without super_resolution: set that, or leave "
+            "reference_memory out"
+        )
     if kind == "frames":
+        if floor != FLOOR:
+            raise ValueError(
+                f"reference_floor {floor} is of residuals, and reference: frames has none: set reference: context (or "
+                f"given), or leave reference_floor out ({FLOOR})"
+            )
         return None
     if kind == "given":
         if super_resolution is not None:

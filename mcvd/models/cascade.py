@@ -67,6 +67,11 @@ class Cascade(VideoModel):
         return self.base.per_frame
 
     @property
+    def takes_single_frames(self) -> bool:
+        """Whether all of its models do."""
+        return all(model.takes_single_frames for model in (self.base, *self._stages()))
+
+    @property
     def low_size(self) -> tuple[int, int] | None:
         """The base's: `enlarge` takes videos of it."""
         return self.base.size

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Protocol
 
 from torch import Tensor
@@ -119,16 +120,26 @@ def _check_time(model: Chosen) -> None:
         raise ValueError(f"{model.codec!r} codes frames together, and cannot do {' and '.join(found)}: leave them out")
 
 
-def check_options(codec: AbstractCodec, options: SamplingOptions) -> None:
-    """Refuse options of sampling that count single frames of a block, where these are coded together.
+def check_options(codec: AbstractCodec, block: FrameBlock, options: SamplingOptions, given: tuple[int, int]) -> None:
+    """Refuse options of sampling that count single frames of a block, where these are coded together; warn of given
+    frames, so many before and after, that cannot be coded.
 
     Raises:
         ValueError: names them.
     """
+    coding = codec.coding
+    if coding is None:
+        return
     others = {"known": options.known is not None, "loop": options.loop, "guide": options.guide is not None}
-    found = [name for name, is_set in others.items() if is_set]
-    if codec.coding is not None and found:
+    if found := [name for name, is_set in others.items() if is_set]:
         raise ValueError(f"{codec!r} codes frames together, and cannot do {' and '.join(found)}: leave them out")
+    parts = f"{codec!r} codes frames together, 1 and a multiple of {coding.num_frames} more"
+    if options.overlap is not None and (few := coding.longest(options.overlap)) != options.overlap:
+        raise ValueError(f"overlap {options.overlap}: {parts}: take {few} or {few + coding.num_frames}")
+    for name, slots, number in zip(("past", "future"), (block.past, block.future), given, strict=True):
+        if (few := coding.longest(min(number, slots))) < min(number, slots):
+            text = f"of the {number} {name} frames only the nearest {few} {'is' if few == 1 else 'are'} seen: {parts}"
+            warnings.warn(text, stacklevel=3)
 
 
 def _check_self_context(model: Chosen) -> None:

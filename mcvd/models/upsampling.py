@@ -32,6 +32,10 @@ class Interpolates(Protocol):
     codec: AbstractCodec
     times: ToldTimes | None
 
+    @property
+    def takes_single_frames(self) -> bool:
+        """Whether single frames can be given among those that it makes."""
+
     def stream(
         self, past: Tensor | None, num_frames: int, *, future: Tensor | None = None, **options: Any
     ) -> Iterator[tuple[int, Tensor]]:
@@ -79,8 +83,8 @@ class Upsampling:
         rate = self.options.frame_rate_hz
         if rate is not None and not (isinstance(rate, Real) and rate > 0):
             raise ValueError(f"frame_rate_hz must be more than 0, the rate of the given frames, got {rate!r}")
-        if self.model.codec.coding is not None:
-            raise ValueError(f"{self.model.codec!r} codes frames together, and upsampling takes single ones")
+        if not self.model.takes_single_frames:
+            raise ValueError("this model codes frames together, and upsampling takes single ones")
         reason = INTERPOLATE.refusal(self.model.block, self.model.masking)
         if reason is not None:
             raise ValueError(reason)

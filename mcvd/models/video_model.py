@@ -170,6 +170,12 @@ class VideoModel(Pretrained):
         return getattr(self.denoiser.net, "per_frame", False)
 
     @property
+    def takes_single_frames(self) -> bool:
+        """Whether single frames can be given among those that it makes: keyframes, the first ones of a loop, all of a
+        video that gets more frames. Codecs that code frames together have none."""
+        return self.codec.coding is None
+
+    @property
     def told_names(self) -> list[str] | None:
         """The names of its signals, as data take them; None without."""
         return None if self.signals is None else list(self.signals.names)
@@ -301,7 +307,7 @@ class VideoModel(Pretrained):
         known = past.shape[1], future.shape[1], num_frames, self.frame_noise, self.times, self.frame_rate_hz
         if reason := sampling.refusal(self.block, self.masking, self.context_noise, *known):
             raise ValueError(reason)
-        check_options(self.codec, sampling)
+        check_options(self.codec, self.block, sampling, (past.shape[1], future.shape[1]))
         counts = (len(past), past.shape[1], num_frames, future.shape[1])
         signals = told_signals(self.signals, self.masking, sampling.signals, *counts)
         low = None if sampling.low is None else as_tensor(sampling.low)

@@ -305,6 +305,13 @@ def test_the_floor_is_the_model_s_and_has_to_be_a_distance():
         small(reference_floor=0.0)
 
 
+def test_a_floor_or_memory_without_residuals_is_refused_with_what_to_do():
+    with pytest.raises(ValueError, match=r"reference_floor 0.01 is of residuals.*set reference: context"):
+        small(reference="frames", reference_floor=0.01)
+    with pytest.raises(ValueError, match=r"reference_memory .*: set that, or leave reference_memory out"):
+        small(reference="frames", reference_memory=True)
+
+
 def test_with_memory_a_generated_context_counts_as_much_motion_as_the_given_frames_had():
     past, _, future = BLOCK.split(clip(seed=3))
     for name, condition in conditions(past, future).items():

@@ -114,7 +114,8 @@ def test_it_begins_from_nothing_and_with_one_frame(model):
     ("options", "words"),
     [
         ({"known": {0: pixels(1, 16, 16)}}, "takes no known frames"),
-        ({"sampler": mcvd.samplers.DDIM(3)}, "no known frames, loop, guide or sampler"),
+        ({"overlap": 1}, "takes no .* overlap"),
+        ({"sampler": mcvd.samplers.DDIM(3)}, "no known frames, loop, guide, sampler or overlap"),
         ({"backward": True}, "rolling goes forward"),
     ],
 )

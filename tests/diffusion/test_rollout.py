@@ -143,3 +143,16 @@ def test_overlap_reaches_to_the_longest_context_and_no_further():
     for wrong in (0, 5):
         with pytest.raises(ValueError, match="overlap must be 1 to 4"):
             list(plan(block, 9, 9, 2, overlap=wrong))
+
+
+@pytest.mark.parametrize(("num_past", "num_future", "longest"), [(9, 0, 4), (0, 9, 3), (0, 0, 4), (9, 9, 4)])
+def test_overlap_that_no_side_of_the_task_can_show_is_refused(num_past, num_future, longest):
+    block = FrameBlock(4, 2, 3)
+    assert [*plan(block, num_past, num_future, 7, overlap=longest)] == [*plan(block, num_past, num_future, 7)]
+    with pytest.raises(ValueError, match=f"overlap must be 1 to {longest} frames"):
+        list(plan(block, num_past, num_future, 7, overlap=longest + 1))
+
+
+def test_without_a_context_there_is_no_overlap():
+    with pytest.raises(ValueError, match="overlap cannot be told"):
+        list(plan(FrameBlock(0, 2, 3), 0, 0, 7, overlap=1))

@@ -5,11 +5,12 @@ import json
 import pytest
 import torch
 import yaml
-from reference.tiny import pixels, tiny_config
+from reference.tiny import pixels, tiny_config, tiny_larger
 from reference.tiny_fit import TINY
 
 import mcvd
 from mcvd.apps.cli.main import main
+from mcvd.models.cascade import Cascade
 from mcvd.models.codecs import Latents
 from mcvd.models.codecs.autoencoders import read_autoencoder, shape_of
 from mcvd.training.codec import CodecFit
@@ -163,7 +164,9 @@ def test_context_longer_than_can_be_coded_is_cut_to_its_nearest_frames():
     assert coded.keep_past.tolist() == [[False, False, True]] and coded.keep_future.tolist() == [[True, False, False]]
     assert torch.allclose(coded.past[:, 2:], model.codec.coding.encode(condition.past[:, 4:]))
     assert torch.allclose(coded.future[:, :1], model.codec.coding.encode(condition.future[:, :1]))
-    assert model.interpolate(pixels(3, 3, 16, 16), pixels(2, 3, 16, 16), 11, **FAST).shape[1] == 11
+    with pytest.warns(UserWarning, match="only the nearest 1 is seen"):
+        made = model.interpolate(pixels(3, 3, 16, 16), pixels(2, 3, 16, 16), 11, **FAST)
+    assert made.shape[1] == 11
 
 
 def test_steps_lower_the_loss():
@@ -224,15 +227,40 @@ def test_known_frames_loops_and_upsampling_are_refused(model):
         model.train().loss(torch.zeros(1, 7, 4, 8, 8, dtype=torch.float16))
 
 
-def test_the_studio_offers_such_a_model_nothing_that_takes_single_frames(model):
+@pytest.mark.parametrize("in_a_cascade", [False, True])
+def test_the_studio_offers_such_a_model_nothing_that_takes_single_frames(model, in_a_cascade):
     gradio = pytest.importorskip("gradio", reason="the extra mcvd[studio]")
     from mcvd.apps.studio.page import build_page
     from mcvd.apps.studio.service import Studio
 
-    page = build_page(Studio(model, "small"))
+    offered = Cascade(model, tiny_larger(size=(32, 32), channels=3)) if in_a_cascade else model
+    page = build_page(Studio(offered, "small"))
     told = {each.elem_id: each for each in page.blocks.values() if isinstance(each, gradio.components.Component)}
-    assert [name for _, name in told["task"].choices] == ["predict", "backward", "interpolate", "generate"]
+    own = ["predict", "backward", "interpolate", "generate"]
+    assert [name for _, name in told["task"].choices] == own + ["enlarge"] * in_a_cascade
     assert not told["loop"].visible and not told["marking"].interactive
+
+
+def test_upsampling_by_a_cascade_over_such_a_model_is_refused(model):
+    cascade = Cascade(model, tiny_larger(size=(32, 32), channels=3))
+    with pytest.raises(ValueError, match="upsampling takes single ones"):
+        cascade.upsample(pixels(2, 3, 32, 32), 2, **FAST)
+
+
+def test_an_overlap_that_cannot_be_coded_is_refused_with_those_that_can():
+    model = model_of(past=5, future=5)
+    video = pixels(5, 3, 16, 16)
+    for wrong, right in ((3, "1 or 5"), (4, "1 or 5")):
+        with pytest.raises(ValueError, match=f"overlap {wrong}: .* a multiple of 4 more: take {right}"):
+            model.predict(video, 5, overlap=wrong, **FAST)
+    assert model.predict(video, 6, overlap=1, **FAST).shape[1] == 6
+
+
+def test_given_frames_that_cannot_be_coded_are_told():
+    model, past = model_of(past=5, future=5), pixels(3, 3, 16, 16)
+    with pytest.warns(UserWarning, match="of the 3 past frames only the nearest 1 is seen: .* a multiple of 4 more"):
+        some = model.predict(past, 2, **FAST)
+    assert torch.equal(some, model.predict(past[2:], 2, **FAST))
 
 
 def test_a_codec_whose_decoding_is_random_or_that_is_not_known_is_refused(tmp_path):

@@ -14,7 +14,7 @@ from mcvd.apps.studio.clip import no_clip
 from mcvd.apps.studio.examples import Example
 from mcvd.apps.studio.service import Studio
 from mcvd.apps.studio.take_home import ALL
-from mcvd.apps.studio.tasks import ENLARGE, UPSAMPLE, UPSAMPLING, possible_tasks, sampled_as, takes_single_frames
+from mcvd.apps.studio.tasks import ENLARGE, UPSAMPLE, UPSAMPLING, possible_tasks, sampled_as
 from mcvd.samplers.select import sampler_names
 from mcvd.video.arrays.open import ENDINGS
 from mcvd.video.decoders.base import VIDEO_SUFFIXES
@@ -169,7 +169,7 @@ def _task(studio: Studio) -> dict[str, Any]:
         "loop": gr.Checkbox(
             False,
             label="Loop: the last frame leads back to the first",
-            visible=first not in UPSAMPLING and takes_single_frames(studio.model),
+            visible=first not in UPSAMPLING and studio.model.takes_single_frames,
             elem_id="loop",
         ),
     }
@@ -287,7 +287,7 @@ def _strip(studio: Studio) -> dict[str, Any]:
                 [CONTEXT, KEYFRAMES],
                 value=CONTEXT,
                 label="Dragging marks",
-                interactive=first.name not in UPSAMPLING and takes_single_frames(studio.model),
+                interactive=first.name not in UPSAMPLING and studio.model.takes_single_frames,
                 elem_id="marking",
             )
     return {"strip": strip, "hint": hint, "marking": marking}

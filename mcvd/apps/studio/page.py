@@ -27,7 +27,6 @@ from mcvd.apps.studio.tasks import (
     UPSAMPLING,
     reading_for,
     sampled_as,
-    takes_single_frames,
 )
 from mcvd.diffusion.denoiser import Dropped
 from mcvd.diffusion.tasks import INTERPOLATE
@@ -208,7 +207,7 @@ class _Answers:
     def _controls_of(self, task: str) -> tuple[Any, ...]:
         """The length, factor, noise, loop and marking as the task has them."""
         is_free = task not in UPSAMPLING
-        is_single = is_free and takes_single_frames(self._studio.model)
+        is_single = is_free and self._studio.model.takes_single_frames
         label = "Frames to generate: those of the gap" if task == INTERPOLATE.name else length_label(self._studio)
         return (
             gr.Number(label=label, interactive=task != INTERPOLATE.name, visible=is_free),

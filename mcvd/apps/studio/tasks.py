@@ -48,18 +48,12 @@ STUDIO_TASKS: dict[str, Task | UpsamplingTask] = {**TASKS, **UPSAMPLING}
 _FIRST_MARKED = 12  # frames of a stretch to be upsampled: some seconds of work
 
 
-def takes_single_frames(model: VideoModel) -> bool:
-    """Whether single frames can be given among those that it makes: keyframes, the first ones of a loop, and all of a
-    video that gets more frames a second. Codecs that code frames together have none."""
-    return model.codec.coding is None
-
-
 def possible_tasks(model: VideoModel) -> list[Task | UpsamplingTask]:
     """Those that a model can do."""
     refusals = model.facts().tasks
     can = {name: refusal is None for name, refusal in refusals.items()}
     can |= {
-        UPSAMPLE.name: can[INTERPOLATE.name] and takes_single_frames(model),
+        UPSAMPLE.name: can[INTERPOLATE.name] and model.takes_single_frames,
         ENLARGE.name: model.low_size is not None,
     }
     return [task for name, task in STUDIO_TASKS.items() if can[name]]

@@ -11,7 +11,7 @@ from mcvd.apps.studio.examples import examples_for
 from mcvd.apps.studio.job import GenerationRequest, upsample
 from mcvd.apps.studio.service import Studio
 from mcvd.apps.studio.take_home import ALL
-from mcvd.apps.studio.tasks import ENLARGE, UPSAMPLE, possible_tasks, reading_for, takes_single_frames
+from mcvd.apps.studio.tasks import ENLARGE, UPSAMPLE, possible_tasks, reading_for
 from mcvd.models.cascade import Cascade
 from mcvd.video.open import open_video
 
@@ -51,7 +51,7 @@ def test_tasks_are_those_that_the_model_can_do(model, larger, cascade):
     assert [task.name for task in possible_tasks(larger)] == ["enlarge"]
     assert [task.name for task in possible_tasks(cascade)][-2:] == ["upsample", "enlarge"]
     assert "upsample" not in [task.name for task in possible_tasks(tiny_model(past=2, current=3, future=0))]
-    assert takes_single_frames(model) and takes_single_frames(cascade)
+    assert model.takes_single_frames and cascade.takes_single_frames
     (example,) = examples_for(larger)
     assert example.clip(larger).frames.shape == (60, 3, 16, 16)
 
