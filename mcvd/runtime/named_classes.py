@@ -160,8 +160,14 @@ class _Checker:
                 f"{where} names the class {path!r}: {ONLY_OURS}. If you trust whoever made it, whose code then runs: "
                 f"trust=[{module!r}] in Python, --trust {module} on the command line"
             )
+        near = did_you_mean(name, [each.rpartition(".")[2] for each in allowed])
+        if self.trusts_all:
+            others = [each for base in bases for each in _names_below(base)]
+            few = f"there are {', '.join(allowed)}, or your own" if allowed else "name one"
+            near = near or did_you_mean(name, others) or f"; {few} as MODULE.NAME"
+            raise NotTrustedError(f"{where} names {path!r}: there is no such class here{near}")
         may_be = " or ".join(allowed) if allowed else "no class at all"
-        raise NotTrustedError(f"{where} names {path!r}: {ONLY_OURS}, and here it may be {may_be}")
+        raise NotTrustedError(f"{where} names {path!r}: {ONLY_OURS}, and here it may be {may_be}{near}")
 
     def _check_trusted(self, path: str, bases: list[type], where: str) -> None:
         """What is trusted is a class still, defined in what is trusted; and of the slot's kind, if all is trusted."""
@@ -241,6 +247,14 @@ def _base(member: Any) -> type | None:
         return _base(get_args(member)[1])
     is_object = isinstance(member, type) and get_origin(member) is None and not issubclass(member, _PLAIN)
     return member if is_object and member not in (list, tuple, dict, set) else None
+
+
+def _names_below(base: type) -> Iterator[str]:
+    """The names of the classes that were made of a class, as far as their modules were imported."""
+    below: list[type] = base.__subclasses__()
+    for each in below:
+        yield each.__name__
+        yield from _names_below(each)
 
 
 def _holds_objects(member: Any) -> bool:

@@ -17,6 +17,11 @@ from mcvd.runtime.suggest import did_you_mean
 from mcvd.runtime.yaml_file import read_yaml
 
 
+def sections_of(callbacks: Mapping[str, type]) -> dict[str, type]:
+    """The class of each section of a config: model, data and trainer, and those of callbacks, beside or in place."""
+    return {"model": MCVD, "data": VideoData, "trainer": Trainer, **callbacks}
+
+
 def check_config_files(argv: Sequence[str], callbacks: Mapping[str, type], options: Collection[str]) -> None:
     """Look through every file that ``--config`` names, before any class in it is imported or called.
 
@@ -33,7 +38,7 @@ def check_config_files(argv: Sequence[str], callbacks: Mapping[str, type], optio
     """
     parser = ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-c", "--config", action="append", default=[])
-    sections = {"model": MCVD, "data": VideoData, "trainer": Trainer, **callbacks}
+    sections = sections_of(callbacks)
     slots = {**MODEL_SLOTS, **DATA_SLOTS}
     known = {*sections, *(option.removeprefix("--").partition(".")[0] for option in options if option[:2] == "--")}
     for path in parser.parse_known_args(list(argv))[0].config:

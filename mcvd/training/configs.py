@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
+from inspect import signature
+from pkgutil import resolve_name
 from typing import Any
 
 from mcvd.models.config import SLOTS
@@ -16,37 +18,16 @@ from mcvd.runtime.named_classes import check_classes
 from mcvd.runtime.parser_text import key_of, misfit
 from mcvd.runtime.suggest import did_you_mean
 from mcvd.runtime.yaml_file import read_yaml
+from mcvd.training.class_words import wrong_class
 from mcvd.training.named_configs import DEFAULT_CONFIG, FINE_TUNE, find_config
+from mcvd.training.option_words import no_such_option
 from mcvd.training.words import ConfigError, check_names_data, names_a_model, option_names, value_of, values_of
 
 _CONFIG = ("--config", "-c")
-# What other programs call it, in the form that `did_you_mean` compares.
-_ELSEWHERE = {
-    "lr": "--model.optimizer.init_args.lr",
-    "learning_rate": "--model.optimizer.init_args.lr",
-    "optimizer.lr": "--model.optimizer.init_args.lr",
-    "epochs": "--trainer.max_epochs",
-    "steps": "--trainer.max_steps",
-    "max_train_steps": "--trainer.max_steps",
-    "gpus": "--trainer.devices",
-    "out": "--trainer.default_root_dir",
-    "output_dir": "--trainer.default_root_dir",
-    "resume": "--ckpt_path last",
-    "resume_from_checkpoint": "--ckpt_path last",
-    "data": "--data.root",
-    "train_data_dir": "--data.root",
-    "model": "--init_from",
-    "pretrained": "--init_from",
-    "device": "--trainer.accelerator",
-    "resolution": "--model.size",
-    "fps": "--data.frame_rate_hz",
-    "data.fps": "--data.frame_rate_hz",
-    "rate": "--data.frame_rate_hz",
-    "batch_size": "--data.batch_size",
-}
 # An option of the data that takes over one of the model, which was given as well.
 _LINKED = re.compile(r'Linked "([\w.]+)" must be given via "([\w.]+)"|argument ([\w.]+) --> ([\w.]+): ')
 _FAILED_LINK = re.compile(r"^Call to compute_fn of link .* failed: ")
+_ARGUMENT = re.compile(r"Problem with given class_path '([\w.]+)': Option '([\w.]+)' is not accepted")
 _GROUP = re.compile(r'^Parser key "([\w.]+)": Unable to load config \'([^\']*)\'')
 
 
@@ -127,12 +108,14 @@ def _model_of(source: str) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name not in chosen_anew}
 
 
-def explain(error: Exception, known: Iterable[str]) -> str:
+def explain(error: Exception, known: Iterable[str], words: Sequence[str], sections: Mapping[str, type]) -> str:
     """What a parser's error says, in one line for people.
 
     Args:
         error: of jsonargparse.
         known: the options that there are.
+        words: that it read.
+        sections: the class of each section of the config.
     """
     text = one_line(error)
     if linked := _LINKED.search(text):
@@ -145,17 +128,18 @@ def explain(error: Exception, known: Iterable[str]) -> str:
     text = _FAILED_LINK.sub("", text)
     if unknown := re.search(r"[Uu]nrecognized arguments: (\S+)", text):
         option = unknown[1].partition("=")[0]
-        return f"there is no option {option}{_near(option, [*known])}"
+        return no_such_option(option, known)
     key = key_of(text)
     if missing := re.search(r"module '([\w.]+)' has no attribute '(\w+)'", text):
         module, name = missing.groups()
         guess = did_you_mean(name, [each for each in dir(import_module(module)) if each[0] != "_"])
         return f"{key + ': ' if key else ''}there is no {module}.{name}{guess}"
+    if key and (wrong := wrong_class(words, key, sections)):
+        return wrong
+    if key and "NestedArg(" in text:
+        return f"--{key}: an argument was given of it, and no class that takes it: name one first, --{key} CLASS"
+    if argument := _ARGUMENT.search(text):
+        cls = resolve_name(argument[1])
+        names = [each for each in signature(cls).parameters if each != "self"]
+        return f"{key}: {argument[1]} has no argument {argument[2]}{did_you_mean(argument[2], names)}"
     return misfit(text) or text
-
-
-def _near(option: str, known: list[str]) -> str:
-    name = option.lstrip("-")
-    if same := [each for each in known if each.endswith(f".{name}")]:
-        return f"; did you mean {same[0]}?"
-    return did_you_mean(option, known, _ELSEWHERE)

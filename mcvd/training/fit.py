@@ -29,10 +29,11 @@ from mcvd.nets.compiled import Compile
 from mcvd.runtime.device import NO_BF16, has_fast_bf16
 from mcvd.runtime.error_text import one_line
 from mcvd.runtime.fsdp import FSDP2Strategy
+from mcvd.runtime.paths import check_writable
 from mcvd.training.checkpoint_io import AtomicCheckpointIO, batch_size_of, resumed_checkpoint
 from mcvd.training.checkpoints import Checkpoints
 from mcvd.training.compile import CompileCallback
-from mcvd.training.config_files import check_config_files
+from mcvd.training.config_files import check_config_files, sections_of
 from mcvd.training.configs import explain, with_configs
 from mcvd.training.ema import EMA, averaged_weights
 from mcvd.training.fit_help import ABOUT, HELP
@@ -46,7 +47,7 @@ from mcvd.training.signals import GracefulStop, TrainingInterrupted
 from mcvd.training.start_from import start_from
 from mcvd.training.step_lines import StepLines
 from mcvd.training.summary import Summary
-from mcvd.training.words import ConfigError, check_folder, check_one_start
+from mcvd.training.words import ROOT, ConfigError, check_folder, check_one_start
 
 Log = Callable[[str], object]
 """Takes a line that the user should see."""
@@ -145,12 +146,13 @@ class FitCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse; a mistake is one line."""
-        words, told = with_configs([*args])
+        (words, told), callbacks = with_configs([*args]), {"model": self.model_kind, **self.sections}
         try:
-            check_config_files(words, {"model": self.model_kind, **self.sections}, parser._option_string_actions)
+            check_config_files(words, callbacks, parser._option_string_actions)
             self.config = parser.parse_args(words)
         except ArgumentError as error:
-            raise ConfigError(explain(error, parser._option_string_actions)) from error
+            known = parser._option_string_actions
+            raise ConfigError(explain(error, known, words, sections_of(callbacks))) from error
         if told:
             self.log(told)
         check_one_start(bool(self.config.ckpt_path), bool(self.config.init_from))
@@ -189,6 +191,7 @@ class FitCLI(LightningCLI):
             if folder is not None:
                 check_folder(option, folder)
         self.root = Path(config.trainer.default_root_dir or self.default_root())
+        check_writable(self.root, f"{ROOT} {self.root}")
         self.checkpoint = resumed_checkpoint(config.ckpt_path, self.root)
         if self.checkpoint and config.data.batch_size == "auto":
             self._save_batch_size(batch_size_of(self.checkpoint))

@@ -8,6 +8,7 @@ from typing import Any
 
 from mcvd.diffusion.distillation import Distillation
 from mcvd.samplers import DDIM
+from mcvd.training.option_words import STUDENT
 from mcvd.training.words import TEACHER, ConfigError, check_words, named_first, values_of
 
 SHORT = ("calls", "parts", "method", "order", "guidance")  # options of the student that are written without --model.
@@ -36,7 +37,7 @@ def check_student(words: Sequence[str]) -> None:
         FileNotFoundError: the teacher, a config or a folder of videos is not there.
     """
     options = student_words(words)
-    check_words(options)
+    check_words(options, STUDENT, SHORT)
     told: dict[str, Any] = {}
     for name in SHORT:
         found = values_of(f"--model.{name}", options)

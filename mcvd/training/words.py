@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mcvd.models.files import read_model
+from mcvd.runtime.paths import check_writable
+from mcvd.runtime.yaml_file import read_yaml
 from mcvd.training.named_configs import DEFAULT_CONFIG, config_names, find_config
+from mcvd.training.option_words import MODEL, unknown_option
 
+NO_VIDEOS = "no training videos: name a folder of videos with --data.root FOLDER"
+ROOT = "--trainer.default_root_dir"
 _DISTILL = "mcvd distill MODEL --config data.yaml (or --data.root FOLDER)"
 _CLASSIFIER = "mcvd fit-classifier MODEL --config data.yaml (or --data.root FOLDER)"
 
@@ -46,25 +51,31 @@ def named_first(words: Sequence[str], first: First) -> list[str]:
     return [name, *words[1:]]
 
 
-def check_words(words: Sequence[str]) -> None:
-    """Look for the models, configs and folders that the words of a training name.
+def check_words(words: Sequence[str], model: str, others: Sequence[str] = ()) -> None:
+    """Look for the options that the words of a training name, and for the models, configs and folders.
 
     Args:
         words: options, such as ``["--model.teacher=drive", "--data.root", "videos"]``.
+        model, others: of the command, see `mcvd.training.option_words.unknown_option`.
 
     Raises:
+        ConfigError: there is no such option, and one of nearly that name.
         FileNotFoundError: a model, a config or a folder of videos is not there.
+        OSError: nothing can be written where the run is to be.
     """
     if _asks_help(words):
         return
-    for option in ("--config", "-c"):
-        for config in values_of(option, words):
-            find_config(config)
+    if unknown := unknown_option(words, model, others):
+        raise ConfigError(unknown)
+    for config in _configs(words):
+        find_config(config)
     for option in (f"--model.{TEACHER.option}", f"--model.{GUIDED.option}"):
         _check_model(values_of(option, words))
     for option in ("root", "val_root"):
         for folder in _last(f"--data.{option}", words):
             check_folder(option, folder)
+    for folder in _last(ROOT, words):
+        check_writable(Path(folder), f"{ROOT} {folder}")
 
 
 def check_fit_words(words: Sequence[str]) -> None:
@@ -74,13 +85,16 @@ def check_fit_words(words: Sequence[str]) -> None:
         ConfigError: options exclude each other, or nothing says what to train on what.
         FileNotFoundError: a model, a config or a folder of videos is not there.
     """
-    check_words(words)
+    check_words(words, MODEL)
     if _asks_help(words):
         return
     options, starts_from = option_names(words), _last("--init_from", words)
+    configs = _configs(words)
     check_one_start(bool(_last("--ckpt_path", words)), bool(starts_from))
     if not names_a_model(options):
         check_names_data(options)
+    elif configs and not any(map(_may_name_videos, configs)) and not _names_data(options):
+        raise ConfigError(NO_VIDEOS)
     if "--init_from" in options:
         value_of("--init_from", words)
     _check_model(starts_from)
@@ -126,11 +140,20 @@ def check_names_data(options: Sequence[str]) -> None:
     Raises:
         ConfigError: none does, and no config is named that might.
     """
-    if not any(option.startswith("--data") for option in options):
+    if not _names_data(options):
         raise ConfigError(
             f"name a config and a folder of videos: mcvd fit --config {DEFAULT_CONFIG} --data.root FOLDER (configs "
             f"of mcvd: {', '.join(name for name in config_names() if '/' not in name)}, published/...)"
         )
+
+
+def _may_name_videos(config: str) -> bool:
+    """Whether a config says what to train on; what is wrong with the file is told later."""
+    try:
+        section = read_yaml(find_config(config)).get("data")
+    except (ValueError, OSError):
+        return True
+    return bool({"root", "train"} & section.keys()) if isinstance(section, dict) else section is not None
 
 
 def check_names_videos(words: Sequence[str]) -> None:
@@ -173,6 +196,14 @@ def value_of(option: str, words: Sequence[str]) -> str:
 def _last(option: str, words: Sequence[str]) -> list[str]:
     """What an option is last set to, if that is something."""
     return [value for value in values_of(option, words)[-1:] if value not in ("null", "")]
+
+
+def _names_data(options: Sequence[str]) -> bool:
+    return any(option.startswith(("--data", "--print_")) for option in options)
+
+
+def _configs(words: Sequence[str]) -> list[str]:
+    return [config for option in ("--config", "-c") for config in values_of(option, words)]
 
 
 def _check_model(names: Sequence[str]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from tempfile import TemporaryFile
+
+from mcvd.runtime.paths import check_writable
 
 MODEL = frozenset({"config.json", "model.safetensors", "README.md"})  # of an exported folder
 
@@ -45,7 +46,7 @@ def check_new_folder(out: str, may_hold: frozenset[str] = frozenset()) -> None:
     _check_named(out)
     if path.exists() and (not path.is_dir() or {each.name for each in path.iterdir()} not in (set(), may_hold)):
         raise FileExistsError(f"--out {out} is not empty: choose another folder, nothing was written")
-    _check_writable(out, path, "--out")
+    check_writable(path, f"--out {out}")
 
 
 def check_new_file(out: str, suffix: str, option: str = "--out") -> None:
@@ -63,7 +64,7 @@ def check_new_file(out: str, suffix: str, option: str = "--out") -> None:
         raise IsADirectoryError(f"{option} {out} is a folder: name a file in it")
     if not Path(out).parent.is_dir():
         raise FileNotFoundError(f"{option} {out}: there is no folder {Path(out).parent}")
-    _check_writable(out, Path(out).parent, option)
+    check_writable(Path(out).parent, f"{option} {out}")
 
 
 def check_videos_out(out: str, video: str | None = None, option: str = "--out", values: bool = True) -> None:
@@ -102,19 +103,7 @@ def check_videos_out(out: str, video: str | None = None, option: str = "--out", 
         raise IsADirectoryError(f"{option} {out} is a folder: name a file in it")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{option} {out}: there is no folder {path.parent}")
-    _check_writable(out, path.parent, option)
-
-
-def _check_writable(out: str, folder: Path, option: str) -> None:
-    """Write a file without a name into the folder, or into the nearest one above it that is there."""
-    place = folder.absolute()
-    while not place.is_dir():
-        place = place.parent
-    try:
-        with TemporaryFile(dir=place) as trial:
-            trial.write(b"x")
-    except OSError as error:
-        raise PermissionError(f"{option} {out}: nothing can be written to {place} ({error.strerror})") from error
+    check_writable(path.parent, f"{option} {out}")
 
 
 def _check_named(out: str, option: str = "--out") -> None:

@@ -10,6 +10,7 @@ from mcvd.apps.cli import options
 from mcvd.apps.cli.checks import check_inputs, check_new_file, check_new_folder
 from mcvd.apps.cli.options import Command, positive
 from mcvd.apps.cli.say import note, say, say_json
+from mcvd.runtime.paths import check_writable
 
 if TYPE_CHECKING:
     from mcvd.data.video_clips import VideoClips
@@ -152,7 +153,9 @@ def _check_pack(out: str, source: str) -> None:
     folder, videos = Path(out).resolve(), Path(source).resolve()
     if folder == videos or folder in videos.parents:
         raise ValueError(f"--out {out} holds the videos themselves: name a new folder")
-    if folder.exists() and not (folder / "train").is_dir():  # of an earlier run of the same command
+    if (folder / "train").is_dir():  # of an earlier run of the same command
+        check_writable(folder, f"--out {out}")
+    else:
         check_new_folder(out)
 
 

@@ -8,9 +8,10 @@ from mcvd.apps.cli.train import options, train
 
 def run(words: list[str]) -> None:
     """Train, with the words of the command line."""
+    from mcvd.training.option_words import CLASSIFIER
     from mcvd.training.words import GUIDED, check_words, named_first
 
-    check_words(named_first(options(words), GUIDED))  # before the import of Lightning
+    check_words(named_first(options(words), GUIDED), CLASSIFIER)  # before the import of Lightning
     from mcvd.training.classifier_cli import run_fit_classifier
 
     train(run_fit_classifier, words)

@@ -8,10 +8,11 @@ from mcvd.apps.cli.train import options, train
 
 def run(words: list[str]) -> None:
     """Train, with the words of the command line."""
+    from mcvd.training.option_words import CODEC
     from mcvd.training.words import check_names_videos, check_words
 
     check_names_videos(options(words))  # before the import of Lightning, which takes long
-    check_words(options(words))
+    check_words(options(words), CODEC)
     from mcvd.training.codec_cli import run_fit_codec
 
     train(run_fit_codec, words)

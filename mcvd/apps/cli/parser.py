@@ -103,6 +103,9 @@ class Parser(ArgumentParser):
             return word
         if (hyphens := name.replace("_", "-")) in self._option_string_actions:
             return hyphens + equals + value
+        alone = {action.dest: action.metavar or action.dest for action in self._get_positional_actions()}
+        if place := alone.get(name.lstrip("-").replace("-", "_")):
+            self.error(f"there is no option {name}, {place} stands by itself: {self.prog} {place}")
         known = [option for option in self._option_string_actions if option.startswith("--")]
         elsewhere = {word: option for word, option in OPTIONS_ELSEWHERE.items() if option.split()[0] in known}
         self.error(f"there is no option {name}{did_you_mean(name, known, elsewhere)}")

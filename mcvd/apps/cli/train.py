@@ -12,8 +12,10 @@ JSON = "--json"
 
 
 def options(words: list[str]) -> list[str]:
-    """The words of the command line without ``--json``, which is the command's own."""
-    return [word for word in words if word != JSON]
+    """The words of the command line without ``--json``, which is the command's own; ``-csmall`` is ``-c small``."""
+    found = [word for word in words if word != JSON]
+    glued = [word.startswith("-c") and word[2:3] not in ("", "=") for word in found]
+    return [part for word, two in zip(found, glued, strict=True) for part in ([word[:2], word[2:]] if two else [word])]
 
 
 def train(run: Callable[..., dict[str, Any] | None], words: list[str]) -> None:

@@ -12,6 +12,7 @@ from mcvd.apps.cli import options
 from mcvd.apps.cli.checks import MODEL, check_inputs, check_new_folder
 from mcvd.apps.cli.options import Command, positive
 from mcvd.apps.cli.say import note, say, say_json
+from mcvd.runtime.paths import check_writable
 
 if TYPE_CHECKING:
     from mcvd.models.video_model import VideoModel
@@ -74,6 +75,8 @@ def run(
         check_new_folder(out, MODEL)
     elif not {"config.json", "model.safetensors"} <= _names_in(model):
         raise ValueError(f"{model} is no exported folder that could get the samplers: name a new one with --out")
+    else:
+        check_writable(Path(model), f"MODEL {model}")
 
     from dataclasses import replace
 
