@@ -1,12 +1,15 @@
 """Every command and every snippet of README.md and docs/ runs, with small settings; what cannot run here says why."""
 
+import html
 import json
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from pkgutil import resolve_name
+from urllib.parse import unquote
 
 import pytest
 import torch
@@ -27,6 +30,8 @@ CARDS = [
 ]
 BLOCK = re.compile(r"(?:<!-- not run: (.+?) -->\n)?^```(sh|python)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"# (\w+\.py)\n")  # begins a block that a reader saves under this name
+HTML_LINK = re.compile(r'(?:href|src)="?(?!\w+:)([^"\s>]+)')
+HTML_ID = re.compile(r'\bid="?([^"\s>]+)')
 SMALL = {  # later options win
     "fit": "--trainer.max_steps 2 --trainer.accelerator cpu --data.batch_size 2 --data.num_workers 0",
     "predict": "--steps 1 --device cpu",
@@ -127,6 +132,22 @@ def resolves(name):
     except (ImportError, AttributeError):
         return False
     return True
+
+
+def test_no_link_of_the_site_leads_nowhere(tmp_path):
+    pytest.importorskip("mkdocs", reason="the extra mcvd[docs]")
+    words = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path)]
+    subprocess.run(words, cwd=ROOT, check=True, capture_output=True)
+    pages = [path for path in tmp_path.rglob("*.html") if path.name != "404.html"]
+    names = {page: set(HTML_ID.findall(page.read_text(encoding="utf-8"))) for page in pages}
+    assert tmp_path / "repository/mcvd/box/index.html" in names  # beside docs/
+    for page in pages:
+        for link in map(html.unescape, HTML_LINK.findall(page.read_text(encoding="utf-8"))):
+            path, _, name = link.partition("#")
+            target = (page.parent / unquote(path)).resolve() if path else page
+            target = target / "index.html" if target.is_dir() else target
+            assert target.exists(), (page.relative_to(tmp_path), link)
+            assert not name or target not in names or unquote(name) in names[target], (page, link)
 
 
 def test_examples_of_extending_are_short():
