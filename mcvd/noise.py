@@ -81,14 +81,14 @@ class LinearBeta(AbstractNoiseSchedule):
 
     def __call__(self, t: Tensor) -> Coefficients:
         """See `AbstractNoiseSchedule`."""
-        table = _linear_log_snr(self.num_steps, self.beta_min, self.beta_max).to(t.device)
+        table = _linear_log_snr(self.num_steps, self.beta_min, self.beta_max, t.device)
         step = t.double() * self.num_steps - 1
         nearest = step.round()  # a float32 t is off its grid point by rounding only
         step = torch.where((step - nearest).abs() < 4 * torch.finfo(t.dtype).eps * self.num_steps, nearest, step)
         low = step.floor().clamp(0, self.num_steps - 2)
         fraction = (step - low).clamp(min=0)
-        below = table[low.long()]
-        log_snr = below + fraction * (table[low.long() + 1] - below)
+        below = table.take(low.long())  # not by brackets, which read a single place back to the host
+        log_snr = below + fraction * (table.take(low.long() + 1) - below)
         log_snr = log_snr - torch.log((step + 1).clamp(max=1))  # sigma^2 ~ t under the first grid point
         return Coefficients(log_snr.sigmoid().sqrt().to(t.dtype), (-log_snr).sigmoid().sqrt().to(t.dtype))
 
@@ -230,12 +230,17 @@ class ZeroTerminalSNR(AbstractNoiseSchedule):
 
 
 # Not kept in the schedule: who reads its arguments off the default of a constructor would find the table among them.
-@lru_cache(maxsize=4)
-def _linear_log_snr(num_steps: int, beta_min: float, beta_max: float) -> Tensor:
-    """Log of alpha^2 / sigma^2 of `LinearBeta` on its grid, float64 (num_steps,), cleanest first."""
-    betas = torch.linspace(beta_min, beta_max, num_steps, dtype=torch.float64, device="cpu")
-    log_alpha_bar = torch.log1p(-betas).cumsum(0)
-    return log_alpha_bar - torch.log(-torch.expm1(log_alpha_bar))
+@lru_cache(maxsize=8)
+def _linear_log_snr(num_steps: int, beta_min: float, beta_max: float, device: torch.device) -> Tensor:
+    """Log of alpha^2 / sigma^2 of `LinearBeta` on its grid, float64 (num_steps,), cleanest first.
+
+    It is kept on the device: every network call asks for it, and moving it there would wait for all that the device
+    has to do before.
+    """
+    with torch.inference_mode(False):
+        betas = torch.linspace(beta_min, beta_max, num_steps, dtype=torch.float64, device="cpu")
+        log_alpha_bar = torch.log1p(-betas).cumsum(0)
+        return (log_alpha_bar - torch.log(-torch.expm1(log_alpha_bar))).to(device)
 
 
 def gamma_noise(normal: Tensor, theta: float, at: Coefficients) -> Tensor:

@@ -73,8 +73,9 @@ def optical_flow(frame: Tensor, other: Tensor) -> Tensor:
     flow = torch.zeros_like(pyramid[-1][0]).repeat(1, 2, 1, 1)
     for here, there in reversed(pyramid):
         if flow.shape[2:] != here.shape[2:]:
-            larger = here.new_tensor([here.shape[3] / flow.shape[3], here.shape[2] / flow.shape[2]])
-            flow = F.interpolate(flow, here.shape[2:], mode="bilinear", align_corners=False) * larger[:, None, None]
+            wider, taller = here.shape[3] / flow.shape[3], here.shape[2] / flow.shape[2]
+            across, down = F.interpolate(flow, here.shape[2:], mode="bilinear", align_corners=False).split(1, 1)
+            flow = torch.cat([wider * across, taller * down], 1)
         for _ in range(ROUNDS):
             flow = flow + _correction(here, carry(there, flow))
         flow = box_mean(flow, 1)

@@ -48,8 +48,7 @@ class Residual:
     def bounds(self) -> tuple[Tensor, Tensor]:
         """The residuals of the least and the greatest frames, of pixels black and white ones, between which a sampler
         clips: the same in all its steps."""
-        low, high = self.base.new_tensor([-self.bound, self.bound])
-        return self.from_frames(low), self.from_frames(high)
+        return (-self.bound - self.base) / self.scale, (self.bound - self.base) / self.scale
 
     def repeat(self, num_samples: int) -> Residual:
         """For so many samples of each condition, adjacent in the batch."""

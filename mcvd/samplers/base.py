@@ -132,7 +132,8 @@ class TimeGrid:
             raise ValueError(f"num_steps must be at least 1, got {num_steps}")
         times = spacing(num_steps, schedule)
         coefficients = schedule(times)
-        self.schedule, self.t = schedule, times.to(x)
+        # Filled in one by one: a GPU that is sent numbers makes the host wait, and cannot record that for a replay.
+        self.schedule, self.t = schedule, torch.stack([x.new_full((), time) for time in times.tolist()])
         self.alpha, self.sigma = coefficients.alpha, coefficients.sigma
 
     def at(self, i: int) -> Coefficients:

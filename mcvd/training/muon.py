@@ -29,6 +29,9 @@ class Muon(Optimizer):
 
     Only directions of gradients count, so the scale of the loss does not matter.
 
+    As a fused optimiser, it leaves out a step on the device, without reading anything back, if ``found_inf`` is set: a
+    float tensor of shape () that is not 0.
+
     Args:
         params: all parameters of a model.
         lr: learning rate of matrices. A step changes one of R rows and C columns by ``lr * sqrt(max(1, R / C))`` in its
@@ -71,6 +74,9 @@ class Muon(Optimizer):
         ]
         super().__init__([group for group in groups if group["params"]], {"lr": lr, "weight_decay": weight_decay})
 
+    found_inf: Tensor | None = None
+    skips_on_device = True  # what `found_inf` says, as optimisers with ``fused=True`` do
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
         """One step of every parameter that has a gradient."""
@@ -88,27 +94,36 @@ class Muon(Optimizer):
 
     def _step_matrices(self, params: list[nn.Parameter], group: dict[str, Any]) -> None:
         alike: defaultdict[tuple[int, int], list[tuple[nn.Parameter, Tensor]]] = defaultdict(list)
+        skipped = self._found_inf(params[0])
+        taken = 1 - skipped  # 1, or 0 for a step that changes nothing
         for param in params:
             state, gradient = self.state[param], param.grad
             assert gradient is not None
             if not state:
                 state["momentum_buffer"] = torch.zeros_like(param)
-            mean = state["momentum_buffer"].lerp_(gradient, 1 - group["momentum"])
+            gradient = torch.where(skipped != 0, 0.0, gradient)
+            mean = state["momentum_buffer"].lerp_(gradient, (1 - group["momentum"]) * taken)
             update = full_tensor(gradient.lerp(mean, group["momentum"])).flatten(1)
             alike[update.shape[0], update.shape[1]].append((param, update))
         for (rows, columns), members in alike.items():
             updates = orthogonalized(torch.stack([update for _, update in members]))
             rate = group["lr"] * max(1.0, rows / columns) ** 0.5
+            updates = updates * (rate * taken)
             for (param, _), update in zip(members, updates, strict=True):
-                param.mul_(1 - group["lr"] * group["weight_decay"])
-                param.sub_(_shared_as(update.to(param.dtype).view(param.shape), param), alpha=rate)
+                if group["weight_decay"]:
+                    param.mul_(1 - group["lr"] * group["weight_decay"] * taken)
+                param.sub_(_shared_as(update.to(param.dtype).view(param.shape), param))
 
     def _step_others(self, params: list[nn.Parameter], group: dict[str, Any]) -> None:
         for param in params:
             if not self.state[param]:
                 zero = torch.zeros_like(param)
-                self.state[param].update(step=torch.tensor(0.0), exp_avg=zero, exp_avg_sq=zero.clone())
+                self.state[param].update(
+                    step=torch.zeros((), device=param.device), exp_avg=zero, exp_avg_sq=zero.clone()
+                )
         states = [self.state[param] for param in params]
+        for state in states:  # checkpoints have steps that were counted on the CPU
+            state["step"] = state["step"].to(params[0].device)
         adamw(
             list[Tensor](params),
             [param.grad for param in params if param.grad is not None],
@@ -123,7 +138,14 @@ class Muon(Optimizer):
             weight_decay=group["weight_decay"],
             eps=group["eps"],
             maximize=False,
+            fused=True,
+            found_inf=self._found_inf(params[0]),
         )
+
+    def _found_inf(self, like: Tensor) -> Tensor:
+        """Whether to leave this step out, float () on the device of the parameters."""
+        none_found = torch.zeros((), device=like.device)
+        return none_found if self.found_inf is None else self.found_inf.to(none_found)
 
 
 def orthogonalized(matrices: Tensor) -> Tensor:

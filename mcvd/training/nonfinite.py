@@ -19,8 +19,8 @@ class NotFiniteError(FloatingPointError):
 class NonFiniteSkipper:
     """Skips the optimiser steps whose gradients hold NaN or infinity, and counts them.
 
-    A skipped step leaves weights and optimiser as they were. A fused optimiser (``Adam(fused=True)``) skips on the
-    device, where the counts are kept too, so that no step waits; any other needs the answer before it may step.
+    A skipped step leaves weights and optimiser as they were. `Muon` and fused optimisers (``Adam(fused=True)``) skip on
+    the device, where the counts are kept too, so that no step waits; any other needs the answer before it may step.
 
     Args:
         device: of the weights.
@@ -39,7 +39,8 @@ class NonFiniteSkipper:
         self._total = self._total + skipped
         self._in_a_row = torch.where(skipped, self._in_a_row + 1, 0)
         self._longest = torch.maximum(self._longest, self._in_a_row)
-        if all(group.get("fused") for group in optimizer.param_groups):
+        is_fused = all(group.get("fused") for group in optimizer.param_groups)
+        if is_fused or getattr(optimizer, "skips_on_device", False):
             optimizer.found_inf = skipped.float()  # as torch.amp.GradScaler does
         elif skipped:
             for weight in weights:

@@ -127,3 +127,21 @@ def steps_of_shared_weights():
 
 def test_weights_that_are_shared_out_take_the_same_steps():
     spawn(steps_of_shared_weights, 2)
+
+
+def test_a_step_that_is_left_out_changes_nothing_and_one_that_is_not_is_the_step():
+    left_out, plain = network(), network()
+    optimizers = [Muon(net.parameters(), weight_decay=0.1) for net in (left_out, plain)]
+    for net, optimizer in zip((left_out, plain), optimizers, strict=True):
+        learn(net, optimizer, 2)
+    before = copy.deepcopy((left_out.state_dict(), optimizers[0].state_dict()["state"]))
+    for parameter in left_out.parameters():
+        parameter.grad = torch.full_like(parameter, float("nan"))
+    optimizers[0].found_inf = torch.tensor(1.0)
+    optimizers[0].step()
+    after = left_out.state_dict(), optimizers[0].state_dict()["state"]
+    torch.testing.assert_close(after, before, rtol=0, atol=0)
+    optimizers[0].found_inf = torch.tensor(0.0)
+    for net, optimizer in zip((left_out, plain), optimizers, strict=True):
+        learn(net, optimizer, 2, start=2)
+    torch.testing.assert_close(left_out.state_dict(), plain.state_dict(), rtol=0, atol=0)
