@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import pytest
@@ -11,11 +12,13 @@ import yaml
 from reference.tiny import pixels, tiny_model
 from reference.tiny_fit import TINY
 from torch._dynamo.utils import counters
+from torch.fx.experimental.proxy_tensor import make_fx
 
 import mcvd.nets.compiled
 from mcvd.models.files import LAST
 from mcvd.nets.compiled import CompiledNet, should_compile
-from mcvd.nets.cuda_graph import CUDAGraphNet
+from mcvd.nets.cuda_graph import MAX_GRAPHS, CUDAGraphNet
+from mcvd.nets.onednn import OneDNNConvolutions
 from mcvd.samplers import UniPC
 from mcvd.training.fit import run_fit
 
@@ -93,22 +96,19 @@ def test_by_itself_only_long_work_on_a_gpu_is_compiled():
 
 
 class Replayed(CUDAGraphNet):
-    """Records as a GPU does, but replays by calling the network again."""
+    """Records as a GPU does: the operations and the tensors that they read, so that none of our code runs again."""
 
     recorded = 0
 
-    def _record(self, noisy, label, encoded):
+    def _capture(self, work):
         self.recorded += 1
-        its_noisy, its_label = noisy.clone(), label[:1].clone()
-        answer = torch.empty_like(self.net(noisy, label, encoded))
-        replay = SimpleNamespace(
-            replay=lambda: answer.copy_(self.net(its_noisy, its_label.expand(label.shape), encoded))
-        )
-        return replay, its_noisy, its_label, answer
+        traced = make_fx(work)()
+        answer = torch.empty_like(traced())
+        return lambda: answer.copy_(traced()), answer
 
 
 class Unrecordable(CUDAGraphNet):
-    def _record(self, noisy, label, encoded):
+    def _capture(self, work):
         raise RuntimeError("operation not permitted when stream is capturing")
 
 
@@ -135,6 +135,47 @@ def test_replays_answer_as_the_network_and_each_condition_and_shape_is_recorded_
     assert net.recorded == 3  # a single call is not worth a recording
 
 
+@dataclass(frozen=True)
+class Offset:
+    offset: torch.Tensor
+    parts: dict
+    kind: str = "plus"
+
+
+def net_with_parts(noisy, label, encoded):
+    return (noisy * 2 + label[:, None] + encoded.offset) * encoded.parts["factor"][0]
+
+
+def condition(number, kind="plus", size=3):
+    return Offset(torch.full((size,), number), {"factor": (torch.tensor(number + 1), None)}, kind)
+
+
+def test_a_condition_that_differs_in_numbers_is_copied_into_the_recorded_one():
+    net, state, label = Replayed(net_with_parts), torch.ones(2, 3), torch.tensor(4.0).expand(2)
+    conditions = [condition(1.0), condition(2.0), condition(-3.0)]
+    before = copy.deepcopy(conditions)
+    for each in (*conditions, conditions[0]):
+        for call in range(3):
+            assert torch.equal(net(state + call, label, each), net_with_parts(state + call, label, each))
+        net.reset()
+    assert net.recorded == 1
+    assert str(conditions) == str(before)  # nobody's tensors were written to
+    for other in (condition(1.0, kind="minus"), condition(1.0, size=1)):
+        for call in range(3):
+            assert torch.equal(net(state + call, label, other), net_with_parts(state + call, label, other))
+    assert net.recorded == 3
+
+
+def test_as_many_graphs_are_kept_as_a_video_has_shapes():
+    net = Replayed(net_with_parts)
+    for rows in (*range(1, MAX_GRAPHS + 2), 1):
+        state, label, given = torch.ones(rows, 3), torch.tensor(4.0).expand(rows), condition(float(rows))
+        for call in range(3):
+            assert torch.equal(net(state + call, label, given), net_with_parts(state + call, label, given))
+        assert len(net._recorded) == min(rows, MAX_GRAPHS) or rows == 1
+    assert net.recorded == MAX_GRAPHS + 2  # the oldest was let go of, and made again
+
+
 def test_where_recording_fails_the_network_works_on_and_one_line_says_so():
     net = Unrecordable(plain_net)
     with pytest.warns(UserWarning, match="works without CUDA graphs: operation not permitted") as said:
@@ -143,14 +184,23 @@ def test_where_recording_fails_the_network_works_on_and_one_line_says_so():
     assert all(torch.equal(*both) for both in zip(answers, calls_of(plain_net, 1.0), strict=True))
 
 
-def test_a_sampler_calls_what_replays_and_forgets_each_condition_afterwards(monkeypatch):
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"conditioning": "SPATIN"}, {"net": "SpaceTimeUNet"}, {"past_embedding": True}],
+    ids=["Concat", "SPATIN", "SpaceTimeUNet", "past_embedding"],
+)
+def test_a_sampler_calls_one_graph_for_all_blocks_and_forgets_their_conditions(monkeypatch, changes, guidance):
     made = []
     monkeypatch.setattr("mcvd.diffusion.engine.CUDAGraphNet", lambda net: made.append(Replayed(net)) or made[-1])
-    model, past = tiny_model(), pixels(1, 2, 1, 16, 16)
-    expected = model.predict(past, 6, sampler=UniPC(num_steps=4))
+    monkeypatch.setattr(OneDNNConvolutions, "can_run", lambda device, dtype: False)  # as on a GPU
+    model, past = tiny_model(**changes), pixels(1, 2, 1, 16, 16)
+    options = {"num_frames": 9, "sampler": UniPC(num_steps=4), "guidance": guidance}
+    expected = model.predict(past, **options)
     assert not made
     monkeypatch.setattr("mcvd.diffusion.engine.should_graph", lambda compile, device: compile != "never")
-    assert torch.equal(model.predict(past, 6, sampler=UniPC(num_steps=4)), expected)
-    assert torch.equal(model.predict(past, 6, sampler=UniPC(num_steps=4), compile="never"), expected)
-    assert [net.recorded for net in made] == [2]  # of two blocks, in one pool
+    assert torch.equal(model.predict(past, **options), expected)
+    assert torch.equal(model.predict(past, compile="never", **options), expected)
+    assert [net.recorded for net in made] == [1]  # of three blocks
     assert made[0]._seen is None and model.denoiser._stand_in is None
+    assert all(each.holds is None for each in made[0]._recorded.values())
