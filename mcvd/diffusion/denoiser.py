@@ -170,7 +170,7 @@ class Denoiser(nn.Module):
         target = self._parametrization.target(clean, noise, noisy, at)
         context = self._context(condition, t, context_noise)
         encoded = self._encode(condition, cache=False, residual=residual, context=context)
-        return self._run(noisy, t, encoded), target, noisy, at, residual
+        return self._run(noisy, t, at, encoded), target, noisy, at, residual
 
     def weighed(self, difference: Tensor, t: Tensor, at: Coefficients, weight: Tensor | None) -> Tensor:
         """The loss (B,) of how far an answer is from what it should be; see `loss`."""
@@ -199,19 +199,18 @@ class Denoiser(nn.Module):
 
         What `bind` makes says the same, for many calls with one condition. ``context_noise`` is that of `loss`.
         """
-        context = self._context(condition, t, context_noise)
-        output = self._run(noisy, t, self._encode(condition, cache=False, context=context))
-        return self._parametrization.clean(output, noisy, self.schedule(t).like(noisy))
+        context, at = self._context(condition, t, context_noise), self.schedule(t).like(noisy)
+        output = self._run(noisy, t, at, self._encode(condition, cache=False, context=context))
+        return self._parametrization.clean(output, noisy, at)
 
     def predict_noise(
         self, noisy: Tensor, t: Tensor, condition: Condition, context_noise: Tensor | None = None
     ) -> Tensor:
         """The noise that the network sees in noisy frames, or residuals, (B, N, C, H, W) at times t (B,)."""
-        context = self._context(condition, t, context_noise)
-        output = self._run(noisy, t, self._encode(condition, cache=False, context=context))
+        context, at = self._context(condition, t, context_noise), self.schedule(t).like(noisy)
+        output = self._run(noisy, t, at, self._encode(condition, cache=False, context=context))
         if self.predicts == "eps":
             return output
-        at = self.schedule(t).like(noisy)
         return noise_from_clean(noisy, self._parametrization.clean(output, noisy, at), at)
 
     def bind(
@@ -260,8 +259,8 @@ class Denoiser(nn.Module):
             encode = self._encoder(condition, claim_past_visible, modulation, residual, draw)
 
             def denoise(noisy: Tensor, t: Tensor) -> Tensor:
-                output = self._run(noisy, t, encode(noisy, t))
-                return self._parametrization.clean(output, noisy, self.schedule(t).like(noisy))
+                at = self.schedule(t).like(noisy)
+                return self._parametrization.clean(self._run(noisy, t, at, encode(noisy, t)), noisy, at)
 
             return BoundDenoiser(denoise, residual, self.bound)
 
@@ -280,18 +279,17 @@ class Denoiser(nn.Module):
             one_row = t.stride(0) == 0 and null_t is t
             twice = t[:1].expand(2 * len(t), *t.shape[1:]) if one_row else torch.cat([t, null_t])
             states = torch.cat([noisy, null_noisy])
-            output = self._run(states, twice, encode(states, twice))
-            conditional, unconditional = (
-                self._parametrization.clean(half, state, self.schedule(time).like(state))
-                for half, state, time in zip(output.chunk(2), (noisy, null_noisy), (t, null_t), strict=True)
-            )
+            at = self.schedule(twice).like(states)
+            output = self._run(states, twice, at, encode(states, twice))
+            conditional, unconditional = self._parametrization.clean(output, states, at).chunk(2)
             weight: Tensor | float = guidance
             if residual is not None and null_residual is not None:
-                num_samples, at = len(noisy) // len(residual.base), self.schedule(t).like(noisy)
+                num_samples = len(noisy) // len(residual.base)
                 own = residual.repeat(num_samples)
                 unconditional = own.from_frames(null_residual.repeat(num_samples).to_frames(unconditional))
                 if weaker is None:
-                    weight = torch.where(at.sigma * own.scale <= GUIDED_NOISE * at.alpha, guidance, 1.0)
+                    alpha, sigma = at.alpha[: len(noisy)], at.sigma[: len(noisy)]
+                    weight = torch.where(sigma * own.scale <= GUIDED_NOISE * alpha, guidance, 1.0)
             return unconditional + weight * (conditional - unconditional)
 
         return BoundDenoiser(guided, residual, self.bound)
@@ -386,11 +384,11 @@ class Denoiser(nn.Module):
         )
         return self.net.encode_condition(told, cache, modulation)  # type: ignore[operator]
 
-    def _run(self, noisy: Tensor, t: Tensor, encoded) -> Tensor:
+    def _run(self, noisy: Tensor, t: Tensor, at: Coefficients, encoded) -> Tensor:
         # One time for all (a sampler's, expanded) becomes one label for all, which the network embeds once.
         label = label_from_time(t[:1] if t.stride(0) == 0 else t, self.schedule.num_steps).expand(t.shape)
         sigma_data = self._parametrization.sigma_data or (None if self.schedule.preserves_variance else 1.0)
-        seen = noisy if sigma_data is None else noisy / noisy_std(self.schedule(t).like(noisy), sigma_data)
+        seen = noisy if sigma_data is None else noisy / noisy_std(at, sigma_data)
         run = self.net if self._stand_in is None else self._stand_in
         return run(seen, label, encoded).to(noisy.dtype)
 

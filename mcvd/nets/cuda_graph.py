@@ -66,7 +66,19 @@ class CUDAGraphNet:
     def _record(self, noisy: Tensor, label: Tensor, condition: Any) -> _Recording:
         its_noisy, its_label = noisy.clone(), label.clone() if label.stride(0) else label[:1].clone()
         its_condition = with_tensors(condition, torch.clone)
-        replay, answer = self._capture(lambda: self.net(its_noisy, its_label.expand(label.shape), its_condition))
+        device = noisy.device.type
+        # Weights that autocast has cast and keeps are gone at the end of a block, and the graph would read what is
+        # there then: it casts them itself.
+        casting = torch.autocast(
+            device, torch.get_autocast_dtype(device), torch.is_autocast_enabled(device), cache_enabled=False
+        )
+
+        def work() -> Tensor:
+            with casting:
+                answer: Tensor = self.net(its_noisy, its_label.expand(label.shape), its_condition)
+            return answer
+
+        replay, answer = self._capture(work)
         return _Recording(replay, its_noisy, its_label, its_condition, answer, condition)
 
     def _capture(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:

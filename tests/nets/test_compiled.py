@@ -119,6 +119,23 @@ def calls_of(net, offset, count=4, batch=2):
     return [net(state, torch.tensor(float(n)).expand(batch), encoded) for n, state in enumerate(states)]
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, None])
+def test_what_autocast_keeps_for_a_block_is_in_no_graph(dtype):
+    seen = []
+
+    def net(noisy, label, encoded):
+        seen.append(
+            (torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu"), torch.is_autocast_cache_enabled())
+        )
+        return noisy @ noisy.mT
+
+    quick, state, given = Replayed(net), torch.rand(3, 3), condition(1.0)
+    with torch.no_grad(), torch.autocast("cpu", dtype or torch.bfloat16, enabled=dtype is not None):
+        answers = [quick(state, torch.tensor(4.0).expand(3), given) for _ in range(3)]
+    assert [each.dtype for each in answers] == 3 * [dtype or torch.float32]
+    assert seen == [(dtype is not None, True), (dtype is not None, False)]
+
+
 def plain_net(noisy, label, encoded):
     return noisy * 2 + label[:, None] + encoded.offset
 

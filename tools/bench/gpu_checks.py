@@ -15,6 +15,7 @@ import torch
 from gpu_timings import Setting, row
 from speed import SHAPES
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from mcvd.diffusion.denoiser import Denoiser
 from mcvd.frames import Condition
@@ -24,7 +25,9 @@ from mcvd.nets.cuda_graph import CUDAGraphNet
 from mcvd.nets.layers import group_norm
 from mcvd.runtime.rng import TrainingNoise
 from mcvd.samplers import DDIM
+from mcvd.training import Muon
 from mcvd.training.memory import MemoryEstimate
+from mcvd.training.nonfinite import NonFiniteSkipper
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 from reference.plain_unet import plain_forward
@@ -64,10 +67,11 @@ def _answers(
 ) -> Iterator[tuple[str, Callable[[], Tensor]]]:
     def answer(bf16: bool, graph: bool) -> Tensor:
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            condition = net.encode_condition(Context(past, keep), cache=True)
             stand_in = CUDAGraphNet(net) if graph else net
-            for _ in range(3):  # an ordinary call, one that records, one that replays
-                found = stand_in(noisy, label, condition)
+            for frames in (past / 2, past):  # a recorded condition, and one that is copied into it
+                condition = net.encode_condition(Context(frames, keep), cache=True)
+                for _ in range(3):  # an ordinary call, one that records, one that replays
+                    found = stand_in(noisy, label, condition)
         return found.float()
 
     for bf16 in (False, True):
@@ -121,23 +125,30 @@ def waits(setting: Setting) -> Iterator[dict[str, Any]]:
     past = torch.zeros(2, shape.block.past, shape.channels, shape.side, shape.side, device=setting.device)
     current = torch.zeros(2, shape.block.current, *past.shape[2:], device=setting.device)
     condition, t = Condition.visible(past, past[:, :0]), torch.full((2,), 0.5, device=setting.device)
-    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    adam, muon = torch.optim.Adam(model.parameters(), fused=True), Muon(model.parameters())
+    skipper = NonFiniteSkipper(setting.device)
 
     def sample() -> None:
         with torch.inference_mode():
             denoise = model.denoiser.bind(condition)
             DDIM(4)(denoise, current, model.denoiser.schedule)
 
-    def step() -> None:
+    def step(optimizer: Optimizer) -> None:
         optimizer.zero_grad()
         model.denoiser.loss(current, condition, t, current).mean().backward()
+        skipper.skip_if_not_finite(optimizer, model.parameters())
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
 
     def noise() -> None:
         TrainingNoise(0, setting.device)([1, 2], current.shape[1:])
 
-    for what, run in (("four steps of a sampler", sample), ("a training step", step), ("the noise of a batch", noise)):
+    for what, run in (
+        ("four steps of a sampler", sample),
+        ("a training step, Adam", partial(step, adam)),
+        ("a training step, Muon", partial(step, muon)),
+        ("the noise of a batch", noise),
+    ):
         run()
         if setting.device.type != "cuda":
             yield row(f"waits in {what}", 0, "times", note="counted on a GPU alone")
