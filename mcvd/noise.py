@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from functools import lru_cache
 from math import log, pi
 
 import torch
@@ -230,17 +229,29 @@ class ZeroTerminalSNR(AbstractNoiseSchedule):
 
 
 # Not kept in the schedule: who reads its arguments off the default of a constructor would find the table among them.
-@lru_cache(maxsize=8)
+_TABLES: dict[tuple[int, float, float, torch.device], Tensor] = {}
+_MAX_TABLES = 8
+
+
 def _linear_log_snr(num_steps: int, beta_min: float, beta_max: float, device: torch.device) -> Tensor:
     """Log of alpha^2 / sigma^2 of `LinearBeta` on its grid, float64 (num_steps,), cleanest first.
 
     It is kept on the device: every network call asks for it, and moving it there would wait for all that the device
-    has to do before.
+    has to do before. A table of shapes alone (`torch._subclasses.FakeTensor`), as an estimate of memory makes it before
+    the training that needs the numbers, is not kept.
     """
-    with torch.inference_mode(False):
-        betas = torch.linspace(beta_min, beta_max, num_steps, dtype=torch.float64, device="cpu")
-        log_alpha_bar = torch.log1p(-betas).cumsum(0)
-        return (log_alpha_bar - torch.log(-torch.expm1(log_alpha_bar))).to(device)
+    key = num_steps, beta_min, beta_max, device
+    table = _TABLES.get(key)
+    if table is None:
+        with torch.inference_mode(False):
+            betas = torch.linspace(beta_min, beta_max, num_steps, dtype=torch.float64, device="cpu")
+            log_alpha_bar = torch.log1p(-betas).cumsum(0)
+            table = (log_alpha_bar - torch.log(-torch.expm1(log_alpha_bar))).to(device)
+        if type(table) is Tensor:
+            if len(_TABLES) >= _MAX_TABLES:
+                _TABLES.clear()
+            _TABLES[key] = table
+    return table
 
 
 def gamma_noise(normal: Tensor, theta: float, at: Coefficients) -> Tensor:

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 import yaml
-from reference.tiny import pixels, tiny_model
+from reference.tiny import pixels, tiny_config, tiny_model
 from reference.tiny_fit import TINY
 
+import mcvd
+import mcvd.noise
 import mcvd.training.memory_check
 from mcvd.apps.cli.main import main
 from mcvd.models.files import LAST
@@ -115,3 +117,13 @@ def test_a_batch_that_cannot_fit_is_refused_before_work_starts(fit, tmp_path, mo
     assert fit("--data.batch_size=auto") == 2
     assert "not even one clip fits" in capsys.readouterr().err
     assert not list(tmp_path.glob("runs/*"))
+
+
+def test_an_estimate_leaves_no_table_without_numbers_to_the_training(monkeypatch):
+    model = mcvd.build(tiny_config() | {"schedule": {"class_path": "mcvd.noise.LinearBeta"}})
+    time = torch.tensor([0.25])
+    expected = model.denoiser.schedule(time)
+    monkeypatch.setattr(mcvd.noise, "_TABLES", {})  # none is there yet, as on a GPU that was not used before
+    assert memory(model).at(2) > OVERHEAD
+    found = model.denoiser.schedule(time)
+    assert torch.equal(found.alpha, expected.alpha) and torch.equal(found.sigma, expected.sigma)
