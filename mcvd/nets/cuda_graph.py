@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
 from types import MethodType
 from typing import Any
 
@@ -18,6 +18,7 @@ from mcvd.nets.modulation import NormModulation
 MAX_GRAPHS = 4  # batches of a video differ in size at its first block and in their last part
 
 Shapes = tuple[Any, ...]
+_NOTHING = object()  # no condition of anybody's, for which None may stand
 
 
 class CUDAGraphNet:
@@ -35,6 +36,7 @@ class CUDAGraphNet:
         self._seen: tuple[Any, Shapes] | None = None  # condition and shapes of the last call
         self._recorded: dict[Shapes, _Recording] = {}
         self._pool: Any = None
+        self._aside: torch.cuda.Stream | None = None
         self._works = True
 
     def __call__(self, noisy: Tensor, label: Tensor, condition: Any) -> Tensor:
@@ -78,16 +80,18 @@ class CUDAGraphNet:
                 answer: Tensor = self.net(its_noisy, its_label.expand(label.shape), its_condition)
             return answer
 
-        replay, answer = self._capture(work)
+        replay, answer = self._capture(work, noisy.device)
         return _Recording(replay, its_noisy, its_label, its_condition, answer, condition)
 
-    def _capture(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
+    def _capture(self, work: Callable[[], Tensor], device: torch.device) -> tuple[Callable[[], None], Tensor]:
         """What repeats the kernels of some work on the tensors that it reads, and the tensor where its answer is."""
-        if self._pool is None:
-            self._pool = torch.cuda.graph_pool_handle()
+        # All of it names the device: it need not be the current one, whose kernels alone would be recorded.
+        if self._aside is None:
+            self._pool, self._aside = torch.cuda.graph_pool_handle(), torch.cuda.Stream(device)
         # Not `torch.cuda.graph`, which empties the allocator's cache each time. Graphs share a pool: one is replayed
-        # after the other, and their answers are copied. Other threads may use the GPU: only this one is watched.
-        graph, here, aside = torch.cuda.CUDAGraph(), torch.cuda.current_stream(), torch.cuda.Stream()
+        # after the other, and their answers are copied; memory is used again on the stream alone that it was taken for.
+        # Other threads may use the GPU: only this one is watched.
+        graph, here, aside = torch.cuda.CUDAGraph(), torch.cuda.current_stream(device), self._aside
         aside.wait_stream(here)
         with torch.cuda.stream(aside):
             graph.capture_begin(pool=self._pool, capture_error_mode="thread_local")
@@ -102,7 +106,7 @@ class CUDAGraphNet:
         """Let go of conditions that were seen; what was recorded stays, for others."""
         self._seen = None
         for recording in self._recorded.values():
-            recording.holds = None
+            recording.holds = _NOTHING
 
 
 @dataclass
@@ -120,56 +124,85 @@ class _Recording:
         """Bring the numbers of a condition into the graph; False if it differs in more than these."""
         if condition is self.holds:
             return True
-        pairs = [*zip(leaves(self.condition), leaves(condition), strict=False)]
-        if len([*leaves(self.condition)]) != len([*leaves(condition)]) or not all(_alike(*pair) for pair in pairs):
+        own, others = [*leaves(self.condition)], [*leaves(condition)]
+        device = self.noisy.device
+        if len(own) != len(others) or not all(alike(*pair, device) for pair in zip(own, others, strict=True)):
             return False
-        for own, other in pairs:
-            if isinstance(own, Tensor):
-                own.copy_(other)
+        copied = [pair for pair in zip(own, others, strict=True) if isinstance(pair[0], Tensor)]
+        if not copied:  # a network that returns nothing may keep the condition itself
+            return False
+        for mine, other in copied:
+            mine.copy_(other)
         self.holds = condition
         return True
 
 
 def with_tensors(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
-    """The same as ``value``, with what ``function`` makes of each tensor in it."""
+    """The same as ``value``, with what ``function`` makes of each tensor in it.
+
+    It looks into dictionaries, lists, tuples, `NormModulation` and dataclasses that hold nothing but their fields; all
+    else, and what is in it, stays as it is.
+    """
     if isinstance(value, Tensor):
         return function(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(
-            value, **{each.name: with_tensors(getattr(value, each.name), function) for each in fields(value)}
-        )
-    if isinstance(value, NormModulation):
-        twin = copy.copy(value)
-        vars(twin).update({name: with_tensors(each, function) for name, each in vars(value).items()})
-        return twin
-    if isinstance(value, Mapping):
-        return {key: with_tensors(each, function) for key, each in value.items()}
-    if type(value) in (tuple, list):
-        return type(value)(with_tensors(each, function) for each in value)
-    return value
+    parts = _parts(value)
+    if parts is None:
+        return value
+    made = {name: with_tensors(each, function) for name, each in parts.items()}
+    if isinstance(value, dict):
+        return made
+    if isinstance(value, (tuple, list)):
+        return type(value)(made.values())
+    twin = copy.copy(value)
+    for name, each in made.items():
+        object.__setattr__(twin, name, each)  # a dataclass may be frozen
+    return twin
 
 
 def leaves(value: Any) -> Iterator[Any]:
-    """All tensors in ``value``, in order, and what else is in it."""
-    if isinstance(value, Mapping):
-        yield from value  # its keys
-        value = [*value.values()]
-    if is_dataclass(value) and not isinstance(value, type):
-        value = [getattr(value, each.name) for each in fields(value)]
-    elif isinstance(value, NormModulation):
-        value = [*vars(value).values()]
-    if type(value) in (tuple, list):
-        for each in value:
-            yield from leaves(each)
-    else:
+    """All tensors in ``value``, in order, what else is in it, and how it is built of these."""
+    parts = _parts(value)
+    if parts is None:
         yield value
+        return
+    yield type(value)
+    yield len(parts)
+    for name, each in parts.items():
+        yield name
+        yield from leaves(each)
 
 
-def _alike(own: Any, other: Any) -> bool:
-    """Whether one can stand for the other: the same thing, or numbers to be copied."""
+def _parts(value: Any) -> dict[Any, Any] | None:
+    """What is in a container, by name or place; None of anything else."""
+    if type(value) is dict:
+        return value
+    if type(value) in (tuple, list):
+        return dict(enumerate(value))
+    if isinstance(value, NormModulation):
+        return vars(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        names = [each.name for each in fields(value)]
+        if {*getattr(value, "__dict__", ())} <= {*names}:  # what was made of the fields would stay as it is
+            return {name: getattr(value, name) for name in names}
+    return None
+
+
+def alike(own: Any, other: Any, device: torch.device) -> bool:
+    """Whether a graph of this device that has ``own`` can have ``other``: the same thing, or numbers to be copied.
+
+    Numbers that are elsewhere were read when the graph was recorded. Of other objects nothing is known: they may have
+    changed.
+    """
     if isinstance(own, Tensor) and isinstance(other, Tensor):
-        return own.shape == other.shape and own.dtype == other.dtype and own.device == other.device
-    return own is other or (isinstance(own, (int, float, str, MethodType)) and own == other)
+        looks = [(each.shape, each.dtype, each.device, each.layout) for each in (own, other)]
+        if looks[0] != looks[1] or own.layout != torch.strided:
+            return False
+        return own.device == device or torch.equal(own, other)
+    if isinstance(own, MethodType) and isinstance(other, MethodType):
+        return own == other and isinstance(own.__self__, nn.Module)
+    if own is None or isinstance(own, (nn.Module, type, torch.dtype)):
+        return own is other
+    return isinstance(own, (int, float, str, torch.device)) and type(own) is type(other) and own == other
 
 
 def should_graph(compile: Compile, device: torch.device) -> bool:

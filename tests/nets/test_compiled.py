@@ -2,7 +2,8 @@
 
 import copy
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from types import SimpleNamespace
 
 import pytest
@@ -17,7 +18,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 import mcvd.nets.compiled
 from mcvd.models.files import LAST
 from mcvd.nets.compiled import CompiledNet, should_compile
-from mcvd.nets.cuda_graph import MAX_GRAPHS, CUDAGraphNet
+from mcvd.nets.cuda_graph import _NOTHING, MAX_GRAPHS, CUDAGraphNet, alike
 from mcvd.nets.onednn import OneDNNConvolutions
 from mcvd.samplers import UniPC
 from mcvd.training.fit import run_fit
@@ -100,7 +101,7 @@ class Replayed(CUDAGraphNet):
 
     recorded = 0
 
-    def _capture(self, work):
+    def _capture(self, work, device):
         self.recorded += 1
         traced = make_fx(work)()
         answer = torch.empty_like(traced())
@@ -108,7 +109,7 @@ class Replayed(CUDAGraphNet):
 
 
 class Unrecordable(CUDAGraphNet):
-    def _capture(self, work):
+    def _capture(self, work, device):
         raise RuntimeError("operation not permitted when stream is capturing")
 
 
@@ -133,7 +134,7 @@ def test_what_autocast_keeps_for_a_block_is_in_no_graph(dtype):
     with torch.no_grad(), torch.autocast("cpu", dtype or torch.bfloat16, enabled=dtype is not None):
         answers = [quick(state, torch.tensor(4.0).expand(3), given) for _ in range(3)]
     assert [each.dtype for each in answers] == 3 * [dtype or torch.float32]
-    assert seen == [(dtype is not None, True), (dtype is not None, False)]
+    assert seen == [(dtype is not None, torch.bfloat16, keeps) for keeps in (True, False)]
 
 
 def plain_net(noisy, label, encoded):
@@ -183,6 +184,83 @@ def test_a_condition_that_differs_in_numbers_is_copied_into_the_recorded_one():
     assert net.recorded == 3
 
 
+class Levels:
+    """Somebody's condition, which the next block gets again, filled anew."""
+
+
+@dataclass
+class Made:
+    offset: torch.Tensor
+    double: torch.Tensor = field(init=False)
+
+    def __post_init__(self):
+        self.double = 2 * self.offset
+
+
+@dataclass(frozen=True)
+class Lazy:
+    offset: torch.Tensor
+
+    @cached_property
+    def double(self):
+        return 2 * self.offset
+
+
+class Bag(dict):
+    def total(self):
+        return sum(self.values())
+
+
+def filled(number, levels=Levels()):
+    levels.offset = torch.tensor(number)
+    return levels
+
+
+OF_STRANGERS = {
+    "ragged": (
+        lambda noisy, label, lists: noisy + sum(lists[0]) - sum(lists[1]),
+        [(list(torch.rand(2, 3)), list(torch.rand(1, 3))), (list(torch.rand(1, 3)), list(torch.rand(2, 3)))],
+    ),
+    "an object used again": (lambda noisy, label, given: noisy + given.offset, [1.0, 5.0]),
+    "a field that is made": (lambda noisy, label, given: noisy + given.double, [Made(torch.rand(3)) for _ in range(2)]),
+    "made when asked for": (lambda noisy, label, given: noisy + given.double, [Lazy(torch.rand(3)) for _ in range(2)]),
+    "a dictionary of its own": (
+        lambda noisy, label, bag: noisy + bag.total(),
+        [Bag(a=torch.rand(3)), Bag(a=torch.rand(3))],
+    ),
+    "true is not one": (
+        lambda noisy, label, given: noisy + (given[1] if given[0] is True else 0.0),
+        [(True, torch.rand(3)), (1, torch.rand(3))],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_STRANGERS)
+def test_what_is_not_known_of_a_condition_is_not_taken_for_the_same(name):
+    plain, conditions = OF_STRANGERS[name]
+    net, state, label = Replayed(plain), torch.ones(2, 3), torch.tensor(4.0).expand(2)
+    for each in conditions:
+        given = filled(each) if isinstance(each, float) else each
+        for call in range(4):
+            assert torch.equal(net(state + call, label, given), plain(state + call, label, given)), name
+        net.reset()
+
+
+def test_a_network_that_keeps_the_condition_itself_is_recorded_for_each():
+    kept = []
+    net, state, label = Replayed(lambda noisy, label, given: noisy + kept[-1]), torch.ones(2, 3), torch.zeros(2)
+    for number in (1.0, 5.0):
+        kept.append(torch.tensor(number))
+        assert [net(state, label, None)[0, 0].item() for _ in range(3)] == 3 * [1 + number]
+        net.reset()
+
+
+def test_numbers_that_no_graph_reads_have_to_be_the_same():
+    one, two = torch.tensor([1.0]), torch.tensor([2.0])
+    assert alike(one, two, CPU) and alike(one, one.clone(), GPU)
+    assert not alike(one, two, GPU)  # they are on the CPU, and were read when it was recorded
+
+
 def test_as_many_graphs_are_kept_as_a_video_has_shapes():
     net = Replayed(net_with_parts)
     for rows in (*range(1, MAX_GRAPHS + 2), 1):
@@ -220,4 +298,4 @@ def test_a_sampler_calls_one_graph_for_all_blocks_and_forgets_their_conditions(m
     assert torch.equal(model.predict(past, compile="never", **options), expected)
     assert [net.recorded for net in made] == [1]  # of three blocks
     assert made[0]._seen is None and model.denoiser._stand_in is None
-    assert all(each.holds is None for each in made[0]._recorded.values())
+    assert all(each.holds is _NOTHING for each in made[0]._recorded.values())
