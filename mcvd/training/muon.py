@@ -122,8 +122,8 @@ class Muon(Optimizer):
                     step=torch.zeros((), device=param.device), exp_avg=zero, exp_avg_sq=zero.clone()
                 )
         states = [self.state[param] for param in params]
-        for state in states:  # checkpoints have steps that were counted on the CPU
-            state["step"] = state["step"].to(params[0].device)
+        for param, state in zip(params, states, strict=True):  # checkpoints have steps that were counted on the CPU
+            state["step"] = state["step"].to(param.device)
         adamw(
             list[Tensor](params),
             [param.grad for param in params if param.grad is not None],
@@ -143,9 +143,9 @@ class Muon(Optimizer):
         )
 
     def _found_inf(self, like: Tensor) -> Tensor:
-        """Whether to leave this step out, float () on the device of the parameters."""
+        """1 to leave this step out, 0 to take it, float () on the device of the parameters."""
         none_found = torch.zeros((), device=like.device)
-        return none_found if self.found_inf is None else self.found_inf.to(none_found)
+        return none_found if self.found_inf is None else (self.found_inf != 0).to(none_found)
 
 
 def orthogonalized(matrices: Tensor) -> Tensor:

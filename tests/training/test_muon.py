@@ -19,7 +19,7 @@ def network():
 
 def learn(net, optimizer, num_steps, size=1.0, start=0):
     for step in range(start, start + num_steps):
-        frames = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(step))
+        frames = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(step)).to(next(net.parameters()))
         optimizer.zero_grad()
         (size * (net(frames) - frames.mean((1, 2, 3), keepdim=True)).square().mean()).backward()
         optimizer.step()
@@ -120,7 +120,14 @@ def steps_of_shared_weights():
     whole, parts = network(), network()
     shard(parts, init_device_mesh("cpu", (world_size(),)))
     for net in (whole, parts):
-        learn(net, Muon(net.parameters()), 3)
+        optimizer = Muon(net.parameters(), weight_decay=0.1)
+        learn(net, optimizer, 3)
+        for parameter in net.parameters():
+            parameter.grad = torch.full_like(parameter, float("nan"))
+        optimizer.found_inf = torch.tensor(1.0)
+        optimizer.step()  # left out
+        optimizer.found_inf = torch.tensor(0.0)
+        learn(net, optimizer, 2, start=3)
     for expected, weight in zip(whole.parameters(), parts.parameters(), strict=True):
         torch.testing.assert_close(full_tensor(weight), expected, rtol=1e-3, atol=1e-3)
 
@@ -129,15 +136,17 @@ def test_weights_that_are_shared_out_take_the_same_steps():
     spawn(steps_of_shared_weights, 2)
 
 
-def test_a_step_that_is_left_out_changes_nothing_and_one_that_is_not_is_the_step():
-    left_out, plain = network(), network()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("found", [1.0, 2.0])  # of two devices, their sum
+def test_a_step_that_is_left_out_changes_nothing_and_one_that_is_not_is_the_step(dtype, found):
+    left_out, plain = network().to(dtype), network().to(dtype)
     optimizers = [Muon(net.parameters(), weight_decay=0.1) for net in (left_out, plain)]
     for net, optimizer in zip((left_out, plain), optimizers, strict=True):
         learn(net, optimizer, 2)
     before = copy.deepcopy((left_out.state_dict(), optimizers[0].state_dict()["state"]))
     for parameter in left_out.parameters():
         parameter.grad = torch.full_like(parameter, float("nan"))
-    optimizers[0].found_inf = torch.tensor(1.0)
+    optimizers[0].found_inf = torch.tensor(found)
     optimizers[0].step()
     after = left_out.state_dict(), optimizers[0].state_dict()["state"]
     torch.testing.assert_close(after, before, rtol=0, atol=0)
