@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.models.files import read_model
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.numbers import NumbersError
@@ -40,6 +41,9 @@ def start_from(model: MCVD, source: str) -> str:
     alone = [f"{name} only there" for name in weights.keys() - wanted.keys()]
     new = [f"{name} only here" for name in wanted.keys() - weights.keys()]
     left_out = sorted(shapes + alone + new)
-    return f"started from {source}: {len(fitting)} of {len(wanted)} weights taken" + (
-        f", {len(left_out)} left out: {'; '.join(left_out)}" if left_out else ""
-    )
+    taken = f"started from {source}: {len(fitting)} of {len(wanted)} weights taken"
+    if left_out:
+        taken += f", {len(left_out)} left out: {'; '.join(left_out)}"
+    if any((stored.config.get("samplers") or {}).values()) and model.samplers == TaskSamplers():
+        taken += "; its samplers are left out: to keep them write model.samplers into the config"
+    return taken

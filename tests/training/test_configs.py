@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from reference.tiny import tiny_model
+from reference.tiny import tiny_config, tiny_model
 
 import mcvd
 from mcvd.diffusion.task_samplers import TaskSamplers
@@ -13,6 +13,7 @@ from mcvd.samplers import DDIM, UniPC
 from mcvd.training.configs import with_configs
 from mcvd.training.fit import _Options
 from mcvd.training.named_configs import CONFIGS, config_names, find_config
+from mcvd.training.start_from import start_from
 
 SMALL = str(CONFIGS / "small.yaml")
 
@@ -141,3 +142,18 @@ def test_the_bundled_model_has_a_name_unless_a_folder_is_called_so(tmp_path, mon
     Path("bundled").mkdir()
     with pytest.raises(FileNotFoundError, match="not an exported model"):
         mcvd.load("bundled")
+
+
+def test_samplers_that_a_config_of_the_whole_model_leaves_out_are_told_of(tmp_path):
+    config = tiny_config() | {
+        "samplers": {"predict": {"class_path": "mcvd.samplers.UniPC", "init_args": {"num_steps": 3}}}
+    }
+    mcvd.build(config).save_pretrained(tmp_path / "tuned")
+    mcvd.build(tiny_config()).save_pretrained(tmp_path / "plain")
+    for folder, own, is_told in (
+        ("tuned", tiny_config(), True),
+        ("tuned", config, False),
+        ("plain", tiny_config(), False),
+    ):
+        told = start_from(mcvd.build(own), str(tmp_path / folder))
+        assert ("its samplers are left out: to keep them write model.samplers into the config" in told) == is_told
