@@ -37,7 +37,8 @@ MAX_STEERED = 16  # videos at once under a guide, if nobody says: autograd keeps
 class GenerationEngine:
     """How videos are generated from given ones.
 
-    The batch is split so that what `Denoiser.bind` caches stays under 8 GiB, on a GPU under a quarter of its memory.
+    The batch is split so that what `Denoiser.bind` caches stays under 8 GiB, on a GPU with the copy that a CUDA graph
+    reads under a quarter of its memory.
 
     Args:
         denoiser, block, options: of the model and of this work.
@@ -186,7 +187,8 @@ class GenerationEngine:
         per_condition = self.denoiser.net.cache_bytes(*size, dtype)  # type: ignore[operator]
         on_gpu = self._device.type == "cuda"
         room = torch.cuda.get_device_properties(self._device).total_memory // 4 if on_gpu else MAX_CACHE_BYTES
-        fitting = room // max(per_condition * (1 if options.guidance == 1 else 2), 1)
+        per_video = per_condition * (1 if options.guidance == 1 else 2) * (2 if on_gpu else 1)
+        fitting = room // max(per_video, 1)
         wanted = options.batch_size or (MAX_STEERED if options.steers else num_videos * options.num_samples)
         limit = max(1, min(wanted, fitting))
         videos, samples = max(1, limit // options.num_samples), min(limit, options.num_samples)

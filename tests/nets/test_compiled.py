@@ -10,11 +10,12 @@ import pytest
 import torch
 import torch._dynamo
 import yaml
-from reference.tiny import pixels, tiny_model
+from reference.tiny import pixels, tiny_config, tiny_model
 from reference.tiny_fit import TINY
 from torch._dynamo.utils import counters
 from torch.fx.experimental.proxy_tensor import make_fx
 
+import mcvd
 import mcvd.nets.compiled
 from mcvd.models.files import LAST
 from mcvd.nets.compiled import CompiledNet, should_compile
@@ -299,3 +300,35 @@ def test_a_sampler_calls_one_graph_for_all_blocks_and_forgets_their_conditions(m
     assert [net.recorded for net in made] == [1]  # of three blocks
     assert made[0]._seen is None and model.denoiser._stand_in is None
     assert all(each.holds is _NOTHING for each in made[0]._recorded.values())
+
+
+RESIDUALS = {"reference": "context", "predicts": "edm"}
+OWN_LEVELS = {"frame_noise": {"p_own": 0.5}}
+OTHER_WORK = {
+    "samples in parts": ({}, {}, {"num_samples": 3, "batch_size": 2}, 3),
+    "guided residuals": ({}, RESIDUALS, {"guidance": 2.0}, 1),
+    "rolling": ({"net": "SpaceTimeUNet", "future": 0}, OWN_LEVELS, {"rolling": True, "steps": 6, "sampler": None}, 1),
+    "keyframes": (
+        {"net": "SpaceTimeUNet"},
+        OWN_LEVELS | {"masking": {"p_past": 0.5, "p_future": 0.5, "p_any": 0.3}},
+        {"known": {4: pixels(2, 1, 16, 16, seed=5)}, "known_by": "condition"},
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_WORK)
+def test_other_work_of_a_sampler_is_replayed_as_it_is(monkeypatch, name):
+    shape, changes, options, recorded = OTHER_WORK[name]
+    made = []
+    monkeypatch.setattr("mcvd.diffusion.engine.CUDAGraphNet", lambda net: made.append(Replayed(net)) or made[-1])
+    monkeypatch.setattr(OneDNNConvolutions, "can_run", lambda device, dtype: False)  # as on a GPU
+    torch.manual_seed(0)
+    model = mcvd.build(tiny_config(**shape) | changes).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    past, told = pixels(2, 2, 1, 16, 16), {"num_frames": 8, "sampler": UniPC(num_steps=3)} | options
+    expected = model.predict(past, **told)
+    monkeypatch.setattr("mcvd.diffusion.engine.should_graph", lambda compile, device: True)
+    assert torch.equal(model.predict(past, **told), expected)
+    assert [net.recorded for net in made] == [recorded]
