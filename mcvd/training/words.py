@@ -125,7 +125,7 @@ def names_a_model(options: Sequence[str]) -> bool:
 
     A part of a block alone says what is different in that of a config or, with ``--init_from``, of a model.
     """
-    asks = any(option in ("-h", "--help", "-c", "--config") or option.startswith("--print_") for option in options)
+    asks = _asks_help(options) or any(each in ("-c", "--config") or each.startswith("--print_") for each in options)
     if asks or "--model" in options:
         return True
     whole_block = "--model.block" in options or {"--model.block.past", "--model.block.current"} <= {*options}
@@ -213,4 +213,5 @@ def _check_model(names: Sequence[str]) -> None:
 
 
 def _asks_help(words: Sequence[str]) -> bool:
-    return bool({"-h", "--help"} & set(words))
+    """For all options, or for those of one class: ``--model.net.help UNet``."""
+    return any(name in ("-h", "--help") or name.endswith(".help") for name in option_names(words))

@@ -6,9 +6,11 @@ from mcvd.models.mcvd import MCVD
 from mcvd.training import option_words
 from mcvd.training.classifier_cli import ClassifierCLI
 from mcvd.training.codec_cli import CodecCLI
+from mcvd.training.configs import with_configs
 from mcvd.training.distill_cli import DistillCLI
 from mcvd.training.fit import CALLBACKS, option_names
 from mcvd.training.option_words import MODEL, section_arguments, unknown_option
+from mcvd.training.words import check_fit_words
 
 KINDS = {
     option_words.CODEC: CodecCLI.model_kind,
@@ -56,3 +58,10 @@ def test_what_is_there_begun_or_like_nothing_is_left_to_the_parser(word):
 def test_of_a_class_whose_source_is_not_there_nothing_is_told():
     assert unknown_option(["--model.nett=1"], "mcvd.nowhere.Model") is None
     assert unknown_option(["--model.nett=1"], "no_such_package.Model") is None
+
+
+@pytest.mark.parametrize("words", [["--model.net.help", "UNet"], ["--config", "small", "--data.train.help=OwnVideos"]])
+def test_who_asks_what_a_class_takes_need_not_say_on_what_to_train(words):
+    assert {f"{option}.help" for option in ("--model.net", "--data.train")} <= {*option_names()}
+    check_fit_words(words)
+    assert with_configs(words)[0][-len(words) :][-1] == words[-1]  # the parser answers it
