@@ -141,10 +141,10 @@ def test_any_other_option_of_the_model_is_told(config, root):
 def test_an_option_that_is_newer_than_the_checkpoint_is_told(config, root):
     path = root / "run-1" / LAST
     checkpoint = torch.load(path, weights_only=True)
-    del checkpoint["config"]["reference_floor"], checkpoint["config"]["self_context"]
+    del checkpoint["config"]["cooldown_steps"], checkpoint["config"]["self_context"]
     torch.save(checkpoint, path)
-    (line,), _ = fit(config, root, "--ckpt_path=last", "--trainer.max_steps=5", "--model.reference_floor=0.02")
-    assert "model.reference_floor 0.04 -> 0.02" in line and "self_context" not in line
+    (line,), _ = fit(config, root, "--ckpt_path=last", "--trainer.max_steps=5", "--model.cooldown_steps=3")
+    assert "model.cooldown_steps 0 -> 3" in line and "self_context" not in line
 
 
 @pytest.mark.parametrize("kind", ["torch.optim.SGD", "mcvd.training.Muon"])
