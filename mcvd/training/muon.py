@@ -47,6 +47,9 @@ class Muon(Optimizer):
         ValueError: a number is out of range, or parameters come in groups.
     """
 
+    found_inf: Tensor | None = None
+    skips_on_device = True  # what `found_inf` says, as optimisers with ``fused=True`` do
+
     def __init__(
         self,
         params: Iterable[nn.Parameter],
@@ -73,9 +76,6 @@ class Muon(Optimizer):
             {"params": others, "lr": adam_lr, "betas": tuple(betas), "eps": eps},
         ]
         super().__init__([group for group in groups if group["params"]], {"lr": lr, "weight_decay": weight_decay})
-
-    found_inf: Tensor | None = None
-    skips_on_device = True  # what `found_inf` says, as optimisers with ``fused=True`` do
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
