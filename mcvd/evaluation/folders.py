@@ -167,7 +167,7 @@ class _Clips:
     ) -> None:
         self.folder = folder
         self._videos = VideoFolder(folder)
-        self._size = size
+        self._size = None if size is None else (size, size)
         self._spec = ClipSpec(num_frames, size=(1, 1), frame_rate_hz=frame_rate_hz)
         index = find_clips(self._videos, self._spec)
         starts = index.even if every_clip else np.zeros_like(index.even)

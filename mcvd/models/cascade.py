@@ -225,12 +225,21 @@ class Cascade(VideoModel):
                 model.save_pretrained(part / each)
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, *, revision: str | None = None, trust: Trust = False) -> Self:
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        revision: str | None = None,
+        trust: Trust = False,
+        size: int | tuple[int, int] | None = None,
+    ) -> Self:
         """Open a cascade that was saved; see `mcvd.load`.
 
         Raises:
-            ValueError: what is there is no cascade, or its models do not fit.
+            ValueError: what is there is no cascade, its models do not fit, or another size is asked for.
         """
+        if size is not None:
+            raise ValueError(f"{source} is a cascade, whose models have sizes of their own: leave the size out")
         stored = read_cascade(source, revision)
         models = [VideoModel.from_pretrained(folder, trust=trust) for folder in stored.folders]
         try:

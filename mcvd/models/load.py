@@ -37,7 +37,12 @@ def build(config: dict[str, Any], trust: Trust = False) -> MCVD:
     return MCVD.from_config(config, trust=trust)
 
 
-def load(source: str | Path = BOX, revision: str | None = None, trust: Trust = False) -> VideoModel:
+def load(
+    source: str | Path = BOX,
+    revision: str | None = None,
+    trust: Trust = False,
+    size: int | tuple[int, int] | None = None,
+) -> VideoModel:
     """Open a trained model with its averaged (EMA) weights, ready to predict.
 
     To train it further, open it with ``mcvd.MCVD.from_pretrained``, a module of Lightning.
@@ -48,18 +53,20 @@ def load(source: str | Path = BOX, revision: str | None = None, trust: Trust = F
             ``user/name@revision``; by default the bundled model, ``bundled``.
         revision: branch, tag or commit on the Hub; a commit always gives the same weights.
         trust: names of modules, beside mcvd, whose classes the model may be made of; True allows any. See `build`.
+        size: (height, width) of the frames, or one number for a square: our networks are convolutional and work at
+            sizes other than those that they were trained at, as well as that may be. None is the model's own.
 
     Raises:
         FileNotFoundError: there is no such model.
-        ValueError: the source is no path or name; or what is there is damaged, is not a model of mcvd, or names classes
-            that are not trusted.
+        ValueError: the source is no path or name; what is there is damaged, is not a model of mcvd, or names classes
+            that are not trusted; or the network cannot have frames of this size.
     """
     if not isinstance(source, str | PathLike):
         kind = type(source).__name__
         raise ValueError(f"source is the path of a model or its name on the Hub, such as 'user/name', got {kind}")
     try:
-        return VideoModel.from_pretrained(source, revision=revision, trust=trust)
+        return VideoModel.from_pretrained(source, revision=revision, trust=trust, size=size)
     except CascadeError:
         from mcvd.models.cascade import Cascade
 
-        return Cascade.from_pretrained(source, revision=revision, trust=trust)
+        return Cascade.from_pretrained(source, revision=revision, trust=trust, size=size)

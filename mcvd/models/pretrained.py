@@ -18,6 +18,7 @@ from mcvd.models.card import About, model_card
 from mcvd.models.config import config_of, foreign_classes, model_from_config
 from mcvd.models.facts import ModelFacts
 from mcvd.models.files import check_header, read_model, write_folder
+from mcvd.runtime.arrays import height_and_width
 from mcvd.runtime.named_classes import Trust
 from mcvd.runtime.suggest import did_you_mean
 
@@ -75,15 +76,23 @@ class Pretrained(nn.Module, ABC):
         return model
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, *, revision: str | None = None, trust: Trust = False) -> Self:
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        revision: str | None = None,
+        trust: Trust = False,
+        size: int | tuple[int, int] | None = None,
+    ) -> Self:
         """Open a model that was saved, here or on the Hugging Face Hub; see `mcvd.load`."""
+        other = {} if size is None else {"size": list(height_and_width(size))}
         stored = read_model(source, revision)
         if _names_other_files(stored.config):
             raise ValueError(f"{source}: its config names a codec elsewhere (source); a model holds its own")
         try:
             with torch.device("meta"):  # shapes without memory: a config that asks for more than there is is refused
-                check_header(cls.from_config(stored.config, trust=trust), stored.header, source)
-            model = cls.from_config(stored.config, trust=trust)
+                check_header(cls.from_config(stored.config | other, trust=trust), stored.header, source)
+            model = cls.from_config(stored.config | other, trust=trust)
         except ValueError as error:
             raise error if str(source) in str(error) else ValueError(f"{source}: {error}") from error
         model.load_state_dict(stored.weights())

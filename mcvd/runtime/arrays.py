@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -36,6 +38,22 @@ def as_tensor(video: Video) -> Tensor:
         return torch.tensor(np.ascontiguousarray(video))
     except TypeError as error:
         raise ValueError(f"expected frames of numbers, got an array of {video.dtype}") from error
+
+
+def height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
+    """The size of frames as users give it: (height, width), or one number for a square.
+
+    Raises:
+        ValueError: it is neither.
+
+    Examples:
+        >>> height_and_width(64), height_and_width((72, 128))
+        ((64, 64), (72, 128))
+    """
+    sides: Any = (size, size) if isinstance(size, Integral) else size
+    if not isinstance(sides, Sequence) or len(sides) != 2 or not all(isinstance(side, Integral) for side in sides):
+        raise ValueError(f"size must be (height, width) in pixels, or one number for a square, got {size!r}")
+    return int(sides[0]), int(sides[1])
 
 
 def check_output_type(output_type: str) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mcvd.runtime.arrays import height_and_width
 from mcvd.video.decoders.base import AbstractReader, VideoError
 from mcvd.video.decoders.pictures import load_picture
 from mcvd.video.open import open_video
@@ -57,9 +57,7 @@ def read_video(
     """
     if channels not in (1, 3):
         raise ValueError(f"channels must be 3 (RGB) or 1 (grey), got {channels}")
-    sides = (size,) if isinstance(size, Integral) else size
-    if size is not None and not (isinstance(sides, Sequence) and all(isinstance(each, Integral) for each in sides)):
-        raise ValueError(f"size must be (height, width) in pixels, one number for a square, or None, got {size!r}")
+    cover = None if size is None else height_and_width(size)
     if num_frames is not None and num_frames < 1:
         raise ValueError(f"num_frames must be at least 1, got {num_frames}")
     with open_video(path, engine) as reader:
@@ -76,7 +74,7 @@ def read_video(
                 f"{path}: {num_frames} frames{rate} from frame {start} were asked for, it has {len(numbers)}"
             )
         warn_of_repeats(reader.times, frame_rate_hz, numbers.tolist(), str(path), "frame_rate_hz=None")
-        return read_frames(reader, numbers.tolist(), size, channels)
+        return read_frames(reader, numbers.tolist(), cover, channels)
 
 
 def read_picture(path: str | Path, size: tuple[int, int], channels: int = 3) -> Tensor:
@@ -90,13 +88,10 @@ def read_picture(path: str | Path, size: tuple[int, int], channels: int = 3) -> 
     return fit_frames(scale_to_cover(picture, size), size, channels)[0]
 
 
-def read_frames(
-    reader: AbstractReader, numbers: Sequence[int], size: int | tuple[int, int] | None, channels: int
-) -> Tensor:
+def read_frames(reader: AbstractReader, numbers: Sequence[int], size: tuple[int, int] | None, channels: int) -> Tensor:
     """These frames of an open video as uint8 (T, C, H, W), fitted as in `read_video`."""
-    cover = (size, size) if isinstance(size, int) else size
     parts = []
     for first in range(0, len(numbers), _FRAMES_AT_ONCE):
-        part = reader.read(numbers[first : first + _FRAMES_AT_ONCE], cover)
-        parts.append(fit_frames(part, cover, channels))
+        part = reader.read(numbers[first : first + _FRAMES_AT_ONCE], size)
+        parts.append(fit_frames(part, size, channels))
     return torch.cat(parts)

@@ -35,6 +35,14 @@ def test_predict_goes_on_from_the_end_at_the_rate_of_the_model(model, video, tmp
     assert greys(out)[:2] == pytest.approx([27, 29], abs=0.6)
 
 
+def test_predict_works_at_another_size(model, video, tmp_path):
+    out = tmp_path / "out.mp4"
+    words = ["predict", video, "--model", model, "--num-frames", "4", "--out", str(out), *FAST, "--size", "24x48"]
+    assert main(words) == 0
+    assert frames(out).shape == (6, 3, 24, 48)
+    assert greys(out)[:2] == pytest.approx([27, 29], abs=0.6)
+
+
 def test_predict_goes_on_from_a_chosen_frame(model, video, tmp_path):
     out = tmp_path / "out.mp4"
     assert main(["predict", video, "--model", model, "--num-frames", "1", "--at", "9", "--out", str(out), *FAST]) == 0

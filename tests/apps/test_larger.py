@@ -39,6 +39,12 @@ def test_a_video_is_made_larger_and_keeps_its_pace(folder, tmp_path, capsys):
     assert (tmp_path / "large.html").read_text().count("<video") == 3  # given, made, bilinear
 
 
+def test_more_frames_are_made_at_another_size(folder, tmp_path):
+    words = ["--factor", "2", "--size", "24x32", "--out", str(tmp_path / "more.mp4")]
+    assert upsample(folder, *words, model="base") == 0
+    assert mcvd.read_video(tmp_path / "more.mp4").shape == (9, 3, 24, 32)
+
+
 def test_an_interrupted_command_resumes_from_its_blocks(folder, tmp_path, monkeypatch):
     words = ["--size", "32x32", "--out", str(tmp_path / "o.png")]
     whole = VideoModel.stream
@@ -82,9 +88,9 @@ def test_a_cascade_is_scored_as_any_model(folder, tmp_path):
         (["--size", "32"], "base", "makes no frames larger"),
         (["--size", "32", "--low-noise", "0.9"], "stage", "levels from 0 to 0.5"),
         (["--factor", "2", "--low-noise", "0.1"], "base", "--low-noise is for --size"),
-        (["--factor", "2", "--size", "32"], "stage", "not allowed with"),
+        (["--factor", "2", "--size", "31"], "base", "must be divisible by 2"),
         (["--size", "1x2x3"], "stage", "HEIGHTxWIDTH"),
-        ([], "stage", "one of the arguments --factor --size is required"),
+        ([], "stage", "--factor N, for N times as many frames, or --size S"),
     ],
 )
 def test_mistakes_are_one_line(folder, tmp_path, words, model, message, capsys):

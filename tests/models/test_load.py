@@ -58,6 +58,38 @@ def test_an_export_fills_an_empty_folder_and_leaves_nothing_beside(tmp_path):
     assert len({file.stat().st_mode for file in (tmp_path / "m").iterdir()}) == 1  # who may read one may read all
 
 
+@pytest.mark.parametrize(("size", "frames"), [(24, (24, 24)), ((16, 32), (16, 32)), ([8, 16], (8, 16))])
+def test_a_model_works_on_frames_of_another_size(folder, size, frames):
+    """It is the model that a config of this size and the same weights make."""
+    model, same = mcvd.load(folder, size=size), mcvd.build(tiny_config() | {"size": list(frames)})
+    same.load_state_dict(mcvd.load(folder).state_dict())
+    past, sampler = pixels(1, 2, 1, *frames), DDIM(num_steps=2)
+    made = model.predict(past, 4, sampler=sampler)
+    assert made.shape == (1, 4, 1, *frames)
+    assert torch.equal(made, same.eval().predict(past, 4, sampler=sampler))
+
+
+def test_a_model_keeps_its_other_size_when_it_is_saved(folder, tmp_path):
+    mcvd.load(folder, size=32).save_pretrained(tmp_path / "larger")
+    assert mcvd.load(tmp_path / "larger").size == (32, 32) and mcvd.load(folder).size == (16, 16)
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ("64", "one number for a square"),
+        ((64,), "one number for a square"),
+        (3.5, "one number for a square"),
+        (17, "divisible by 2"),
+        ((0, 16), "from 1 to"),
+        (1 << 20, "from 1 to"),
+    ],
+)
+def test_a_size_that_a_network_cannot_have_is_refused(folder, size, message):
+    with pytest.raises(ValueError, match=message):
+        mcvd.load(folder, size=size)
+
+
 def test_there_is_no_such_model(tmp_path):
     with pytest.raises(FileNotFoundError, match="no model"):
         mcvd.load(tmp_path / "nothing" / "here")

@@ -74,6 +74,7 @@ def run(
     model: str | None = None,
     trust: list[str] | None = None,
     device: str | None = None,
+    size: tuple[int, int] | None = None,
     config: str | None = None,
     root: str | None = None,
     val_root: str | None = None,
@@ -124,7 +125,7 @@ def run(
         _check_options(fixed, any((task, num_frames, num_clips, num_samples)), config, root)
     asked = task_by_name(fixed.task if fixed else task or "predict")
     sampling |= {"num_samples": num_samples or 10}
-    choice = ModelChoice.of(model, trust, device, sampler, steps, **sampling)
+    choice = ModelChoice.of(model, trust, device, size, sampler, steps, **sampling)
     net, chosen = choice.load(asked)
     if fixed:
         _check_protocol(fixed, net)

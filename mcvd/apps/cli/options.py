@@ -91,6 +91,14 @@ def _whole(text: str, least: int) -> int:
     return value
 
 
+def size(text: str) -> tuple[int, int]:
+    """Height and width of frames."""
+    sides = [positive(side) for side in text.split("x")]
+    if len(sides) > 2:
+        raise ArgumentTypeError(f"must be a number, or HEIGHTxWIDTH, got {text}")
+    return sides[0], sides[-1]
+
+
 def add_json(command: ArgumentParser) -> None:
     """``--json``, which every command has: the standard output is one JSON object, or nothing after a failure.
 
@@ -106,8 +114,10 @@ def add_trust(command: ArgumentParser) -> None:
 
 
 def add_model(command: ArgumentParser) -> None:
-    """Which model, and on which device."""
+    """Which model, at which size, and on which device."""
     command.add_argument("--model", help=MODEL)
+    text = "height and width of the frames, such as 128 or 72x128, if not those that the model was trained at"
+    command.add_argument("--size", type=size, metavar="S", help=text)
     add_trust(command)
     command.add_argument("--device", help=DEVICE)
 

@@ -30,7 +30,10 @@ def log(line: str) -> None:
 
 
 def load_for_command(
-    model: str | Path | None, device: str | torch.device | None = None, trust: Sequence[str] | None = None
+    model: str | Path | None,
+    device: str | torch.device | None = None,
+    trust: Sequence[str] | None = None,
+    size: tuple[int, int] | None = None,
 ) -> VideoModel:
     """Open a model on its device.
 
@@ -38,11 +41,12 @@ def load_for_command(
         model: as `mcvd.load` takes it; None is the bundled one, and the user is told so.
         device: None is the best there is.
         trust: modules from which the model's own classes are imported.
+        size: of the frames; None is the model's own.
     """
     on = device if isinstance(device, torch.device) else resolve_device(device)
     if model is None:
         log("no model was named: using the small bundled one")
-    return load(BOX if model is None else model, trust=trust or ()).to(on)
+    return load(BOX if model is None else model, trust=trust or (), size=size).to(on)
 
 
 def check_pixels(model: VideoModel) -> None:
@@ -68,12 +72,14 @@ class ModelChoice:
         model: as `load_for_command` takes it.
         device: of the model.
         trust: modules of the model's own classes.
+        size: of the frames; None is the model's own.
         options: of sampling; without a sampler where none was named.
     """
 
     model: str | None
     device: torch.device
     trust: Sequence[str]
+    size: tuple[int, int] | None
     options: SamplingOptions
 
     @classmethod
@@ -82,6 +88,7 @@ class ModelChoice:
         model: str | None = None,
         trust: Sequence[str] | None = None,
         device: str | None = None,
+        size: tuple[int, int] | None = None,
         sampler: str | None = None,
         steps: int | None = None,
         **sampling: Any,
@@ -94,7 +101,8 @@ class ModelChoice:
         if "guidance_drops" in sampling and "guidance" not in sampling:
             raise ValueError("--guidance-drops says what guidance strengthens: give it a weight too, as --guidance 2")
         method = None if sampler is None else choose_sampler(sampler, steps)
-        return cls(model, resolve_device(device), trust or (), SamplingOptions(sampler=method, steps=steps, **sampling))
+        chosen = SamplingOptions(sampler=method, steps=steps, **sampling)
+        return cls(model, resolve_device(device), trust or (), size, chosen)
 
     def load(self, task: Task) -> tuple[VideoModel, SamplingOptions]:
         """Open the model on its device; the options with a sampler: the named one, or the model's for the task.
@@ -102,7 +110,7 @@ class ModelChoice:
         Raises:
             ValueError: the model's own chooses its steps itself, and a number of them was asked for.
         """
-        model, options = load_for_command(self.model, self.device, self.trust), self.options
+        model, options = load_for_command(self.model, self.device, self.trust, self.size), self.options
         if options.rolling:  # has steps of its own, and no sampler
             return model, options
         sampler = options.sampler or model.sampler_for(task, options.steps)

@@ -48,6 +48,7 @@ def run(
     model: str | None = None,
     trust: list[str] | None = None,
     device: str | None = None,
+    size: tuple[int, int] | None = None,
     classifier: str | None = None,
     host: str = "127.0.0.1",
     port: int | None = None,
@@ -82,7 +83,7 @@ def run(
     from mcvd.apps.studio.storage import Storage
 
     check_inputs(classifier=classifier)
-    net = load_for_command(model, device, trust)
+    net = load_for_command(model, device, trust, size)
     guide = None if classifier is None else load_for_model(classifier, net)
     name = "the bundled model" if model is None else Path(model).resolve().name if Path(model).exists() else model
     password = None if is_this_machine(host) else os.environ.get(PASSWORD) or _new_password()

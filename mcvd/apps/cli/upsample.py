@@ -33,11 +33,8 @@ EXAMPLES = """examples:
 def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("video", metavar="VIDEO")
     text = "how many times the frame rate: N - 1 new frames between each two, which stay as they are"
-    what = command.add_mutually_exclusive_group(required=True)
-    what.add_argument("--factor", type=_factor, metavar="N", help=text)
-    text = "height and width of the result, such as 256 or 128x256: that of a model that makes frames larger"
-    what.add_argument("--size", type=_size, metavar="S", help=text)
-    text = "with --size: noise that is put on the frames before, in the range of frames [-1, 1]; more trusts them less"
+    command.add_argument("--factor", type=_factor, metavar="N", help=text)
+    text = "without --factor: noise put on the frames before, in the range of frames [-1, 1]; more trusts them less"
     command.add_argument("--low-noise", type=options.number, metavar="L", help=text)
     command.add_argument("--rate", type=options.rate, metavar="HZ", help=options.EVERY_FRAME)
     add_fields(command)
@@ -71,15 +68,16 @@ def run(
 
     check_inputs(VIDEO=video)
     check_videos_out(out, video)
-    if size is not None:
+    if factor is None:
+        if size is None:
+            raise ValueError("upsample needs --factor N, for N times as many frames, or --size S, for larger ones")
         from mcvd.apps.cli.larger import write_larger
 
         return write_larger(video, out, size, rate, fps, gallery, json, **asked)
     if "low_noise" in asked:
-        raise ValueError("--low-noise is for --size: nothing is put on frames whose gaps are filled")
-    assert factor is not None
+        raise ValueError("--low-noise is for --size alone: nothing is put on frames whose gaps are filled")
     fields = FieldChoice.taken_from(asked)
-    choice = ModelChoice.of(**asked)
+    choice = ModelChoice.of(size=size, **asked)
     with fields.open(video) as reader:
         numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times, rate)
         if len(numbers) < 2:
@@ -152,13 +150,6 @@ def _factor(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) >= 2):
         raise ArgumentTypeError(f"must be a whole number of at least 2, got {text!r}")
     return int(text)
-
-
-def _size(text: str) -> tuple[int, int]:
-    sides = [options.positive(side) for side in text.split("x")]
-    if len(sides) > 2:
-        raise ArgumentTypeError(f"must be a number, or HEIGHTxWIDTH, got {text}")
-    return sides[0], sides[-1]
 
 
 HELP = "a whole video with N times as many frames a second, or with larger frames"
