@@ -45,10 +45,14 @@ class Trunk(nn.Module):
         """Raise ValueError if frames of this size cannot be halved as often as the network has levels."""
         divisor = self.patch * 2 ** (len(self.down) - 1)
         if height % divisor or width % divisor or not height or not width:
+
+            def nearest(side: int) -> int:
+                return max(1, round(side / divisor)) * divisor
+
             raise ValueError(
                 f"frames of {height}x{width} do not fit a network of {len(self.down)} levels"
                 f"{f' and patches of {self.patch}' if self.patch > 1 else ''}: "
-                f"height and width must be divisible by {divisor}"
+                f"height and width must be divisible by {divisor}, as in {nearest(height)}x{nearest(width)}"
             )
 
     def modulation(self, labels: Tensor | None = None) -> NormModulation:

@@ -1,10 +1,11 @@
-"""Makes the films that the bundled model is trained and scored on: 10 Hz, 64x96, a pack for each kind of film.
+"""Makes the films that the bundled models are trained and scored on: 10 Hz, 64x96, a pack for each kind of film.
 
     python tools/studies/bundled_films.py DATA OUT --pieces 2
 
 DATA is the folder of sample clips (``train/``, ``val/``, ``more/``, with their licences beside them). OUT gets
 ``train/KIND`` and ``heldout/KIND``, which share no recording. Films of fewer than 10 Hz keep their own frames. With
 ``--pieces K`` there is ``train/KIND-pieces`` too: of each film K pieces of half its height, where they are as sharp.
+With ``--scale 2`` frames are 128x192, and so on.
 """
 
 import argparse
@@ -47,8 +48,8 @@ def films(data: Path) -> Iterator[tuple[str, str, Path]]:
                     yield "heldout" if held_out else "train", kind.name, film
 
 
-def pixels(kind: str, film: Path, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """The film, uint8 (T, H, W, C)."""
+def pixels(kind: str, film: Path, size: tuple[int, int]) -> np.ndarray:
+    """The film at this (height, width), uint8 (T, H, W, C)."""
     if film.is_dir():
         frames = mcvd.read_video(film, size)
         stride = max(1, round(FOLDER_RATES_HZ[kind] / RATE_HZ))
@@ -60,12 +61,12 @@ def pixels(kind: str, film: Path, size: tuple[int, int] = SIZE) -> np.ndarray:
     return rearrange(frames, "t c h w -> t h w c").numpy()
 
 
-def pieces(kind: str, film: Path, count: int) -> Iterator[np.ndarray]:
+def pieces(kind: str, film: Path, count: int, size: tuple[int, int]) -> Iterator[np.ndarray]:
     """Pieces of a film anywhere in its frames, at twice the scale, each uint8 (T, H, W, C); of small films none."""
+    height, width = size
     with open_video(film) as reader:
-        if reader.size[0] < 1.8 * SIZE[0]:
+        if reader.size[0] < 1.8 * height:
             return
-    height, width = SIZE
     large = pixels(kind, film, (2 * height, 2 * width))
     generator = np.random.default_rng(zlib.crc32(f"{kind}/{film.name}".encode()))
     for _ in range(count):
@@ -79,19 +80,21 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--pieces", type=int, default=0, metavar="K")
+    parser.add_argument("--scale", type=int, default=1, metavar="K")
     arguments = parser.parse_args()
+    size = (arguments.scale * SIZE[0], arguments.scale * SIZE[1])
     found: dict[tuple[str, str], list[Path]] = {}
     for split, kind, film in films(arguments.data):
         found.setdefault((split, kind), []).append(film)
     for (split, kind), of_kind in found.items():
-        videos = [(film.stem, pixels(kind, film)) for film in of_kind]
+        videos = [(film.stem, pixels(kind, film, size)) for film in of_kind]
         write_pack(arguments.out / split / kind, videos, RATE_HZ)
         print(f"{split}/{kind}: {len(videos)} films, {sum(len(video) for _, video in videos)} frames")
         if split == "train" and arguments.pieces:
             parts = [
                 (f"{film.stem}-{number}", part)
                 for film in of_kind
-                for number, part in enumerate(pieces(kind, film, arguments.pieces))
+                for number, part in enumerate(pieces(kind, film, arguments.pieces, size))
             ]
             if parts:
                 write_pack(arguments.out / split / f"{kind}-pieces", parts, RATE_HZ)

@@ -27,9 +27,10 @@ def run(model: str | None = None, json: bool = False, trust: list[str] | None = 
     from mcvd.apps.cli.setup import load_for_command
     from mcvd.models.card import training_data
     from mcvd.models.facts import format_facts
-    from mcvd.models.load import BOX
+    from mcvd.models.files import BOX, BUNDLED
 
-    facts = replace(load_for_command(model, "cpu", trust).facts(), trained_on=training_data(model or BOX))
+    card = training_data(BOX if model in (None, BUNDLED) else model)
+    facts = replace(load_for_command(model, "cpu", trust).facts(), trained_on=card)
     if json:
         return say_json(facts.to_json())
     say(*format_facts(facts).splitlines())
