@@ -105,6 +105,11 @@ class _Checker:
             return self.untyped(value, where)
         if value is None and type(None) not in members:
             raise NotTrustedError(f"{where} is null, and needs a value: give it one, or leave the argument out")
+        is_object = bool(bases) and all(member is type(None) or _base(member) is not None for member in members)
+        if is_object and isinstance(value, bool | int | float):
+            dataclass = next((base.__name__ for base in bases if is_dataclass(base)), None)
+            wanted = f"of the arguments of {dataclass}" if dataclass else "with class_path and init_args"
+            raise NotTrustedError(f"{where} is {value}, expected a dictionary {wanted}")
         match value:
             case str() if bases and (not is_text_expected or "." in value or "class_path" in value):
                 return {"class_path": self.named(bases, value, where)}

@@ -94,6 +94,19 @@ def _film_reader(path: Path, engine: str, timeout_seconds: float) -> AbstractRea
 
 
 def engine_version(engine: str) -> str:
-    """Name and version of what decodes and scales: pixels are the same while it is."""
-    packages = {"pyav": ("av", "pillow"), "decord": ("decord", "torch"), "torchcodec": ("torchcodec", "torch")}
-    return " ".join(f"{package} {version(package)}" for package in packages[engine])
+    """Name and version of what decodes and scales: pixels are the same while it is.
+
+    Raises:
+        ImportError: the engine is not installed; says what to install.
+    """
+    if engine == "decord":
+        from mcvd.video.decoders.decord import import_decord
+
+        # Not of a package: decord2 has a module of this name, and where both are installed either may be it.
+        return f"decord {import_decord().__version__} torch {version('torch')}"
+    if engine == "torchcodec":
+        from mcvd.video.decoders.torchcodec import import_decoders
+
+        import_decoders()
+        return f"torchcodec {version('torchcodec')} torch {version('torch')}"
+    return f"av {version('av')} pillow {version('pillow')}"

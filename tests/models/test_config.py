@@ -145,6 +145,21 @@ def test_trust_in_a_module_is_no_trust_in_what_it_imports(name, monkeypatch):
     assert not called
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("masking", True, "of the arguments of Masking"),
+        ("frame_noise", 0.5, "of the arguments of FrameNoise"),
+        ("block", 5, "of the arguments of FrameBlock"),
+        ("net", 3, "with class_path and init_args"),
+    ],
+)
+def test_a_number_in_place_of_an_object_is_named(key, value, wanted):
+    config = {"block": {"past": 1, "current": 2}, "size": [16, 16]} | {key: value}
+    with pytest.raises(ValueError, match=f"config.{key} is {value}, expected a dictionary {wanted}"):
+        mcvd.build(config)
+
+
 def test_any_dataclass_is_written_and_read():
     config = config_of(SPATIN, {"width": 16})
     assert model_from_config(SPATIN, config) == SPATIN(16)

@@ -1,11 +1,16 @@
 """decord and TorchCodec beside the default: the frame asked for, or a refusal; never another frame without a word."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 from reference.encoded_videos import KINDS, NUM_FRAMES, encode, numbers
 from reference.odd_files import DAMAGED, ODD, READABLE, sequential
+from reference.tiny import pixels
 
+import mcvd
+from mcvd.data import VideoFolder
 from mcvd.video.decoders.base import VideoError
 from mcvd.video.open import open_video
 
@@ -88,3 +93,20 @@ def test_an_engine_finds_the_frames_of_wmv_again_or_refuses_the_file(tmp_path, e
                 assert torch.equal(reader.read([number])[0], forward[number])
     except VideoError as refusal:
         assert 'engine="pyav"' in str(refusal)
+
+
+def test_a_film_that_decord_cannot_give_at_its_width_comes_with_the_engine_that_can(tmp_path):
+    """decord 0.6.0 lays out frames 48 wide for more channels than it then asks for."""
+    pytest.importorskip("decord")
+    mcvd.write_video(tmp_path / "narrow.mp4", pixels(4, 3, 64, 48), fps=10)
+    with pytest.raises(VideoError, match=r'narrow\.mp4: decord cannot decode it .*; read it with engine="pyav"'):
+        open_video(tmp_path / "narrow.mp4", "decord")
+    assert mcvd.read_video(tmp_path / "narrow.mp4").shape == (4, 3, 64, 48)
+
+
+@pytest.mark.parametrize("name", ["decord", "torchcodec"])
+def test_an_engine_that_is_not_installed_is_told_before_a_folder_is_read(name, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, name, None)
+    mcvd.write_video(tmp_path / "a.mp4", pixels(4, 3, 64, 64), fps=10)
+    with pytest.raises(ImportError, match=f'pip install "mcvd\\[{name}\\]"'):
+        VideoFolder(tmp_path, engine=name)

@@ -84,7 +84,8 @@ class CheckedReader(AbstractReader):
             yield
         except self.faults as error:
             fault = re.sub(r"\[[\d:]{8}\] \S+:\d+: |Check failed: ", "", str(error).strip()).split("\n")[0][:120]
-            raise VideoError(f"{self.path}: {self.engine} cannot decode it ({fault})") from None
+            told = f'{self.engine} cannot decode it ({fault}); read it with engine="pyav"'
+            raise VideoError(f"{self.path}: {told}") from None
 
 
 def scaled_to(size: tuple[int, int], video: Tensor) -> Tensor:

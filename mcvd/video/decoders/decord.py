@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,18 @@ from torch import Tensor
 from mcvd.video.decoders.checked import TOLERANCE_SECONDS, CheckedReader, scaled_to
 
 _stderr_lock = threading.Lock()
+
+
+def import_decord() -> ModuleType:
+    """The module `decord`, which decord2 has too. Raises ImportError, and says what to install, where there is none."""
+    try:
+        import decord
+    except ImportError as error:
+        raise ImportError(
+            'engine="decord" needs the package decord (pip install "mcvd[decord]", Linux x86-64 only); '
+            'engine="pyav" needs nothing more'
+        ) from error
+    return decord
 
 
 class DecordReader(CheckedReader):
@@ -35,13 +48,7 @@ class DecordReader(CheckedReader):
     not_seeking = frozenset({"asf"})
 
     def __init__(self, path: str | Path) -> None:
-        try:
-            import decord
-        except ImportError as error:
-            raise ImportError(
-                'engine="decord" needs the package decord (pip install "mcvd[decord]", Linux x86-64 only); '
-                'engine="pyav" needs nothing more'
-            ) from error
+        decord = import_decord()
         # decord's decoding threads write whenever they like: silence them at the source too.
         decord.logging.set_level(decord.logging.QUIET)
         self.faults = (RuntimeError, decord.DECORDError)
