@@ -46,6 +46,12 @@ MISTAKES = {
     "a sampler of a task by its name": (lambda: TaskSamplers(predict="DDIM"), "sampler for predict must be one of"),
     "a batch size in quotes": (lambda: VideoData(root=".", batch_size="8"), "batch_size must be a whole number"),
     "a size of one": (lambda: VideoData(root=".", size=(32,)), "size must be (height, width)"),
+    "a size that is no number": (lambda: mcvd.read_video("clip.mp4", size=True), "one number for a square, got True"),
+    "a size of bytes": (lambda: mcvd.load(size=b"64"), "one number for a square, got b'64'"),
+    "a size at the place of the revision": (
+        lambda: mcvd.load("bundled", (128, 128)),
+        "revision is a branch, tag or commit on the Hub, got (128, 128); a size goes by size=",
+    ),
     "a folder as a collection": (lambda: VideoData(train="clips"), "root takes a folder"),
     "a folder as a validation": (lambda: VideoData(root=".", val="clips"), "val_root takes a folder"),
 }

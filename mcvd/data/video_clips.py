@@ -27,6 +27,7 @@ from mcvd.data.sources.folder import VideoFolder
 from mcvd.data.sources.latents import LatentVideos
 from mcvd.data.sources.split import VideoSubset, train_val_split
 from mcvd.data.videos import AbstractVideos
+from mcvd.runtime.arrays import height_and_width
 from mcvd.runtime.rng import check_seed
 from mcvd.video.timing import FrameTimes
 
@@ -105,9 +106,7 @@ class VideoClips:
         latents: str | Path | None = None,
     ) -> None:
         super().__init__()  # of Lightning's data module, where a training's is made
-        height_width = (size, size) if isinstance(size, int) else tuple(size)
-        if len(height_width) != 2 or not all(isinstance(each, int) for each in height_width):
-            raise ValueError(f"size must be (height, width) in pixels, or one number for a square, got {size!r}")
+        height_width = height_and_width(size)
         if times is not None and times.rates and frame_rate_hz is None:
             frame_rate_hz = times.rates[0]
         self.spec = ClipSpec(num_frames, height_width, channels, frame_rate_hz, stride, crop, flip)

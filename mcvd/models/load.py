@@ -64,6 +64,8 @@ def load(
     if not isinstance(source, str | PathLike):
         kind = type(source).__name__
         raise ValueError(f"source is the path of a model or its name on the Hub, such as 'user/name', got {kind}")
+    if revision is not None and not isinstance(revision, str):
+        raise ValueError(f"revision is a branch, tag or commit on the Hub, got {revision!r}; a size goes by size=")
     try:
         return VideoModel.from_pretrained(source, revision=revision, trust=trust, size=size)
     except CascadeError:

@@ -51,7 +51,8 @@ def height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
         ((64, 64), (72, 128))
     """
     sides: Any = (size, size) if isinstance(size, Integral) else size
-    if not isinstance(sides, Sequence) or len(sides) != 2 or not all(isinstance(side, Integral) for side in sides):
+    two = isinstance(sides, Sequence) and not isinstance(sides, str | bytes | bytearray) and len(sides) == 2
+    if not two or not all(isinstance(side, Integral) and not isinstance(side, bool) for side in sides):
         raise ValueError(f"size must be (height, width) in pixels, or one number for a square, got {size!r}")
     return int(sides[0]), int(sides[1])
 

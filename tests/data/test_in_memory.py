@@ -1,5 +1,6 @@
 """Collections cached in memory."""
 
+import numpy as np
 import torch
 
 from mcvd.data.datamodule import VideoData
@@ -27,6 +28,11 @@ def test_frames_are_those_of_the_collection_in_any_order():
         assert torch.equal(cached.read(1, frames, (16, 16)), streets.read(1, frames, (16, 16)))
     assert (len(cached), cached.channels, cached.name(2)) == (3, 3, streets.name(2))
     assert cached.times_seconds(0).tolist() == streets.times_seconds(0).tolist()
+
+
+def test_a_size_may_be_any_whole_number():
+    assert InMemoryVideos(DrivingScenes(1, num_frames=3), size=np.int64(16)).size == (16, 16)
+    assert VideoData(train=DrivingScenes(1, num_frames=3), size=(np.int32(16), 24)).spec.size == (16, 24)
 
 
 def test_a_change_of_what_was_read_does_not_change_what_is_cached():

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from mcvd.data.loader import ForkSafeLoader
 from mcvd.data.videos import AbstractVideos, VideosWrapper
+from mcvd.runtime.arrays import height_and_width
 from mcvd.video.transforms import take_frames
 
 _FRAMES_AT_ONCE = 256  # bounds the memory for a long video's frames at their own size
@@ -38,7 +39,7 @@ class InMemoryVideos(VideosWrapper):
 
     def __init__(self, videos: AbstractVideos, size: tuple[int, int] | int = 64) -> None:
         super().__init__(videos)
-        self.size: tuple[int, int] = (size, size) if isinstance(size, int) else (size[0], size[1])
+        self.size = height_and_width(size)
         self._frames: list[Tensor] | None = None
 
     def prepare(self) -> None:
