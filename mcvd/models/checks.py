@@ -63,6 +63,23 @@ def check_choices(model: Chosen) -> None:
         raise ValueError(f"self_context is a probability from 0 to 1, got {model.self_context}")
 
 
+def check_size(model: Chosen) -> None:
+    """Refuse frames of a size that the network cannot have.
+
+    Raises:
+        ValueError: says which sizes it can.
+    """
+    seen = model.codec.frame_size(model.size)
+    try:
+        model.denoiser.net.check_size(*seen)  # type: ignore[operator]
+    except ValueError as error:
+        if seen == model.size:
+            raise
+        (height, width), (low, wide) = model.size, seen
+        told = f"frames of {height}x{width} are {low}x{wide} as latents, {height // low} times less"
+        raise ValueError(f"{told}: {error}") from error
+
+
 def check_network(model: Chosen) -> None:
     """Refuse a network that is not told, or cannot do, what the model asks of it.
 

@@ -38,6 +38,7 @@ SLOTS: Slots = {
 }
 """The classes that a model's config may name, by what an argument is annotated with; a dataclass is its own slot."""
 
+UNFIT = "this config does not make a model: "
 Model = TypeVar("Model")
 
 
@@ -67,7 +68,7 @@ def model_from_config(
     except (Exception, SystemExit) as error:  # the parser lets its many types of error through
         text = one_line(error)
         reason = (misfit(text) or text).removeprefix("model.")
-        raise ValueError(f"this config does not make a model: {reason}") from error
+        raise ValueError(f"{UNFIT}{reason}") from error
 
 
 def config_of(

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from mcvd.models.card import About, model_card
-from mcvd.models.config import config_of, foreign_classes, model_from_config
+from mcvd.models.config import UNFIT, config_of, foreign_classes, model_from_config
 from mcvd.models.facts import ModelFacts
 from mcvd.models.files import check_header, read_model, write_folder
 from mcvd.runtime.arrays import height_and_width
@@ -94,7 +94,8 @@ class Pretrained(nn.Module, ABC):
                 check_header(cls.from_config(stored.config | other, trust=trust), stored.header, source)
             model = cls.from_config(stored.config | other, trust=trust)
         except ValueError as error:
-            raise error if str(source) in str(error) else ValueError(f"{source}: {error}") from error
+            reason = str(error) if size is None else str(error).removeprefix(UNFIT)  # what does not fit is the size
+            raise error if str(source) in reason else ValueError(f"{source}: {reason}") from error
         model.load_state_dict(stored.weights())
         return model.eval().requires_grad_(False)
 

@@ -26,7 +26,7 @@ from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.diffusion.tasks import GENERATE, TASKS, Task, task_of
 from mcvd.diffusion.told_times import ToldTimes, WindowTimes
 from mcvd.frames import FrameBlock
-from mcvd.models.checks import check_choices, check_frames, check_network, check_options
+from mcvd.models.checks import check_choices, check_frames, check_network, check_options, check_size
 from mcvd.models.codecs.base import AbstractCodec
 from mcvd.models.codecs.pixels import Pixels
 from mcvd.models.config import config_of
@@ -154,7 +154,7 @@ class VideoModel(Pretrained):
             "noise_colors": NoiseColors(planes) if colored_noise else None,
         }
         self.denoiser = Denoiser(network, schedule, predicts, min_snr=min_snr, **kinds)  # type: ignore[arg-type]
-        self.denoiser.net.check_size(*self.codec.frame_size(self.size))  # type: ignore[operator]
+        check_size(self)
         self.times = times
         check_told(signals, masking, getattr(network, "num_signals", 0))
         check_network(self)

@@ -101,6 +101,13 @@ def test_frames_are_coded_some_at_a_time_with_the_same_numbers(monkeypatch):
     assert own.encode(video[:, :0]).shape == (2, 0, *whole.shape[2:])
 
 
+def test_a_size_that_does_not_fit_the_network_behind_the_codec_is_told_in_pixels(tmp_path):
+    latent_model().save_pretrained(tmp_path / "m")
+    assert mcvd.load(tmp_path / "m", size=(32, 24)).generate(3, **FAST).shape == (1, 3, 3, 32, 24)
+    with pytest.raises(ValueError, match="m: frames of 30x32 are 15x16 as latents, 2 times less: frames of 15x16 do"):
+        mcvd.load(tmp_path / "m", size=(30, 32))
+
+
 def test_samplers_clip_to_the_range_of_the_codec():
     model = latent_model(limit=3.0)
     frames = torch.zeros(2, 4, 4, 8, 8)
