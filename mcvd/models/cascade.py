@@ -236,12 +236,13 @@ class Cascade(VideoModel):
         """Open a cascade that was saved; see `mcvd.load`.
 
         Raises:
-            ValueError: what is there is no cascade, its models do not fit, or another size is asked for.
+            ValueError: what is there is no cascade, its models do not fit, or cannot have frames of this size.
         """
-        if size is not None:
-            raise ValueError(f"{source} is a cascade, whose models have sizes of their own: leave the size out")
         stored = read_cascade(source, revision)
-        models = [VideoModel.from_pretrained(folder, trust=trust) for folder in stored.folders]
+        models: list[VideoModel] = []
+        for folder in reversed(stored.folders):  # the last stage has the size, what is before it the one that it needs
+            models.insert(0, VideoModel.from_pretrained(folder, trust=trust, size=size))
+            size = None if size is None else models[0].low_size
         try:
             return cls(*models, low_noise=stored.low_noise)
         except ValueError as error:

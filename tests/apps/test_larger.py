@@ -45,6 +45,12 @@ def test_more_frames_are_made_at_another_size(folder, tmp_path):
     assert mcvd.read_video(tmp_path / "more.mp4").shape == (9, 3, 24, 32)
 
 
+@pytest.mark.parametrize("model", ["stage", "both"])
+def test_a_video_is_made_larger_to_another_size_than_that_of_the_training(folder, tmp_path, model):
+    assert upsample(folder, "--size", "24x40", "--out", str(tmp_path / "o.mp4"), "--gallery", model=model) == 0
+    assert mcvd.read_video(tmp_path / "o.mp4").shape == (5, 3, 24, 40)
+
+
 def test_an_interrupted_command_resumes_from_its_blocks(folder, tmp_path, monkeypatch):
     words = ["--size", "32x32", "--out", str(tmp_path / "o.png")]
     whole = VideoModel.stream
@@ -84,12 +90,14 @@ def test_a_cascade_is_scored_as_any_model(folder, tmp_path):
 @pytest.mark.parametrize(
     ("words", "model", "message"),
     [
-        (["--size", "64"], "stage", "makes frames of 32x32"),
+        (["--size", "33"], "stage", "stage: frames of 33x33 do not fit"),
         (["--size", "32"], "base", "makes no frames larger"),
         (["--size", "32", "--low-noise", "0.9"], "stage", "levels from 0 to 0.5"),
         (["--factor", "2", "--low-noise", "0.1"], "base", "--low-noise is for --size"),
         (["--factor", "2", "--size", "31"], "base", "must be divisible by 2"),
         (["--size", "1x2x3"], "stage", "HEIGHTxWIDTH"),
+        (["--size", "24x"], "stage", "HEIGHTxWIDTH, such as 72x128, got '24x'"),
+        (["--size", "0"], "stage", "HEIGHTxWIDTH, such as 72x128, got '0'"),
         ([], "stage", "--factor N, for N times as many frames, or --size S"),
     ],
 )

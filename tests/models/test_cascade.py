@@ -120,6 +120,17 @@ def test_it_is_kept_in_a_folder_and_opened_by_its_name(cascade, tmp_path):
         MCVD.from_pretrained(folder)
 
 
+def test_at_another_size_each_model_has_the_one_that_the_next_needs(cascade, tmp_path):
+    cascade.save_pretrained(tmp_path / "both")
+    wide = mcvd.load(tmp_path / "both", size=(24, 40))
+    assert (wide.size, wide.base.size) == ((24, 40), (12, 20))
+    assert wide.predict(pixels(1, 1, 1, 24, 40), 3, **FAST).shape == (1, 3, 1, 24, 40)
+    wide.save_pretrained(tmp_path / "wide")
+    assert mcvd.load(tmp_path / "wide").base.size == (12, 20)
+    with pytest.raises(ValueError, match="base: frames of 11x20 do not fit"):
+        mcvd.load(tmp_path / "both", size=(22, 40))
+
+
 @pytest.mark.parametrize(
     ("described", "message"),
     [

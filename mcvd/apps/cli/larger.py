@@ -39,10 +39,10 @@ def write_larger(
     """Read the frames of a video at the size that the model makes larger, and write them at that of the model.
 
     Raises:
-        ValueError: the model makes no frames larger, or makes them of another size.
+        ValueError: the model makes no frames larger, or cannot make them of this size.
     """
     fields = FieldChoice.taken_from(asked)
-    choice = ModelChoice.of(**asked)
+    choice = ModelChoice.of(size=size, **asked)
     with fields.open(video) as reader:
         model, chosen = choice.load(GENERATE)
         if model.low_size is None:
@@ -50,8 +50,6 @@ def write_larger(
                 "this model makes no frames larger: train one with mcvd fit --config super-resolution, and name it by "
                 "--model"
             )
-        if size != model.size:
-            raise ValueError("--size {}x{}: this model makes frames of {}x{}".format(*size, *model.size))
         numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times, rate)
         warn_of_repeats(reader.times, rate, numbers.tolist(), video, "reading without --rate")
         low = read_for_model(reader, numbers.tolist(), model, video, model.low_size)

@@ -93,9 +93,12 @@ def _whole(text: str, least: int) -> int:
 
 def size(text: str) -> tuple[int, int]:
     """Height and width of frames."""
-    sides = [positive(side) for side in text.split("x")]
-    if len(sides) > 2:
-        raise ArgumentTypeError(f"must be a number, or HEIGHTxWIDTH, got {text}")
+    try:
+        sides = [positive(side) for side in text.split("x")]
+    except ArgumentTypeError:
+        sides = []
+    if len(sides) not in (1, 2):
+        raise ArgumentTypeError(f"must be pixels, such as 128, or HEIGHTxWIDTH, such as 72x128, got {text!r}")
     return sides[0], sides[-1]
 
 

@@ -32,7 +32,10 @@ EXAMPLES = """examples:
 
 def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("video", metavar="VIDEO")
-    text = "how many times the frame rate: N - 1 new frames between each two, which stay as they are"
+    text = (
+        "how many times the frame rate: N - 1 new frames between each two, which stay as they are; without it frames "
+        "are made larger, those of --size, by a model trained for that"
+    )
     command.add_argument("--factor", type=_factor, metavar="N", help=text)
     text = "without --factor: noise put on the frames before, in the range of frames [-1, 1]; more trusts them less"
     command.add_argument("--low-noise", type=options.number, metavar="L", help=text)
