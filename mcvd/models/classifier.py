@@ -90,17 +90,18 @@ class LabelClassifier(nn.Module):
         return NoisyClassifier(self, self.labels.index(label))
 
     def check_guides(self, model: VideoModel) -> None:
-        """Refuse a model whose frames are not what this has learned.
+        """Refuse a model whose frames are not what this has learned; as models, it works at other sizes.
 
         Raises:
             ValueError: says what differs.
         """
-        own, its = (self.num_frames, self.channels, *self.size), (model.block.current, model.channels, *model.size)
-        if own != its:
+        if (self.num_frames, self.channels) != (model.block.current, model.channels):
+            own, its = (self.num_frames, self.channels, *self.size), (model.block.current, model.channels, *model.size)
             raise ValueError(
                 f"this classifier knows clips of {_format(*own)}, and the model makes {_format(*its)}: "
                 "train one for it with mcvd fit-classifier MODEL"
             )
+        self.net.check_size(*model.size)
         denoiser = model.denoiser
         if not isinstance(model.codec, Pixels):
             raise ValueError("a classifier guides models of pixels, and this one diffuses other numbers (codec)")

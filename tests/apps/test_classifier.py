@@ -89,6 +89,14 @@ def test_what_does_not_fit_is_one_line(folder, monkeypatch, capsys, words, says)
     assert not (folder / "never.png").exists()
 
 
+def test_it_guides_at_another_size_and_says_so(folder, capsys):
+    own = ["--classifier", str(folder / "run/run-1/classifier"), "--label", "light", "--size"]
+    assert predict(folder, "wide.png", *own, "24x32", "--guide-weight", "1000") == 0
+    assert predict(folder, "plain.png", "--size", "24x32") == 0
+    assert "was trained on frames of 16x16, here they are 24x32" in capsys.readouterr().err
+    assert (folder / "wide.png").read_bytes() != (folder / "plain.png").read_bytes()
+
+
 @pytest.mark.parametrize(
     "words, says",
     [

@@ -71,6 +71,13 @@ def test_a_folder_that_somebody_changed_is_refused_and_named(changes, message, t
     assert str(tmp_path / "it") in str(refusal.value) and "\n" not in str(refusal.value)
 
 
+def test_only_models_of_such_clips_are_guided(tmp_path):
+    tiny_model().save_pretrained(tmp_path / "model")
+    tiny_classifier().check_guides(mcvd.load(tmp_path / "model", size=(24, 32)))
+    with pytest.raises(ValueError, match="knows clips of 2 grey frames of 16x16, and the model makes 3 grey frames"):
+        tiny_classifier(num_frames=2).check_guides(tiny_model())
+
+
 def test_what_is_no_classifier_is_refused(tmp_path):
     tiny_model().save_pretrained(tmp_path / "model")
     with pytest.raises(ValueError, match="no classifier"):

@@ -29,6 +29,7 @@ def load_for_model(folder: str, model: VideoModel) -> LabelClassifier:
     Raises:
         ValueError: it is no classifier, or is for other frames than the model's.
     """
+    from mcvd.apps.cli.setup import log
     from mcvd.models.classifier import load_classifier
 
     try:
@@ -36,6 +37,8 @@ def load_for_model(folder: str, model: VideoModel) -> LabelClassifier:
         classifier.check_guides(model)
     except ValueError as error:
         raise ValueError(f"--classifier {folder}: {error}") from error
+    if classifier.size != model.size:
+        log("{} was trained on frames of {}x{}, here they are {}x{}".format(folder, *classifier.size, *model.size))
     return classifier
 
 
