@@ -203,7 +203,7 @@ def compare_cards(first: str | Path, second: str | Path) -> str:
     return "\n".join(lines)
 
 
-_OF_SIZES = ". Models are scored at the size of their own frames, so only those of one size can be compared"
+_OF_SIZES = ". Only scores at one size can be compared: mcvd evaluate --size S scores a model at another than its own"
 _DIGITS_SHOWN = 12  # of a digest
 
 Differences = dict[str, tuple[Any, Any]]

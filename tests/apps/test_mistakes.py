@@ -139,6 +139,11 @@ TYPED = {
     "export text.mp4 --out m --scores r.json": ["--scores r.json", "no such file"],
     "data check none": ["none", "no such file or folder"],
     "evaluate --compare a.json b.json --root videos": ["--compare", "leave out --root"],
+    "evaluate --compare a.json b.json --size 64": ["--compare", "leave out --size"],
+    "evaluate --val-root videos --protocol mcvd-2022/kth-10-30 --out r.json --model tiny": [
+        "of size (64, 64), this one has (16, 16)",
+        "--size 64x64 scores it so",
+    ],
     "data check videos --config smal": ["--config smal", "did you mean small?"],
     "data check videos --preview p.jpg": ["--preview p.jpg", ".png"],
     "data pack videos --out videos": ["--out videos", "name a new folder"],
@@ -290,4 +295,4 @@ def test_a_mistake_in_making_is_found_before_it_begins(mistake, tmp_path, capsys
 def test_too_little_memory_says_what_to_make_smaller(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("mcvd.apps.cli.main._run", lambda argv: torch.empty(1 << 60))
     assert main(["generate"]) == 1
-    assert "out of memory" in (line := said(capsys)) and "--data.batch_size" in line
+    assert "out of memory" in (line := said(capsys)) and "--data.batch_size" in line and "--size" in line

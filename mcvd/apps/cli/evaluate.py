@@ -101,7 +101,14 @@ def run(
     from mcvd.evaluation.result_card import ResultCard, package_versions
 
     if compare:
-        beside = {"--out": out, "--model": model, "--config": config, "--root": root, "--val-root": val_root}
+        beside = {
+            "--out": out,
+            "--model": model,
+            "--size": size,
+            "--config": config,
+            "--root": root,
+            "--val-root": val_root,
+        }
         return _compare(compare, json, [option for option, value in beside.items() if value is not None])
     out = _checked(out, config=config, root=root, val_root=val_root, weights=weights, lpips_weights=lpips_weights)
 
@@ -307,7 +314,10 @@ def _check_protocol(protocol: Protocol, model: VideoModel) -> None:
         asked["future"] = protocol.future
     for name, value in asked.items():
         if value is not None and value != has[name]:
-            raise ValueError(f"--protocol {protocol.name} asks for a model of {name} {value}, this one has {has[name]}")
+            hint = f": --size {value[0]}x{value[1]} scores it so" if name == "size" else ""
+            raise ValueError(
+                f"--protocol {protocol.name} asks for a model of {name} {value}, this one has {has[name]}{hint}"
+            )
     if protocol.in_one_block and protocol.num_frames and model.block.current < protocol.num_frames:
         raise ValueError(
             f"--protocol {protocol.name} asks for a model that makes {protocol.num_frames} frames at once, this one "

@@ -40,7 +40,7 @@ _SHARED = {
     "train",
 }  # every other module of this folder is a command
 _FIRST = ("fit", "predict", "interpolate", "generate", "evaluate")  # in the help; the others follow by name
-_LESS = "use smaller batches: --data.batch_size for training, --batch-size for sampling"
+_LESS = "use smaller batches, --data.batch_size for training, --batch-size for sampling, or smaller frames, --size"
 _RESUME = "a training resumes from its last checkpoint by the same command and --ckpt_path last"
 # What torch.distributed says when a process that it waits for is not there any more.
 _A_PROCESS_DIED = ("Connection closed by peer", "Connection reset by peer", "terminated with signal")
