@@ -20,6 +20,7 @@ from mcvd.metrics.i3d import INPUT_SIZE, random_i3d
 from mcvd.metrics.i3d_weights import KINETICS, cached_i3d, identify, load_i3d, load_kinetics_i3d
 from mcvd.metrics.kernel import kernel_distance
 from mcvd.metrics.preprocessing import Preprocessing, check_preprocessing
+from mcvd.runtime.arrays import height_and_width
 from mcvd.runtime.progress import progress_bar
 from mcvd.video.read import read_frames
 
@@ -64,7 +65,7 @@ def compare_folders(
     fake: str | Path,
     *,
     num_frames: int = 16,
-    size: int | None = None,
+    size: int | tuple[int, int] | None = None,
     frame_rate_hz: float | None = None,
     every_clip: bool = False,
     preprocessing: Preprocessing = "mcvd",
@@ -81,8 +82,8 @@ def compare_folders(
         real: folder of true videos.
         fake: folder of generated ones.
         num_frames: length of the clips that are compared.
-        size: frames are first scaled and cropped to a square of this side, as data sets are prepared; needed where the
-            two folders differ in size. None: as they are.
+        size: frames are first scaled and cropped to this (height, width), or to a square of this side, as data sets are
+            prepared; needed where the two folders differ in size. None: as they are.
         frame_rate_hz: read by time at this rate; None takes the frames as they come.
         every_clip: compare all clips of each video that lie side by side; otherwise its first one alone.
         preprocessing: from there to what the network sees, see `mcvd.metrics.preprocessing.prepare`.
@@ -105,7 +106,8 @@ def compare_folders(
     check_preprocessing(preprocessing)
     if sum(choice is not None for choice in (weights, random_seed, kinetics_i3d)) > 1:
         raise ValueError("one network at a time: --weights, --random-i3d or --kinetics-i3d, not two of them")
-    sides = [_Clips(folder, num_frames, size, frame_rate_hz, every_clip) for folder in (real, fake)]
+    cover = None if size is None else height_and_width(size)
+    sides = [_Clips(folder, num_frames, cover, frame_rate_hz, every_clip) for folder in (real, fake)]
     _check(sides)
     name, origin, network = _network(weights, trust_weights, random_seed, kinetics_i3d, cache)
     metric = FrechetVideoDistance(network, preprocessing, INPUT_SIZE).to(device)
@@ -163,11 +165,16 @@ class _Clips:
     """Clips of one length of all videos below a folder."""
 
     def __init__(
-        self, folder: str | Path, num_frames: int, size: int | None, frame_rate_hz: float | None, every_clip: bool
+        self,
+        folder: str | Path,
+        num_frames: int,
+        size: tuple[int, int] | None,
+        frame_rate_hz: float | None,
+        every_clip: bool,
     ) -> None:
         self.folder = folder
         self._videos = VideoFolder(folder)
-        self._size = None if size is None else (size, size)
+        self._size = size
         self._spec = ClipSpec(num_frames, size=(1, 1), frame_rate_hz=frame_rate_hz)
         index = find_clips(self._videos, self._spec)
         starts = index.even if every_clip else np.zeros_like(index.even)

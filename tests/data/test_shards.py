@@ -63,13 +63,13 @@ def test_frames_are_those_packed_across_the_borders_of_records(root, frames):
 def test_training_and_validation_clips_of_packed_files_are_those_of_the_files(tmp_path, capsys):
     for number in range(11):
         write_video(tmp_path / f"videos/{number} é.mp4", 12 + number)
-    words = ["data", "pack", str(tmp_path / "videos"), "--out", str(tmp_path / "out"), "--size", "16"]
+    words = ["data", "pack", str(tmp_path / "videos"), "--out", str(tmp_path / "out"), "--size", "16x24"]
     assert main([*words, "--num-workers", "2", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told == {"out": str(tmp_path / "out"), "num_videos": {"train": 10, "val": 1}, "is_new": True}
-    plain = VideoData(str(tmp_path / "videos"), num_frames=4, size=16)
+    plain = VideoData(str(tmp_path / "videos"), num_frames=4, size=(16, 24))
     folders = {side: ShardedVideos(str(tmp_path / "out" / side)) for side in ("train", "val")}
-    packed = VideoData(**folders, num_frames=4, size=16)
+    packed = VideoData(**folders, num_frames=4, size=(16, 24))
     for data in (plain, packed):
         data.setup("fit")
     assert packed.frame_rate_hz == plain.frame_rate_hz == 10
@@ -77,7 +77,7 @@ def test_training_and_validation_clips_of_packed_files_are_those_of_the_files(tm
         ours, files = getattr(packed, part), getattr(plain, part)
         assert len(ours) == len(files)
         assert all(torch.equal(ours[sample]["video"], files[sample]["video"]) for sample in range(len(files)))
-    assert main(["data", "check", str(tmp_path / "out/data.yaml"), "--size", "16"]) == 0
+    assert main(["data", "check", str(tmp_path / "out/data.yaml"), "--size", "16x24"]) == 0
 
 
 def test_a_second_run_does_nothing_and_another_request_is_refused(root):

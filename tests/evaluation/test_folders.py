@@ -94,7 +94,9 @@ def test_different_sizes_need_a_common_one(tmp_path, small_frames):
         compare_folders(real, tmp_path / "fake", num_frames=10, random_seed=0)
     with pytest.warns(UserWarning, match=r"25 frames a second, those of .*fake 10: .*--rate"):
         result = compare_folders(real, tmp_path / "fake", num_frames=10, random_seed=0, size=32)
+        wide = compare_folders(real, tmp_path / "fake", num_frames=10, random_seed=0, size=(16, 32))
     assert result.sizes == (("32x32",), ("32x32",)) and result.rates_of_files_hz == (25, pytest.approx(10))
+    assert wide.sizes == (("16x32",), ("16x32",))
 
 
 def test_different_sizes_in_one_folder_need_a_common_one_too(tmp_path, small_frames):

@@ -56,7 +56,8 @@ def _add_arguments(command: ArgumentParser) -> None:
     for action in (check, pack, latents):
         action.add_argument("path", metavar="PATH|data.yaml", help="a folder of videos, a video, or a data.yaml")
         action.add_argument("--root", metavar="FOLDER", help="the folder of videos that a data.yaml leaves open")
-        action.add_argument("--size", type=positive, metavar="S", help="height and width of the frames (default: 64)")
+        text = "height and width of the frames, such as 64 (default) or 72x128"
+        action.add_argument("--size", type=options.size, metavar="S", help=text)
         action.add_argument("--rate", type=options.rate, metavar="HZ", help=options.EVERY_FRAME)
         options.add_trust(action)
     check.add_argument("--num-frames", type=positive, metavar="T", help="frames of a clip (default: 7)")

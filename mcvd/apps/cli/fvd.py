@@ -20,7 +20,8 @@ def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("real", metavar="REAL_DIR")
     command.add_argument("fake", metavar="FAKE_DIR")
     command.add_argument("--num-frames", type=positive, metavar="T", help="length of clips, 10 or more (default: 16)")
-    command.add_argument("--size", type=positive, help="scale and crop frames to this square first")
+    text = "scale and crop frames to this height and width first, such as 128 or 72x128"
+    command.add_argument("--size", type=options.size, metavar="S", help=text)
     command.add_argument("--rate", type=options.rate, metavar="HZ", help=options.EVERY_FRAME)
     command.add_argument("--every-clip", action="store_true", help="all clips of each video, not the first alone")
     command.add_argument("--preprocessing", help="mcvd (default): shorter side and centre; stylegan-v: squashed")
