@@ -231,7 +231,7 @@ class Cascade(VideoModel):
         *,
         revision: str | None = None,
         trust: Trust = False,
-        size: int | tuple[int, int] | None = None,
+        size: int | Sequence[int] | None = None,
     ) -> Self:
         """Open a cascade that was saved; see `mcvd.load`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,7 @@ def load(
     source: str | Path = BOX,
     revision: str | None = None,
     trust: Trust = False,
-    size: int | tuple[int, int] | None = None,
+    size: int | Sequence[int] | None = None,
 ) -> VideoModel:
     """Open a trained model with its averaged (EMA) weights, ready to predict.
 

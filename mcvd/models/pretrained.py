@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -82,7 +82,7 @@ class Pretrained(nn.Module, ABC):
         *,
         revision: str | None = None,
         trust: Trust = False,
-        size: int | tuple[int, int] | None = None,
+        size: int | Sequence[int] | None = None,
     ) -> Self:
         """Open a model that was saved, here or on the Hugging Face Hub; see `mcvd.load`."""
         other = {} if size is None else {"size": list(height_and_width(size))}
