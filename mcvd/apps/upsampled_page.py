@@ -103,7 +103,7 @@ def add_nearest(page: Page, figures: list[VideoFigure], samples: Tensor, compari
         height, width = comparison.detail
         rows = [row._replace(video=row.pixels[..., top : top + height, left : left + width]) for row in rows]
         page.text(
-            f"The part of {width}x{height} pixels, from row {top} and column {left}, where the model differs most from "
+            f"The part of {height}x{width} pixels, from row {top} and column {left}, where the model differs most from "
             f"{comparison.baseline[0]} enlargement:"
         )
     own = {column for column, number in enumerate(numbers) if number in comparison.own}

@@ -27,11 +27,11 @@ def frame_metrics(
     if num_scales(height, width):
         metrics.append(MS_SSIM)
     else:
-        missing["MS-SSIM"] = f"frames of {width}x{height} pixels are too small for two scales"
+        missing["MS-SSIM"] = f"frames of {height}x{width} pixels are too small for two scales"
     if protocol is None and lpips_weights is None:
         missing["LPIPS"] = "not asked for: name a --protocol or the --lpips-weights"
     elif not is_published and min(height, width) < MIN_SIZE:
-        missing["LPIPS"] = f"needs frames of {MIN_SIZE}x{MIN_SIZE} pixels or more, got {width}x{height}"
+        missing["LPIPS"] = f"needs frames of {MIN_SIZE}x{MIN_SIZE} pixels or more, got {height}x{width}"
     else:
         try:
             metrics.append(published_lpips(lpips_weights) if is_published else lpips(lpips_weights))

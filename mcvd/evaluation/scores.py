@@ -74,7 +74,7 @@ class Scores:
         context = " and ".join(f"{number} {side}" for side, number in sides.items() if number) or "nothing"
         height, width = self.size
         return (
-            f"{self.num_frames} frames generated from {context}, {self.num_clips} clips of {width}x{height} pixels, "
+            f"{self.num_frames} frames generated from {context}, {self.num_clips} clips of {height}x{width} pixels, "
             f"{self.sampler.split('(')[0]} with {self.num_calls} network calls, guidance {self.guidance:g}, "
             f"seed {self.seed}"
         )

@@ -54,7 +54,7 @@ def model_card(facts: ModelFacts, name: str, about: About) -> str:
         f"# {escaped(name)}",
         "",
         f"A masked conditional video diffusion model of {facts.parameters / 1e6:.1f} M parameters for "
-        f"{kind} of {width}x{height} pixels{facts.rate}. "
+        f"{kind} of {height}x{width} pixels{facts.rate}. "
         f"It sees {block.past} past and {block.future} future frames and generates {block.current} at once; "
         "longer videos are generated block by block.",
         "",

@@ -122,7 +122,7 @@ class ModelFacts:
         block, (height, width) = self.block, self.size
         return (
             f"A model of {self.parameters / 1e6:.1f} M parameters that generates {block.current} frames at a time, "
-            f"from up to {block.past} before and {block.future} after them: {width}x{height} pixels, "
+            f"from up to {block.past} before and {block.future} after them: {height}x{width} pixels, "
             f"{self.look}{self.rate}."
         )
 

@@ -43,7 +43,7 @@ def test_scores_of_an_evaluation_become_a_table_and_a_chart():
     html = add_scores(Page("t"), SCORES).html()
     assert re.findall("<b>(.*?)</b>", html) == ["22.50", "0.750"]
     text = Reader(html).text
-    assert "model, best of 5" in text and "7 clips of 24x16 pixels" in text and "DDIM with 3 network calls" in text
+    assert "model, best of 5" in text and "7 clips of 16x24 pixels" in text and "DDIM with 3 network calls" in text
     assert "19.00 \N{EN DASH} 21.00" in text and "it cannot win" in text
     assert html.count("<polyline") == 6  # a chart for each metric, a line for each row
     assert html.count("stroke-dasharray") == 2 * 2  # of the baseline, and of its name below

@@ -157,7 +157,7 @@ def test_the_preprocessing_of_a_protocol_reaches_the_distance(monkeypatch):
 def test_metrics_that_cannot_be_had_are_told_with_the_reason():
     metrics, missing = frame_metrics(16, 20, None, None)
     assert [metric.name for metric in metrics] == ["psnr", "ssim"]
-    assert "20x16 pixels are too small" in missing["MS-SSIM"] and "--lpips-weights" in missing["LPIPS"]
+    assert "16x20 pixels are too small" in missing["MS-SSIM"] and "--lpips-weights" in missing["LPIPS"]
     metrics, missing = frame_metrics(64, 64, find_protocol("mcvd-2022/smmnist-5-10"), "nowhere.pth")
     assert [metric.name for metric in metrics] == ["psnr", "ssim", "ms_ssim"]
     assert "nowhere.pth" in missing["LPIPS"]

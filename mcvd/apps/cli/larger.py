@@ -78,7 +78,7 @@ def _gallery(model: VideoModel, options: SamplingOptions, look: Look, low: Tenso
     """The page of ``--gallery``: the video beside its bilinear enlargement."""
     (height, width), small = model.size, low.shape[-2:]
     intro = (
-        f"From {small[1]}x{small[0]} to {width}x{height} pixels. {model.facts().sentence} Every frame is generated; "
+        f"From {small[0]}x{small[1]} to {height}x{width} pixels. {model.facts().sentence} Every frame is generated; "
         f"what was given is told to the model. Seed {options.seed} makes the same again."
     )
     return UpsampledGallery("Larger frames", intro, look, lambda _: Comparison.larger_frames(low, model.size, look))

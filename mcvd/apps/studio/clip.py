@@ -97,7 +97,7 @@ def read_clip(
         with fields.open(str(path)) as reader:
             height, width = reader.size
             if height * width * reader.channels > _MAX_NUMBERS:
-                raise VideoError(f"{path.name} has frames of {width}x{height} pixels: too large, scale it down first")
+                raise VideoError(f"{path.name} has frames of {height}x{width} pixels: too large, scale it down first")
             rate = None if reading.every_frame else model.frame_rate_hz
             all_numbers = np.arange(reader.num_frames) if rate is None else frames_at_rate(reader.times, rate)
             numbers = all_numbers[: limits.frames].tolist()
@@ -108,7 +108,7 @@ def read_clip(
         raise VideoError(str(error).replace(str(path), path.name)) from None
     at_rate = f" at {rate:g} Hz" if rate else ""
     height, width = reading.size or model.size
-    note = f"{path.name}: {len(frames)} frames{at_rate}, cut and scaled to {width}x{height} pixels."
+    note = f"{path.name}: {len(frames)} frames{at_rate}, cut and scaled to {height}x{width} pixels."
     if len(numbers) < len(all_numbers):
         note += f" It has {len(all_numbers)}; only the first {limits.frames} were taken."
     if own_hz is not None:

@@ -181,7 +181,7 @@ class Studio:
         """What will come of the given frames, in a sentence."""
         if task is ENLARGE:
             (height, width), low = self.model.size, self.model.low_size or self.model.size
-            return f"{len(given)} frames of {low[1]}x{low[0]} pixels become {width}x{height}."
+            return f"{len(given)} frames of {low[0]}x{low[1]} pixels become {height}x{width}."
         rate = f", {clip.rate_hz:g} Hz become {factor * clip.rate_hz:g} Hz" if clip.rate_hz else ""
         return f"{len(given)} frames become {(len(given) - 1) * factor + 1}{rate}."
 
