@@ -1,4 +1,4 @@
-"""Makes the films that the bundled models are trained and scored on: 10 Hz, 64x96, a pack for each kind of film.
+"""Makes the films that the bundled model is trained and scored on: 10 Hz, 64x96, a pack for each kind of film.
 
     python tools/studies/bundled_films.py DATA OUT --pieces 2
 

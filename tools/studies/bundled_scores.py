@@ -56,6 +56,13 @@ def table(scores: Scores, simple: str) -> dict[str, float | None]:
     return {"clips": scores.num_clips} | {name: value and round(value, 3) for name, value in found.items()}
 
 
+def even_clips(pack: Path, spec: ClipSpec, num_clips: int) -> Tensor:
+    """Clips that lie evenly in the films of a pack, uint8 (N, T, C, H, W)."""
+    videos = MemmapVideos(pack)
+    dataset = ClipDataset(videos, spec, EvenClips(find_clips(videos, spec), num_clips))
+    return torch.stack([dataset[i]["video"] for i in range(len(dataset))])
+
+
 def still(clips: Tensor, num_past: int, num_frames: int) -> Tensor:
     """Which clips (N, T, C, H, W) stand still, bool (N,)."""
     truth, before = clips[:, num_past : num_past + num_frames].float(), clips[:, num_past - 1 : num_past].float()
@@ -105,9 +112,7 @@ def main() -> None:
     for folder in sorted(path for path in arguments.films.iterdir() if path.is_dir()):
         if arguments.kinds and folder.name not in arguments.kinds:
             continue
-        videos = MemmapVideos(folder)
-        dataset = ClipDataset(videos, spec, EvenClips(find_clips(videos, spec), arguments.clips))
-        clips = torch.stack([dataset[i]["video"] for i in range(len(dataset))])
+        clips = even_clips(folder, spec, arguments.clips)
         stands = still(clips, block.past, arguments.frames)
         for kind, chosen in ((folder.name, clips[~stands]), (f"{folder.name} still", clips[stands])):
             for task in arguments.tasks if len(chosen) else ():

@@ -13,14 +13,11 @@ import json
 from pathlib import Path
 from statistics import fmean
 
-import torch
-from bundled_scores import still
+from bundled_scores import even_clips, still
 from torch import Tensor
 
 import mcvd
-from mcvd.data import ClipDataset, ClipSpec, MemmapVideos
-from mcvd.data.clips.sampling import EvenClips
-from mcvd.data.clips.spec import find_clips
+from mcvd.data import ClipSpec
 from mcvd.diffusion.super_resolution import enlarged, reduced
 from mcvd.frames import model_from_pixels, pixels_from_model
 from mcvd.metrics.ensemble import crps
@@ -32,9 +29,7 @@ NUM_FRAMES = 5
 
 def moving_clips(pack: Path, num_past: int, size: tuple[int, int], num_clips: int) -> Tensor:
     """Evenly spread clips of a pack that do not stand still, uint8 (N, num_past + NUM_FRAMES, 3, H, W)."""
-    videos, spec = MemmapVideos(pack), ClipSpec(num_past + NUM_FRAMES, size, 3)
-    dataset = ClipDataset(videos, spec, EvenClips(find_clips(videos, spec), num_clips))
-    clips = torch.stack([dataset[i]["video"] for i in range(len(dataset))])
+    clips = even_clips(pack, ClipSpec(num_past + NUM_FRAMES, size, 3), num_clips)
     return clips[~still(clips, num_past, NUM_FRAMES)]
 
 
