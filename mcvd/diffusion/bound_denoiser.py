@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from mcvd.diffusion.reference import Residual
@@ -30,11 +29,16 @@ class BoundDenoiser:
         """The clean estimate of (B * K, N, C, H, W) at times t (B * K,), not clipped."""
         return self.denoise(noisy, t)
 
-    def bounds(self, batch_size: int) -> tuple[Tensor, Tensor] | None:
-        """Between which values so many samples lie, if not between -1 and 1; see `mcvd.samplers.base.clipped`."""
-        if self.residual is not None:
-            return self.residual.repeat(batch_size // len(self.residual.base)).bounds
-        return None if self.bound == 1 else (torch.tensor(-self.bound), torch.tensor(self.bound))
+    @property
+    def is_in_range(self) -> bool:
+        """Whether samples lie between -1 and 1, as frames do; see `mcvd.samplers.base.clipped`."""
+        return self.residual is None and self.bound == 1
+
+    def clip(self, clean: Tensor) -> Tensor:
+        """A clean estimate (B * K, N, C, H, W) as that of the nearest frames that there can be."""
+        if self.residual is None:
+            return clean.clamp(-self.bound, self.bound)
+        return self.residual.repeat(len(clean) // len(self.residual.base)).clip(clean)
 
     def to_frames(self, sample: Tensor) -> Tensor:
         """What was sampled, (B * K, N, C, H, W), as frames in the model's range, not clamped."""
@@ -52,7 +56,7 @@ class BoundDenoiser:
         """Variances of frames, whatever broadcasts to (B * K, N, C, H, W), as those of what is sampled."""
         if self.residual is None:
             return variance
-        return variance / self.residual.repeat(len(variance) // len(self.residual.base)).scale.square()
+        return self.residual.repeat(len(variance) // len(self.residual.base)).from_variance(variance)
 
     def noisy_frames(self, noisy: Tensor, at: Coefficients) -> tuple[Tensor, Coefficients]:
         """A state (B * K, N, C, H, W) as noisy frames, and how noisy they are, of residuals in the mean over pixels.
@@ -65,7 +69,8 @@ class BoundDenoiser:
             return noisy, at
         own = self.residual.repeat(len(noisy) // len(self.residual.base))
         scale = own.scale.expand_as(noisy).log().flatten(1).mean(1).exp()
-        return at.like(noisy).alpha * own.base + own.scale * noisy, Coefficients(at.alpha, at.sigma * scale)
+        frames = own.to_frames(noisy) + (at.like(noisy).alpha - 1) * own.base
+        return frames, Coefficients(at.alpha, at.sigma * scale)
 
 
 def same_for_both(draw: Draw | None) -> Draw | None:

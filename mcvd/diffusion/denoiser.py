@@ -289,7 +289,7 @@ class Denoiser(nn.Module):
                 unconditional = own.from_frames(null_residual.repeat(num_samples).to_frames(unconditional))
                 if weaker is None:
                     alpha, sigma = at.alpha[: len(noisy)], at.sigma[: len(noisy)]
-                    weight = torch.where(sigma * own.scale <= GUIDED_NOISE * alpha, guidance, 1.0)
+                    weight = torch.where(sigma * own.scale[:, :, :1] <= GUIDED_NOISE * alpha, guidance, 1.0)
             return unconditional + weight * (conditional - unconditional)
 
         return BoundDenoiser(guided, residual, self.bound)
@@ -307,7 +307,7 @@ class Denoiser(nn.Module):
         wanted = torch.minimum(log_snr(t.double(), self.schedule) + 2 * wider, cleanest)
         there = time_from_log_snr(wanted, self.schedule)
         before, after = self.schedule(t).like(noisy), self.schedule(there.to(t)).like(noisy)
-        shift = after.alpha / other.scale * (own.base - other.base)
+        shift = after.alpha * other.from_difference(own.base - other.base)
         moved, there = shift + after.sigma / before.sigma * noisy, there.to(t)
         if t.ndim == 1:
             return moved, there

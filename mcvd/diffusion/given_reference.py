@@ -7,8 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from mcvd.diffusion.color_axes import AllChannels, ColorAxes
 from mcvd.diffusion.parametrization import SIGMA_DATA
-from mcvd.diffusion.reference import FLOOR, MAX_RATIO, Residual, check_floor, keep_near, local_distance, over_pixels
+from mcvd.diffusion.reference import FLOOR, MAX_RATIO, Residual, around, check_floor, keep_near, over_pixels
 from mcvd.frames import Condition, FrameBlock
 from mcvd.runtime.distributed import sum_over_processes
 
@@ -38,6 +39,7 @@ class GivenReference(nn.Module):
         block: of the model.
         floor: as in `ContextReference`.
         bound: the largest absolute value of frames.
+        colors: as in `ContextReference`.
 
     Raises:
         ValueError: the floor is not above 0, or the block is longer than `MAX_FRAMES`.
@@ -57,12 +59,13 @@ class GivenReference(nn.Module):
     motion_sum: Tensor
     num_clips: Tensor
 
-    def __init__(self, block: FrameBlock, floor: float = FLOOR, bound: float = 1.0):
+    def __init__(self, block: FrameBlock, floor: float = FLOOR, bound: float = 1.0, colors: bool = False):
         super().__init__()
         check_floor(floor)
         if block.num_frames > MAX_FRAMES:
             raise ValueError(f"reference 'given' is for blocks of {MAX_FRAMES} frames at most, got {block}")
         self.block, self.floor, self.bound = block, floor, bound
+        self.colors = ColorAxes() if colors else AllChannels()
         with torch.device("cpu"):  # arithmetic on the meta device would import torch's compiler
             apart = torch.arange(block.num_frames, dtype=torch.float32)
             here, there = apart[:, None], apart[None]
@@ -84,9 +87,9 @@ class GivenReference(nn.Module):
         before, after, here, there = (_frames_at(frames, each) for each in (near.before, near.after, *near.seen))
         base = before + over_pixels(of_after).to(frames) * (after - before)
 
-        seen = local_distance(here.flatten(0, 1), there.flatten(0, 1)).unflatten(0, here.shape[:2])
+        seen = around(self.colors.squared((here - there).flatten(0, 1))).unflatten(0, here.shape[:2])
         level = [noise.gather(1, each.clamp(0, noise.shape[1] - 1)) for each in (near.before, near.after, *near.seen)]
-        seen = (seen - over_pixels(level[2] + level[3])).clamp(min=0)
+        seen = (seen - self.colors.of_noise(over_pixels(level[2] + level[3]))).clamp(min=0)
         seen = torch.where(over_pixels(near.sees_motion), seen, self.motion.square())
 
         walk = torch.where(near.is_between, _bridge(near.before_apart, near.after_apart), near.one_apart)
@@ -96,16 +99,19 @@ class GivenReference(nn.Module):
             self.growth[BETWEEN][near.before_apart.long(), near.after_apart.long()],
             self.growth[ONE_SIDE][near.one_apart.long(), near.beyond_apart.long()],
         )
-        variance = over_pixels(self.floor**2 * walk + of_noise) + over_pixels(growth.square()) * seen
+        fixed = over_pixels(self.floor**2 * walk) + self.colors.of_noise(over_pixels(of_noise))
+        variance = fixed + over_pixels(growth.square()) * seen
         is_given = keep[:, self.block.past : self.block.past + self.block.current]
         told = over_pixels(known & ~is_given)
         scale = torch.where(told, variance.sqrt() / SIGMA_DATA, 1.0)
-        return Residual(torch.where(told, base, 0.0), scale.to(base.dtype), self.bound)
+        return Residual(torch.where(told, base, 0.0), scale.to(base.dtype), self.bound, self.colors.axes)
 
     @torch.no_grad()
     def measure(self, past: Tensor, current: Tensor, future: Tensor) -> None:
         """Take clips into account, as `ContextReference.measure` does: all frames of a block as if each were given."""
-        clip = torch.cat([past, current, future], 1).flatten(2).double()
+        frames = torch.cat([past, current, future], 1)
+        self.colors.measure(frames.diff(dim=1))
+        clip = frames.flatten(2).double()
         clip = clip - clip.mean(1, keepdim=True)
         length, inner = clip.shape[1], clip @ clip.mT / max(clip.shape[2], 1)
         size = inner.diagonal(dim1=1, dim2=2)

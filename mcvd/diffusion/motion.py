@@ -51,7 +51,7 @@ def motion_planes(condition: Condition, residual: Residual | None, num_frames: i
         visible = keep[:, :2].all(1)[:, None, None, None]
         planes.append(torch.where(visible, torch.cat([told.flatten(1, 2), trust], 1), 0.0))
     scale = near.new_ones(1, 1, 1, 1, 1) if residual is None else residual.scale
-    planes.append(scale.log().mean((1, 2))[:, None].expand(condition.batch_size, 1, *near.shape[2:]))
+    planes.append(scale[:, :, 0].log().mean(1, keepdim=True).expand(condition.batch_size, 1, *near.shape[2:]))
     return torch.cat([each.to(near.dtype) for each in planes], 1)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, pad
 
+from mcvd.diffusion.color_axes import AllChannels, ColorAxes, mixed
 from mcvd.diffusion.parametrization import SIGMA_DATA
 from mcvd.frames import Condition, FrameBlock
 from mcvd.runtime.distributed import sum_over_processes
@@ -30,24 +31,46 @@ class Residual:
         base: float (B, N, C, H, W), what the context lets expect.
         scale: float, broadcasts to them, above 0.
         bound: the largest absolute value of frames.
+        axes: float (C, C), orthonormal columns: mixtures of channels that the scale is of, in place of the channels
+            themselves, ``frames = base + axes @ (scale * (axes.T @ residual))``. None: of the channels.
     """
 
     base: Tensor
     scale: Tensor
     bound: float = 1.0
+    axes: Tensor | None = None
 
     def from_frames(self, frames: Tensor) -> Tensor:
         """Frames in the model's range, whatever broadcasts to (B, N, C, H, W), as residuals."""
-        return (frames - self.base) / self.scale
+        return self.from_difference(frames - self.base)
 
     def to_frames(self, residual: Tensor) -> Tensor:
         """The inverse of `from_frames`."""
-        return self.base + self.scale * residual
+        if self.axes is None:
+            return self.base + self.scale * residual
+        return self.base + mixed(self.axes, self.scale * mixed(self.axes.T, residual))
+
+    def from_difference(self, difference: Tensor) -> Tensor:
+        """Differences from the base as residuals."""
+        if self.axes is None:
+            return difference / self.scale
+        return mixed(self.axes, mixed(self.axes.T, difference) / self.scale)
+
+    def from_variance(self, variance: Tensor) -> Tensor:
+        """Variances of frames, whatever broadcasts to (B, N, C, H, W), as those of residuals, channel by channel."""
+        if self.axes is None:
+            return variance / self.scale.square()
+        return variance * mixed(self.axes.square(), self.scale.square().reciprocal())
+
+    def clip(self, residual: Tensor) -> Tensor:
+        """The residuals of the nearest frames that there can be, of pixels between black and white."""
+        if self.axes is None:
+            return residual.clamp(*self._bounds)
+        return self.from_frames(self.to_frames(residual).clamp(-self.bound, self.bound))
 
     @cached_property
-    def bounds(self) -> tuple[Tensor, Tensor]:
-        """The residuals of the least and the greatest frames, of pixels black and white ones, between which a sampler
-        clips: the same in all its steps."""
+    def _bounds(self) -> tuple[Tensor, Tensor]:
+        """The residuals of the least and the greatest frames: the same in all steps of a sampler."""
         return (-self.bound - self.base) / self.scale, (self.bound - self.base) / self.scale
 
     def repeat(self, num_samples: int) -> Residual:
@@ -55,7 +78,7 @@ class Residual:
         if num_samples == 1:
             return self
         base, scale = (each.repeat_interleave(num_samples, 0) for each in (self.base, self.scale))
-        return Residual(base, scale, self.bound)
+        return Residual(base, scale, self.bound, self.axes)
 
 
 class ContextReference(nn.Module):
@@ -88,6 +111,8 @@ class ContextReference(nn.Module):
 
     Noise that the context is said to carry is no motion, and adds to the scale, because the base carries it too.
 
+    With ``colors`` grey and the two hues have a scale each, from what is seen to move of each; see `ColorAxes`.
+
     That residuals to predicted frames are easier to diffuse than frames was shown by Yang et al. (2022,
     arXiv 2203.09481); GenCast (Price et al. 2023, arXiv 2312.15796) does so for the weather, at fixed scales.
 
@@ -97,6 +122,7 @@ class ContextReference(nn.Module):
             Lower makes stills cleaner, and what begins to move out of rest a greater surprise.
         bound: the largest absolute value of frames.
         memory: see above.
+        colors: see above; for frames of three channels.
 
     Raises:
         ValueError: the floor is not above 0.
@@ -108,10 +134,13 @@ class ContextReference(nn.Module):
     sums: Tensor
     num_clips: Tensor
 
-    def __init__(self, block: FrameBlock, floor: float = FLOOR, bound: float = 1.0, memory: bool = False):
+    def __init__(
+        self, block: FrameBlock, floor: float = FLOOR, bound: float = 1.0, memory: bool = False, colors: bool = False
+    ):
         super().__init__()
         check_floor(floor)
         self.floor, self.bound, self.memory = floor, bound, memory
+        self.colors = ColorAxes() if colors else AllChannels()
         num_frames = block.current
         with torch.device("cpu"):  # arithmetic on the meta device would import torch's compiler
             place = torch.arange(num_frames) + 1.0
@@ -126,15 +155,16 @@ class ContextReference(nn.Module):
 
     def forward(self, condition: Condition) -> Residual:
         """The residual's base and scale for each of the B samples of a condition; masked frames have no influence."""
-        base, seen, weights, case = self._expected(condition, self.motion.square())
+        base, seen, weights, case = self._expected(condition, self.motion.square(), self.colors)
         if self.memory and condition.motion is not None:
-            gain = (condition.motion / seen.flatten(1).mean(1).clamp(min=1e-12)).clamp(1 / MAX_GAIN, MAX_GAIN)
+            gain = (condition.motion / self.colors.whole(seen).clamp(min=1e-12)).clamp(1 / MAX_GAIN, MAX_GAIN)
             seen = seen * over_pixels(torch.where((condition.motion > 0) & (case != BOTH), gain, 1.0))
-        noise = condition.noise_level.square()[:, None] * weights.square().sum(0)
-        fixed = self.floor**2 * self.distance[case] + noise
-        variance = over_pixels(fixed) + over_pixels(self.growth[case].square()) * seen[:, None]
+        noise = over_pixels(condition.noise_level.square()[:, None] * weights.square().sum(0))
+        fixed = over_pixels(self.floor**2 * self.distance[case]) + self.colors.of_noise(noise)
+        variance = fixed + over_pixels(self.growth[case].square()) * seen[:, None]
         known = over_pixels(weights.sum(0) > 0)
-        return Residual(base, torch.where(known, variance.sqrt() / SIGMA_DATA, 1.0).to(base.dtype), self.bound)
+        scale = torch.where(known, variance.sqrt() / SIGMA_DATA, 1.0).to(base.dtype)
+        return Residual(base, scale, self.bound, self.colors.axes)
 
     @torch.no_grad()
     def measure(self, past: Tensor, current: Tensor, future: Tensor) -> None:
@@ -151,7 +181,7 @@ class ContextReference(nn.Module):
         new = torch.zeros_like(self.sums)
         visible = Condition.visible(past, future)
         for case, condition in enumerate((visible.null(past=False), visible.null(future=False), visible)):
-            base, seen, _, found = self._expected(condition, motion[:, None, None, None])
+            base, seen, _, found = self._expected(condition, motion[:, None, None, None], AllChannels())
             distance = (current - base).square().flatten(2).mean(2)
             ratio = (distance + self.floor**2) / (seen.flatten(1).mean(1, keepdim=True) + self.floor**2)
             new[case] = torch.where(found[:, None] == case, ratio.clamp(max=MAX_RATIO), 0.0).sum(0)
@@ -163,9 +193,12 @@ class ContextReference(nn.Module):
             if sides:
                 self.growth[case] = torch.where(self.num_clips > 0, mean[case].sqrt(), self.growth[case])
         self.motion.copy_(torch.where(self.num_clips > 0, mean[3, 0].sqrt(), self.motion))
+        self.colors.measure(apart)
 
-    def _expected(self, condition: Condition, typical: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Base (B, N, C, H, W), squared motion seen (B, 1, H, W), weights of both sides (2, B, N), case (B,)."""
+    def _expected(
+        self, condition: Condition, typical: Tensor, colors: AllChannels
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Base (B, N, C, H, W), squared motion seen (B, K, H, W), weights of both sides (2, B, N), case (B,)."""
         num_frames = self.growth.shape[1]
         keep_past, keep_future = keep_near(condition)
         (past, before), (has_past, has_before) = _nearest_two(condition.past.flip(1), keep_past.flip(1))
@@ -180,7 +213,7 @@ class ContextReference(nn.Module):
         side = over_pixels(has_past)
         here, there = torch.where(side, past, future), torch.where(side, before, after)
         there = torch.where(over_pixels(both), future, there)
-        seen = local_distance(here, there) - over_pixels(2 * condition.noise_level.square())
+        seen = around(colors.squared(here - there)) - colors.of_noise(over_pixels(2 * condition.noise_level.square()))
         sees_motion = torch.where(both, both, torch.where(has_past, has_before, has_after))
         seen = torch.where(over_pixels(sees_motion), seen.clamp(min=0), typical)
         return base, seen, torch.stack([of_past, of_future]), case
@@ -218,9 +251,8 @@ def check_floor(floor: float) -> None:
         raise ValueError(f"reference_floor is a distance in the range [-1, 1], above 0, got {floor}")
 
 
-def local_distance(a: Tensor, b: Tensor) -> Tensor:
-    """Mean squared difference of pictures (B, C, H, W) around each pixel, a little of it everywhere: (B, 1, H, W)."""
-    each = (a - b).float().square().mean(1, keepdim=True)
+def around(each: Tensor) -> Tensor:
+    """Means of (B, K, H, W) around each pixel, with a little of that of the whole picture."""
     reach = max(1, min(each.shape[-2:]) // 24)
     padding = "reflect" if min(each.shape[-2:]) > reach else "replicate"  # one pixel has no mirror image
     local = box_mean(each, reach, times=2, padding=padding)  # about a Gaussian

@@ -22,6 +22,7 @@ def reference_of(
     bound: float,
     super_resolution: SuperResolution | None,
     memory: bool = False,
+    colors: bool = False,
 ) -> Reference | None:
     """What residuals of a model refer to; None where the frames themselves are diffused.
 
@@ -33,6 +34,7 @@ def reference_of(
         bound: the largest absolute value of frames.
         super_resolution: what the model enlarges, if it does.
         memory: see `ContextReference`.
+        colors: see `ContextReference`.
 
     Raises:
         ValueError: there is no such kind, or it does not go with the rest.
@@ -44,6 +46,11 @@ def reference_of(
             "reference_memory is for models with reference: context and without super_resolution: set that, or leave "
             "reference_memory out"
         )
+    if colors and (kind == "frames" or super_resolution is not None):
+        raise ValueError(
+            "reference_colors is of residuals to given frames: set reference: context (or given) without "
+            "super_resolution, or leave it out"
+        )
     if kind == "frames":
         if floor != FLOOR:
             raise ValueError(
@@ -54,7 +61,7 @@ def reference_of(
     if kind == "given":
         if super_resolution is not None:
             raise ValueError("reference 'given' does not go with super_resolution: take 'context', what is enlarged")
-        return GivenReference(block, floor, bound)
+        return GivenReference(block, floor, bound, colors)
     if super_resolution is not None:
         return LowReference(block, super_resolution, floor, bound)
-    return ContextReference(block, floor, bound, memory)
+    return ContextReference(block, floor, bound, memory, colors)

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from mcvd.diffusion.color_axes import AllChannels
 from mcvd.diffusion.parametrization import SIGMA_DATA
-from mcvd.diffusion.reference import MAX_RATIO, Residual, check_floor, local_distance
+from mcvd.diffusion.reference import MAX_RATIO, Residual, around, check_floor
 from mcvd.frames import Condition, FrameBlock
 from mcvd.runtime.distributed import sum_over_processes
 
@@ -156,7 +157,7 @@ class LowReference(nn.Module):
         size = height * self.options.factor, width * self.options.factor
         base = enlarged(low, size)
         coarse = enlarged(reduced(low, (max(1, height // 2), max(1, width // 2))), size)
-        return base, local_distance(base.flatten(0, 1), coarse.flatten(0, 1)).unflatten(0, low.shape[:2])
+        return base, around(AllChannels().squared((base - coarse).flatten(0, 1))).unflatten(0, low.shape[:2])
 
 
 def _noise_share(factor: int) -> float:

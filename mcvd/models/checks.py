@@ -20,6 +20,7 @@ from mcvd.diffusion.super_resolution import SuperResolution
 from mcvd.diffusion.told_times import ToldTimes
 from mcvd.frames import FrameBlock, check_format
 from mcvd.models.codecs.base import AbstractCodec
+from mcvd.models.codecs.pixels import Pixels
 
 
 class Chosen(Protocol):
@@ -30,6 +31,7 @@ class Chosen(Protocol):
     channels: int
     frame_rate_hz: float | None
     adversarial: float
+    reference_colors: bool
     context_noise: float
     self_context: float
     masking: Masking
@@ -55,6 +57,10 @@ def check_choices(model: Chosen) -> None:
     for name in ("warmup_steps", "cooldown_steps", "seed"):
         if not 0 <= getattr(model, name) < 1 << 63:
             raise ValueError(f"{name} must be 0 or more, and have 63 bits at most, got {getattr(model, name)}")
+    if model.reference_colors and not (model.channels == 3 and isinstance(model.codec, Pixels)):
+        raise ValueError(
+            f"reference_colors is for pixels of three channels, got {model.channels} of {model.codec!r}: leave it out"
+        )
     if not 0 <= model.adversarial < math.inf:
         raise ValueError(f"adversarial is a weight of 0 or more, got {model.adversarial}")
     if not 0 <= model.context_noise < 2:

@@ -220,9 +220,10 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         discriminator that came with a checkpoint is brought to the device."""
         if self.adversarial:
             self.adversary.to(self.device)
-        measured = [each for each in (self.denoiser.reference, self.denoiser.noise_colors) if each is not None]
+        # Those that count the clips they were shown: references, the colours of residuals and of noise.
+        measured = [each for each in self.denoiser.modules() if "num_clips" in dict(each.named_buffers(recurse=False))]
         resumed = bool(measured) and self.trainer.global_step > 0
-        self._measures = resumed or any(each.num_clips == 0 for each in measured)
+        self._measures = resumed or any(not each.num_clips for each in measured)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step of Lightning's training loop; batches as in `loss`."""

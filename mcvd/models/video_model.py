@@ -59,8 +59,9 @@ class VideoModel(Pretrained):
         reference_floor: distance of neighbouring frames, range [-1, 1], that residuals reckon with where nothing moves.
         reference_memory: along a rollout, residuals keep to how much the given frames move, so that motion neither dies
             out nor grows; see `ContextReference`. Train with ``self_context``, which shows the network such blocks.
-        colored_noise: noise as alike between channels as the data is, which leaves no specks of colour; see
-            `NoiseColors`.
+        reference_colors: residuals of grey and of two hues have a scale each, for films of few colours and of many; see
+            `ColorAxes`. It goes with ``colored_noise``.
+        colored_noise: noise as alike between channels as the data is: fewer specks of colour; see `NoiseColors`.
         masking: how often past and future are hidden in training; it decides which tasks the model can do.
         context_noise: in half of the training the context carries noise of a random level up to this standard
             deviation (range of the frames: [-1, 1]), which the network is told; its conditioning needs ``tell_noise``.
@@ -121,6 +122,7 @@ class VideoModel(Pretrained):
         times: ToldTimes | None = None,
         self_context: float = 0.0,
         reference_memory: bool = False,
+        reference_colors: bool = False,
     ):
         super().__init__()
         check_seed(seed)
@@ -141,10 +143,13 @@ class VideoModel(Pretrained):
         self.samplers = samplers or TaskSamplers()
         self.codec, self.autoencoder = codec.with_network()
         self.net_block = block if self.codec.coding is None else self.codec.coding.block(block)  # as the network counts
-        self.signals, self.super_resolution, self.reference = signals, super_resolution, reference
+        self.signals, self.super_resolution = signals, super_resolution
+        self.reference, self.reference_colors = reference, reference_colors
         check_choices(self)
         bound, planes = self.codec.bound, self.codec.planes(channels)
-        residuals = reference_of(reference, self.net_block, reference_floor, bound, super_resolution, reference_memory)
+        residuals = reference_of(
+            reference, self.net_block, reference_floor, bound, super_resolution, reference_memory, reference_colors
+        )
         network = net(self.net_block, planes)
         kinds = {
             "reference": residuals,

@@ -14,8 +14,8 @@ from mcvd.samplers.spacing import AbstractSpacing
 Denoise = Callable[[Tensor, Tensor], Tensor]
 """``denoise(noisy, t) -> clean estimate``, (B, ...) and (B,) to (B, ...): all that a sampler ever sees.
 
-It may have a method ``bounds(B)`` that tells between which values (low, high) clean samples lie, two tensors of their
-shape, or None for -1 and 1; see `clipped`.
+It may have a method ``clip(clean) -> clean`` that makes of a clean estimate what can be clean; without one, that is
+between -1 and 1. See `clipped`.
 """
 
 Draw = Callable[[Tensor], Tensor]
@@ -148,14 +148,8 @@ class TimeGrid:
 
 def clipped(clean: Tensor, denoise: Denoise) -> Tensor:
     """A clean estimate within the bounds of what can be clean: [-1, 1], or what the denoiser says."""
-    own = bounds_of(denoise, len(clean))
-    return clean.clamp(-1, 1) if own is None else clean.clamp(*own)
-
-
-def bounds_of(denoise: Denoise, batch_size: int) -> tuple[Tensor, Tensor] | None:
-    """Least and greatest values of clean samples if the denoiser has such of its own; None for -1 and 1."""
-    own = getattr(denoise, "bounds", None)
-    return None if own is None else own(batch_size)
+    own = getattr(denoise, "clip", None)
+    return clean.clamp(-1, 1) if own is None else own(clean)
 
 
 def added_sigma(noisier: Coefficients, cleaner: Coefficients) -> Tensor:

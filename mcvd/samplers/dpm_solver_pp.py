@@ -7,7 +7,7 @@ from math import ceil
 
 from torch import Tensor
 
-from mcvd.samplers.base import Denoise, bounds_of
+from mcvd.samplers.base import Denoise
 from mcvd.samplers.multistep import AbstractMultistep
 from mcvd.samplers.spacing import LOG_SNR, AbstractSpacing
 
@@ -56,7 +56,7 @@ def thresholded(denoise: Denoise, quantile: float) -> Denoise:
     """
 
     def limited(noisy: Tensor, t: Tensor) -> Tensor:
-        if bounds_of(denoise, len(noisy)) is not None:
+        if not getattr(denoise, "is_in_range", True):
             raise ValueError("threshold scales frames in [-1, 1], and this model diffuses something else: leave it out")
         clean = denoise(noisy, t)
         values = clean.flatten(1).abs()

@@ -7,7 +7,8 @@ Data are moving strokes (grey, 32x32), streets, or packs of films, TRAIN=HELD_OU
 parameters) is trained by Muon on the same clips twice: to predict clean frames, and residuals in EDM's parametrization
 (``reference: context``) with the motion of the context told. Minutes are those of the processor in training steps;
 drawing the clips is not counted. At each the averaged weights predict a block of held-out clips, `SASolver` with 10
-calls. With ``--floors`` residuals alone are trained, with each of these as their ``reference_floor``.
+calls. With ``--floors`` residuals alone are trained, with each of these as their ``reference_floor``; with ``--colors``
+in white noise, in noise of their colours (``colored_noise``), and with scales of each colour (``reference_colors``).
 """
 
 import argparse
@@ -34,6 +35,11 @@ from mcvd.training import Muon
 BATCH, WARM_UP, LEARNING_RATE, CALLS = 4, 50, 0.02, 10
 HELD_OUT_SEED = 1
 RESIDUALS = {"predicts": "edm", "reference": "context"}
+COLORS = {
+    "white noise": RESIDUALS,
+    "noise in colours": RESIDUALS | {"colored_noise": True},
+    "and a scale for each": RESIDUALS | {"colored_noise": True, "reference_colors": True},
+}
 KINDS: dict[str, dict[str, Any]] = {"frames": {"predicts": "x0", "reference": "frames"}, "residuals": RESIDUALS}
 
 
@@ -125,8 +131,10 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=24)
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--floors", type=float, nargs="+", default=[])
+    parser.add_argument("--colors", action="store_true")
     options = parser.parse_args()
-    kinds = {f"residuals, {floor:g}": RESIDUALS | {"reference_floor": floor} for floor in options.floors} or KINDS
+    kinds = {f"residuals, {floor:g}": RESIDUALS | {"reference_floor": floor} for floor in options.floors}
+    kinds = kinds or (COLORS if options.colors else KINDS)
     for name in options.data:
         train, held_out = collections(name)
         side = 32 if name == "strokes" else 64
