@@ -38,6 +38,15 @@ class NoiseColors(nn.Module):
         """Standard normal noise (..., C, H, W), in the colours of the data."""
         return torch.einsum("ij,...jhw->...ihw", self.mixing.to(white), white)
 
+    def white(self, colored: Tensor) -> Tensor:
+        """The inverse: what this would give these colours to, of the same shape."""
+        return torch.einsum("ij,...jhw->...ihw", torch.linalg.inv(self.mixing).to(colored), colored)
+
+    @property
+    def log_volume(self) -> Tensor:
+        """By how much the logarithm of a volume of (C,) numbers grows, float64."""
+        return torch.linalg.slogdet(self.mixing.double()).logabsdet
+
     @torch.no_grad()
     def measure(self, clean: Tensor) -> None:
         """Take float (B, N, C, H, W) of what is diffused into account; processes put theirs together."""

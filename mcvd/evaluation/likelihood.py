@@ -48,8 +48,8 @@ class TrueLikelihood:
         if model.low_size is not None:
             raise ValueError("the likelihood is that of a model which makes frames from frames alone, not of a cascade")
         denoiser = model.denoiser
-        if denoiser.diffuses_context or denoiser.gamma_noise or denoiser.noise_colors is not None:
-            raise ValueError("the likelihood is that of a flow from white noise, which this model does not begin with")
+        if denoiser.diffuses_context or denoiser.gamma_noise:
+            raise ValueError("the likelihood is that of a flow from normal noise, which this model does not begin with")
         self.model, self.task, self.seed, self.num_steps = model, task, seed, num_steps
         self._found: list[tuple[int, list[float]]] = []
 
@@ -87,8 +87,17 @@ class TrueLikelihood:
         """Bits per dimension of frames (B, N, C, H, W) in the model's range, float64 (B,)."""
         denoiser = self.model.denoiser
         with torch.no_grad(), evaluating(denoiser):
-            bound = denoiser.bind(condition)
-            density = log_density(bound, bound.from_frames(frames), denoiser.schedule, probe, self.num_steps)
+            bound, colors = denoiser.bind(condition), denoiser.noise_colors
+            clean = bound.from_frames(frames)
+            if colors is None:
+                density = log_density(bound, clean, denoiser.schedule, probe, self.num_steps)
+            else:  # the same flow, where its noise is white
+
+                def denoise(noisy: Tensor, t: Tensor) -> Tensor:
+                    return colors.white(bound(colors(noisy), t))
+
+                density = log_density(denoise, colors.white(clean), denoiser.schedule, probe, self.num_steps)
+                density = density - colors.log_volume * (frames[0].numel() // frames.shape[2])
             if bound.residual is not None:
                 scale = bound.residual.scale.expand_as(frames)
                 density = density - scale.double().log().flatten(1).sum(1)

@@ -39,6 +39,13 @@ def test_noise_is_correlated_as_the_data_is_and_as_strong_as_before():
     torch.testing.assert_close(covariance(noise).float(), expected, rtol=0, atol=0.02)
 
 
+def test_what_was_coloured_is_made_white_again():
+    colors, white = measured(), torch.randn(2, 3, 3, 8, 8, generator=torch.Generator().manual_seed(9))
+    torch.testing.assert_close(colors.white(colors(white)), white, rtol=0, atol=1e-5)
+    expected = torch.linalg.slogdet(colors.mixing.double()).logabsdet
+    assert colors.log_volume == expected < 0
+
+
 def test_clips_count_alike_however_much_they_move_and_what_never_changes_has_little_noise():
     calm, wild = NoiseColors(2), NoiseColors(2)
     grey = torch.randn(4, 2, 1, 16, 16, generator=torch.Generator().manual_seed(0)).expand(-1, -1, 2, -1, -1)

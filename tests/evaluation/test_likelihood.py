@@ -76,6 +76,26 @@ def test_gaussian_pixels_have_the_bits_of_their_density(gaussian_model, task):
     assert found.num_calls == 101 and found.num_frames == 3
 
 
+def test_pixels_in_the_colours_of_the_noise_have_the_bits_of_their_density():
+    torch.manual_seed(0)
+    model = VideoModel(BLOCK, NET, size=(8, 8), channels=3, predicts="x0", colored_noise=True)
+    model.denoiser.net = Gaussian(model.denoiser.net, model.denoiser.schedule)
+    model.denoiser.net.register_parameter("there", nn.Parameter(torch.zeros(1)))
+    mixing = torch.tensor([[1.0, 0.8, 0.7], [0.8, 1.0, 0.8], [0.7, 0.8, 1.1]]) / 1.7
+    model.denoiser.noise_colors.mixing.copy_(mixing)
+    video = torch.randn(4, 7, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    video = (127.5 * (1 + STD * torch.einsum("ij,btjhw->btihw", mixing, video))).round().clamp(0, 255).byte()
+    past, target, future = video.split([2, 3, 2], 1)
+    likelihood = TrueLikelihood(model, PREDICT)
+    likelihood.update(SampledBatch(0, past, target, future, target[:, None], {}))
+    at = model.denoiser.schedule(torch.tensor(0.001, dtype=torch.float64))
+    variance = STD**2 + (at.sigma / at.alpha).item() ** 2
+    pixels = (target.double() / 127.5 - 1).movedim(2, -1)
+    normal = torch.distributions.MultivariateNormal(torch.zeros(3).double(), variance * (mixing @ mixing.T).double())
+    truth = -normal.log_prob(pixels).flatten(1).mean(1) / 3 / math.log(2) + math.log2(127.5)
+    torch.testing.assert_close(torch.tensor(likelihood.compute().per_clip), truth.float(), rtol=0, atol=0.02)
+
+
 def test_the_bits_of_a_clip_do_not_depend_on_the_batch(gaussian_model):
     together, apart = (TrueLikelihood(gaussian_model, PREDICT, num_steps=5) for _ in range(2))
     whole = batch_of(0, 3)
