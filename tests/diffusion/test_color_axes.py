@@ -117,6 +117,15 @@ def test_residuals_along_axes_are_frames_again():
     torch.testing.assert_close(twice.to_frames(zero), own.base.repeat_interleave(2, 0))
 
 
+def test_autocast_is_for_networks_and_costs_residuals_nothing():
+    own, frames = residual(), torch.rand(2, 3, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    own = replace(own, base=own.base.float(), scale=own.scale.float())
+    exact = [own.from_frames(frames), own.to_frames(frames), own.clip(20 * frames)]
+    with torch.autocast("cpu", torch.bfloat16):
+        same = [own.from_frames(frames), own.to_frames(frames), own.clip(20 * frames)]
+    assert all(torch.equal(*pair) for pair in zip(exact, same, strict=True))
+
+
 def test_clipping_leaves_frames_that_can_be_and_takes_the_nearest_of_others():
     own = residual()
     inside = own.from_frames(torch.linspace(-1, 1, 1152, dtype=torch.float64).view(2, 3, 3, 8, 8))
