@@ -10,6 +10,7 @@ import mcvd
 from mcvd.diffusion.color_axes import COLORS, LEAST_SHARE, AllChannels, ColorAxes, mixed
 from mcvd.diffusion.given_reference import GivenReference
 from mcvd.diffusion.reference import FLOOR, ContextReference, Residual
+from mcvd.diffusion.self_context import OwnContext, at_true_scale, moved
 from mcvd.frames import Condition, FrameBlock
 
 BLOCK = FrameBlock(past=2, current=3, future=2)
@@ -139,6 +140,24 @@ def test_the_variance_of_residuals_is_that_of_random_frames():
     frames = 0.3 * torch.randn(20_000, 1, 1, 3, 1, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     found = own.from_frames(frames).var(0)
     torch.testing.assert_close(own.from_variance(torch.tensor(0.09, dtype=torch.float64)), found, rtol=0.06, atol=0)
+
+
+def test_a_weight_is_of_what_is_along_an_axis():
+    """After a context of the model's own that lost its hues alone, errors of hue would otherwise count as grey ones."""
+    own, video = [OwnContext(0, back=False, depth=1)], walk(TYPICAL, batch=1, step=0.3)
+    denoiser = colored(predicts="x0").denoiser
+    for parameter in denoiser.net.parameters():
+        torch.nn.init.zeros_(parameter)
+    true = moved(video, own, BLOCK)
+    made = true.clone()
+    made[:, 0] = made[:, 1] + mixed(AXES[:, :1] @ AXES[:, :1].T, made[:, 0] - made[:, 1])
+    weight = at_true_scale(denoiser, BLOCK, video, made, own)
+    assert (weight[:, :, 0] > 0.99).all() and (weight[:, :, 1:] < 0.5).all()
+    (past, current, future), noise = BLOCK.split(made), torch.zeros(1, 3, 3, 16, 16)
+    condition = Condition.visible(past, future).null(past=False)
+    along = mixed(AXES.T, denoiser.bind(condition).from_frames(current))  # a silent network misses it all
+    found = denoiser.loss(current, condition, torch.tensor([0.001]), noise, weight)
+    torch.testing.assert_close(found, 0.5 * (weight * along.square()).sum()[None])
 
 
 def colored(**options):
