@@ -215,12 +215,19 @@ def test_weights_from_before_measure_the_shares_when_they_are_trained_further(tm
     assert model.denoiser.reference.colors.shares[0] > 1.5
 
 
+def test_grey_frames_have_no_hues_to_scale():
+    models = [colored(channels=1, reference_colors=colors).eval() for colors in (True, False)]
+    assert models[0].state_dict().keys() == models[1].state_dict().keys()
+    videos = [model.predict(pixels(1, 2, 1, 16, 16), 3, steps=2, progress=False) for model in models]
+    assert torch.equal(*videos)
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
         ({"reference": "frames"}, "reference_colors is of residuals to given frames: set reference: context"),
-        ({"channels": 1}, "reference_colors is for pixels of three channels, got 1"),
-        ({"codec": SCALE}, "for pixels of three channels, got 3 of Scale"),
+        ({"channels": 2}, "reference_colors is for pixels, grey or of three channels, got 2"),
+        ({"codec": SCALE}, "grey or of three channels, got 3 of Scale.*set it to false"),
     ],
 )
 def test_what_does_not_go_together_is_told(changed, words):
