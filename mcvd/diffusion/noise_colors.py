@@ -59,6 +59,6 @@ class NoiseColors(nn.Module):
         each_mean = covariance.diagonal(dim1=1, dim2=2).mean(1).clamp(min=1e-12)
         self.sums += sum_over_processes((covariance / each_mean[:, None, None]).sum(0))
         self.num_clips += sum_over_processes(torch.full_like(self.num_clips, len(clean)))
-        values, vectors = torch.linalg.eigh(self.sums.double() / self.num_clips.double())
+        values, vectors = torch.linalg.eigh(self.sums.double() / self.num_clips.double().clamp(min=1))
         values = values.clamp(min=0) + FLOOR
         self.mixing.copy_(vectors * (values / values.mean()).sqrt() @ vectors.mT)
