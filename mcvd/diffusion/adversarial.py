@@ -113,4 +113,4 @@ def loss_and_frames(
     output, target, noisy, at, residual = denoiser.answer(clean, condition, t, noise, context_noise)
     estimate = PARAMETRIZATIONS[denoiser.predicts].clean(output, noisy, at)
     frames = estimate if residual is None else residual.to_frames(estimate)
-    return denoiser.weighed(output - target, t, at, weight), frames
+    return denoiser.weighed(output - target, t, at, weight, residual), frames

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mcvd.nets.layers import without_autocast
 from mcvd.runtime.distributed import sum_over_processes
 
 COLORS = (  # rows: from red, green and blue to grey, red against blue, green against both
@@ -106,5 +107,6 @@ class ColorAxes(AllChannels):
 
 
 def mixed(weights: Tensor, x: Tensor) -> Tensor:
-    """Mixtures of the channels of (..., C, H, W) by weights (K, C): (..., K, H, W)."""
-    return (weights.to(x) @ x.flatten(-2)).unflatten(-1, x.shape[-2:])
+    """Mixtures of the channels of (..., C, H, W) by weights (K, C), in the dtype of the channels: (..., K, H, W)."""
+    with without_autocast(x):
+        return (weights.to(x) @ x.flatten(-2)).unflatten(-1, x.shape[-2:])

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mcvd.diffusion.bound_denoiser import BoundDenoiser, same_for_both
+from mcvd.diffusion.color_axes import mixed
 from mcvd.diffusion.motion import motion_planes
 from mcvd.diffusion.noise_colors import NoiseColors
 from mcvd.diffusion.parametrization import PARAMETRIZATIONS, AbstractParametrization, Prediction, noisy_std
@@ -92,9 +93,7 @@ class Denoiser(nn.Module):
         if min_snr is not None and (not 0 < min_snr < inf or distance != "squared"):
             raise ValueError(f"min_snr weighs squared distances and must be above 0, got {min_snr} for {distance!r}")
         if gamma_noise is not None and not 0 < gamma_noise <= 1:
-            raise ValueError(
-                f"gamma_noise is a scale above 0 and at most 1, or None for normal noise, got {gamma_noise}"
-            )
+            raise ValueError(f"gamma_noise is a scale above 0 and at most 1, or None for none, got {gamma_noise}")
         self.gamma_noise, self.diffuses_context = gamma_noise, diffuses_context
         self.net, self.schedule = net, schedule
         self.predicts = predicts
@@ -148,15 +147,16 @@ class Denoiser(nn.Module):
             t: float (B,), 0 is clean, 1 is noise; (B, N) for a network that takes a time for each frame. Frames at 0
                 are given and cost nothing.
             noise: standard normal of clean's shape.
-            weight: how much each number counts, float of clean's shape, 0 where nothing is known; None: all the same.
+            weight: how much each number counts (along `Residual.axes`, if there are such), float of clean's shape, 0
+                where nothing is known; None: all the same.
             context_noise: standard normal (B, P + F, C, H, W), for a model that diffuses its context.
 
         Returns:
             float (B,), summed over frames, channels and pixels as published (not averaged); of residuals where they
             are diffused.
         """
-        output, target, _, at, _ = self.answer(clean, condition, t, noise, context_noise)
-        return self.weighed(output - target, t, at, weight)
+        output, target, _, at, residual = self.answer(clean, condition, t, noise, context_noise)
+        return self.weighed(output - target, t, at, weight, residual)
 
     def answer(
         self, clean: Tensor, condition: Condition, t: Tensor, noise: Tensor, context_noise: Tensor | None
@@ -172,13 +172,16 @@ class Denoiser(nn.Module):
         encoded = self._encode(condition, cache=False, residual=residual, context=context)
         return self._run(noisy, t, at, encoded), target, noisy, at, residual
 
-    def weighed(self, difference: Tensor, t: Tensor, at: Coefficients, weight: Tensor | None) -> Tensor:
+    def weighed(
+        self, difference: Tensor, t: Tensor, at: Coefficients, weight: Tensor | None, residual: Residual | None
+    ) -> Tensor:
         """The loss (B,) of how far an answer is from what it should be; see `loss`."""
         if t.ndim == 2:
             difference = torch.where(t[..., None, None, None] == 0, 0.0, difference)  # where no noise says nothing
+        if weight is not None and residual is not None and residual.axes is not None:
+            difference = mixed(residual.axes.T, difference)
         each = 0.5 * difference.square() if self.distance == "squared" else difference.abs()
-        if weight is not None:
-            each = each * weight
+        each = each if weight is None else each * weight
         if self.min_snr is None:
             return each.flatten(1).sum(1)
         of_time = self._parametrization.min_snr_weight(at, self.min_snr).view(t.shape)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mcvd.diffusion.color_axes import mixed
+from mcvd.nets.layers import without_autocast
 from mcvd.runtime.distributed import sum_over_processes
 
 FLOOR = 0.01  # of the mean variance of a channel: no mixture of channels carries less noise than this
@@ -36,11 +38,11 @@ class NoiseColors(nn.Module):
 
     def forward(self, white: Tensor) -> Tensor:
         """Standard normal noise (..., C, H, W), in the colours of the data."""
-        return torch.einsum("ij,...jhw->...ihw", self.mixing.to(white), white)
+        return mixed(self.mixing, white)
 
     def white(self, colored: Tensor) -> Tensor:
         """The inverse: what this would give these colours to, of the same shape."""
-        return torch.einsum("ij,...jhw->...ihw", torch.linalg.inv(self.mixing).to(colored), colored)
+        return mixed(torch.linalg.inv(self.mixing), colored)
 
     @property
     def log_volume(self) -> Tensor:
@@ -51,11 +53,12 @@ class NoiseColors(nn.Module):
     def measure(self, clean: Tensor) -> None:
         """Take float (B, N, C, H, W) of what is diffused into account; processes put theirs together."""
         each = clean.transpose(1, 2).flatten(2)
-        covariance = each @ each.mT / each.shape[-1]
+        with without_autocast(each):
+            covariance = each @ each.mT / each.shape[-1]
         # By clip: one of wild motion says no more about colours than one of little.
         each_mean = covariance.diagonal(dim1=1, dim2=2).mean(1).clamp(min=1e-12)
         self.sums += sum_over_processes((covariance / each_mean[:, None, None]).sum(0))
         self.num_clips += sum_over_processes(torch.full_like(self.num_clips, len(clean)))
-        values, vectors = torch.linalg.eigh(self.sums.double() / self.num_clips.double())
+        values, vectors = torch.linalg.eigh(self.sums.double() / self.num_clips.double().clamp(min=1))
         values = values.clamp(min=0) + FLOOR
         self.mixing.copy_(vectors * (values / values.mean()).sqrt() @ vectors.mT)

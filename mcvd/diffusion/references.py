@@ -49,7 +49,7 @@ def reference_of(
     if colors and (kind == "frames" or super_resolution is not None):
         raise ValueError(
             "reference_colors is of residuals to given frames: set reference: context (or given) without "
-            "super_resolution, or leave it out"
+            "super_resolution, or reference_colors to false"
         )
     if kind == "frames":
         if floor != FLOOR:

@@ -166,7 +166,7 @@ def at_true_scale(
     denoiser: Denoiser, block: FrameBlock, clips: Tensor, made: Tensor, own: Sequence[OwnContext]
 ) -> Tensor:
     """What the errors of residuals weigh, so that they count as much as those after true context, float
-    (len(own), N, C, H, W) or what broadcasts to it.
+    (len(own), N, C, H, W) or what broadcasts to it; see `Denoiser.loss`.
 
     Residuals are measured at the scale of what moves in the context. Where the model let it stand still and the film
     moves on, that would count a thousandfold. The weight does not look at the frames that are to be predicted, so what

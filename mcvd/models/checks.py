@@ -57,9 +57,10 @@ def check_choices(model: Chosen) -> None:
     for name in ("warmup_steps", "cooldown_steps", "seed"):
         if not 0 <= getattr(model, name) < 1 << 63:
             raise ValueError(f"{name} must be 0 or more, and have 63 bits at most, got {getattr(model, name)}")
-    if model.reference_colors and not (model.channels == 3 and isinstance(model.codec, Pixels)):
+    if model.reference_colors and not (model.channels in (1, 3) and isinstance(model.codec, Pixels)):
         raise ValueError(
-            f"reference_colors is for pixels of three channels, got {model.channels} of {model.codec!r}: leave it out"
+            f"reference_colors is for pixels, grey or of three channels, got {model.channels} of {model.codec!r}: "
+            "set it to false"
         )
     if not 0 <= model.adversarial < math.inf:
         raise ValueError(f"adversarial is a weight of 0 or more, got {model.adversarial}")

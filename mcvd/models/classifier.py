@@ -105,10 +105,12 @@ class LabelClassifier(nn.Module):
         denoiser = model.denoiser
         if not isinstance(model.codec, Pixels):
             raise ValueError("a classifier guides models of pixels, and this one diffuses other numbers (codec)")
-        if denoiser.gamma_noise is not None or denoiser.noise_colors is not None:
+        has_colors = model.channels > 1 and (denoiser.noise_colors is not None or model.reference_colors)
+        if denoiser.gamma_noise is not None or has_colors:
             raise ValueError(
-                "a classifier knows normal noise, and this model has another (gamma_noise, colored_noise): train one "
-                "without, or one that is told labels (signals) and guide over these"
+                "a classifier knows white noise, and this model has another (gamma_noise, colored_noise or "
+                "reference_colors): train one with --model.colored_noise false --model.reference_colors false, or one "
+                "that is told labels (signals)"
             )
 
     def save_pretrained(self, folder: str | Path) -> None:

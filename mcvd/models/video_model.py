@@ -60,7 +60,7 @@ class VideoModel(Pretrained):
         reference_memory: along a rollout, residuals keep to how much the given frames move, so that motion neither dies
             out nor grows; see `ContextReference`. Train with ``self_context``, which shows the network such blocks.
         reference_colors: residuals of grey and of two hues have a scale each, for films of few colours and of many; see
-            `ColorAxes`. It goes with ``colored_noise``.
+            `ColorAxes`. It goes with ``colored_noise``, and changes nothing where frames are grey.
         colored_noise: noise as alike between channels as the data is: fewer specks of colour; see `NoiseColors`.
         masking: how often past and future are hidden in training; it decides which tasks the model can do.
         context_noise: in half of the training the context carries noise of a random level up to this standard
@@ -147,8 +147,9 @@ class VideoModel(Pretrained):
         self.reference, self.reference_colors = reference, reference_colors
         check_choices(self)
         bound, planes = self.codec.bound, self.codec.planes(channels)
+        has_colors = reference_colors and channels == 3  # grey has no hue
         residuals = reference_of(
-            reference, self.net_block, reference_floor, bound, super_resolution, reference_memory, reference_colors
+            reference, self.net_block, reference_floor, bound, super_resolution, reference_memory, has_colors
         )
         network = net(self.net_block, planes)
         kinds = {

@@ -10,6 +10,7 @@ import mcvd
 from mcvd.diffusion.color_axes import COLORS, LEAST_SHARE, AllChannels, ColorAxes, mixed
 from mcvd.diffusion.given_reference import GivenReference
 from mcvd.diffusion.reference import FLOOR, ContextReference, Residual
+from mcvd.diffusion.self_context import OwnContext, at_true_scale, moved
 from mcvd.frames import Condition, FrameBlock
 
 BLOCK = FrameBlock(past=2, current=3, future=2)
@@ -117,6 +118,15 @@ def test_residuals_along_axes_are_frames_again():
     torch.testing.assert_close(twice.to_frames(zero), own.base.repeat_interleave(2, 0))
 
 
+def test_autocast_is_for_networks_and_costs_residuals_nothing():
+    own, frames = residual(), torch.rand(2, 3, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    own = replace(own, base=own.base.float(), scale=own.scale.float())
+    exact = [own.from_frames(frames), own.to_frames(frames), own.clip(20 * frames)]
+    with torch.autocast("cpu", torch.bfloat16):
+        same = [own.from_frames(frames), own.to_frames(frames), own.clip(20 * frames)]
+    assert all(torch.equal(*pair) for pair in zip(exact, same, strict=True))
+
+
 def test_clipping_leaves_frames_that_can_be_and_takes_the_nearest_of_others():
     own = residual()
     inside = own.from_frames(torch.linspace(-1, 1, 1152, dtype=torch.float64).view(2, 3, 3, 8, 8))
@@ -130,6 +140,24 @@ def test_the_variance_of_residuals_is_that_of_random_frames():
     frames = 0.3 * torch.randn(20_000, 1, 1, 3, 1, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     found = own.from_frames(frames).var(0)
     torch.testing.assert_close(own.from_variance(torch.tensor(0.09, dtype=torch.float64)), found, rtol=0.06, atol=0)
+
+
+def test_a_weight_is_of_what_is_along_an_axis():
+    """After a context of the model's own that lost its hues alone, errors of hue would otherwise count as grey ones."""
+    own, video = [OwnContext(0, back=False, depth=1)], walk(TYPICAL, batch=1, step=0.3)
+    denoiser = colored(predicts="x0").denoiser
+    for parameter in denoiser.net.parameters():
+        torch.nn.init.zeros_(parameter)
+    true = moved(video, own, BLOCK)
+    made = true.clone()
+    made[:, 0] = made[:, 1] + mixed(AXES[:, :1] @ AXES[:, :1].T, made[:, 0] - made[:, 1])
+    weight = at_true_scale(denoiser, BLOCK, video, made, own)
+    assert (weight[:, :, 0] > 0.99).all() and (weight[:, :, 1:] < 0.5).all()
+    (past, current, future), noise = BLOCK.split(made), torch.zeros(1, 3, 3, 16, 16)
+    condition = Condition.visible(past, future).null(past=False)
+    along = mixed(AXES.T, denoiser.bind(condition).from_frames(current))  # a silent network misses it all
+    found = denoiser.loss(current, condition, torch.tensor([0.001]), noise, weight)
+    torch.testing.assert_close(found, 0.5 * (weight * along.square()).sum()[None])
 
 
 def colored(**options):
@@ -187,12 +215,19 @@ def test_weights_from_before_measure_the_shares_when_they_are_trained_further(tm
     assert model.denoiser.reference.colors.shares[0] > 1.5
 
 
+def test_grey_frames_have_no_hues_to_scale():
+    models = [colored(channels=1, reference_colors=colors).eval() for colors in (True, False)]
+    assert models[0].state_dict().keys() == models[1].state_dict().keys()
+    videos = [model.predict(pixels(1, 2, 1, 16, 16), 3, steps=2, progress=False) for model in models]
+    assert torch.equal(*videos)
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
         ({"reference": "frames"}, "reference_colors is of residuals to given frames: set reference: context"),
-        ({"channels": 1}, "reference_colors is for pixels of three channels, got 1"),
-        ({"codec": SCALE}, "for pixels of three channels, got 3 of Scale"),
+        ({"channels": 2}, "reference_colors is for pixels, grey or of three channels, got 2"),
+        ({"codec": SCALE}, "grey or of three channels, got 3 of Scale.*set it to false"),
     ],
 )
 def test_what_does_not_go_together_is_told(changed, words):

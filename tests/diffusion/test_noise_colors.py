@@ -46,6 +46,26 @@ def test_what_was_coloured_is_made_white_again():
     assert colors.log_volume == expected < 0
 
 
+def test_colours_are_measured_and_given_in_full_precision_also_under_autocast():
+    """Rounded to bf16, what channels have in common would hide what each has of its own."""
+    clean, found = colored(8, 3, 3, 16, 16), []
+    for enabled in (False, True):
+        colors = NoiseColors(3)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            colors.measure(clean)
+            found.append((colors.mixing, colors(clean), colors.white(clean)))
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
+
+
+def test_noise_is_white_until_a_clip_was_shown():
+    """A batch may have none to measure: of unrelated pictures alone."""
+    colors = NoiseColors(3)
+    colors.measure(torch.zeros(0, 3, 3, 16, 16))
+    torch.testing.assert_close(colors.mixing, torch.eye(3))
+    colors.measure(colored(8, 3, 3, 32, 32))
+    assert colors.num_clips == 8 and colors.mixing[0, 1] > 0.3
+
+
 def test_clips_count_alike_however_much_they_move_and_what_never_changes_has_little_noise():
     calm, wild = NoiseColors(2), NoiseColors(2)
     grey = torch.randn(4, 2, 1, 16, 16, generator=torch.Generator().manual_seed(0)).expand(-1, -1, 2, -1, -1)

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from reference.tiny import pixels, tiny_model
+from reference.tiny import pixels, tiny_config, tiny_model
 
+import mcvd
 from mcvd.nets import Context
 from mcvd.samplers import DDIM
 
@@ -24,19 +25,25 @@ def test_bf16_makes_the_video_of_float32(conditioning):
     assert psnr(exact, rough) > 30 > psnr(exact, other)
 
 
-def test_the_state_of_the_sampler_stays_float32():
-    seen = []
+@pytest.mark.parametrize("colors", [False, True], ids=["grey", "colours"])
+def test_the_state_of_the_sampler_stays_float32(colors):
+    """Its noise too, which is mixed of the channels of white noise, and clipped estimates, which are mixed back."""
+    seen, model = [], tiny_model()
+    if colors:
+        chosen = {"reference": "context", "reference_colors": True, "colored_noise": True}
+        model = mcvd.build(tiny_config(channels=3) | chosen)
 
     class Watched(DDIM):
         def __call__(self, denoise, noise, schedule, draw):
             def watched(noisy, t):
                 clean = denoise(noisy, t)
-                seen.extend([noisy.dtype, clean.dtype])
+                clipped = denoise.clip(clean)
+                seen.extend([noisy.dtype, clean.dtype, clipped.dtype, draw(noisy).dtype])
                 return clean
 
             return super().__call__(watched, noise, schedule, draw)
 
-    tiny_model().predict(pixels(1, 2, 1, 16, 16), 3, sampler=Watched(num_steps=2), precision="bf16")
+    model.predict(pixels(1, 2, model.channels, 16, 16), 3, sampler=Watched(num_steps=2), precision="bf16")
     assert set(seen) == {torch.float32}
 
 

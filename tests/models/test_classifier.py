@@ -78,6 +78,13 @@ def test_only_models_of_such_clips_are_guided(tmp_path):
         tiny_classifier(num_frames=2).check_guides(tiny_model())
 
 
+@pytest.mark.parametrize("colors", [{"colored_noise": True}, {"reference": "context", "reference_colors": True}])
+def test_models_whose_noise_has_colours_are_not_guided_and_grey_ones_are(colors):
+    tiny_classifier().check_guides(mcvd.build(tiny_config() | colors))
+    with pytest.raises(ValueError, match=r"knows white noise.*--model.colored_noise false --model.reference_colors"):
+        tiny_classifier(channels=3).check_guides(mcvd.build(tiny_config(channels=3) | colors))
+
+
 def test_what_is_no_classifier_is_refused(tmp_path):
     tiny_model().save_pretrained(tmp_path / "model")
     with pytest.raises(ValueError, match="no classifier"):

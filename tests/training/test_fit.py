@@ -353,10 +353,12 @@ def test_run_folders_are_numbered_after_the_highest(tmp_path):
     assert [new_folder(tmp_path).name for _ in range(2)] == ["run-8", "run-9"]
 
 
-def test_the_small_config_can_do_all_four_tasks():
+@pytest.mark.parametrize("channels", [3, 1], ids=["colours", "grey"])
+def test_the_small_config_can_do_all_four_tasks(channels):
     config = yaml.safe_load((ROOT / "configs" / "small.yaml").read_text())
     assert config.keys() == {"model", "trainer"}
     del config["model"]["optimizer"]
-    model = mcvd.build(config["model"])
+    model = mcvd.build(config["model"] | {"channels": channels})
+    assert model.channels == channels
     assert model.block.past and model.block.future
     assert all(model.masking.allows(past, future) for past in (True, False) for future in (True, False))
