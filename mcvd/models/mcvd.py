@@ -222,8 +222,8 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
             self.adversary.to(self.device)
         # Those that count the clips they were shown: references, the colours of residuals and of noise.
         measured = [each for each in self.denoiser.modules() if "num_clips" in dict(each.named_buffers(recurse=False))]
-        resumed = bool(measured) and self.trainer.global_step > 0
-        self._measures = resumed or any(not each.num_clips for each in measured)
+        if self.trainer.global_step == 0:
+            self._measures = any(not each.num_clips for each in measured)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step of Lightning's training loop; batches as in `loss`."""
@@ -352,13 +352,15 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
     # Checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The config, and the discriminator if there is one."""
+        """The config, whether the first clips are measured, and the discriminator if there is one."""
         super().on_save_checkpoint(checkpoint)
+        checkpoint["measures"] = self._measures
         if self.adversarial:
             checkpoint["adversary"] = self.adversary.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """A resumed run keeps the frame rate, and what signals are measured by, that it was started with.
+        """A resumed run keeps the frame rate, and what signals are measured by, that it was started with; it measures
+        its clips if it did.
 
         Raises:
             ValueError: it was started with another block, which these weights cannot make.
@@ -370,6 +372,7 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
                 "block, or start a new training from its weights with --init_from"
             )
         self.frame_rate_hz = config.get("frame_rate_hz", self.frame_rate_hz)
+        self._measures = checkpoint.get("measures", self.denoiser.reference is not None)
         if self.adversarial and "adversary" in checkpoint:
             self.adversary.load_state_dict(checkpoint["adversary"])
         self.keep_signals_of(config)

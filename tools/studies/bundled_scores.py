@@ -22,6 +22,7 @@ from mcvd.data.clips.sampling import EvenClips
 from mcvd.data.clips.spec import find_clips
 from mcvd.diffusion.tasks import task_by_name
 from mcvd.evaluation.evaluate import evaluate
+from mcvd.evaluation.likelihood import TrueLikelihood
 from mcvd.evaluation.scores import Scores
 from mcvd.metrics.frame_metrics import PSNR, SSIM, FrameMetric
 from mcvd.metrics.frames import mean_squared_error
@@ -32,7 +33,7 @@ SIMPLE = {"predict": "copy_last", "backward": "copy_first", "interpolate": "blen
 ERROR = FrameMetric("error", "squared error", 5, mean_squared_error, higher_is_better=False)
 ROWS = (
     "clips", "psnr", "psnr_mean", "psnr_simple", "ssim", "ssim_simple", "crps", "crps_simple", "spread_skill",
-    "error_ratio", "motion", "sharpness",
+    "error_ratio", "motion", "sharpness", "bits",
 )  # fmt: skip
 
 
@@ -99,6 +100,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=list(SIMPLE))
     parser.add_argument("--kinds", nargs="+")
     parser.add_argument("--sampler", help="such as UniPC:10; the model's own without")
+    parser.add_argument("--bits", action="store_true", help="of the true frames, per dimension: takes minutes a kind")
     parser.add_argument("--out", type=Path, help="JSON of all numbers; FILE.md beside it holds them as tables")
     arguments = parser.parse_args()
     model = mcvd.load(BOX if arguments.model == "box" else arguments.model)
@@ -118,12 +120,15 @@ def main() -> None:
             for task in arguments.tasks if len(chosen) else ():
                 begin = 0 if task_by_name(task).gives_past else block.past
                 options = {"num_frames": arguments.frames, "num_samples": arguments.samples, "sampler": sampler}
-                scores = evaluate(model, chosen[:, begin:], task, metrics=[PSNR, SSIM, ERROR], thresholds=(), **options)
-                result[task][kind] = table(scores, SIMPLE[task])
+                found = [TrueLikelihood(model, task_by_name(task))] if arguments.bits else []
+                options |= {"metrics": [PSNR, SSIM, ERROR], "thresholds": (), "accumulators": found}
+                result[task][kind] = table(evaluate(model, chosen[:, begin:], task, **options), SIMPLE[task])
+                if found:
+                    result[task][kind]["bits"] = round(found[0].compute().bits_per_dimension, 3)
     for task, kinds in result.items():
         print(f"{task:20}" + "".join(f"{name:>13}" for name in ROWS))
         for kind, row in kinds.items():
-            print(f"{kind:20}" + "".join(f"{'' if row[name] is None else row[name]:>13}" for name in ROWS))
+            print(f"{kind:20}" + "".join(f"{'' if row.get(name) is None else row[name]:>13}" for name in ROWS))
     if arguments.out:
         settings = {"sampler": arguments.sampler or "the model's own", "samples": arguments.samples}
         arguments.out.write_text(json.dumps(settings | result, indent=1) + "\n")
