@@ -113,6 +113,14 @@ def dicom(path):
     return np.where(stored == -1, np.nan, stored * np.float32(2) - 1024).astype(np.float32)
 
 
+def rescaled(slope):
+    """A group of functions of an enhanced DICOM, with a slope, and slope - 10 for an intercept."""
+    group, rescale = pydicom.Dataset(), pydicom.Dataset()
+    rescale.RescaleSlope, rescale.RescaleIntercept, rescale.RescaleType = slope, slope - 10, "HU"
+    group.PixelValueTransformationSequence = [rescale]
+    return group
+
+
 def pictures(path):
     """Thermal cameras write 16 bits."""
     (path / "a").mkdir()
@@ -174,6 +182,22 @@ def test_values_and_times_are_those_of_the_library(write, step, tmp_path):
         found = videos.read(0, frames, (H, W))
         torch.testing.assert_close(found, expected[list(frames)], equal_nan=True, rtol=1e-6, atol=1e-5)
         assert found.dtype == torch.float32
+
+
+@pytest.mark.parametrize("slopes", [[3] * T, list(range(1, T + 1))], ids=["for all frames", "by frame"])
+def test_enhanced_dicom_is_rescaled_as_its_groups_say(slopes, tmp_path):
+    dicom(tmp_path)
+    data = pydicom.dcmread(tmp_path / "a.dcm")
+    del data.RescaleSlope, data.RescaleIntercept
+    data.SharedFunctionalGroupsSequence = [rescaled(3)]
+    data.PerFrameFunctionalGroupsSequence = [rescaled(slope) if slope != 3 else pydicom.Dataset() for slope in slopes]
+    data.save_as(tmp_path / "a.dcm")
+    slope = np.array(slopes, np.float32)[:, None, None]
+    expected = torch.from_numpy(np.where(COUNTS == -1, np.nan, COUNTS * slope + slope - 10))[:, None]
+    videos = ArrayVideos(tmp_path)
+    for frames in (range(T), [5, 2, 2], [4]):
+        torch.testing.assert_close(videos.read(0, frames, (H, W)), expected[list(frames)], equal_nan=True)
+    assert open_array(tmp_path / "a.dcm").unit == "HU"
 
 
 @pytest.mark.parametrize("context", ["fork", "spawn"])
