@@ -287,8 +287,13 @@ def test_a_training_measures_on_its_first_clips_and_a_resumed_one_goes_on(tmp_pa
     # A new training of given weights keeps their table: it is a part of what their outputs mean.
     tuned = small(warmup_steps=1)
     tuned.load_state_dict(model.state_dict())
-    Trainer(max_steps=2, **quiet).fit(tuned, DataLoader(walk, batch_size=4))
-    assert torch.equal(tuned.denoiser.reference.growth, growth)
+    trainer = Trainer(max_steps=2, **quiet)
+    trainer.fit(tuned, DataLoader(walk, batch_size=4))
+    trainer.save_checkpoint(tmp_path / "two.ckpt")
+    resumed = small(warmup_steps=1)  # and goes on so
+    Trainer(max_steps=4, **quiet).fit(resumed, DataLoader(walk, batch_size=4), ckpt_path=tmp_path / "two.ckpt")
+    for each in (tuned, resumed):
+        assert torch.equal(each.denoiser.reference.growth, growth)
 
 
 def test_another_word_is_refused():
