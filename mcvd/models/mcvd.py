@@ -14,6 +14,7 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 from torch.optim import Optimizer
 
 from mcvd.diffusion.adversarial import Adversary, loss_and_frames
+from mcvd.diffusion.measuring import measure, measured_parts, unmeasured
 from mcvd.diffusion.reference import MEASURED_STEPS
 from mcvd.diffusion.self_context import (
     OwnContext,
@@ -71,7 +72,7 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
     """
 
     _num_batches = 0  # that came without numbers and without a trainer
-    _measures = False
+    _measured: list[str] | None = None  # of `mcvd.diffusion.measuring.measured_parts`, in this training
 
     def loss(self, batch: Batch) -> Tensor:
         """Loss of each clip of a batch, summed over pixels as published (see `Denoiser.loss`).
@@ -220,22 +221,22 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
         discriminator that came with a checkpoint is brought to the device."""
         if self.adversarial:
             self.adversary.to(self.device)
-        # Those that count the clips they were shown: references, the colours of residuals and of noise.
-        measured = [each for each in self.denoiser.modules() if "num_clips" in dict(each.named_buffers(recurse=False))]
         if self.trainer.global_step == 0:
-            self._measures = any(not each.num_clips for each in measured)
+            self._measured = unmeasured(self.denoiser)
+        elif self._measured is None:  # a checkpoint that does not tell
+            self._measured = [*measured_parts(self.denoiser)]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step of Lightning's training loop; batches as in `loss`."""
         batch = self._numbered(batch)
-        if self._measures and self.trainer.global_step < MEASURED_STEPS:
+        if self._measured and self.trainer.global_step < MEASURED_STEPS:
             alone = self._unrelated(batch)
             films = batch["video"] if alone is None else batch["video"][~alone]
             if "times" in batch:  # of frames from long before nothing is to be learned
                 apart = batch["times"].diff(dim=1)
                 even = (apart - apart[:, -1:]).abs() < 1e-3 * apart[:, -1:]
                 films = batch["video"][even.all(1) if alone is None else even.all(1) & ~alone]
-            self.denoiser.measure(*self.net_block.split(self._encoded(films)))
+            measure(self.denoiser, self._measured, *self.net_block.split(self._encoded(films)))
         # Dropout draws from the global generators: named by the batch, it is the same in a resumed run.
         torch.manual_seed(keyed_seed(self.seed, batch["index"][0]))
         loss = (self.adversarial_loss(batch) if self.adversarial else self.loss(batch)).mean()
@@ -352,15 +353,14 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
     # Checkpoints
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The config, whether the first clips are measured, and the discriminator if there is one."""
+        """The config, what is measured, and the discriminator if there is one."""
         super().on_save_checkpoint(checkpoint)
-        checkpoint["measures"] = self._measures
+        checkpoint["measured"] = self._measured
         if self.adversarial:
             checkpoint["adversary"] = self.adversary.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """A resumed run keeps the frame rate, and what signals are measured by, that it was started with; it measures
-        its clips if it did.
+        """A resumed run keeps the frame rate, and what signals are measured by, that it was started with.
 
         Raises:
             ValueError: it was started with another block, which these weights cannot make.
@@ -372,7 +372,7 @@ class MCVD(VideoModel, LightningModule):  # type: ignore[misc]  # load_from_chec
                 "block, or start a new training from its weights with --init_from"
             )
         self.frame_rate_hz = config.get("frame_rate_hz", self.frame_rate_hz)
-        self._measures = checkpoint.get("measures", self.denoiser.reference is not None)
+        self._measured = checkpoint.get("measured")
         if self.adversarial and "adversary" in checkpoint:
             self.adversary.load_state_dict(checkpoint["adversary"])
         self.keep_signals_of(config)

@@ -147,10 +147,9 @@ class VideoModel(Pretrained):
         self.reference, self.reference_colors = reference, reference_colors
         check_choices(self)
         bound, planes = self.codec.bound, self.codec.planes(channels)
-        has_colors = reference_colors and channels == 3  # grey has no hue
-        residuals = reference_of(
-            reference, self.net_block, reference_floor, bound, super_resolution, reference_memory, has_colors
-        )
+        hues = reference_colors and channels == 3
+        of_residuals = reference_floor, bound, super_resolution, reference_memory, hues
+        residuals = reference_of(reference, self.net_block, *of_residuals)
         network = net(self.net_block, planes)
         kinds = {
             "reference": residuals,

@@ -211,8 +211,10 @@ def test_weights_from_before_measure_the_shares_when_they_are_trained_further(tm
     clips = (walk(TYPICAL, batch=8) * 127.5 + 127.5).clamp(0, 255).byte()
     quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
     Trainer(max_steps=2, default_root_dir=tmp_path, **quiet).fit(model, DataLoader(clips, batch_size=4))
-    assert model.denoiser.reference.colors.num_clips == 8
-    assert model.denoiser.reference.colors.shares[0] > 1.5
+    reference = model.denoiser.reference
+    assert reference.colors.num_clips == 8 and reference.colors.shares[0] > 1.5
+    assert reference.num_clips == 100 and torch.equal(reference.growth, colored().denoiser.reference.growth)
+    assert torch.equal(model.denoiser.noise_colors.mixing, torch.eye(3))
 
 
 def test_grey_frames_have_no_hues_to_scale():

@@ -289,12 +289,11 @@ def test_a_training_measures_on_its_first_clips_and_a_resumed_one_goes_on(tmp_pa
     tuned.load_state_dict(model.state_dict())
     trainer = Trainer(max_steps=2, **quiet)
     trainer.fit(tuned, DataLoader(walk, batch_size=4))
-    assert torch.equal(tuned.denoiser.reference.growth, growth)
-    # And so does its resumed run.
     trainer.save_checkpoint(tmp_path / "two.ckpt")
-    again = small(warmup_steps=1)
-    Trainer(max_steps=4, **quiet).fit(again, DataLoader(walk, batch_size=4), ckpt_path=tmp_path / "two.ckpt")
-    assert torch.equal(again.denoiser.reference.growth, growth)
+    resumed = small(warmup_steps=1)  # and goes on so
+    Trainer(max_steps=4, **quiet).fit(resumed, DataLoader(walk, batch_size=4), ckpt_path=tmp_path / "two.ckpt")
+    for each in (tuned, resumed):
+        assert torch.equal(each.denoiser.reference.growth, growth)
 
 
 def test_another_word_is_refused():

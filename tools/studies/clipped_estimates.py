@@ -25,7 +25,7 @@ from mcvd.evaluation.batch import SampledBatch
 from mcvd.evaluation.tuning import MEASURES, Trial, change, try_sampler
 from mcvd.noise import AbstractNoiseSchedule
 from mcvd.samplers import DDIM, LogSNR
-from mcvd.samplers.base import AbstractSampler, Denoise, Draw, bounds_of
+from mcvd.samplers.base import AbstractSampler, Denoise, Draw, clipped
 from mcvd.samplers.select import sampler_by_name
 
 
@@ -43,9 +43,9 @@ class Exact:
         times = self.grid[step].expand(len(noisy), -1)
         return self.distillation.target(noisy, times, self.teacher, self.teacher, self.schedule)
 
-    def bounds(self, batch_size: int) -> tuple[Tensor, Tensor] | None:
-        """The teacher's."""
-        return bounds_of(self.teacher, batch_size)
+    def clip(self, clean: Tensor) -> Tensor:
+        """As the teacher's."""
+        return clipped(clean, self.teacher)
 
 
 @dataclass(frozen=True)
