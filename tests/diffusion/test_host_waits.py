@@ -59,7 +59,7 @@ def model_on(gpu, **changes):
 
 
 def bound(gpu, model, guidance=1.0):
-    past, future = gpu.zeros(2, 2, 1, 16, 16), gpu.zeros(2, 2, 1, 16, 16)
+    past, future = gpu.zeros(2, 2, model.channels, 16, 16), gpu.zeros(2, 2, model.channels, 16, 16)
     return model.denoiser.bind(mcvd.Condition.visible(past, future), guidance)
 
 
@@ -76,6 +76,19 @@ def test_no_step_of_a_sampler_waits(gpu, monkeypatch, name, reference):
             sample = sampler(denoise, gpu.zeros(2, 3, 1, 16, 16), model.denoiser.schedule)
             assert sample.shape == (2, 3, 1, 16, 16) and sample.device.type == "cuda"
             assert gpu.sent == [], sampler
+
+
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
+def test_colours_of_residuals_and_of_noise_do_not_wait(gpu, monkeypatch, guidance):
+    colors = {"reference": "context", "reference_colors": True, "colored_noise": True}
+    model = model_on(gpu, **(tiny_config(channels=3) | colors))
+    with torch.no_grad(), gpu.on(monkeypatch):
+        denoise = bound(gpu, model, guidance)
+        noise = gpu.zeros(2, 3, 3, 16, 16)
+        DDIM(1)(denoise, noise, model.denoiser.schedule)
+        gpu.sent.clear()
+        sample = DDIM(3, eta=1.0)(denoise, noise, model.denoiser.schedule, model.denoiser.noise_colors)
+        assert denoise.to_frames(sample).device.type == "cuda" and gpu.sent == []
 
 
 @pytest.mark.parametrize("reference", ["frames", "context"])
