@@ -38,9 +38,13 @@ class AllChannels(nn.Module):
         """The expected `squared` (..., K, 1, 1) of white noise of this variance (..., 1, 1, 1)."""
         return variance
 
-    def whole(self, squared: Tensor) -> Tensor:
-        """The mean square over channels and pixels (B,) of what is `squared` (B, K, H, W)."""
-        return squared.flatten(1).mean(1)
+    def together(self, squared: Tensor) -> Tensor:
+        """The mean square over channels (..., 1, H, W) of what is `squared` (..., K, H, W)."""
+        return squared
+
+    def capped(self, squared: Tensor) -> Tensor:
+        """What is `squared` (..., K, H, W), of no axis more than of all together."""
+        return squared
 
     def measure(self, difference: Tensor) -> None:
         """Take differences between frames, float (B, T, C, H, W), into account."""
@@ -55,7 +59,8 @@ class ColorAxes(AllChannels):
 
     ``shares`` (3,) tells how large the squared difference along each axis is in typical film, the mean 1; it is
     measured on the first clips of a training. Squares are by this share, so that residuals of typical film remain as
-    they are with one scale, and brightness counts most in a loss. The axes are those of the discrete cosine transform
+    they are with one scale, and brightness counts most in a loss. No axis has a larger scale than all channels would
+    have together, so that gaudy film is left as it is. The axes are those of the discrete cosine transform
     of three numbers; those of the covariance of the colours in the bundled model's films are within two degrees.
 
     Examples:
@@ -86,9 +91,13 @@ class ColorAxes(AllChannels):
         """See `AllChannels.of_noise`."""
         return self._by_share(variance)
 
-    def whole(self, squared: Tensor) -> Tensor:
-        """See `AllChannels.whole`."""
-        return (squared.mean((2, 3)) * self.shares).mean(1)
+    def together(self, squared: Tensor) -> Tensor:
+        """See `AllChannels.together`."""
+        return (squared * self.shares[:, None, None]).mean(-3, keepdim=True)
+
+    def capped(self, squared: Tensor) -> Tensor:
+        """See `AllChannels.capped`: the hues of a compressed still, say, flicker more than film's, and mean nothing."""
+        return torch.minimum(squared, self.together(squared))
 
     @torch.no_grad()
     def measure(self, difference: Tensor) -> None:

@@ -89,7 +89,7 @@ class GivenReference(nn.Module):
 
         seen = around(self.colors.squared((here - there).flatten(0, 1))).unflatten(0, here.shape[:2])
         level = [noise.gather(1, each.clamp(0, noise.shape[1] - 1)) for each in (near.before, near.after, *near.seen)]
-        seen = (seen - self.colors.of_noise(over_pixels(level[2] + level[3]))).clamp(min=0)
+        seen = self.colors.capped(seen - self.colors.of_noise(over_pixels(level[2] + level[3]))).clamp(min=0)
         seen = torch.where(over_pixels(near.sees_motion), seen, self.motion.square())
 
         walk = torch.where(near.is_between, _bridge(near.before_apart, near.after_apart), near.one_apart)

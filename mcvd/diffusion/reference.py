@@ -157,7 +157,9 @@ class ContextReference(nn.Module):
         """The residual's base and scale for each of the B samples of a condition; masked frames have no influence."""
         base, seen, weights, case = self._expected(condition, self.motion.square(), self.colors)
         if self.memory and condition.motion is not None:
-            gain = (condition.motion / self.colors.whole(seen).clamp(min=1e-12)).clamp(1 / MAX_GAIN, MAX_GAIN)
+            gain = (condition.motion / self.colors.together(seen).flatten(1).mean(1).clamp(min=1e-12)).clamp(
+                1 / MAX_GAIN, MAX_GAIN
+            )
             seen = seen * over_pixels(torch.where((condition.motion > 0) & (case != BOTH), gain, 1.0))
         noise = over_pixels(condition.noise_level.square()[:, None] * weights.square().sum(0))
         fixed = over_pixels(self.floor**2 * self.distance[case]) + self.colors.of_noise(noise)
@@ -213,7 +215,8 @@ class ContextReference(nn.Module):
         side = over_pixels(has_past)
         here, there = torch.where(side, past, future), torch.where(side, before, after)
         there = torch.where(over_pixels(both), future, there)
-        seen = around(colors.squared(here - there)) - colors.of_noise(over_pixels(2 * condition.noise_level.square()))
+        noise = colors.of_noise(over_pixels(2 * condition.noise_level.square()))
+        seen = colors.capped(around(colors.squared(here - there)) - noise)
         sees_motion = torch.where(both, both, torch.where(has_past, has_before, has_after))
         seen = torch.where(over_pixels(sees_motion), seen.clamp(min=0), typical)
         return base, seen, torch.stack([of_past, of_future]), case

@@ -69,21 +69,25 @@ def test_typical_film_has_the_same_scales_as_without(kind, sides):
 
 
 @pytest.mark.parametrize("kind", [ContextReference, GivenReference])
-def test_residuals_of_each_axis_are_of_one_size_in_grey_film_and_in_gaudy_film(kind):
-    """What one scale for all cannot do: see the last line."""
+def test_residuals_of_each_axis_are_of_one_size_in_film_of_few_colours(kind):
+    """What one scale for all cannot do; gaudy film has what it has with one."""
     reference = measured(kind, floor=0.001)
     for seed in range(4):
         reference.measure(*BLOCK.split(walk(TYPICAL, seed=seed, size=32)))
     sizes, common = [], []
-    for hue in (0.02, 1.0, 3.0):
+    for hue in (0.02, 0.2, 1.0, 3.0):
         past, current, future = BLOCK.split(walk((2.4, 0.5 * hue, 0.1 * hue), size=48, seed=5, step=0.1))
         condition = Condition.visible(past, future).null(past=False)
         one_scale = replace(reference(condition), scale=reference(condition).scale[:, :, :1])
         for found, residual in ((sizes, reference(condition)), (common, one_scale)):
             along = mixed(AXES.T, residual.from_frames(current))
             found.append((along.square().mean((0, 1, 3, 4)) / reference.colors.shares).sqrt())
-    torch.testing.assert_close(torch.stack(sizes), torch.full((3, 3), 0.5), rtol=0.15, atol=0)
-    assert torch.stack(common)[0, 1:].max() < 0.1 and torch.stack(common)[2, 1:].min() > 0.75
+    torch.testing.assert_close(torch.stack(sizes[:3]), torch.full((3, 3), 0.5), rtol=0.15, atol=0)
+    assert torch.stack(common)[0, 1:].max() < 0.1
+    expected = kind(BLOCK, 0.001)
+    expected.growth.copy_(reference.growth)
+    gaudy = mixed(AXES.T, expected(condition).from_frames(current)).square().mean((0, 1, 3, 4))
+    torch.testing.assert_close(sizes[3][1:], (gaudy / reference.colors.shares).sqrt()[1:], rtol=0.02, atol=0)
 
 
 def test_where_no_hue_moves_its_scale_is_the_floor():
@@ -152,7 +156,7 @@ def test_a_weight_is_of_what_is_along_an_axis():
     made = true.clone()
     made[:, 0] = made[:, 1] + mixed(AXES[:, :1] @ AXES[:, :1].T, made[:, 0] - made[:, 1])
     weight = at_true_scale(denoiser, BLOCK, video, made, own)
-    assert (weight[:, :, 0] > 0.99).all() and (weight[:, :, 1:] < 0.5).all()
+    assert (weight[:, :, 0] > 0.7).all() and (weight[:, :, 1:] < 0.5).all()
     (past, current, future), noise = BLOCK.split(made), torch.zeros(1, 3, 3, 16, 16)
     condition = Condition.visible(past, future).null(past=False)
     along = mixed(AXES.T, denoiser.bind(condition).from_frames(current))  # a silent network misses it all
@@ -241,6 +245,6 @@ def test_all_channels_alike_are_their_mean_square():
     difference = walk(TYPICAL)[:, 0]
     each = AllChannels()
     torch.testing.assert_close(each.squared(difference), difference.square().mean(1, keepdim=True))
-    torch.testing.assert_close(each.whole(each.squared(difference)), difference.square().mean((1, 2, 3)))
     own = measured().colors
-    torch.testing.assert_close(own.whole(own.squared(difference)), difference.square().mean((1, 2, 3)))
+    torch.testing.assert_close(own.together(own.squared(difference)), each.squared(difference))
+    assert (own.capped(own.squared(difference)) <= each.squared(difference) + 1e-9).all()
