@@ -156,7 +156,7 @@ def test_a_weight_is_of_what_is_along_an_axis():
     made = true.clone()
     made[:, 0] = made[:, 1] + mixed(AXES[:, :1] @ AXES[:, :1].T, made[:, 0] - made[:, 1])
     weight = at_true_scale(denoiser, BLOCK, video, made, own)
-    assert (weight[:, :, 0] > 0.7).all() and (weight[:, :, 1:] < 0.5).all()
+    assert weight[:, :, 0].mean() > 0.8 and (weight[:, :, 1:] < 0.5).all()
     (past, current, future), noise = BLOCK.split(made), torch.zeros(1, 3, 3, 16, 16)
     condition = Condition.visible(past, future).null(past=False)
     along = mixed(AXES.T, denoiser.bind(condition).from_frames(current))  # a silent network misses it all
