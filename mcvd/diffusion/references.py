@@ -11,6 +11,10 @@ from mcvd.frames import FrameBlock
 
 Kind = Literal["frames", "context", "given"]
 KINDS = ("frames", "context", "given")
+REFUSED_COLORS = (
+    "reference_colors is of residuals to given frames: set reference: context (or given) without super_resolution, or "
+    "reference_colors to false"
+)
 
 Reference = ContextReference | GivenReference | LowReference
 
@@ -46,22 +50,21 @@ def reference_of(
             "reference_memory is for models with reference: context and without super_resolution: set that, or leave "
             "reference_memory out"
         )
-    if colors and (kind == "frames" or super_resolution is not None):
-        raise ValueError(
-            "reference_colors is of residuals to given frames: set reference: context (or given) without "
-            "super_resolution, or reference_colors to false"
-        )
     if kind == "frames":
         if floor != FLOOR:
             raise ValueError(
                 f"reference_floor {floor} is of residuals, and reference: frames has none: set reference: context (or "
                 f"given), or leave reference_floor out ({FLOOR})"
             )
+        if colors:
+            raise ValueError(REFUSED_COLORS)
         return None
     if kind == "given":
         if super_resolution is not None:
             raise ValueError("reference 'given' does not go with super_resolution: take 'context', what is enlarged")
         return GivenReference(block, floor, bound, colors)
     if super_resolution is not None:
+        if colors:
+            raise ValueError(REFUSED_COLORS)
         return LowReference(block, super_resolution, floor, bound)
     return ContextReference(block, floor, bound, memory, colors)
