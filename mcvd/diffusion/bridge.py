@@ -14,9 +14,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from mcvd.diffusion.box_mean import box_mean
 from mcvd.diffusion.keyframes import KnownPart
-from mcvd.diffusion.motion import carry, optical_flow
-from mcvd.diffusion.reference import box_mean, keep_near
+from mcvd.diffusion.optical_flow import carry, optical_flow
+from mcvd.diffusion.reference import keep_near
 from mcvd.frames import Condition
 
 FLOOR = 0.015  # error (range of the frames: [-1, 1]) where both carried frames agree

@@ -17,8 +17,10 @@ def measured_parts(denoiser: Denoiser) -> dict[str, nn.Module]:
 
 
 def unmeasured(denoiser: Denoiser) -> list[str]:
-    """Names of the parts that no clip was shown to."""
-    return [name for name, each in measured_parts(denoiser).items() if not each.num_clips]
+    """Names of the parts that no clip was shown to, and of a reference whose base stood still when it saw some."""
+    parts = measured_parts(denoiser)
+    new = {name for name, each in parts.items() if not each.num_clips}
+    return [name for name in parts if name in new or f"{name}.moving" in new]
 
 
 @torch.no_grad()

@@ -7,14 +7,16 @@ from functools import cached_property
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, pad
 
+from mcvd.diffusion.box_mean import box_mean
 from mcvd.diffusion.color_axes import AllChannels, ColorAxes, mixed
+from mcvd.diffusion.moving_base import Movement, MovingBase
 from mcvd.diffusion.parametrization import SIGMA_DATA
 from mcvd.frames import Condition, FrameBlock
 from mcvd.runtime.distributed import sum_over_processes
 
 FLOOR = 0.04  # distance of neighbouring frames that is reckoned with where nothing moves, if nobody says
+FORESEEN = 0.2  # part of the squared motion seen that is expected again where the base moves as the flow says
 GLOBAL = 0.05  # part of the motion in a whole frame that is expected wherever none was seen
 MAX_GAIN = 16.0  # of squared motion in a generated context, towards that of the frames that were given
 MAX_RATIO = 25.0  # of squared distances to what was seen: clips of more, such as cuts, count for no more
@@ -33,12 +35,15 @@ class Residual:
         bound: the largest absolute value of frames.
         axes: float (C, C), orthonormal columns: mixtures of channels that the scale is of, in place of the channels
             themselves, ``frames = base + axes @ (scale * (axes.T @ residual))``. None: of the channels.
+        trust: float (B, S, H, W), how well the motion of a base that moves is explained; see
+            `mcvd.diffusion.moving_base.Movement`. None: the base stands still.
     """
 
     base: Tensor
     scale: Tensor
     bound: float = 1.0
     axes: Tensor | None = None
+    trust: Tensor | None = None
 
     def from_frames(self, frames: Tensor) -> Tensor:
         """Frames in the model's range, whatever broadcasts to (B, N, C, H, W), as residuals."""
@@ -113,6 +118,10 @@ class ContextReference(nn.Module):
 
     With ``colors`` grey and the two hues have a scale each, from what is seen to move of each; see `ColorAxes`.
 
+    With ``flow`` the base does not stand still, but moves on along the optical flow of the context; see `MovingBase`.
+    Then ``seen`` is what the flow leaves of the difference named above, and a fifth of this difference itself, because
+    things may move otherwise than they did.
+
     That residuals to predicted frames are easier to diffuse than frames was shown by Yang et al. (2022,
     arXiv 2203.09481); GenCast (Price et al. 2023, arXiv 2312.15796) does so for the weather, at fixed scales.
 
@@ -123,6 +132,7 @@ class ContextReference(nn.Module):
         bound: the largest absolute value of frames.
         memory: see above.
         colors: see above; for frames of three channels.
+        flow: see above.
 
     Raises:
         ValueError: the floor is not above 0.
@@ -135,13 +145,20 @@ class ContextReference(nn.Module):
     num_clips: Tensor
 
     def __init__(
-        self, block: FrameBlock, floor: float = FLOOR, bound: float = 1.0, memory: bool = False, colors: bool = False
+        self,
+        block: FrameBlock,
+        floor: float = FLOOR,
+        bound: float = 1.0,
+        memory: bool = False,
+        colors: bool = False,
+        flow: bool = False,
     ):
         super().__init__()
         check_floor(floor)
         self.floor, self.bound, self.memory = floor, bound, memory
         self.colors = ColorAxes() if colors else AllChannels()
         num_frames = block.current
+        self.moving = MovingBase(num_frames) if flow else None
         with torch.device("cpu"):  # arithmetic on the meta device would import torch's compiler
             place = torch.arange(num_frames) + 1.0
             bridge = place * (num_frames + 1 - place) / (num_frames + 1)
@@ -155,7 +172,8 @@ class ContextReference(nn.Module):
 
     def forward(self, condition: Condition) -> Residual:
         """The residual's base and scale for each of the B samples of a condition; masked frames have no influence."""
-        base, seen, weights, case = self._expected(condition, self.motion.square(), self.colors)
+        expected = self._expected(condition, self.motion.square(), self.colors)
+        seen, weights, case = expected.seen, expected.weights, expected.case
         if self.memory and condition.motion is not None:
             gain = (condition.motion / self.colors.together(seen).flatten(1).mean(1).clamp(min=1e-12)).clamp(
                 1 / MAX_GAIN, MAX_GAIN
@@ -165,8 +183,10 @@ class ContextReference(nn.Module):
         fixed = over_pixels(self.floor**2 * self.distance[case]) + self.colors.of_noise(noise)
         variance = fixed + over_pixels(self.growth[case].square()) * seen[:, None]
         known = over_pixels(weights.sum(0) > 0)
-        scale = torch.where(known, variance.sqrt() / SIGMA_DATA, 1.0).to(base.dtype)
-        return Residual(base, scale, self.bound, self.colors.axes)
+        scale = torch.where(known, variance.sqrt() / SIGMA_DATA, 1.0)
+        base, movement = self._moved(expected), expected.movement
+        trust = None if movement is None else movement.trust
+        return Residual(base, scale.to(base.dtype), self.bound, self.colors.axes, trust)
 
     @torch.no_grad()
     def measure(self, past: Tensor, current: Tensor, future: Tensor) -> None:
@@ -180,13 +200,20 @@ class ContextReference(nn.Module):
         clip = torch.cat([past, current, future], 1)
         apart = clip[:, 1:] - clip[:, :-1] if clip.shape[1] > 1 else torch.zeros_like(clip)  # one frame does not move
         motion = apart.square().flatten(1).mean(1)
-        new = torch.zeros_like(self.sums)
         visible = Condition.visible(past, future)
-        for case, condition in enumerate((visible.null(past=False), visible.null(future=False), visible)):
-            base, seen, _, found = self._expected(condition, motion[:, None, None, None], AllChannels())
-            distance = (current - base).square().flatten(2).mean(2)
-            ratio = (distance + self.floor**2) / (seen.flatten(1).mean(1, keepdim=True) + self.floor**2)
-            new[case] = torch.where(found[:, None] == case, ratio.clamp(max=MAX_RATIO), 0.0).sum(0)
+        typical, alike, cases = motion[:, None, None, None], AllChannels(), []
+        for condition in (visible.null(past=False), visible.null(future=False), visible):
+            cases.append(self._expected(condition, typical, alike))
+        if self.moving is not None:
+            has_moved = self.moving.num_clips > 0  # sums of a base that stood still tell nothing
+            self.sums *= has_moved
+            self.num_clips *= has_moved
+            self.moving.measure(current, [(each.base, each.movement) for each in cases if each.movement is not None])
+        new = torch.zeros_like(self.sums)
+        for case, expected in enumerate(cases):
+            distance = (current - self._moved(expected)).square().flatten(2).mean(2)
+            ratio = (distance + self.floor**2) / (expected.seen.flatten(1).mean(1, keepdim=True) + self.floor**2)
+            new[case] = torch.where(expected.case[:, None] == case, ratio.clamp(max=MAX_RATIO), 0.0).sum(0)
         new[3] = motion.sum()
         self.sums += sum_over_processes(new)
         self.num_clips += sum_over_processes(torch.full_like(self.num_clips, len(clip)))
@@ -197,14 +224,18 @@ class ContextReference(nn.Module):
         self.motion.copy_(torch.where(self.num_clips > 0, mean[3, 0].sqrt(), self.motion))
         self.colors.measure(apart)
 
-    def _expected(
-        self, condition: Condition, typical: Tensor, colors: AllChannels
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Base (B, N, C, H, W), squared motion seen (B, K, H, W), weights of both sides (2, B, N), case (B,)."""
+    def _moved(self, expected: _Expected) -> Tensor:
+        """The base, after it moved on."""
+        if self.moving is None or expected.movement is None:
+            return expected.base
+        part = over_pixels(self.moving.reliance[expected.case])
+        return expected.base + (part * expected.movement.added).to(expected.base)
+
+    def _expected(self, condition: Condition, typical: Tensor, colors: AllChannels) -> _Expected:
         num_frames = self.growth.shape[1]
-        keep_past, keep_future = keep_near(condition)
-        (past, before), (has_past, has_before) = _nearest_two(condition.past.flip(1), keep_past.flip(1))
-        (future, after), (has_future, has_after) = _nearest_two(condition.future, keep_future)
+        keep = keep_near(condition)
+        (past, before), (has_past, has_before) = _nearest_two(condition.past.flip(1), keep[0].flip(1))
+        (future, after), (has_future, has_after) = _nearest_two(condition.future, keep[1])
         both = has_past & has_future
         place = (torch.arange(num_frames, device=past.device) + 1.0) / (num_frames + 1)
         of_future = torch.where(both[:, None], place, has_future[:, None].float())
@@ -217,9 +248,34 @@ class ContextReference(nn.Module):
         there = torch.where(over_pixels(both), future, there)
         noise = colors.of_noise(over_pixels(2 * condition.noise_level.square()))
         seen = colors.capped(around(colors.squared(here - there)) - noise)
+        weights = torch.stack([of_past, of_future])
+        movement = None
+        if self.moving is not None:
+            movement = self.moving(condition, keep, weights, colors)
+            left = torch.minimum(colors.capped(around(movement.left) - noise), seen)
+            seen = FORESEEN * seen + torch.where(over_pixels(movement.is_known), left, seen)
         sees_motion = torch.where(both, both, torch.where(has_past, has_before, has_after))
         seen = torch.where(over_pixels(sees_motion), seen.clamp(min=0), typical)
-        return base, seen, torch.stack([of_past, of_future]), case
+        return _Expected(base, seen, weights, case, movement)
+
+
+@dataclass(frozen=True)
+class _Expected:
+    """What a condition tells: the base of residuals before it moves on, and what its scale is made of.
+
+    Args:
+        base: float (B, N, C, H, W).
+        seen: float32 (B, K, H, W), squared motion of each axis that has a scale.
+        weights: float (2, B, N), of the nearest past and the nearest future frame in the base.
+        case: (B,), which sides are visible.
+        movement: what moves on; None: nothing does.
+    """
+
+    base: Tensor
+    seen: Tensor
+    weights: Tensor
+    case: Tensor
+    movement: Movement | None
 
 
 def keep_near(condition: Condition) -> tuple[Tensor, Tensor]:
@@ -260,13 +316,6 @@ def around(each: Tensor) -> Tensor:
     padding = "reflect" if min(each.shape[-2:]) > reach else "replicate"  # one pixel has no mirror image
     local = box_mean(each, reach, times=2, padding=padding)  # about a Gaussian
     return (1 - GLOBAL) * local + GLOBAL * each.mean((2, 3), keepdim=True)
-
-
-def box_mean(x: Tensor, reach: int, times: int = 1, padding: str = "replicate") -> Tensor:
-    """Means over squares of 2 * reach + 1 pixels of (B, C, H, W), so often in turn."""
-    for _ in range(times):
-        x = avg_pool2d(pad(x, (reach,) * 4, mode=padding), 2 * reach + 1, stride=1)
-    return x
 
 
 def over_pixels(each: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ def reference_of(
     super_resolution: SuperResolution | None,
     memory: bool = False,
     colors: bool = False,
+    flow: bool = False,
 ) -> Reference | None:
     """What residuals of a model refer to; None where the frames themselves are diffused.
 
@@ -39,6 +40,7 @@ def reference_of(
         super_resolution: what the model enlarges, if it does.
         memory: see `ContextReference`.
         colors: see `ContextReference`.
+        flow: see `ContextReference`.
 
     Raises:
         ValueError: there is no such kind, or it does not go with the rest.
@@ -49,6 +51,11 @@ def reference_of(
         raise ValueError(
             "reference_memory is for models with reference: context and without super_resolution: set that, or leave "
             "reference_memory out"
+        )
+    if flow and (kind != "context" or super_resolution is not None):
+        raise ValueError(
+            "reference_flow is for models with reference: context and without super_resolution: set that, or leave "
+            "reference_flow out"
         )
     if kind == "frames":
         if floor != FLOOR:
@@ -67,4 +74,4 @@ def reference_of(
         if colors:
             raise ValueError(REFUSED_COLORS)
         return LowReference(block, super_resolution, floor, bound)
-    return ContextReference(block, floor, bound, memory, colors)
+    return ContextReference(block, floor, bound, memory, colors, flow)

@@ -61,6 +61,8 @@ class VideoModel(Pretrained):
             out nor grows; see `ContextReference`. Train with ``self_context``, which shows the network such blocks.
         reference_colors: residuals of grey and of two hues have a scale each, for films of few colours and of many; see
             `ColorAxes`. It goes with ``colored_noise``, and changes nothing where frames are grey.
+        reference_flow: what residuals refer to moves on along the optical flow of the context, as far as that is to be
+            relied on: less is left to make, and things keep moving; see `MovingBase`. It goes with ``tell_motion``.
         colored_noise: noise as alike between channels as the data is: fewer specks of colour; see `NoiseColors`.
         masking: how often past and future are hidden in training; it decides which tasks the model can do.
         context_noise: in half of the training the context carries noise of a random level up to this standard
@@ -123,6 +125,7 @@ class VideoModel(Pretrained):
         self_context: float = 0.0,
         reference_memory: bool = False,
         reference_colors: bool = False,
+        reference_flow: bool = False,
     ):
         super().__init__()
         check_seed(seed)
@@ -148,7 +151,7 @@ class VideoModel(Pretrained):
         check_choices(self)
         bound, planes = self.codec.bound, self.codec.planes(channels)
         hues = reference_colors and channels == 3
-        of_residuals = reference_floor, bound, super_resolution, reference_memory, hues
+        of_residuals = reference_floor, bound, super_resolution, reference_memory, hues, reference_flow
         residuals = reference_of(reference, self.net_block, *of_residuals)
         network = net(self.net_block, planes)
         kinds = {

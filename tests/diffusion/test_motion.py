@@ -5,7 +5,8 @@ import torch
 from reference.tiny import pixels, tiny_config
 
 import mcvd
-from mcvd.diffusion.motion import carry, motion_planes, optical_flow
+from mcvd.diffusion.motion import motion_planes
+from mcvd.diffusion.optical_flow import carry, optical_flow
 from mcvd.diffusion.reference import ContextReference
 from mcvd.frames import Condition, FrameBlock
 from mcvd.nets import SPATIN, Concat, Context, UNet

@@ -8,7 +8,8 @@ parameters) is trained by Muon on the same clips twice: to predict clean frames,
 (``reference: context``) with the motion of the context told. Minutes are those of the processor in training steps;
 drawing the clips is not counted. At each the averaged weights predict a block of held-out clips, `SASolver` with 10
 calls. With ``--floors`` residuals alone are trained, with each of these as their ``reference_floor``; with ``--colors``
-in white noise, in noise of their colours (``colored_noise``), and with scales of each colour (``reference_colors``).
+in white noise, in noise of their colours (``colored_noise``), and with scales of each colour (``reference_colors``); with
+``--flow`` with all of these, against a base that stands still and one that moves on (``reference_flow``).
 """
 
 import argparse
@@ -39,6 +40,10 @@ COLORS = {
     "white noise": RESIDUALS,
     "noise in colours": RESIDUALS | {"colored_noise": True},
     "and a scale for each": RESIDUALS | {"colored_noise": True, "reference_colors": True},
+}
+FLOW = {
+    "a base that stands still": COLORS["and a scale for each"],
+    "a base that moves on": COLORS["and a scale for each"] | {"reference_flow": True},
 }
 KINDS: dict[str, dict[str, Any]] = {"frames": {"predicts": "x0", "reference": "frames"}, "residuals": RESIDUALS}
 
@@ -132,9 +137,10 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=4)
     parser.add_argument("--floors", type=float, nargs="+", default=[])
     parser.add_argument("--colors", action="store_true")
+    parser.add_argument("--flow", action="store_true")
     options = parser.parse_args()
     kinds = {f"residuals, {floor:g}": RESIDUALS | {"reference_floor": floor} for floor in options.floors}
-    kinds = kinds or (COLORS if options.colors else KINDS)
+    kinds = kinds or (FLOW if options.flow else COLORS if options.colors else KINDS)
     for name in options.data:
         train, held_out = collections(name)
         side = 32 if name == "strokes" else 64

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from denoising_error import clips_of
 
-from mcvd.diffusion.motion import carry, optical_flow
+from mcvd.diffusion.optical_flow import carry, optical_flow
 
 
 def main() -> None:
