@@ -79,24 +79,25 @@ class MovingBase(nn.Module):
         left, nowhere = axes.squared(added[:, 0]), keep[0].new_zeros(batch)
         is_known, trusts = nowhere, []
         for side, ((frames, kept), (others, others_kept)) in enumerate((sides, sides[::-1])):
-            told, is_seen = added.new_zeros(()), nowhere
+            told, is_seen = torch.zeros_like(added), nowhere
             if frames.shape[1] >= 2:
                 is_seen = kept[:, :2].all(1)
-                flow = _Flow.between(frames[:, 0], frames[:, 1], is_seen, axes)
-                onward = flow.expected(carried_on(flow.frame, flow.flow, num_frames))
-                told = onward if side == 0 else onward.flip(1)
-                trusts.append(flow.trust)
-                alone = is_seen & ~others_kept.any(1)
-                left, is_known = torch.where(_over(alone), flow.left, left), is_known | alone
+                if flow := _Flow.between(frames[:, 0], frames[:, 1], is_seen, axes):
+                    onward = flow.expected(carried_on(flow.frame, flow.flow, num_frames))
+                    told = onward if side == 0 else onward.flip(1)
+                    alone = is_seen & ~others_kept.any(1)
+                    left, is_known = torch.where(_over(alone), flow.left, left), is_known | alone
+                trusts.append(flow.trust if flow else torch.zeros_like(added[:, 0, :1]))
             if frames.shape[1] and others.shape[1]:
                 is_gap = kept[:, 0] & others_kept[:, 0]
-                flow = _Flow.between(frames[:, 0], others[:, 0], is_gap, axes)
-                ways = (away if side == 0 else away.flip(0)) / (num_frames + 1)
-                crossing = flow.expected([carry(flow.frame, -way * flow.flow) for way in ways])
-                crossing = torch.where(_over(is_seen)[..., None], (1 - ACROSS) * told + ACROSS * crossing, crossing)
-                told = torch.where(_over(is_gap)[..., None], crossing, told)
-                left = left + torch.where(_over(is_gap), flow.left / 2, 0.0)
-                is_known = is_known | is_gap
+                if flow := _Flow.between(frames[:, 0], others[:, 0], is_gap, axes):
+                    ways = (away if side == 0 else away.flip(0)) / (num_frames + 1)
+                    crossing = flow.expected([carry(flow.frame, -way * flow.flow) for way in ways])
+                    both_ways = (1 - ACROSS) * told + ACROSS * crossing
+                    crossing = torch.where(_over(is_seen)[..., None], both_ways, crossing)
+                    told = torch.where(_over(is_gap)[..., None], crossing, told)
+                    left = left + torch.where(_over(is_gap), flow.left / 2, 0.0)
+                    is_known = is_known | is_gap
             added = added + weights[side][..., None, None, None] * told
         return Movement(added, left, is_known, torch.cat(trusts, 1) if trusts else added[:, 0, :0])
 
@@ -136,10 +137,12 @@ class _Flow:
     left: Tensor
 
     @classmethod
-    def between(cls, frame: Tensor, other: Tensor, is_seen: Tensor, axes: AllChannels) -> _Flow:
-        """Of those samples (B,) that show both."""
-        if is_seen.device.type != "cpu":  # to choose rows would wait for the device
+    def between(cls, frame: Tensor, other: Tensor, is_seen: Tensor, axes: AllChannels) -> _Flow | None:
+        """Of those samples (B,) that show both; None: none does, as far as that is known without waiting."""
+        if is_seen.device.type != "cpu" or type(is_seen) is not Tensor:  # choosing rows would wait, or need numbers
             return cls(frame, *_found(frame, torch.where(_over(is_seen), other, frame), axes))
+        if not is_seen.any():
+            return None
         found = _found(frame[is_seen], other[is_seen], axes)
         whole = (each.new_zeros(len(frame), *each.shape[1:]) for each in found)
         return cls(frame, *(into.index_put((is_seen,), each) for into, each in zip(whole, found, strict=True)))

@@ -52,6 +52,11 @@ def reference_of(
             "reference_memory is for models with reference: context and without super_resolution: set that, or leave "
             "reference_memory out"
         )
+    if flow and memory:
+        raise ValueError(
+            "reference_memory keeps residuals at the scale of all that moved, and reference_flow at that of what moved "
+            "unforeseen: set one of them to false"
+        )
     if flow and (kind != "context" or super_resolution is not None):
         raise ValueError(
             "reference_flow is for models with reference: context and without super_resolution: set that, or leave "

@@ -78,9 +78,10 @@ def test_no_step_of_a_sampler_waits(gpu, monkeypatch, name, reference):
             assert gpu.sent == [], sampler
 
 
+@pytest.mark.parametrize("flow", [False, True])
 @pytest.mark.parametrize("guidance", [1.0, 2.0])
-def test_colours_of_residuals_and_of_noise_do_not_wait(gpu, monkeypatch, guidance):
-    colors = {"reference": "context", "reference_colors": True, "colored_noise": True}
+def test_colours_of_residuals_and_of_noise_do_not_wait(gpu, monkeypatch, guidance, flow):
+    colors = {"reference": "context", "reference_colors": True, "colored_noise": True, "reference_flow": flow}
     model = model_on(gpu, **(tiny_config(channels=3) | colors))
     with torch.no_grad(), gpu.on(monkeypatch):
         denoise = bound(gpu, model, guidance)

@@ -192,3 +192,8 @@ def test_scales_are_measured_anew_where_the_base_begins_to_move():
 def test_where_nothing_stands_still_nothing_moves(choice):
     with pytest.raises(ValueError, match=r"reference_flow is for models with reference: context"):
         model_of(**choice)
+
+
+def test_memory_of_all_that_moves_does_not_go_with_it():
+    with pytest.raises(ValueError, match=r"reference_memory .* reference_flow .*: set one of them to false"):
+        model_of(reference_memory=True)

@@ -30,7 +30,7 @@ def test_the_state_of_the_sampler_stays_float32(colors):
     """Its noise too, which is mixed of the channels of white noise, and clipped estimates, which are mixed back."""
     seen, model = [], tiny_model()
     if colors:
-        chosen = {"reference": "context", "reference_colors": True, "colored_noise": True}
+        chosen = {"reference": "context", "reference_colors": True, "colored_noise": True, "reference_flow": True}
         model = mcvd.build(tiny_config(channels=3) | chosen)
 
     class Watched(DDIM):

@@ -27,14 +27,19 @@ def sgd(parameters):
     return torch.optim.SGD(parameters, lr=1)
 
 
+def tiny_flow():
+    model = mcvd.build(tiny_config() | {"reference": "context", "reference_flow": True})
+    return model.eval()
+
+
 def memory(model, optimizer=adam):
     model.optimizer = optimizer
     return MemoryEstimate(model, CPU)
 
 
-@pytest.mark.parametrize("net", ["UNet", "SpaceTimeUNet"])
-def test_what_is_foreseen_lies_between_what_backward_keeps_and_twice_that(net):
-    model, kept = tiny_model(net=net), {}
+@pytest.mark.parametrize("model", [tiny_model(), tiny_model(net="SpaceTimeUNet"), tiny_flow()], ids=["", "net", "flow"])
+def test_what_is_foreseen_lies_between_what_backward_keeps_and_twice_that(model):
+    kept = {}
 
     def keep(tensor):
         if not isinstance(tensor, torch.nn.Parameter):
