@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -72,32 +72,26 @@ class MovingBase(nn.Module):
             weights: float (2, B, N), of the nearest past and the nearest future frame in a base that stands still.
             axes: of which mixtures of channels differences are squared.
         """
-        batch, num_frames = weights.shape[1:]
-        sides = (condition.past.flip(1), keep[0].flip(1)), (condition.future, keep[1])  # nearest first
-        away = torch.arange(num_frames, device=weights.device) + 1.0
-        added = weights.new_zeros(batch, num_frames, *condition.past.shape[2:])
-        left, nowhere = axes.squared(added[:, 0]), keep[0].new_zeros(batch)
+        num_frames = weights.shape[2]
+        away = torch.arange(1, num_frames + 1, device=weights.device) / (num_frames + 1)  # of the way across
+        past, future = (condition.past.flip(1), keep[0].flip(1)), (condition.future, keep[1])  # nearest first
+        added = weights.new_zeros(*weights.shape[1:], *condition.past.shape[2:])
+        left, nowhere = axes.squared(added[:, 0]), keep[0].new_zeros(len(keep[0]))
         is_known, trusts = nowhere, []
-        for side, ((frames, kept), (others, others_kept)) in enumerate((sides, sides[::-1])):
+        for side, ((frames, kept), (others, others_kept)) in enumerate(((past, future), (future, past))):
             told, is_seen = torch.zeros_like(added), nowhere
             if frames.shape[1] >= 2:
                 is_seen = kept[:, :2].all(1)
-                if flow := _Flow.between(frames[:, 0], frames[:, 1], is_seen, axes):
-                    onward = flow.expected(carried_on(flow.frame, flow.flow, num_frames))
-                    told = onward if side == 0 else onward.flip(1)
-                    alone = is_seen & ~others_kept.any(1)
-                    left, is_known = torch.where(_over(alone), flow.left, left), is_known | alone
-                trusts.append(flow.trust if flow else torch.zeros_like(added[:, 0, :1]))
+                own = _Told.by(frames[:, 0], frames[:, 1], is_seen, axes, _onward(num_frames, side))
+                told, alone = own.added, is_seen & ~others_kept.any(1)
+                left, is_known = torch.where(_over(alone), own.left, left), is_known | alone
+                trusts.append(own.trust)
             if frames.shape[1] and others.shape[1]:
                 is_gap = kept[:, 0] & others_kept[:, 0]
-                if flow := _Flow.between(frames[:, 0], others[:, 0], is_gap, axes):
-                    ways = (away if side == 0 else away.flip(0)) / (num_frames + 1)
-                    crossing = flow.expected([carry(flow.frame, -way * flow.flow) for way in ways])
-                    both_ways = (1 - ACROSS) * told + ACROSS * crossing
-                    crossing = torch.where(_over(is_seen)[..., None], both_ways, crossing)
-                    told = torch.where(_over(is_gap)[..., None], crossing, told)
-                    left = left + torch.where(_over(is_gap), flow.left / 2, 0.0)
-                    is_known = is_known | is_gap
+                across = _Told.by(frames[:, 0], others[:, 0], is_gap, axes, _across(away.flip(0) if side else away))
+                part = _over(torch.where(is_seen, ACROSS, 1.0))[..., None]
+                told = torch.where(_over(is_gap)[..., None], (1 - part) * told + part * across.added, told)
+                left, is_known = left + torch.where(_over(is_gap), across.left / 2, 0.0), is_known | is_gap
             added = added + weights[side][..., None, None, None] * told
         return Movement(added, left, is_known, torch.cat(trusts, 1) if trusts else added[:, 0, :0])
 
@@ -120,42 +114,54 @@ class MovingBase(nn.Module):
         self.reliance.copy_(torch.where(self.sums[1] > 1e-6, found, self.reliance))
 
 
+Carried = Callable[[Tensor, Tensor], list[Tensor]]
+"""From frames (B, C, H, W) and their flow, the N frames that it leads to."""
+
+
+def _onward(num_frames: int, side: int) -> Carried:
+    """One, two and more frames away, in the order of time: those of the future begin with the farthest."""
+    order = -1 if side else 1
+    return lambda frame, flow: carried_on(frame, flow, num_frames)[::order]
+
+
+def _across(ways: Tensor) -> Carried:
+    """These parts (N,) of the way to the other frame."""
+    return lambda frame, flow: [carry(frame, -way * flow) for way in ways]
+
+
 @dataclass(frozen=True)
-class _Flow:
-    """From frames (B, C, H, W) to others; zero where they are not to be looked at.
+class _Told:
+    """What the flow from some frames (B, C, H, W) to others tells; nothing of those that are not to be looked at.
 
     Args:
-        frame: where it begins.
-        flow: float32 (B, 2, H, W), see `optical_flow`.
-        trust: float32 (B, 1, H, W), how well it explains the other frame.
+        added: float32 (B, N, C, H, W), what carried frames add to the one where they began, as far as the flow explains
+            the other one.
+        trust: float32 (B, 1, H, W), how well it does.
         left: float32 (B, K, H, W), the squared difference that it leaves.
     """
 
-    frame: Tensor
-    flow: Tensor
+    added: Tensor
     trust: Tensor
     left: Tensor
 
     @classmethod
-    def between(cls, frame: Tensor, other: Tensor, is_seen: Tensor, axes: AllChannels) -> _Flow | None:
-        """Of those samples (B,) that show both; None: none does, as far as that is known without waiting."""
+    def by(cls, frame: Tensor, other: Tensor, is_seen: Tensor, axes: AllChannels, carried: Carried) -> _Told:
+        """Of those samples (B,) that show both."""
         if is_seen.device.type != "cpu" or type(is_seen) is not Tensor:  # choosing rows would wait, or need numbers
-            return cls(frame, *_found(frame, torch.where(_over(is_seen), other, frame), axes))
+            return cls._of_all(frame, torch.where(_over(is_seen), other, frame), axes, carried)
         if not is_seen.any():
-            return None
-        found = _found(frame[is_seen], other[is_seen], axes)
-        whole = (each.new_zeros(len(frame), *each.shape[1:]) for each in found)
-        return cls(frame, *(into.index_put((is_seen,), each) for into, each in zip(whole, found, strict=True)))
+            nothing = torch.zeros_like(frame, dtype=torch.float32)
+            return cls(nothing[:, None], nothing[:, :1], axes.squared(nothing))
+        found = cls._of_all(frame[is_seen], other[is_seen], axes, carried)
+        parts = (found.added, found.trust, found.left)
+        return cls(*(each.new_zeros(len(frame), *each.shape[1:]).index_put((is_seen,), each) for each in parts))
 
-    def expected(self, carried: list[Tensor]) -> Tensor:
-        """What N carried frames (B, C, H, W) add to the one where they began, as far as the flow explains things."""
-        return (1 + self.trust[:, None]) / 2 * (torch.stack(carried, 1) - self.frame[:, None])
-
-
-def _found(frame: Tensor, other: Tensor, axes: AllChannels) -> tuple[Tensor, Tensor, Tensor]:
-    """Flow, trust and what is left, of `_Flow`; nothing is found between equal frames."""
-    flow = optical_flow(frame, other)
-    return flow, explained(frame, other, flow), axes.squared(frame - carry(other, flow))
+    @classmethod
+    def _of_all(cls, frame: Tensor, other: Tensor, axes: AllChannels, carried: Carried) -> _Told:
+        flow = optical_flow(frame, other)
+        trust, left = explained(frame, other, flow), axes.squared(frame - carry(other, flow))
+        added = torch.stack(carried(frame, flow), 1) - frame[:, None]
+        return cls((1 + trust[:, None]) / 2 * added, trust, left)
 
 
 def _over(each: Tensor) -> Tensor:
