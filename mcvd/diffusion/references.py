@@ -62,6 +62,11 @@ def reference_of(
             "reference_flow is for models with reference: context and without super_resolution: set that, or leave "
             "reference_flow out"
         )
+    if flow and max(block.past, block.future, 2 * min(block.past, block.future)) < 2:
+        raise ValueError(
+            f"reference_flow needs two frames of context on a side, or one on both, which show motion, got {block}: set it "
+            "to false"
+        )
     if kind == "frames":
         if floor != FLOOR:
             raise ValueError(

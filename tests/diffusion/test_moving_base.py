@@ -197,3 +197,11 @@ def test_where_nothing_stands_still_nothing_moves(choice):
 def test_memory_of_all_that_moves_does_not_go_with_it():
     with pytest.raises(ValueError, match=r"reference_memory .* reference_flow .*: set one of them to false"):
         model_of(reference_memory=True)
+
+
+@pytest.mark.parametrize("sides", [(1, 0), (0, 1), (0, 0)])
+def test_one_frame_of_context_shows_no_motion(sides):
+    block = {"past": sides[0], "current": 3, "future": sides[1]}
+    with pytest.raises(ValueError, match=r"reference_flow needs two frames of context on a side, or one on both"):
+        model_of(block=block)
+    assert model_of(block={"past": 1, "current": 3, "future": 1}).denoiser.reference.moving is not None

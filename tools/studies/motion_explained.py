@@ -1,9 +1,10 @@
-"""How much of what changes in a film the optical flow of two frames tells beforehand, kind by kind.
+"""How much of what changes in a film the optical flow of its context tells beforehand, kind by kind.
 
-    python tools/studies/motion_explained.py films/heldout [--clips 10] [--frames 5]
+    python tools/studies/motion_explained.py bundled films/heldout [films/strangers ...] [--clips 6]
 
-The squared error of the last visible frame, carried on by its flow, over that of the same frame repeated: as it is, and
-with the best single weight between both for a kind, which a network can find for each pixel.
+The squared error of what a model with ``reference_flow`` expects before its network says anything, over that of the
+repeated frame (in gaps, of the cross-fade): with all of the flow relied on, and with as much of it as the model does.
+Means of the ratio over clips that move, geometric.
 """
 
 import argparse
@@ -11,28 +12,56 @@ from pathlib import Path
 
 import torch
 from denoising_error import clips_of
+from torch import Tensor
 
-from mcvd.diffusion.optical_flow import carry, optical_flow
+import mcvd
+from mcvd.diffusion.reference import ContextReference
+from mcvd.frames import Condition
+
+MOVES = 2 / 127.5  # root mean square change of a clip, above which it counts
 
 
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("films", type=Path)
-    parser.add_argument("--clips", type=int, default=10, help="of each kind")
-    parser.add_argument("--frames", type=int, default=5)
+    parser.add_argument("model")
+    parser.add_argument("films", type=Path, nargs="+", help="folders with a pack for each kind")
+    parser.add_argument("--clips", type=int, default=6, help="of each kind")
     options = parser.parse_args()
-    print("| kind | carried | best weight | its error |\n|---|---|---|---|")
-    for folder in sorted(path for path in options.films.iterdir() if path.is_dir()):
-        clips = clips_of(options.films, 2 + options.frames, (64, 64), options.clips, [folder.name])
-        before, last, truth = clips[:, 0], clips[:, 1], clips[:, 2:]
-        flow = optical_flow(last, before)
-        carried = torch.stack([carry(last, step * flow) for step in range(1, options.frames + 1)], 1)
-        change, told = truth - last[:, None], carried - last[:, None]
-        weight = (change * told).sum() / told.square().sum().clamp(min=1e-9)
-        whole = change.square().sum()
-        errors = ((change - told).square().sum() / whole, (change - weight * told).square().sum() / whole)
-        print(f"| {folder.name} | {errors[0]:.2f} | {weight:.2f} | {errors[1]:.2f} |")
+    model = mcvd.load(options.model)
+    tasks = ("predict", "backward", "gaps")
+    print("| kind | " + " | ".join(f"{task}: all of it, as relied on" for task in tasks) + " |\n" + "|---" * 4 + "|")
+    for films in options.films:
+        found = []
+        for folder in sorted(path for path in films.iterdir() if path.is_dir()):
+            clips = clips_of(films, model.block.num_frames, model.size, options.clips, [folder.name])
+            ratios = explained(model, clips)
+            if ratios.isfinite().all():
+                found.append(ratios)
+                print(row(folder.name, ratios), flush=True)
+        print(row(f"mean of {films.name}", torch.stack(found).mean(0)))
+
+
+@torch.inference_mode()
+def explained(model: mcvd.MCVD, clips: Tensor) -> Tensor:
+    """Ratios (3, 2): for each task with all of the flow, and with what the model relies on; NaN if nothing moves."""
+    past, current, future = model.block.split(clips)
+    visible, reference = Condition.visible(past, future), model.denoiser.reference
+    assert isinstance(reference, ContextReference) and reference.moving is not None, "no model with reference_flow"
+    relied_on, found = reference.moving.reliance.clone(), []
+    for condition in (visible.null(past=False), visible.null(future=False), visible):
+        errors = []
+        for reliance in (torch.zeros_like(relied_on), torch.ones_like(relied_on), relied_on):
+            reference.moving.reliance.copy_(reliance)
+            errors.append((reference(condition).base - current).square().flatten(1).mean(1))
+        moves = errors[0].sqrt() > MOVES
+        found.append(torch.stack([(error / errors[0])[moves].log().mean().exp() for error in errors[1:]]))
+    return torch.stack(found)
+
+
+def row(name: str, ratios: Tensor) -> str:
+    """Of the table."""
+    return f"| {name} | " + " | ".join(f"{whole:.2f}, {part:.2f}" for whole, part in ratios.tolist()) + " |"
 
 
 if __name__ == "__main__":
