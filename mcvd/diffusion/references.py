@@ -64,8 +64,8 @@ def reference_of(
         )
     if flow and max(block.past, block.future, 2 * min(block.past, block.future)) < 2:
         raise ValueError(
-            f"reference_flow needs two frames of context on a side, or one on both, which show motion, got {block}: set it "
-            "to false"
+            f"reference_flow needs two frames of context on a side, or one on both, which show motion, got {block}: "
+            "set it to false"
         )
     if kind == "frames":
         if floor != FLOOR:

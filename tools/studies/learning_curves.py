@@ -8,8 +8,8 @@ parameters) is trained by Muon on the same clips twice: to predict clean frames,
 (``reference: context``) with the motion of the context told. Minutes are those of the processor in training steps;
 drawing the clips is not counted. At each the averaged weights predict a block of held-out clips, `SASolver` with 10
 calls. With ``--floors`` residuals alone are trained, with each of these as their ``reference_floor``; with ``--colors``
-in white noise, in noise of their colours (``colored_noise``), and with scales of each colour (``reference_colors``); with
-``--flow`` with all of these, against a base that stands still and one that moves on (``reference_flow``).
+in white noise, in noise of their colours (``colored_noise``), and with scales of each colour (``reference_colors``);
+with ``--flow`` with all of these, to a base that stands still and to one that moves on (``reference_flow``).
 """
 
 import argparse
