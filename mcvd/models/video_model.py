@@ -59,16 +59,13 @@ class VideoModel(Pretrained):
         reference_floor: distance of neighbouring frames, range [-1, 1], that residuals reckon with where nothing moves.
         reference_memory: along a rollout, residuals keep to how much the given frames move, so that motion neither dies
             out nor grows; see `ContextReference`. Train with ``self_context``, which shows the network such blocks.
-        reference_colors: residuals of grey and of two hues have a scale each, for films of few colours and of many; see
-            `ColorAxes`. It goes with ``colored_noise``, and changes nothing where frames are grey.
-        reference_flow: what residuals refer to moves on along the optical flow of the context, as far as that is to be
-            relied on: less is left to make, and things keep moving; see `MovingBase`. It goes with ``tell_motion``.
+        reference_colors: residuals of grey and of two hues have a scale each, beside ``colored_noise``; see `ColorAxes`.
+        reference_flow: what residuals refer to moves on along the optical flow of the context; see `MovingBase`.
         colored_noise: noise as alike between channels as the data is: fewer specks of colour; see `NoiseColors`.
         masking: how often past and future are hidden in training; it decides which tasks the model can do.
         context_noise: in half of the training the context carries noise of a random level up to this standard
             deviation (range of the frames: [-1, 1]), which the network is told; its conditioning needs ``tell_noise``.
-        self_context: how often the context of a training clip is of the model's own making, 0 to 1, in training mode
-            alone; see `mcvd.diffusion.self_context`.
+        self_context: how often a training clip has context of the model's own; see `mcvd.diffusion.self_context`.
         gamma_noise: the scale of gamma noise in place of normal noise; see `mcvd.noise.gamma_noise`.
         diffuses_context: the context is diffused to the time of the frames, with noise of its own, in training and
             sampling (``noise_in_cond`` of the published code).
@@ -150,9 +147,9 @@ class VideoModel(Pretrained):
         self.reference, self.reference_colors = reference, reference_colors
         check_choices(self)
         bound, planes = self.codec.bound, self.codec.planes(channels)
-        hues = reference_colors and channels == 3
-        of_residuals = reference_floor, bound, super_resolution, reference_memory, hues, reference_flow
-        residuals = reference_of(reference, self.net_block, *of_residuals)
+        colors = reference_colors and channels == 3
+        choices = reference_floor, bound, super_resolution, reference_memory, colors, reference_flow
+        residuals = reference_of(reference, self.net_block, *choices)
         network = net(self.net_block, planes)
         kinds = {
             "reference": residuals,
