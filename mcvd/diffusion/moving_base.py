@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -73,26 +73,31 @@ class MovingBase(nn.Module):
             axes: of which mixtures of channels differences are squared.
         """
         num_frames = weights.shape[2]
-        away = torch.arange(1, num_frames + 1, device=weights.device) / (num_frames + 1)  # of the way across
-        past, future = (condition.past.flip(1), keep[0].flip(1)), (condition.future, keep[1])  # nearest first
+        past, future = _Side(condition.past.flip(1), keep[0].flip(1)), _Side(condition.future, keep[1])
+        sides = (past, future), (future, past)
+        flows = iter(_flows([pair for side, other in sides for pair in _pairs(side, other)], axes))
+        away = torch.arange(1, num_frames + 1, device=weights.device) / (num_frames + 1)  # of the way across a gap
         added = weights.new_zeros(*weights.shape[1:], *condition.past.shape[2:])
         left, nowhere = axes.squared(added[:, 0]), keep[0].new_zeros(len(keep[0]))
         is_known, trusts = nowhere, []
-        for side, ((frames, kept), (others, others_kept)) in enumerate(((past, future), (future, past))):
-            told, is_seen = torch.zeros_like(added), nowhere
-            if frames.shape[1] >= 2:
-                is_seen = kept[:, :2].all(1)
-                own = _Told.by(frames[:, 0], frames[:, 1], is_seen, axes, _onward(num_frames, side))
-                told, alone = own.added, is_seen & ~others_kept.any(1)
+        for number, (side, other) in enumerate(sides):
+            told, is_seen, order = torch.zeros_like(added), nowhere, -1 if number else 1
+            if side.shows_motion:
+                own = next(flows)
+                if own.may_be_seen:
+                    told = own.added(carried_on(own.frame, own.flow, num_frames)[::order])
+                is_seen, alone = own.is_seen, own.is_seen & ~other.keep.any(1)
                 left, is_known = torch.where(_over(alone), own.left, left), is_known | alone
                 trusts.append(own.trust)
-            if frames.shape[1] and others.shape[1]:
-                is_gap = kept[:, 0] & others_kept[:, 0]
-                across = _Told.by(frames[:, 0], others[:, 0], is_gap, axes, _across(away.flip(0) if side else away))
-                part = _over(torch.where(is_seen, ACROSS, 1.0))[..., None]
-                told = torch.where(_over(is_gap)[..., None], (1 - part) * told + part * across.added, told)
+            if side.is_there and other.is_there and (across := next(flows)).may_be_seen:
+                ways = away.flip(0) if number else away
+                crossing = across.added([carry(across.frame, -way * across.flow) for way in ways])
+                part = torch.where(is_seen, ACROSS, 1.0)
+                mixed = torch.lerp(told, crossing, _over(part)[..., None])
+                is_gap = across.is_seen
+                told = torch.where(_over(is_gap)[..., None], mixed, told)
                 left, is_known = left + torch.where(_over(is_gap), across.left / 2, 0.0), is_known | is_gap
-            added = added + weights[side][..., None, None, None] * told
+            added = added + weights[number][..., None, None, None] * told
         return Movement(added, left, is_known, torch.cat(trusts, 1) if trusts else added[:, 0, :0])
 
     def measure(self, current: Tensor, cases: Iterable[tuple[Tensor, Movement]]) -> None:
@@ -114,54 +119,74 @@ class MovingBase(nn.Module):
         self.reliance.copy_(torch.where(self.sums[1] > 1e-6, found, self.reliance))
 
 
-Carried = Callable[[Tensor, Tensor], list[Tensor]]
-"""From frames (B, C, H, W) and their flow, the N frames that it leads to."""
+@dataclass(frozen=True)
+class _Side:
+    """Frames (B, T, C, H, W) of one side of a block, and which of them to look at (B, T), nearest first."""
 
+    frames: Tensor
+    keep: Tensor
 
-def _onward(num_frames: int, side: int) -> Carried:
-    """One, two and more frames away, in the order of time: those of the future begin with the farthest."""
-    order = -1 if side else 1
-    return lambda frame, flow: carried_on(frame, flow, num_frames)[::order]
+    @property
+    def is_there(self) -> bool:
+        """Whether it has a frame."""
+        return self.frames.shape[1] >= 1
 
-
-def _across(ways: Tensor) -> Carried:
-    """These parts (N,) of the way to the other frame."""
-    return lambda frame, flow: [carry(frame, -way * flow) for way in ways]
+    @property
+    def shows_motion(self) -> bool:
+        """Whether it has two."""
+        return self.frames.shape[1] >= 2
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What the flow from some frames (B, C, H, W) to others tells; nothing of those that are not to be looked at.
+class _Flow:
+    """Of frames (B, C, H, W) to others; of no meaning in samples that do not show both.
 
     Args:
-        added: float32 (B, N, C, H, W), what carried frames add to the one where they began, as far as the flow explains
-            the other one.
-        trust: float32 (B, 1, H, W), how well it does.
+        frame: where it begins.
+        is_seen: bool (B,), which samples show both.
+        may_be_seen: False where it is known, without waiting for a device, that none does.
+        flow: float32 (B, 2, H, W), see `optical_flow`.
+        trust: float32 (B, 1, H, W), how well it explains the other frame; 0 where that is not seen.
         left: float32 (B, K, H, W), the squared difference that it leaves.
     """
 
-    added: Tensor
+    frame: Tensor
+    is_seen: Tensor
+    may_be_seen: bool
+    flow: Tensor
     trust: Tensor
     left: Tensor
 
-    @classmethod
-    def by(cls, frame: Tensor, other: Tensor, is_seen: Tensor, axes: AllChannels, carried: Carried) -> _Told:
-        """Of those samples (B,) that show both."""
-        if is_seen.device.type != "cpu" or type(is_seen) is not Tensor:  # choosing rows would wait, or need numbers
-            return cls._of_all(frame, torch.where(_over(is_seen), other, frame), axes, carried)
-        if not is_seen.any():
-            nothing = torch.zeros_like(frame, dtype=torch.float32)
-            return cls(nothing[:, None], nothing[:, :1], axes.squared(nothing))
-        found = cls._of_all(frame[is_seen], other[is_seen], axes, carried)
-        parts = (found.added, found.trust, found.left)
-        return cls(*(each.new_zeros(len(frame), *each.shape[1:]).index_put((is_seen,), each) for each in parts))
+    def added(self, carried: list[Tensor]) -> Tensor:
+        """What N carried frames add to that one, as far as the flow explains the other: (B, N, C, H, W)."""
+        return (1 + self.trust[:, None]) / 2 * (torch.stack(carried, 1) - self.frame[:, None])
 
-    @classmethod
-    def _of_all(cls, frame: Tensor, other: Tensor, axes: AllChannels, carried: Carried) -> _Told:
-        flow = optical_flow(frame, other)
-        trust, left = explained(frame, other, flow), axes.squared(frame - carry(other, flow))
-        added = torch.stack(carried(frame, flow), 1) - frame[:, None]
-        return cls((1 + trust[:, None]) / 2 * added, trust, left)
+
+def _pairs(side: _Side, other: _Side) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Frames between which a side may show motion, and the samples in which both are to be looked at."""
+    pairs = []
+    if side.shows_motion:
+        pairs.append((side.frames[:, 0], side.frames[:, 1], side.keep[:, :2].all(1)))
+    if side.is_there and other.is_there:
+        pairs.append((side.frames[:, 0], other.frames[:, 0], side.keep[:, 0] & other.keep[:, 0]))
+    return pairs
+
+
+def _flows(pairs: list[tuple[Tensor, Tensor, Tensor]], axes: AllChannels) -> list[_Flow]:
+    """All flows in one go, on a CPU only of samples that show them: elsewhere to choose would wait for the device."""
+    if not pairs:
+        return []
+    frame, other, is_seen = (torch.cat(each) for each in zip(*pairs, strict=True))
+    is_told = is_seen.device.type == "cpu" and type(is_seen) is Tensor  # not so where numbers are only reckoned with
+    rows = is_seen.nonzero()[:, 0] if is_told else torch.arange(len(is_seen), device=is_seen.device)
+    here, there = frame[rows], torch.where(_over(is_seen), other, frame)[rows]
+    flow = optical_flow(here, there)
+    found = flow, explained(here, there, flow), axes.squared(here - carry(there, flow))
+    whole = [each.new_zeros(len(frame), *each.shape[1:]).index_copy(0, rows, each) for each in found]
+    whole[1] = torch.where(_over(is_seen), whole[1], 0.0)
+    batch = len(pairs[0][0])
+    parts = zip(*(each.split(batch) for each in (frame, is_seen, *whole)), strict=True)
+    return [_Flow(one, seen, not is_told or bool(seen.any()), *rest) for one, seen, *rest in parts]
 
 
 def _over(each: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class VideoModel(Pretrained):
         reference_floor: distance of neighbouring frames, range [-1, 1], that residuals reckon with where nothing moves.
         reference_memory: along a rollout, residuals keep to how much the given frames move, so that motion neither dies
             out nor grows; see `ContextReference`. Train with ``self_context``, which shows the network such blocks.
-        reference_colors: residuals of grey and of two hues have a scale each, beside ``colored_noise``; see `ColorAxes`.
+        reference_colors: residuals of grey and of two hues have scales of their own; see `ColorAxes`.
         reference_flow: what residuals refer to moves on along the optical flow of the context; see `MovingBase`.
         colored_noise: noise as alike between channels as the data is: fewer specks of colour; see `NoiseColors`.
         masking: how often past and future are hidden in training; it decides which tasks the model can do.
