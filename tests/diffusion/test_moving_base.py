@@ -72,6 +72,17 @@ def test_still_frames_stay():
         )
 
 
+def test_noise_in_still_frames_moves_nothing():
+    torch.manual_seed(0)
+    clip = pattern(0, 0).expand(8, 7, -1, -1, -1) + 0.008 * torch.randn(8, 7, 3, 32, 48)  # a grey level of 256
+    past, current, future = BLOCK.split(clip)
+    for condition in conditions(past, future).values():
+        still, moved = (
+            (each(condition).base - current).square().mean() for each in (ContextReference(BLOCK), relying())
+        )
+        assert moved < 1.02 * still
+
+
 @pytest.mark.parametrize("hidden", ["neighbour", "nearest", "side"])
 def test_what_is_hidden_moves_nothing(hidden):
     past, _, _ = BLOCK.split(moving(1.0, 0.5)[None])
