@@ -48,8 +48,8 @@ class MovingBase(nn.Module):
     not always what they did, and less so with every frame. It is the part that leaves the least squared error, measured
     on the first clips of a training.
 
-    On 14 films on which nothing was trained the squared error of such a base is 0.68 of that of the repeated frame, and
-    0.64 of that of the cross-fade (`docs/results/recipe.md`).
+    On 14 films on which nothing was trained the squared error of such a base is 0.70 of that of the repeated frame, and
+    0.66 of that of the cross-fade (`docs/results/recipe.md`).
 
     Args:
         num_frames: N, how many are made.
