@@ -5,9 +5,10 @@
 # Valid input: float32 (B, C, H, W), contiguous; means over k x k neighbours, as SSIM, local variances, guided filters and optical flow
 # take them. Expected: pooling, which multiplies nothing, is at least as fast as a convolution with a constant kernel, and rows then columns
 # of it take 2k instead of k * k steps. Seen: on one thread the convolution (groups=C, all weights 1 / k^2) is more than three times as
-# fast for k = 3, 5 and 9; pooling with (1, k) and then (k, 1) is hardly faster than with k x k for k = 3; and unfold(...).mean(-1)
+# fast for k = 3, 5 and 9; pooling with (1, k) and then (k, 1) is slower than with k x k for k = 3; and unfold(...).mean(-1)
 # along rows, then columns, beats k x k pooling more than ten times for k = 21. Channels-last helps where there are many channels.
-# Output seen (Python 3.11, x86_64 with AVX2, one thread, 2026-11-30): OUTPUT
+# Output seen (Python 3.11, x86_64 with AVX2, one thread, 2026-11-30): (8, 32, 64, 64), k = 3: pooled 19.5 ms, by rows and
+# columns 30.9, convolved 3.0, unfolded 6.9; k = 9: 63.5, 37.2, 6.4, 14.1; (1, 3, 256, 256), k = 21: 84.4, 15.4, 13.4, 3.5
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

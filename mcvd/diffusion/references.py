@@ -52,6 +52,11 @@ def reference_of(
             "reference_memory is for models with reference: context and without super_resolution: set that, or leave "
             "reference_memory out"
         )
+    if kind == "frames" and floor != FLOOR:
+        raise ValueError(
+            f"reference_floor {floor} is of residuals, and reference: frames has none: set reference: context (or "
+            f"given), or leave reference_floor out ({FLOOR})"
+        )
     if flow and memory:
         raise ValueError(
             "reference_memory keeps residuals at the scale of all that moved, and reference_flow at that of what moved "
@@ -68,11 +73,6 @@ def reference_of(
             "set it to false"
         )
     if kind == "frames":
-        if floor != FLOOR:
-            raise ValueError(
-                f"reference_floor {floor} is of residuals, and reference: frames has none: set reference: context (or "
-                f"given), or leave reference_floor out ({FLOOR})"
-            )
         if colors:
             raise ValueError(REFUSED_COLORS)
         return None
