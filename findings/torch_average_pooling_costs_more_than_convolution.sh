@@ -1,6 +1,6 @@
 #!/bin/sh
 # PyTorch 2.14.1, CPU: avg_pool2d with stride 1 takes several times as long as the same means by a depthwise convolution,
-# and by rows and then columns saves next to nothing.
+# and to pool rows and then columns saves nothing for small windows.
 #
 # Valid input: float32 (B, C, H, W), contiguous; means over k x k neighbours, as SSIM, local variances, guided filters and optical flow
 # take them. Expected: pooling, which multiplies nothing, is at least as fast as a convolution with a constant kernel, and rows then columns
