@@ -37,11 +37,9 @@ def motion_planes(condition: Condition, residual: Residual | None, num_frames: i
     else:
         planes = _carried(condition, residual, num_frames)
     frames = condition.past if condition.past.shape[1] else condition.future
-    if residual is None:
-        scale = torch.zeros_like(frames[:, 0, :1])
-    else:
-        scale = residual.scale[:, :, 0].log().mean(1, keepdim=True).expand(-1, 1, *frames.shape[3:])
-    return torch.cat([each.to(frames.dtype) for each in [*planes, scale]], 1)
+    scale = frames.new_ones(1, 1, 1, 1, 1) if residual is None else residual.scale
+    planes.append(scale[:, :, 0].log().mean(1, keepdim=True).expand(condition.batch_size, 1, *frames.shape[3:]))
+    return torch.cat([each.to(frames.dtype) for each in planes], 1)
 
 
 def _sides(condition: Condition) -> list[tuple[Tensor, Tensor, bool]]:

@@ -37,7 +37,9 @@ def memory(model, optimizer=adam):
     return MemoryEstimate(model, CPU)
 
 
-@pytest.mark.parametrize("model", [tiny_model(), tiny_model(net="SpaceTimeUNet"), tiny_flow()], ids=["", "net", "flow"])
+@pytest.mark.parametrize(
+    "model", [tiny_model(), tiny_model(net="SpaceTimeUNet"), tiny_flow()], ids=["UNet", "SpaceTimeUNet", "flow"]
+)
 def test_what_is_foreseen_lies_between_what_backward_keeps_and_twice_that(model):
     kept = {}
 

@@ -1,6 +1,6 @@
 """How much of what changes in a film the optical flow of its context tells beforehand, kind by kind.
 
-    python tools/studies/motion_explained.py bundled films/heldout [films/strangers ...] [--clips 6]
+    python tools/studies/motion_explained.py MODEL films/heldout [films/strangers ...] [--clips 6]
 
 The squared error of what a model with ``reference_flow`` expects before its network says anything, over that of the
 repeated frame (in gaps, of the cross-fade): with all of the flow relied on, and with as much of it as the model does.
@@ -29,6 +29,8 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=6, help="of each kind")
     options = parser.parse_args()
     model = mcvd.load(options.model)
+    if getattr(model.denoiser.reference, "moving", None) is None:
+        parser.error(f"{options.model} has no reference_flow: its base stands still")
     tasks = ("predict", "backward", "gaps")
     print("| kind | " + " | ".join(f"{task}: all of it, as relied on" for task in tasks) + " |\n" + "|---" * 4 + "|")
     for films in options.films:
@@ -47,7 +49,7 @@ def explained(model: mcvd.MCVD, clips: Tensor) -> Tensor:
     """Ratios (3, 2): for each task with all of the flow, and with what the model relies on; NaN if nothing moves."""
     past, current, future = model.block.split(clips)
     visible, reference = Condition.visible(past, future), model.denoiser.reference
-    assert isinstance(reference, ContextReference) and reference.moving is not None, "no model with reference_flow"
+    assert isinstance(reference, ContextReference) and reference.moving is not None
     relied_on, found = reference.moving.reliance.clone(), []
     for condition in (visible.null(past=False), visible.null(future=False), visible):
         errors = []
