@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from mcvd.data import MovingStills
@@ -75,9 +76,25 @@ def test_moves_are_of_all_speeds_and_some_cameras_stand_still():
     way = np.array([np.hypot(*(move.centre[-1] - move.centre[0])) for move in moves])  # in a second
     still = [np.ptp(move.centre) == 0 and np.ptp(move.zoom) == 0 and np.ptp(move.angle) == 0 for move in moves]
     assert 0.05 < np.mean(still) < 0.2
-    assert (way < 0.05).mean() > 0.2 and (way > 0.3).mean() > 0.1 and way.max() < 2
+    assert (way < 0.05).mean() > 0.2 and (way > 0.3).mean() > 0.1 and way.max() < 3
     assert all((move.zoom > 0.3).all() and (move.zoom < 3).all() for move in moves)
-    assert np.mean([move.centre[-1] @ inward >= -0.1 for move in moves]) > 0.95  # towards where there is room
+    assert np.mean([move.centre[-1] @ inward >= -0.1 for move in moves]) > 0.85  # towards where there is room
+
+
+def test_a_shaken_camera_forgets_its_speed_in_seconds_not_in_frames():
+    """What it does next is not always what it did, and at another frame rate it shakes as fast."""
+
+    def speeds(frame_rate_hz: float) -> NDArray[np.float64]:
+        """Views a second, (300, 3 seconds less a frame, 2)."""
+        num_frames = round(3 * frame_rate_hz)
+        moves = [CameraMove.drawn(np.random.default_rng(i), num_frames, frame_rate_hz, np.ones(2)) for i in range(300)]
+        return np.stack([np.diff(move.centre, axis=0) * frame_rate_hz for move in moves])
+
+    slow, fast = speeds(10), speeds(40)
+    for found, lasts in ((slow, 0.9), (fast, 0.97)):
+        now, then = found[:, :-1], found[:, 1:]
+        assert 0.6 < (now * then).sum() / np.square(now).sum() < lasts
+    assert 0.7 < np.sqrt(np.square(fast).mean() / np.square(slow).mean()) < 1.4
 
 
 def test_cutouts_leave_the_camera_as_it_is_and_hide_part_of_the_picture(photographs):

@@ -21,6 +21,7 @@ from mcvd.video.decoders.pictures import load_picture
 
 MAX_CUTOUTS = 20
 MAX_ZOOM = 32.0  # either way, of the field of view: long videos would see less than a pixel, or more than numbers hold
+ROLL = 0.3  # radians that a shaking hand turns while it moves by the width of the view
 LONGEST = 1024  # pixels of a photograph's longer side that are kept
 
 
@@ -51,8 +52,12 @@ class CameraMove:
             inward: (2,), 1 or -1: whether there is more room right or left, down or up, where it pans to.
 
         Speeds are spread evenly over their orders of magnitude: a pan of 2% to 100% of the view a second, a zoom of
-        1% to 40%, a turn of 0.2 to 20 degrees, each absent in some moves; one in ten stands on a tripod.
+        1% to 40%, a turn of 0.2 to 20 degrees, each absent in some moves; one in ten stands on a tripod. A hand that
+        shakes adds a speed of 1% to 100% of the view a second and a turn, in any direction, which it forgets within
+        0.03 to 3 seconds: what film of hands does next is not always what it did.
         """
+        from scipy.signal import lfilter  # seconds of import, for who draws
+
         seconds = np.arange(num_frames) / frame_rate_hz
         on_tripod = generator.random() < 0.1
 
@@ -62,14 +67,18 @@ class CameraMove:
             return float(magnitude) if there else 0.0
 
         pan, zoom, turn = speed(0.02, 1.0, 0.8), speed(0.01, 0.4, 0.5), np.radians(speed(0.2, 20, 0.3))
-        shake = speed(0.001, 0.02, 0.5)
+        shake, memory_seconds = speed(0.01, 1.0, 0.6), np.exp(generator.uniform(np.log(0.03), np.log(3.0)))
         zoom, turn = (each * generator.choice((-1, 1)) for each in (zoom, turn))
         towards, tilt, faster = generator.uniform((0, -0.1, -0.2), (np.pi / 2, 0.1, 0.2))
         way = seconds + faster * seconds**2 / 2
-        tremble = np.cumsum(shake * generator.normal(size=(num_frames, 2)), 0)  # last: longer ones begin alike
-        centre = pan * way[:, None] * inward * np.array([np.cos(towards), np.sin(towards)]) + tremble
+        keeps = np.exp(-1 / (frame_rate_hz * memory_seconds))
+        kicks = generator.normal(size=(num_frames, 3)) * np.sqrt(1 - keeps**2)  # last: longer ones begin alike
+        kicks[:1] /= np.sqrt(1 - keeps**2)  # it is as fast at first as later
+        shaken = shake / frame_rate_hz * np.cumsum(lfilter([1.0], [1.0, -keeps], kicks, axis=0), 0)
+        centre = pan * way[:, None] * inward * np.array([np.cos(towards), np.sin(towards)]) + shaken[:, :2]
         bound = np.log(MAX_ZOOM)
-        return cls(centre, np.exp(np.clip(zoom * way, -bound, bound)), tilt + turn * way)
+        angle = tilt + turn * way + ROLL * shaken[:, 2]
+        return cls(centre, np.exp(np.clip(zoom * way, -bound, bound)), angle)
 
 
 class MovingStills(DrawnVideos):
