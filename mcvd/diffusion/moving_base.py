@@ -183,18 +183,18 @@ def _flows(pairs: list[tuple[Tensor, Tensor, Tensor]], axes: AllChannels) -> lis
     if not pairs:
         return []
     frame, other, is_seen = (torch.cat(each) for each in zip(*pairs, strict=True))
+    frame, other = frame.float(), other.float()
     is_told = is_seen.device.type == "cpu" and type(is_seen) is Tensor  # not so where numbers are only reckoned with
     rows = is_seen.nonzero()[:, 0] if is_told else torch.arange(len(is_seen), device=is_seen.device)
     here, there = frame[rows], torch.where(_over(is_seen), other, frame)[rows]
     flow = optical_flow(here, there)
     trust = explained(here, there, flow)
-    moved = box_mean((here - there).float().square().mean(1, keepdim=True), REACH, times=2)
+    moved = box_mean((here - there).square().mean(1, keepdim=True), REACH, times=2)
     part = (1 + trust) / 2 * moved / (moved + STILL**2)
     found = flow, trust, part, axes.squared(here - carry(there, flow))
     whole = [each.new_zeros(len(frame), *each.shape[1:]).index_copy(0, rows, each) for each in found]
     whole[1] = torch.where(_over(is_seen), whole[1], 0.0)
-    batch = len(pairs[0][0])
-    parts = zip(*(each.split(batch) for each in (frame, is_seen, *whole)), strict=True)
+    parts = zip(*(each.unflatten(0, (len(pairs), -1)) for each in (frame, is_seen, *whole)), strict=True)
     return [_Flow(one, seen, not is_told or bool(seen.any()), *rest) for one, seen, *rest in parts]
 
 

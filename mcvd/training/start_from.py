@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mcvd.diffusion.measuring import measured_parts
 from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.models.files import read_model
 from mcvd.models.mcvd import MCVD
@@ -9,7 +10,11 @@ from mcvd.runtime.numbers import NumbersError
 
 
 def start_from(model: MCVD, source: str) -> str:
-    """Copy the weights that fit from a trained model.
+    """Copy the weights that fit from a trained model, and what was measured with them.
+
+    What clips are measured by goes together: where a part of it does not fit, as for a block of another length, none is
+    taken, and the training measures it anew. So it is with the scales of residuals to a base that moved on, where the
+    base now stands still.
 
     Args:
         model: gets them, and the model's measured signals.
@@ -33,11 +38,18 @@ def start_from(model: MCVD, source: str) -> str:
         raise ValueError(
             f"--init_from {source}: none of its {len(weights)} weights fits this model; is it of another width?"
         )
+    anew = set()
+    for part in (f"denoiser.{name}" for name in measured_parts(model.denoiser)):
+        names, moves = {name for name in wanted if name.rpartition(".")[0] == part}, f"{part}.moving.num_clips"
+        if names - fitting.keys() or moves in weights.keys() - wanted.keys():
+            anew |= names & fitting.keys()
+    fitting = {name: value for name, value in fitting.items() if name not in anew}
     model.load_state_dict(fitting, strict=False)
     shapes = [
         f"{name} {tuple(weights[name].shape)} there, {tuple(wanted[name].shape)} here"
-        for name in weights.keys() & wanted.keys() - fitting.keys()
+        for name in weights.keys() & wanted.keys() - fitting.keys() - anew
     ]
+    shapes += [f"{name} is measured anew" for name in anew]
     alone = [f"{name} only there" for name in weights.keys() - wanted.keys()]
     new = [f"{name} only here" for name in wanted.keys() - weights.keys()]
     left_out = sorted(shapes + alone + new)

@@ -155,6 +155,23 @@ def test_a_reference_measures_what_moves_on_before_its_scale():
         assert 0.1 < residual.square().mean().sqrt() < 0.75
 
 
+def test_of_no_clip_nothing_is_measured():
+    """All of a batch may be pictures, or frames from long before."""
+    reference = ContextReference(BLOCK, flow=True)
+    before = {name: each.clone() for name, each in reference.named_buffers()}
+    reference.measure(*BLOCK.split(torch.zeros(0, 7, 3, 16, 16)))
+    for name, each in reference.named_buffers():
+        assert torch.equal(each, before[name]), name
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_frames_of_any_precision_move(dtype):
+    past, _, future = BLOCK.split(moving(1.0, 0.5)[None])
+    exact, other = (relying()(Condition.visible(past.to(kind), future.to(kind))) for kind in (torch.float32, dtype))
+    assert other.base.dtype == other.scale.dtype == dtype
+    torch.testing.assert_close(other.base.float(), exact.base, atol=0.03, rtol=0)
+
+
 def test_the_network_is_told_how_far_the_base_moved():
     past, _, future = BLOCK.split(moving(1.0, 0.0)[None])
     residual = relying()(conditions(past, future)["past"])
