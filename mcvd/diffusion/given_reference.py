@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from mcvd.diffusion.color_axes import AllChannels, ColorAxes
+from mcvd.diffusion.context_sides import over_pixels
 from mcvd.diffusion.parametrization import SIGMA_DATA
-from mcvd.diffusion.reference import FLOOR, MAX_RATIO, Residual, around, check_floor, keep_near, over_pixels
+from mcvd.diffusion.reference import FLOOR, MAX_RATIO, Residual, around, check_floor, keep_near
 from mcvd.frames import Condition, FrameBlock
 from mcvd.runtime.distributed import sum_over_processes
 

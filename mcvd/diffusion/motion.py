@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mcvd.diffusion.context_sides import context_sides, over_pixels
 from mcvd.diffusion.optical_flow import carry, explained, optical_flow
-from mcvd.diffusion.reference import Residual
+from mcvd.diffusion.reference import Residual, keep_near
 from mcvd.frames import Condition
 
 FARTHEST = 4.0  # residual that a plane may tell
@@ -22,7 +23,7 @@ def motion_planes(condition: Condition, residual: Residual | None, num_frames: i
 
     Carried frames are only advice: they are wrong where the motion changes, and where something is uncovered. Where
     residuals refer to a base that moves on by itself (`mcvd.diffusion.moving_base`), the planes of a side tell in their
-    place how far the base has moved from its nearest frame, as the inverse hyperbolic sine of such residuals.
+    place how far the base is from the side's nearest frame, as the inverse hyperbolic sine of such residuals.
 
     Args:
         condition: of B samples, frames (C, H, W).
@@ -42,35 +43,26 @@ def motion_planes(condition: Condition, residual: Residual | None, num_frames: i
     return torch.cat([each.to(frames.dtype) for each in planes], 1)
 
 
-def _sides(condition: Condition) -> list[tuple[Tensor, Tensor, bool]]:
-    """Frames and masks, nearest first, of the sides that have two frames, and whether it is the future."""
-    sides = []
-    if condition.past.shape[1] >= 2:
-        sides.append((condition.past.flip(1), condition.keep_past.flip(1), False))
-    if condition.future.shape[1] >= 2:
-        sides.append((condition.future, condition.keep_future, True))
-    return sides
-
-
 def _moved(condition: Condition, residual: Residual, trusts: Tensor) -> list[Tensor]:
     planes = []
-    for (frames, keep, _), trust in zip(_sides(condition), trusts.split(1, 1), strict=True):
-        told = -residual.from_frames(frames[:, :1]).asinh()
-        planes.append(torch.where(keep[:, :1, None, None], torch.cat([told.flatten(1, 2), trust], 1), 0.0))
+    sides = [side for side in context_sides(condition, keep_near(condition)) if side.has(2)]
+    for side, trust in zip(sides, trusts.split(1, 1), strict=True):
+        told = -residual.from_frames(side.frames[:, :1]).asinh()
+        planes.append(torch.where(over_pixels(side.keep[:, 0]), torch.cat([told.flatten(1, 2), trust], 1), 0.0))
     return planes
 
 
 def _carried(condition: Condition, residual: Residual | None, num_frames: int) -> list[Tensor]:
     away = range(1, num_frames + 1)  # how many frames from the nearest visible one
-    sides = _sides(condition)
-    near, far = (torch.cat([frames[:, n] for frames, _, _ in sides]) for n in (0, 1))
+    sides = [side for side in context_sides(condition, (condition.keep_past, condition.keep_future)) if side.has(2)]
+    near, far = (torch.cat([side.frames[:, n] for side in sides]) for n in (0, 1))
     flows = optical_flow(near, far)
     trusts = explained(near, far, flows).chunk(len(sides))
     planes = []
-    for (frames, keep, is_after), flow, trust in zip(sides, flows.chunk(len(sides)), trusts, strict=True):
-        distances = away[::-1] if is_after else away
-        carried = torch.stack([carry(frames[:, 0], distance * flow) for distance in distances], 1)
+    for side, flow, trust in zip(sides, flows.chunk(len(sides)), trusts, strict=True):
+        distances = away[::-1] if side.is_after else away
+        carried = torch.stack([carry(side.frames[:, 0], distance * flow) for distance in distances], 1)
         told = carried if residual is None else residual.from_frames(carried).clamp(-FARTHEST, FARTHEST)
-        visible = keep[:, :2].all(1)[:, None, None, None]
+        visible = over_pixels(side.keep[:, :2].all(1))
         planes.append(torch.where(visible, torch.cat([told.flatten(1, 2), trust], 1), 0.0))
     return planes

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mcvd.diffusion.box_mean import box_mean
 from mcvd.diffusion.color_axes import AllChannels
+from mcvd.diffusion.context_sides import context_sides, over_pixels
 from mcvd.diffusion.optical_flow import carried_on, carry, explained, optical_flow
 from mcvd.frames import Condition
 from mcvd.runtime.distributed import sum_over_processes
@@ -19,6 +20,8 @@ ACROSS = 0.4  # part of the flow across a gap in what each end of it is expected
 STILL = 0.024  # difference of neighbouring frames, range [-1, 1], below which flow is mostly that of noise
 REACH = 2  # pixels of the box filters around each pixel, within which it is looked for
 ODD = 1e-3  # squared change of a clip, range [-1, 1], below which it counts less
+
+_Name = tuple[str, bool]  # of a flow: of a side of its own, or across the gap; whether it begins after the block
 
 
 @dataclass(frozen=True)
@@ -77,31 +80,36 @@ class MovingBase(nn.Module):
             axes: of which mixtures of channels differences are squared.
         """
         num_frames = weights.shape[2]
-        past, future = _Side(condition.past.flip(1), keep[0].flip(1)), _Side(condition.future, keep[1])
-        sides = (past, future), (future, past)
-        flows = iter(_flows([pair for side, other in sides for pair in _pairs(side, other)], axes))
+        sides, pairs = context_sides(condition, keep), {}
+        for side, other in zip(sides, reversed(sides), strict=True):
+            if side.has(2):
+                pairs["own", side.is_after] = side.frames[:, 0], side.frames[:, 1], side.keep[:, :2].all(1)
+            if side.has(1) and other.has(1):
+                is_gap = side.keep[:, 0] & other.keep[:, 0]
+                pairs["across", side.is_after] = side.frames[:, 0], other.frames[:, 0], is_gap
+        flows = _flows(pairs, axes)
         away = torch.arange(1, num_frames + 1, device=weights.device) / (num_frames + 1)  # of the way across a gap
         added = weights.new_zeros(*weights.shape[1:], *condition.past.shape[2:])
         left, nowhere = axes.squared(added[:, 0]), keep[0].new_zeros(len(keep[0]))
         is_known, trusts = nowhere, []
-        for number, (side, other) in enumerate(sides):
-            told, is_seen, order = torch.zeros_like(added), nowhere, -1 if number else 1
-            if side.shows_motion:
-                own = next(flows)
+        for side, other in zip(sides, reversed(sides), strict=True):
+            told, is_seen = torch.zeros_like(added), nowhere
+            if own := flows.get(("own", side.is_after)):
                 if own.may_be_seen:
-                    told = own.added(carried_on(own.frame, own.flow, num_frames)[::order])
+                    told = own.added(carried_on(own.frame, own.flow, num_frames)[:: -1 if side.is_after else 1])
                 is_seen, alone = own.is_seen, own.is_seen & ~other.keep.any(1)
-                left, is_known = torch.where(_over(alone), own.left, left), is_known | alone
+                left, is_known = torch.where(over_pixels(alone), own.left, left), is_known | alone
                 trusts.append(own.trust)
-            if side.is_there and other.is_there and (across := next(flows)).may_be_seen:
-                ways = away.flip(0) if number else away
+            if (across := flows.get(("across", side.is_after))) and across.may_be_seen:
+                ways = away.flip(0) if side.is_after else away
                 crossing = across.added([carry(across.frame, -way * across.flow) for way in ways])
                 part = torch.where(is_seen, ACROSS, 1.0)
-                mixed = torch.lerp(told, crossing, _over(part)[..., None])
+                mixed = torch.lerp(told, crossing, over_pixels(part[:, None]))
                 is_gap = across.is_seen
-                told = torch.where(_over(is_gap)[..., None], mixed, told)
-                left, is_known = left + torch.where(_over(is_gap), across.left / 2, 0.0), is_known | is_gap
-            added = added + weights[number][..., None, None, None] * told
+                told = torch.where(over_pixels(is_gap[:, None]), mixed, told)
+                left = left + torch.where(over_pixels(is_gap), across.left / 2, 0.0)
+                is_known = is_known | is_gap
+            added = added + over_pixels(weights[int(side.is_after)]) * told
         return Movement(added, left, is_known, torch.cat(trusts, 1) if trusts else added[:, 0, :0])
 
     def measure(self, current: Tensor, cases: Iterable[tuple[Tensor, Movement]]) -> None:
@@ -121,24 +129,6 @@ class MovingBase(nn.Module):
         self.num_clips += sum_over_processes(torch.full_like(self.num_clips, len(current)))
         found = (self.sums[0] / self.sums[1].clamp(min=1e-6)).clamp(0, 1)
         self.reliance.copy_(torch.where(self.sums[1] > 1e-6, found, self.reliance))
-
-
-@dataclass(frozen=True)
-class _Side:
-    """Frames (B, T, C, H, W) of one side of a block, and which of them to look at (B, T), nearest first."""
-
-    frames: Tensor
-    keep: Tensor
-
-    @property
-    def is_there(self) -> bool:
-        """Whether it has a frame."""
-        return self.frames.shape[1] >= 1
-
-    @property
-    def shows_motion(self) -> bool:
-        """Whether it has two."""
-        return self.frames.shape[1] >= 2
 
 
 @dataclass(frozen=True)
@@ -168,36 +158,27 @@ class _Flow:
         return self.part[:, None] * (torch.stack(carried, 1) - self.frame[:, None])
 
 
-def _pairs(side: _Side, other: _Side) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Frames between which a side may show motion, and the samples in which both are to be looked at."""
-    pairs = []
-    if side.shows_motion:
-        pairs.append((side.frames[:, 0], side.frames[:, 1], side.keep[:, :2].all(1)))
-    if side.is_there and other.is_there:
-        pairs.append((side.frames[:, 0], other.frames[:, 0], side.keep[:, 0] & other.keep[:, 0]))
-    return pairs
+def _flows(pairs: dict[_Name, tuple[Tensor, Tensor, Tensor]], axes: AllChannels) -> dict[_Name, _Flow]:
+    """All flows in one go, on a CPU only of samples that show them: elsewhere to choose would wait for the device.
 
-
-def _flows(pairs: list[tuple[Tensor, Tensor, Tensor]], axes: AllChannels) -> list[_Flow]:
-    """All flows in one go, on a CPU only of samples that show them: elsewhere to choose would wait for the device."""
+    Args:
+        pairs: frames (B, C, H, W), others, and in which samples both are to be looked at, bool (B,).
+        axes: of which mixtures of channels differences are squared.
+    """
     if not pairs:
-        return []
-    frame, other, is_seen = (torch.cat(each) for each in zip(*pairs, strict=True))
+        return {}
+    frame, other, is_seen = (torch.cat(each) for each in zip(*pairs.values(), strict=True))
     frame, other = frame.float(), other.float()
     is_told = is_seen.device.type == "cpu" and type(is_seen) is Tensor  # not so where numbers are only reckoned with
     rows = is_seen.nonzero()[:, 0] if is_told else torch.arange(len(is_seen), device=is_seen.device)
-    here, there = frame[rows], torch.where(_over(is_seen), other, frame)[rows]
+    here, there = frame[rows], torch.where(over_pixels(is_seen), other, frame)[rows]
     flow = optical_flow(here, there)
     trust = explained(here, there, flow)
     moved = box_mean((here - there).square().mean(1, keepdim=True), REACH, times=2)
     part = (1 + trust) / 2 * moved / (moved + STILL**2)
     found = flow, trust, part, axes.squared(here - carry(there, flow))
     whole = [each.new_zeros(len(frame), *each.shape[1:]).index_copy(0, rows, each) for each in found]
-    whole[1] = torch.where(_over(is_seen), whole[1], 0.0)
+    whole[1] = torch.where(over_pixels(is_seen), whole[1], 0.0)
     parts = zip(*(each.unflatten(0, (len(pairs), -1)) for each in (frame, is_seen, *whole)), strict=True)
-    return [_Flow(one, seen, not is_told or bool(seen.any()), *rest) for one, seen, *rest in parts]
-
-
-def _over(each: Tensor) -> Tensor:
-    """(B,) with axes for channels, height and width."""
-    return each[:, None, None, None]
+    flows = [_Flow(one, seen, not is_told or bool(seen.any()), *rest) for one, seen, *rest in parts]
+    return dict(zip(pairs, flows, strict=True))

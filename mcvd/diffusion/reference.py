@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mcvd.diffusion.box_mean import box_mean
 from mcvd.diffusion.color_axes import AllChannels, ColorAxes, mixed
+from mcvd.diffusion.context_sides import ContextSide, context_sides, over_pixels
 from mcvd.diffusion.moving_base import Movement, MovingBase
 from mcvd.diffusion.parametrization import SIGMA_DATA
 from mcvd.frames import Condition, FrameBlock
@@ -234,8 +235,8 @@ class ContextReference(nn.Module):
     def _expected(self, condition: Condition, typical: Tensor, colors: AllChannels) -> _Expected:
         num_frames = self.growth.shape[1]
         keep = keep_near(condition)
-        (past, before), (has_past, has_before) = _nearest_two(condition.past.flip(1), keep[0].flip(1))
-        (future, after), (has_future, has_after) = _nearest_two(condition.future, keep[1])
+        nearest = [_nearest_two(side) for side in context_sides(condition, keep)]
+        ((past, before), (has_past, has_before)), ((future, after), (has_future, has_after)) = nearest
         both = has_past & has_future
         place = (torch.arange(num_frames, device=past.device) + 1.0) / (num_frames + 1)
         of_future = torch.where(both[:, None], place, has_future[:, None].float())
@@ -290,10 +291,11 @@ def keep_near(condition: Condition) -> tuple[Tensor, Tensor]:
     return keep_past & near[:, :num_past], keep_future & near[:, near.shape[1] - num_future :]
 
 
-def _nearest_two(frames: Tensor, keep: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """The first two visible frames (B, C, H, W) of those that lie nearest first, and whether there are such, (B,)."""
-    blank = frames.new_zeros(frames.shape[0], 2, *frames.shape[2:])
-    frames, keep = torch.cat([frames, blank], 1), torch.cat([keep, keep.new_zeros(len(keep), 2)], 1)
+def _nearest_two(side: ContextSide) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """The nearest two visible frames (B, C, H, W) of a side, and whether there are such, (B,)."""
+    blank = side.frames.new_zeros(len(side.frames), 2, *side.frames.shape[2:])
+    frames = torch.cat([side.frames, blank], 1)
+    keep = torch.cat([side.keep, side.keep.new_zeros(len(side.keep), 2)], 1)
     nearest = keep.int().argsort(dim=1, descending=True, stable=True)[:, :2]
     first, second = frames[torch.arange(len(frames), device=frames.device)[:, None], nearest].unbind(1)
     is_first, is_second = keep.gather(1, nearest).unbind(1)
@@ -316,8 +318,3 @@ def around(each: Tensor) -> Tensor:
     padding = "reflect" if min(each.shape[-2:]) > reach else "replicate"  # one pixel has no mirror image
     local = box_mean(each, reach, times=2, padding=padding)  # about a Gaussian
     return (1 - GLOBAL) * local + GLOBAL * each.mean((2, 3), keepdim=True)
-
-
-def over_pixels(each: Tensor) -> Tensor:
-    """(B,) or (B, N) with axes for channels, height and width."""
-    return each[..., None, None, None]

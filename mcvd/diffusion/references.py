@@ -64,8 +64,8 @@ def reference_of(
         )
     if flow and (kind != "context" or super_resolution is not None):
         raise ValueError(
-            "reference_flow is for models with reference: context and without super_resolution: set that, or leave "
-            "reference_flow out"
+            "reference_flow is for models with reference: context and without super_resolution: set that, or "
+            "reference_flow to false"
         )
     if flow and max(block.past, block.future, 2 * min(block.past, block.future)) < 2:
         raise ValueError(

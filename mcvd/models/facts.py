@@ -11,6 +11,7 @@ from mcvd.diffusion.task_samplers import TaskSamplers
 from mcvd.diffusion.tasks import TASKS
 from mcvd.frames import FrameBlock
 
+REFERENCE_OPTIONS = ("reference_flow", "reference_memory", "reference_colors", "colored_noise")
 _OF_PIXELS = ("Pixels(", "Latents(")  # codecs whose videos are pixels
 
 
@@ -48,6 +49,7 @@ class ModelFacts:
         schedule: noise over time.
         predicts: what the network's output means.
         reference: what is diffused: frames, or what they add to what the context tells.
+        reference_options: the options of that which are on.
         context_noise: the highest level of noise on the context that it knows.
         guidance: whether it can be guided.
         tasks: for each task None, or why it cannot do it.
@@ -72,6 +74,7 @@ class ModelFacts:
     guidance: bool
     tasks: dict[str, str | None]
     samplers: dict[str, SamplerFacts]
+    reference_options: tuple[str, ...] = ()
     codec: str = "Pixels()"
     signals: tuple[str, ...] = ()
     frame_rates_hz: tuple[float, ...] = ()
@@ -104,8 +107,9 @@ class ModelFacts:
     @property
     def diffused(self) -> str:
         """What noise is added to."""
-        what = {"frames": "frames", "context": "residuals to the context", "given": "residuals to given frames"}
-        return f"{what[self.reference]}, as latents" if self.codec.startswith("Latents(") else what[self.reference]
+        kinds = {"frames": "frames", "context": "residuals to the context", "given": "residuals to given frames"}
+        what = kinds[self.reference] + (f" ({', '.join(self.reference_options)})" if self.reference_options else "")
+        return f"{what}, as latents" if self.codec.startswith("Latents(") else what
 
     @property
     def summary(self) -> str:

@@ -31,7 +31,7 @@ from mcvd.models.codecs.base import AbstractCodec
 from mcvd.models.codecs.pixels import Pixels
 from mcvd.models.config import config_of
 from mcvd.models.enlarging import enlarged_stream
-from mcvd.models.facts import ModelFacts, num_parameters, sampler_facts
+from mcvd.models.facts import REFERENCE_OPTIONS, ModelFacts, num_parameters, sampler_facts
 from mcvd.models.pretrained import Pretrained
 from mcvd.models.upsampling import upsampled_whole
 from mcvd.nets import UNet
@@ -350,9 +350,8 @@ class VideoModel(Pretrained):
         """What this model is and what it can do."""
         block, net = self.block, self.denoiser.net
         tasks = {name: task.refusal(block, self.masking) for name, task in TASKS.items()}
-        if self.low_size is not None:
-            reason = f"it makes frames of {self.low_size[0]}x{self.low_size[1]} larger: mcvd upsample --size"
-            tasks = dict.fromkeys(TASKS, reason)
+        if (low := self.low_size) is not None:
+            tasks = dict.fromkeys(TASKS, f"it makes frames of {low[0]}x{low[1]} larger: mcvd upsample --size")
         gamma = self.denoiser.gamma_noise
         return ModelFacts(
             block=block,
@@ -365,6 +364,7 @@ class VideoModel(Pretrained):
             schedule=repr(self.denoiser.schedule) + (f", gamma noise of scale {gamma:g}" if gamma else ""),
             predicts=self.denoiser.predicts,
             reference=self.reference,
+            reference_options=tuple(name for name in REFERENCE_OPTIONS if self.config.get(name)),
             context_noise=self.context_noise,
             guidance=tasks[GENERATE.name] is None and block.num_context > 0,
             tasks=tasks,

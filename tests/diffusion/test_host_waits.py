@@ -138,9 +138,10 @@ class DrawsThere:
         {"predicts": "eps"},
         {"predicts": "eps", "schedule": {"class_path": "mcvd.noise.LinearBeta"}},
         {"reference": "context", "colored_noise": True, "min_snr": 5.0},
+        {"reference": "context", "reference_flow": True},
         {"masking": {"p_past": 0.5, "p_future": 0.5, "p_partial": 0.5}, "context_noise": 0.2},
     ],
-    ids=["published", "LinearBeta", "residuals", "noise on the context"],
+    ids=["published", "LinearBeta", "residuals", "residuals that move", "noise on the context"],
 )
 @pytest.mark.parametrize("conditioning", ["Concat", "SPATIN"])
 def test_no_loss_of_a_training_waits(monkeypatch, changes, conditioning):
@@ -156,6 +157,17 @@ def test_no_loss_of_a_training_waits(monkeypatch, changes, conditioning):
             batch = {"video": gpu.zeros(2, 7, 1, 16, 16, dtype=torch.uint8), "index": [2 * step, 2 * step + 1]}
             loss = model.loss(batch).mean()  # autograd's own backward pass needs a driver
     assert loss.requires_grad and gpu.sent == []
+
+
+@pytest.mark.parametrize("flow", [False, True])
+def test_nothing_that_measures_residuals_waits(gpu, monkeypatch, flow):
+    model = model_on(gpu, **(tiny_config(channels=3) | {"reference": "context", "reference_flow": flow}))
+    parts = model.block.split(gpu.zeros(2, 7, 3, 16, 16))
+    with gpu.on(monkeypatch):
+        model.denoiser.measure(*parts)
+        gpu.sent.clear()
+        model.denoiser.measure(*parts)
+    assert gpu.sent == []
 
 
 @pytest.mark.parametrize("make", [Muon, partial(torch.optim.AdamW, fused=True)], ids=["Muon", "AdamW"])
