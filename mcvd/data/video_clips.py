@@ -162,9 +162,8 @@ class VideoClips:
             part, val = train_val_split(train, self.spec)
             read = VideoSubset(read, part.excerpts)
         train = read
-        longest = self.spec.at_speed(self.augment.max_speed)
-        longest = longest if self.times is None else self.times.slowest(longest)
-        train_index, val_index = find_clips(train, longest), find_clips(val, self.spec)
+        longest = self.spec if self.times is None else self.times.slowest(self.spec)
+        train_index, val_index = find_clips(train, longest, self.augment.max_speed), find_clips(val, self.spec)
         used = list(_used((train, train_index), (val, val_index)))
         self.frame_rate_hz = _clip_rate(_frame_rates(times for _, times in used), self.spec)
         if self.times is not None:

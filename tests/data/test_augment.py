@@ -16,7 +16,7 @@ SIZE = (4, 6)
 
 def training_clips(videos, spec, **augmentation):
     augmentation = Augmentation(**augmentation)
-    index = find_clips(videos, spec.at_speed(augmentation.max_speed))
+    index = find_clips(videos, spec, augmentation.max_speed)
     return ClipDataset(videos, spec, RandomClips(index, spec, 0, augmentation))
 
 
@@ -68,6 +68,18 @@ def test_every_speed_is_drawn_and_stays_inside_the_video(rate):
     clips = training_clips(NumberedVideos([14, 30]), ClipSpec(5, SIZE, frame_rate_hz=rate), max_speed=3)
     steps = [set(np.diff(frame_numbers(clips[sample]["video"]))) for sample in range(60)]
     assert {frozenset(step) for step in steps} == {frozenset({speed}) for speed in (1, 2, 3)}
+
+
+@pytest.mark.parametrize("rate", [None, 10.0])
+def test_a_short_video_is_played_as_fast_as_it_allows(rate):
+    """It would have been left out: most clips that people film are short."""
+    clips = training_clips(NumberedVideos([6, 10, 30]), ClipSpec(5, SIZE, frame_rate_hz=rate), max_speed=3)
+    drawn = [clips.clips(sample) for sample in range(200)]
+    found = {n: {each.augmentation.speed for each in drawn if each.video == n} for n in range(3)}
+    assert found == {0: {1}, 1: {1, 2}, 2: {1, 2, 3}}
+    assert all(
+        np.diff(frame_numbers(clips[n]["video"])).tolist() == [drawn[n].augmentation.speed] * 4 for n in range(200)
+    )
 
 
 def test_speed_multiplies_the_stride():

@@ -7,7 +7,7 @@ from mcvd.data.clips.sampling import SeededClips
 from mcvd.data.clips.spec import ClipIndex
 from mcvd.evaluation.protocols import PROTOCOLS, find_protocol
 
-INDEX = ClipIndex(np.array([0, 0, 2]), np.array([0, 5, 0]), np.array([5, 9, 4]), np.array([0, 8, 2]))
+INDEX = ClipIndex(np.array([0, 0, 2]), np.array([0, 5, 0]), np.array([5, 9, 4]), np.array([0, 8, 2]), np.ones(3, int))
 
 
 def test_start_frames_depend_on_seed_and_number_alone():

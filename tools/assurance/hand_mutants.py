@@ -93,7 +93,7 @@ MUTANTS: dict[str, tuple[Tests, list[tuple[str, str]]]] = {
         CLIPS,
         [
             ("return video[:1].repeat", "return video[-1:].repeat"),
-            ("speed=1 + int(speed * self.max_speed)", "speed=1 + int(speed * (self.max_speed - 1))"),
+            ("min(self.max_speed, fastest)", "min(self.max_speed, fastest) - 1"),
             ("2 * x - 1 for x in jitter", "x for x in jitter"),
             ("still=still < self.still", "still=still <= self.still + 0.1"),
             ("self.reverse and direction < 0.5", "self.reverse and direction < 0.05"),

@@ -65,8 +65,8 @@ class Augmentation:
         brightness, contrast, saturation: strength x, 0 to 1; a factor is drawn from 1 - x to 1 + x.
         hue: largest shift of the hue in turns, 0 to 0.5, either way.
         reverse: play half of the clips backwards.
-        max_speed: the stride of a clip is multiplied by 1, 2, ... or this, with equal probability; the frame rate that
-            a model remembers stays that of speed 1.
+        max_speed: the stride of a clip is multiplied by 1, 2, ... or this, with equal probability, or up to what a
+            shorter video allows; the frame rate that a model remembers stays that of speed 1.
         still: fraction of the clips, 0 to 1, in which nothing moves: their first frame is repeated. A model that saw
             few of them sets still scenes in motion.
 
@@ -96,12 +96,17 @@ class Augmentation:
         """Whether brightness, contrast, saturation or hue are drawn."""
         return any((self.brightness, self.contrast, self.saturation, self.hue))
 
-    def draw(self, random: np.random.Generator) -> AppliedAugmentation:
-        """What is done to one clip; every call takes as many random numbers, whatever is switched on."""
+    def draw(self, random: np.random.Generator, fastest: int = MAX_SPEED) -> AppliedAugmentation:
+        """What is done to one clip; every call takes as many random numbers, whatever is switched on.
+
+        Args:
+            random: of all that is drawn.
+            fastest: the highest speed at which such a clip fits into its video.
+        """
         speed, direction, *jitter, still = random.random(7).tolist()
         brightness, contrast, saturation, hue = (2 * x - 1 for x in jitter)
         return AppliedAugmentation(
-            speed=1 + int(speed * self.max_speed),
+            speed=1 + int(speed * min(self.max_speed, fastest)),
             backwards=self.reverse and direction < 0.5,
             brightness=1 + self.brightness * brightness,
             contrast=1 + self.contrast * contrast,

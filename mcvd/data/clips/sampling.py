@@ -58,7 +58,7 @@ class RandomClips:
     """The clips of training: every entry of the index once per epoch, in random order, at a random start.
 
     Args:
-        index: where clips lie; with a speed, that of ``spec.at_speed(augmentation.max_speed)``, so that all clips fit.
+        index: where clips lie, and how fast they may be played.
         spec: whether to crop at random and to flip.
         seed: 0 or more; the same seed gives the same clips.
         augmentation: what else is drawn for each clip.
@@ -92,7 +92,7 @@ class RandomClips:
             start=start,
             corner=(down, right) if self.spec.crop == "random" else None,
             flip=self.spec.flip and mirror < 0.5,
-            augmentation=self.augmentation.draw(random),
+            augmentation=self.augmentation.draw(random, int(self.index.speed[entry])),
             times=None if self.times is None else self.times.draw(random),
         )
 

@@ -112,21 +112,24 @@ class ClipIndex:
             video divide all its possible starts.
         even: int64 (N,), a fixed start: those of one video are evenly spread from its first to its last possible
             start, and their clips do not overlap.
+        speed: int64 (N,), how fast its clips may be played at most.
     """
 
     video: np.ndarray
     first: np.ndarray
     stop: np.ndarray
     even: np.ndarray
+    speed: np.ndarray
 
     def __len__(self) -> int:
         return len(self.video)
 
 
-def find_clips(videos: AbstractVideos, spec: ClipSpec) -> ClipIndex:
+def find_clips(videos: AbstractVideos, spec: ClipSpec, max_speed: int = 1) -> ClipIndex:
     """Index the clips of a collection: as many entries as clips fit into its videos side by side.
 
-    Videos that are shorter than one clip are left out and named in one warning.
+    Videos that are shorter than one clip are left out and named in one warning. Clips are as long as at ``max_speed``,
+    or in a video that is shorter, at the highest speed at which one fits.
 
     Raises:
         ValueError: if no video is long enough.
@@ -135,15 +138,18 @@ def find_clips(videos: AbstractVideos, spec: ClipSpec) -> ClipIndex:
     longest, longest_seconds, longest_frames = "", -1.0, 0
     for index in range(len(videos)):
         times = videos.frame_times(index)
-        starts, clips = spec.count_starts(times), spec.count_clips(times)
-        if clips == 0:
+        for speed in range(max_speed, 0, -1):
+            starts, clips = spec.at_speed(speed).count_starts(times), spec.at_speed(speed).count_clips(times)
+            if clips:
+                break
+        else:
             too_short.append(videos.name(index))
             if len(times) and times.starts[-1] > longest_seconds:
                 longest, longest_seconds, longest_frames = videos.name(index), times.starts[-1], len(times)
             continue
         edges = np.arange(clips + 1) * starts // clips
         even = np.arange(clips) * (starts - 1) // max(1, clips - 1)
-        columns.append(np.stack([np.full(clips, index), edges[:-1], edges[1:], even]))
+        columns.append(np.stack([np.full(clips, index), edges[:-1], edges[1:], even, np.full(clips, speed)]))
     if not columns:
         raise ValueError(
             f"no video is long enough for a clip of {spec}: the longest of {len(videos)}, {longest}, has "
