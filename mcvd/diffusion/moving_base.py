@@ -17,7 +17,7 @@ from mcvd.runtime.distributed import sum_over_processes
 
 RELIANCE = 0.75  # before any clip was measured
 ACROSS = 0.4  # part of the flow across a gap in what each end of it is expected to do, if its own motion is seen too
-STILL = 0.024  # difference of neighbouring frames, range [-1, 1], below which flow is mostly that of noise
+STILL = 0.04  # difference of neighbouring frames, range [-1, 1], below which flow is mostly that of noise
 REACH = 2  # pixels of the box filters around each pixel, within which it is looked for
 ODD = 1e-3  # squared change of a clip, range [-1, 1], below which it counts less
 
