@@ -139,7 +139,8 @@ def find_clips(videos: AbstractVideos, spec: ClipSpec, max_speed: int = 1) -> Cl
     for index in range(len(videos)):
         times = videos.frame_times(index)
         for speed in range(max_speed, 0, -1):
-            starts, clips = spec.at_speed(speed).count_starts(times), spec.at_speed(speed).count_clips(times)
+            played = spec.at_speed(speed)
+            starts, clips = played.count_starts(times), played.count_clips(times)
             if clips:
                 break
         else:
