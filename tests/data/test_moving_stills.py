@@ -81,6 +81,15 @@ def test_moves_are_of_all_speeds_and_some_cameras_stand_still():
     assert np.mean([move.centre[-1] @ inward >= -0.1 for move in moves]) > 0.85  # towards where there is room
 
 
+def test_in_minutes_nothing_grows_ever_faster():
+    """The camera, or what moves before it, would be nothing but a blur."""
+    generators = [np.random.default_rng(n) for n in range(60)]
+    cameras = [CameraMove.drawn(generator, 3000, 10.0, np.ones(2)) for generator in generators]
+    for moves in (cameras, [Cutout.drawn(generator, 3000, 10.0) for generator in generators]):
+        speeds = np.array([np.hypot(*np.diff(move.centre, axis=0).T) * 10 for move in moves])  # views a second
+        assert np.median(speeds[:, -1000:]) < 2 * np.median(speeds[:, :10]) and speeds[:, -1000:].max() < 6
+
+
 def test_a_shaken_camera_forgets_its_speed_in_seconds_not_in_frames():
     """What it does next is not always what it did, and at another frame rate it shakes as fast."""
 

@@ -13,6 +13,7 @@ from torch.nn.functional import avg_pool2d, grid_sample
 
 SUPERSAMPLING = 2  # along each axis
 WAVES = 4  # of the outline around a circle
+SPEEDS_UP_SECONDS = 4.0  # then a speed stays: what grows for minutes would be nothing but a blur
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Cutout:
         towards, start = generator.uniform(0, 2 * np.pi), generator.uniform(-0.45, 0.45, 2)
         speed, hertz, phase = magnitude(0.05, 1.5), magnitude(0.3, 2.0), generator.uniform(0, 2 * np.pi)
         faster = generator.uniform(-0.5, 0.5)
-        on_its_way = speed * (seconds + faster * seconds**2 / 2)
+        on_its_way = speed * way_after(seconds, faster)
         to_and_fro = speed / (2 * np.pi * hertz) * (np.sin(2 * np.pi * hertz * seconds + phase) - np.sin(phase))
         way = to_and_fro if generator.random() < 1 / 3 else on_its_way
         turn = np.radians(magnitude(2, 200)) * generator.choice((-1, 0, 1))
@@ -70,6 +71,12 @@ class Cutout:
             outline=np.stack([strength, generator.uniform(0, 2 * np.pi, WAVES)]),
             texture=generator.uniform(0.2, 0.8, 2),
         )
+
+
+def way_after(seconds: NDArray[np.float64], faster: float) -> NDArray[np.float64]:
+    """How far something is that begins at unit speed and is so much faster every second, for the first few of them."""
+    speeds_up = np.minimum(seconds, SPEEDS_UP_SECONDS)
+    return seconds + faster * speeds_up * (seconds - speeds_up / 2)
 
 
 def put_over(

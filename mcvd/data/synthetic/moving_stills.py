@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample
 
-from mcvd.data.synthetic.cutouts import SUPERSAMPLING, Cutout, places_seen, put_over, reduced
+from mcvd.data.synthetic.cutouts import SUPERSAMPLING, Cutout, places_seen, put_over, reduced, way_after
 from mcvd.data.synthetic.drawn import DrawnVideos
 from mcvd.video.decoders.base import FRAME_SUFFIXES
 from mcvd.video.decoders.pictures import load_picture
@@ -54,7 +54,8 @@ class CameraMove:
         Speeds are spread evenly over their orders of magnitude: a pan of 2% to 100% of the view a second, a zoom of
         1% to 40%, a turn of 0.2 to 20 degrees, each absent in some moves; one in ten stands on a tripod. A hand that
         shakes adds a speed of 1% to 100% of the view a second and a turn, in any direction, which it forgets within
-        0.03 to 3 seconds: what film of hands does next is not always what it did.
+        0.03 to 3 seconds: what film of hands does next is not always what it did. Pans, zooms and turns speed up or
+        slow down in the first four seconds.
         """
         from scipy.signal import lfilter  # seconds of import, for who draws
 
@@ -70,7 +71,7 @@ class CameraMove:
         shake, memory_seconds = speed(0.01, 1.0, 0.6), np.exp(generator.uniform(np.log(0.03), np.log(3.0)))
         zoom, turn = (each * generator.choice((-1, 1)) for each in (zoom, turn))
         towards, tilt, faster = generator.uniform((0, -0.1, -0.2), (np.pi / 2, 0.1, 0.2))
-        way = seconds + faster * seconds**2 / 2
+        way = way_after(seconds, faster)
         keeps = np.exp(-1 / (frame_rate_hz * memory_seconds))
         kicks = generator.normal(size=(num_frames, 3)) * np.sqrt(1 - keeps**2)  # last: longer ones begin alike
         kicks[:1] /= np.sqrt(1 - keeps**2)  # it is as fast at first as later
