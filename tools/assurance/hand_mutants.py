@@ -62,7 +62,7 @@ MUTANTS: dict[str, tuple[Tests, list[tuple[str, str]]]] = {
             ("edges = np.arange(clips + 1) * starts // clips", "edges = np.arange(clips + 1) * (starts - 1) // clips"),
             ("(starts - 1) // max(1, clips - 1)", "starts // max(1, clips)"),
             ("edges[:-1], edges[1:], even", "edges[1:], edges[:-1], even"),
-            ("            if clips:", "            if clips > 1:"),
+            ("count_starts(times) > 0", "count_starts(times) > 1"),
             ("> longest_seconds:", "< longest_seconds:"),
             ("if len(self.size) != 2 or min(self.size) < 1:", "if len(self.size) != 2 or max(self.size) < 1:"),
             ("not 0 < self.frame_rate_hz <= MAX_RATE_HZ", "not 0 <= self.frame_rate_hz <= MAX_RATE_HZ"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -138,16 +139,14 @@ def find_clips(videos: AbstractVideos, spec: ClipSpec, max_speed: int = 1) -> Cl
     longest, longest_seconds, longest_frames = "", -1.0, 0
     for index in range(len(videos)):
         times = videos.frame_times(index)
-        for speed in range(max_speed, 0, -1):
-            played = spec.at_speed(speed)
-            starts, clips = played.count_starts(times), played.count_clips(times)
-            if clips:
-                break
-        else:
+        speed = _fastest(spec, times, max_speed)
+        if not speed:
             too_short.append(videos.name(index))
             if len(times) and times.starts[-1] > longest_seconds:
                 longest, longest_seconds, longest_frames = videos.name(index), times.starts[-1], len(times)
             continue
+        played = spec.at_speed(speed)
+        starts, clips = played.count_starts(times), played.count_clips(times)
         edges = np.arange(clips + 1) * starts // clips
         even = np.arange(clips) * (starts - 1) // max(1, clips - 1)
         columns.append(np.stack([np.full(clips, index), edges[:-1], edges[1:], even, np.full(clips, speed)]))
@@ -164,3 +163,9 @@ def find_clips(videos: AbstractVideos, spec: ClipSpec, max_speed: int = 1) -> Cl
             stacklevel=2,
         )
     return ClipIndex(*np.concatenate(columns, axis=1).astype(np.int64))
+
+
+def _fastest(spec: ClipSpec, times: FrameTimes, max_speed: int) -> int:
+    """The highest speed at which a clip fits into a video; 0: none does."""
+    speeds = range(max_speed, 0, -1)
+    return max_speed - bisect_left(speeds, True, key=lambda speed: spec.at_speed(speed).count_starts(times) > 0)
