@@ -81,6 +81,14 @@ def test_moves_are_of_all_speeds_and_some_cameras_stand_still():
     assert np.mean([move.centre[-1] @ inward >= -0.1 for move in moves]) > 0.85  # towards where there is room
 
 
+@pytest.mark.parametrize("frame_rate_hz", [0.5, 10.0])
+def test_a_shaken_camera_begins_where_it_looks_at_first(frame_rate_hz):
+    """At a low rate it was views away before the first frame, and saw the photograph's mirror image alone."""
+    moves = [CameraMove.drawn(np.random.default_rng(n), 3, frame_rate_hz, np.ones(2)) for n in range(40)]
+    assert not any(move.centre[0].any() for move in moves) and max(abs(move.angle[0]) for move in moves) <= 0.1
+    assert np.ptp([move.centre[1, 0] for move in moves]) > 0
+
+
 def test_in_minutes_nothing_grows_ever_faster():
     """The camera, or what moves before it, would be nothing but a blur."""
     generators = [np.random.default_rng(n) for n in range(60)]

@@ -76,6 +76,7 @@ class CameraMove:
         kicks = generator.normal(size=(num_frames, 3)) * np.sqrt(1 - keeps**2)  # last: longer ones begin alike
         kicks[:1] /= np.sqrt(1 - keeps**2)  # it is as fast at first as later
         shaken = shake / frame_rate_hz * np.cumsum(lfilter([1.0], [1.0, -keeps], kicks, axis=0), 0)
+        shaken -= shaken[0]  # it begins where it is said to, with what it sees inside the photograph
         centre = pan * way[:, None] * inward * np.array([np.cos(towards), np.sin(towards)]) + shaken[:, :2]
         bound = np.log(MAX_ZOOM)
         angle = tilt + turn * way + ROLL * shaken[:, 2]
