@@ -69,9 +69,15 @@ class GenerationEngine:
         ``signals`` are those of a model that takes some, told or not; ``low`` what is made larger.
 
         Raises:
-            ValueError: at once, for keyframes that do not fit.
+            ValueError: at once, for keyframes that do not fit, and for weights of which none is float32.
         """
         options = self.options
+        dtypes = {weights.dtype for weights in self.denoiser.net.parameters()}
+        if dtypes and torch.float32 not in dtypes:
+            raise ValueError(
+                f"the weights are {', '.join(sorted(map(str, dtypes)))}, and frames and noise are float32: call "
+                'float() on the model; precision="bf16" or "fp16" computes the network in 16 bits'
+            )
         keyframes = None
         if options.known is not None:
             keyframes = Keyframes.of(options.known, options.known_pixels, past, num_frames, self.encode)

@@ -53,6 +53,15 @@ def test_a_cpu_without_fast_bf16_is_told_of(monkeypatch):
         tiny_model().predict(pixels(1, 2, 1, 16, 16), 3, sampler=DDIM(num_steps=1), precision="bf16")
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_weights_of_another_precision_are_refused_with_what_to_do(dtype):
+    """The convolution said that its input and weights should be the same, and not which of them to change."""
+    model, past = tiny_model().to(dtype), pixels(1, 2, 1, 16, 16)
+    with pytest.raises(ValueError, match=rf"the weights are {dtype}.*call float\(\)"):
+        model.predict(past, 3, sampler=DDIM(num_steps=1))
+    assert model.float().predict(past, 3, sampler=DDIM(num_steps=1)).shape == (1, 3, 1, 16, 16)
+
+
 def test_an_unknown_precision_is_refused():
     with pytest.raises(ValueError, match="bf16"):
         tiny_model().predict(pixels(1, 2, 1, 16, 16), 3, precision="int8")
