@@ -20,8 +20,8 @@ def sampler_names() -> list[str]:
 
 
 FROM_DIFFUSERS = "diffusers."
-_MOST_DIGITS = 9  # of a number of steps
 """What a name begins with that is a scheduler's of diffusers, such as ``diffusers.EulerDiscreteScheduler``."""
+_MOST_DIGITS = 9  # of a number of steps
 
 
 def takes_steps(name: str) -> bool:
