@@ -1,16 +1,19 @@
-"""What becomes of rollouts, kind by kind: contrast, sharpness and motion of their last frames by those of the film.
+"""What becomes of rollouts, kind by kind: contrast, sharpness and motion of their frames by those of the film.
 
     python tools/studies/rollouts.py MODEL films/heldout [--num-frames 60] [--window 15] [--sampler UniPC:8:0.15]
 
 MODEL is anything that `mcvd.load` takes; a sampler is named with its calls and the noise that it ends at (`sigma_min`),
 the model's own without. Each rollout begins with the first frames of one of the clips that lie evenly in the films of a
-kind (for "streets", of drawn ones) and its last frames are compared with all frames of that clip, so 1 is best. What to
-look for is sharpness above 1.5, which is grain, and motion near 0, which is a frozen picture.
+kind (for "streets", of drawn ones) and its last frames are compared with all frames of that clip, so 1 is best. Motion
+is all that changes from frame to frame, movement what optical flow between the two explains of that. What to look
+for is sharpness above 1.5, which is grain, motion near 0, which is a frozen picture, and motion without movement, which
+is flicker.
 """
 
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import torch
 from bundled_scores import even_clips
@@ -20,10 +23,13 @@ from torch import Tensor
 import mcvd
 from mcvd.data import ClipSpec
 from mcvd.data.synthetic.driving.scenes import DrivingScenes
+from mcvd.diffusion.optical_flow import carry, optical_flow
+from mcvd.frames import model_from_pixels
 from mcvd.samplers import LogSNR
 from mcvd.samplers.select import sampler_by_name
 
-FIGURES = ("contrast", "sharpness", "motion")
+FIGURES = ("contrast", "sharpness", "motion", "movement")
+LEAST = 0.01  # of a ratio: nothing moved, and a mean of logarithms is wanted
 NUM_STREETS = 4
 
 
@@ -42,7 +48,8 @@ def main() -> None:
     sampler = None
     if options.sampler:
         name, calls, sigma_min = options.sampler.split(":")
-        sampler = replace(sampler_by_name(name, int(calls)), spacing=LogSNR(sigma_min=float(sigma_min)))  # type: ignore[type-var]
+        spacing = LogSNR(sigma_min=float(sigma_min))
+        sampler = replace(sampler_by_name(name, int(calls)), spacing=spacing)  # type: ignore[type-var]
     spec = ClipSpec(model.block.num_frames, model.size, 3)
     clips = {
         folder.name: even_clips(folder, spec, options.clips)
@@ -61,18 +68,29 @@ def main() -> None:
             context_noise=options.context_noise,
             seed=0,
         )
-        ends = of_frames(made[:, -options.window - 1 :])
+        video = torch.cat([each[:, : model.block.past], made], 1)
+        ends = of_frames(video[:, -options.window - 1 :])
         found.append(ends / of_frames(each))
         print(row(kind, found[-1]), flush=True)
-    print(row("mean", torch.stack(found).log().mean(0).exp()))
+    print(row("mean", torch.stack(found).clamp(min=LEAST).log().mean(0).exp()))
     sharpness = torch.stack(found)[:, FIGURES.index("sharpness")]
     print(f"sharpness above 1.5 on {int((sharpness > 1.5).sum())} of {len(found)}")
 
 
 def of_frames(videos: Tensor) -> Tensor:
-    """The figures of uint8 videos (B, T, C, H, W), means over all frames but the first: (3,)."""
+    """The figures of uint8 videos (B, T, C, H, W), means over all frames but the first: (4,)."""
     found = curves(videos[:, 1:], videos[:, :1])
-    return torch.tensor([found[name] for name in FIGURES]).mean(1)
+    found["movement"] = [movement(video) for video in videos]
+    return torch.tensor([fmean(found[name]) for name in FIGURES])
+
+
+def movement(video: Tensor) -> float:
+    """Of one, (T, C, H, W): the root mean square difference of neighbours, less what flow leaves of it, grey levels."""
+    frames = model_from_pixels(video)
+    here, before = frames[1:], frames[:-1]
+    left = carry(before, optical_flow(here, before))
+    sizes = [(each - here).square().mean((1, 2, 3)).sqrt() for each in (before, left)]
+    return 127.5 * (sizes[0] - sizes[1]).clamp(min=0).mean().item()
 
 
 def row(name: str, ratios: Tensor) -> str:
