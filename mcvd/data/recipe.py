@@ -11,6 +11,7 @@ from mcvd.data.video_clips import VideoClips
 from mcvd.data.videos import AbstractVideos
 from mcvd.runtime.error_text import one_line
 from mcvd.runtime.named_classes import NotTrustedError, Slots, Trust, check_classes
+from mcvd.runtime.parser_text import misfit, refusal
 from mcvd.runtime.yaml_file import read_yaml
 
 SLOTS: Slots = {
@@ -79,4 +80,9 @@ def data_from_recipe(
     except NotTrustedError as error:
         raise ValueError(f"{recipe or root}: {error}") from None
     except (ArgumentError, ArithmeticError, AttributeError, LookupError, TypeError) as error:
-        raise ValueError(f"{recipe or root}: {one_line(error)}") from error
+        text = one_line(error)
+        raise ValueError(f"{recipe or root}: {misfit(text) or text}") from error
+    except ValueError as error:
+        if (reason := refusal(one_line(error))) is None:
+            raise
+        raise ValueError(f"{recipe or root}: {reason}") from error

@@ -22,7 +22,7 @@ from mcvd.nets import AbstractConditioning
 from mcvd.noise import AbstractNoiseSchedule
 from mcvd.runtime.error_text import one_line
 from mcvd.runtime.named_classes import NotTrustedError, Slots, Trust, check_classes, is_within, paths_of
-from mcvd.runtime.parser_text import misfit
+from mcvd.runtime.parser_text import misfit, refusal
 from mcvd.samplers import AbstractSampler, AbstractSpacing
 from mcvd.samplers.select import sampler_names
 
@@ -67,7 +67,7 @@ def model_from_config(
         raise
     except (Exception, SystemExit) as error:  # the parser lets its many types of error through
         text = one_line(error)
-        reason = (misfit(text) or text).removeprefix("model.")
+        reason = (misfit(text) or refusal(text) or text).removeprefix("model.")
         raise ValueError(f"{UNFIT}{reason}") from error
 
 

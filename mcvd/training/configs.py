@@ -15,7 +15,7 @@ from mcvd.models.files import read_model
 from mcvd.models.mcvd import MCVD
 from mcvd.runtime.error_text import one_line
 from mcvd.runtime.named_classes import check_classes
-from mcvd.runtime.parser_text import key_of, misfit
+from mcvd.runtime.parser_text import key_of, lacks_class, misfit, place_of
 from mcvd.runtime.suggest import did_you_mean
 from mcvd.runtime.yaml_file import read_yaml
 from mcvd.training.class_words import wrong_class
@@ -136,8 +136,9 @@ def explain(error: Exception, known: Iterable[str], words: Sequence[str], sectio
         return f"{key + ': ' if key else ''}there is no {module}.{name}{guess}"
     if key and (wrong := wrong_class(words, key, sections)):
         return wrong
-    if key and "NestedArg(" in text:
-        return f"--{key}: an argument was given of it, and no class that takes it: name one first, --{key} CLASS"
+    if key and lacks_class(text):
+        place = place_of(text)
+        return f"--{place}: an argument was given of it, and no class that takes it: name one first, --{place} CLASS"
     if argument := _ARGUMENT.search(text):
         cls = resolve_name(argument[1])
         names = [each for each in signature(cls).parameters if each != "self"]

@@ -29,6 +29,7 @@ from mcvd.nets.compiled import Compile
 from mcvd.runtime.device import NO_BF16, has_fast_bf16
 from mcvd.runtime.error_text import one_line
 from mcvd.runtime.fsdp import FSDP2Strategy
+from mcvd.runtime.parser_text import refusal
 from mcvd.runtime.paths import check_writable
 from mcvd.training.checkpoint_io import AtomicCheckpointIO, batch_size_of, resumed_checkpoint
 from mcvd.training.checkpoints import Checkpoints
@@ -334,6 +335,10 @@ def run_cli(kind: type[FitCLI], argv: list[str], log: Log) -> dict[str, Any] | N
             cli = kind(argv, log)
         except MisconfigurationException as error:  # such as a device that is not there
             raise ConfigError(one_line(error)) from error
+        except ValueError as error:
+            if (reason := refusal(one_line(error))) is None:
+                raise
+            raise ConfigError(reason) from error
         cli.model.config = cli.model_config()
         if isinstance(cli.model, MCVD):
             cli.model.config |= cli.model.codec_config()

@@ -41,6 +41,18 @@ def test_what_is_no_recipe_is_named_in_one_line(tmp_path, content, fault):
     assert str(file) in str(refused.value) and "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("augment", "says"),
+    [("{max_speed: 0}", "max_speed must be 1 to"), ("{hue: x}", "data.augment.hue: expected a number, got x")],
+)
+def test_an_argument_of_an_object_is_told_as_any_other(tmp_path, augment, says):
+    file = tmp_path / "data.yaml"
+    file.write_text(f"data: {{root: videos, augment: {augment}}}")
+    with pytest.raises(ValueError, match=says) as refused:
+        data_from_recipe(file, num_frames=3)
+    assert str(refused.value).startswith(f"{file}: {says}") and "<class" not in str(refused.value)
+
+
 def test_nothing_named_is_refused():
     with pytest.raises(ValueError, match="name the videos"):
         data_from_recipe()

@@ -160,6 +160,19 @@ def test_a_number_in_place_of_an_object_is_named(key, value, wanted):
         mcvd.build(config)
 
 
+@pytest.mark.parametrize(
+    ("signals", "says"),
+    [
+        ({"names": ["a"], "std": [0]}, "signals.std must be above 0, got 0"),
+        ({"names": 3}, "signals.names: expected a list"),
+    ],
+)
+def test_what_is_wrong_inside_an_object_that_may_be_left_out_is_told_in_words(signals, says):
+    with pytest.raises(ValueError, match=f"does not make a model: {says}") as refused:
+        mcvd.build(tiny_config() | {"signals": signals})
+    assert "<class" not in str(refused.value)
+
+
 def test_any_dataclass_is_written_and_read():
     config = config_of(SPATIN, {"width": 16})
     assert model_from_config(SPATIN, config) == SPATIN(16)
