@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,7 @@ from mcvd.samplers import AbstractSampler
 from mcvd.samplers.base import Denoise
 
 AUTOCAST = {"float32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+NEGATIVE = 0.01  # an energy that rounding alone does not explain
 KNOWN_WEIGHT, KNOWN_MIN_SNR = 3.0, 0.1  # the best of those tried on streets other than those of docs/guides.md
 _OF_CONTEXT = 1 << 20  # in the key of a noise: beyond the draws of any sampler
 _OF_GUIDANCE, _OF_LOW = _OF_CONTEXT + 3, _OF_CONTEXT + 4
@@ -94,6 +96,8 @@ class BlockSampler:
                 if self.options.precision == "fp16"
                 else "its weights or the sampler are at fault"
             )
+            if self.options.guide is not None:
+                hint += ", or the guide: are its gradients finite?"
             raise NumbersError(
                 f"block {number}: the model generated numbers that are not finite (NaN or infinite), no video is made "
                 f"of them: {hint}"
@@ -209,10 +213,12 @@ class BlockSampler:
 
 def _of_sample(wish: Guide, bound: BoundDenoiser, sample: Tensor, t: Tensor) -> Tensor:
     """The energy of the frames that a sample means."""
-    energy = wish(bound.to_frames(sample), t)
-    if not isinstance(energy, Tensor) or energy.shape != t.shape:
-        got = tuple(energy.shape) if isinstance(energy, Tensor) else type(energy).__name__
-        raise ValueError(f"a guide returns a tensor with an energy for each video, {tuple(t.shape)} here, got {got}")
+    energy = _checked(wish(bound.to_frames(sample), t), t)
+    if (least := energy.detach().min().item()) < -NEGATIVE:
+        raise ValueError(
+            f"a guide's energy is 0 where frames are as wished, and above 0 elsewhere, got {least:.3g}: add what makes "
+            "its least value 0, or square a distance"
+        )
     return energy
 
 
@@ -220,7 +226,22 @@ def _of_state(
     wish: AbstractNoisyGuide, bound: BoundDenoiser, schedule: AbstractNoiseSchedule, state: Tensor, t: Tensor
 ) -> Tensor:
     """The energy of the noisy frames that a state means."""
-    return wish(*bound.noisy_frames(state, schedule(t)))
+    return _checked(wish(*bound.noisy_frames(state, schedule(t))), t)
+
+
+def _checked(energy: Any, t: Tensor) -> Tensor:
+    """What somebody's guide returned, if it can be followed.
+
+    Raises:
+        ValueError: it is not a number for each video.
+        NumbersError: one of these is NaN.
+    """
+    if not isinstance(energy, Tensor) or energy.shape != t.shape:
+        got = tuple(energy.shape) if isinstance(energy, Tensor) else type(energy).__name__
+        raise ValueError(f"a guide returns a tensor with an energy for each video, {tuple(t.shape)} here, got {got}")
+    if energy.isnan().any():
+        raise NumbersError("a guide returned an energy that is NaN: nothing can be learned of it")
+    return energy
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager:

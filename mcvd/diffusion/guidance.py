@@ -82,14 +82,14 @@ def guided(
         open_std = at.sigma * SIGMA_DATA / noisy_std(at, SIGMA_DATA)
         estimate = clean.detach()
         for number, (energy, (_, weight)) in enumerate(zip(energies, guides, strict=True)):
-            (uphill,) = grad(energy, clean, torch.ones_like(energy), retain_graph=True)
+            uphill = _uphill(energy, clean)
             # Of unit size on its way through the network, whose precision may be low.
             size = uphill.flatten(1).abs().amax(1).clamp(min=_TINY)
             uphill = uphill / _like(size, uphill)
             (step,) = grad(clean, state, uphill, retain_graph=number + 1 < len(guides))
             step = at.sigma**2 / at.alpha.clamp(min=1e-4) * step
             slope = (uphill * step).flatten(1).sum(1)
-            enough = 2 * energy.detach().to(slope) / (size * slope).clamp(min=_TINY)
+            enough = 2 * energy.detach().to(slope).clamp(min=0) / (size * slope).clamp(min=_TINY)
             length = torch.where(slope > 0, torch.minimum(weight * size, enough), 0)
             estimate = estimate - _bounded(_like(length, step) * step, open_std)
         return estimate
@@ -117,7 +117,7 @@ def guided_by_state(
         with torch.enable_grad():
             state = noisy.detach().requires_grad_()
             energies = energy(state, t)
-        (uphill,) = grad(energies, state, torch.ones_like(energies))
+        uphill = _uphill(energies, state)
         size = uphill.flatten(1).abs().amax(1).clamp(min=_TINY)  # a step of weight infinity has a direction too
         step = at.sigma**2 / at.alpha.clamp(min=1e-4) * uphill / _like(size, uphill)
         length = (weight * size).clamp(max=torch.finfo(step.dtype).max ** 0.25)
@@ -178,6 +178,28 @@ def conditioned(denoise: Denoise, frames: Tensor, keep: Tensor) -> Denoise:
         return denoise(torch.where(keep.view(*keep.shape, *(1,) * (noisy.ndim - 2)), frames, noisy), times)
 
     return shown
+
+
+def _uphill(energy: Tensor, x: Tensor) -> Tensor:
+    """The gradient of energies (B,) with respect to what they are of.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if torch.is_inference_mode_enabled():
+        raise ValueError(
+            "guides, known frames and loops follow gradients, which there are none of in torch.inference_mode(): call "
+            "the model outside of it; torch.no_grad() does no harm"
+        )
+    found = None
+    if energy.requires_grad:
+        (found,) = grad(energy, x, torch.ones_like(energy), retain_graph=True, allow_unused=True)
+    if found is None:
+        raise ValueError(
+            "a guide's energy has no gradient with respect to the frames: compute it from them by torch alone, without "
+            "detach(), item(), numpy() or whole numbers (uint8) on the way"
+        )
+    return found
 
 
 def _bounded(step: Tensor, open_std: Tensor) -> Tensor:

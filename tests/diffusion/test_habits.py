@@ -116,6 +116,36 @@ CALLS = {
     "a batch of none": (lambda model: model.predict(PAST[:0], 3), "a batch of none"),
     "sides that differ": (lambda model: model.interpolate(PAST, torch.cat([PAST, PAST]), 3), "got 1 and 2"),
     "no guide": (lambda model: model.predict(PAST, 3, guide=3), "guide must be .*got 3"),
+    "a guide of whole numbers": (
+        lambda model: model.predict(PAST, 3, steps=1, guide=lambda frames, t: frames.detach().abs().mean((1, 2, 3, 4))),
+        "energy has no gradient with respect to the frames",
+    ),
+    "a guide that looks elsewhere": (
+        lambda model: model.predict(PAST, 3, steps=1, guide=lambda frames, t: torch.ones(1, requires_grad=True)),
+        "energy has no gradient with respect to the frames",
+    ),
+    "a guide of NaN": (
+        lambda model: model.predict(PAST, 3, steps=1, guide=lambda frames, t: (frames * torch.nan).mean((1, 2, 3, 4))),
+        "a guide returned an energy that is NaN",
+    ),
+    "a guide upside down": (
+        lambda model: model.predict(PAST, 3, steps=1, guide=lambda frames, t: -5 - frames.abs().mean((1, 2, 3, 4))),
+        "energy is 0 where frames are as wished, and above 0 elsewhere, got -",
+    ),
+    "a guide of steep gradients": (
+        lambda model: model.predict(PAST, 3, steps=1, guide=lambda frames, t: (0 * frames).sqrt().sum((1, 2, 3, 4))),
+        "or the guide: are its gradients finite",
+    ),
+    "a guide where gradients are off": (
+        torch.inference_mode()(
+            lambda model: model.predict(PAST, 3, steps=1, guide=lambda frames, t: frames.abs().mean((1, 2, 3, 4)))
+        ),
+        r"torch.inference_mode\(\): call the model outside of it",
+    ),
+    "a keyframe where gradients are off": (
+        torch.inference_mode()(lambda model: model.predict(PAST, 3, steps=3, known={1: PAST[0, 0]})),
+        r"torch.inference_mode\(\): call the model outside of it",
+    ),
     "a keyframe too late": (lambda model: model.predict(PAST, 3, known={9: PAST[0, 0]}), r"known\[9\].*0 to 2"),
     "signals": (lambda model: model.predict(PAST, 3, signals={"steering": 0.1}), "takes no signals"),
     "seeds": (lambda model: model.predict(PAST, 3, seed=[1, 2]), "one for each of the 1 videos, got 2"),
