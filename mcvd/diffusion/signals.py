@@ -98,7 +98,10 @@ class Signals:
         if isinstance(given, Mapping):
             values = self._by_name(given)
         else:
-            values = torch.as_tensor(given)
+            try:
+                values = torch.as_tensor(given)
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise ValueError(f"signals must be numbers, equally many for each frame, got {given!r:.60}") from error
             values = values[None] if values.ndim == 1 else values
             values = values[None] if values.ndim == 2 else values
         fits = values.ndim == 3 and values.shape[0] in (1, num_videos) and values.shape[2] == self.size

@@ -64,7 +64,7 @@ def enlarged_stream(model: Enlarges, video: Tensor, options: SamplingOptions) ->
         raise ValueError("known frames, loops, rolling and guides belong to videos that are not known in another size")
     many, num_frames = shape[:2]
     nothing = torch.empty(many, 0, model.channels, *model.size, dtype=dtype)
-    if model.block.num_context or num_frames <= length:
+    if model.block.num_context or num_frames <= length or options.signals is not None:  # these are of a whole video
         return model.stream(nothing, num_frames, **vars(replace(options, low=video)))
     return _independent(model, video, options)
 

@@ -13,10 +13,12 @@ from torch import Tensor
 
 from mcvd.diffusion.masking import Masking
 from mcvd.diffusion.options import SamplingOptions
+from mcvd.diffusion.signals import Given, Signals, told_signals
 from mcvd.diffusion.tasks import INTERPOLATE
 from mcvd.diffusion.told_times import ToldTimes
 from mcvd.frames import FrameBlock, pixels_from_unit
 from mcvd.models.codecs.base import AbstractCodec
+from mcvd.runtime.numbers import NumbersError
 from mcvd.runtime.piece_store import PieceStore
 from mcvd.runtime.progress import progress_bar
 
@@ -30,6 +32,7 @@ class Interpolates(Protocol):
     block: FrameBlock
     masking: Masking
     codec: AbstractCodec
+    signals: Signals | None
     times: ToldTimes | None
 
     @property
@@ -78,6 +81,8 @@ class Upsampling:
             raise ValueError(f"factor must be a whole number from 2 to {MAX_FACTOR}, got {self.factor!r}")
         if self.options.known is not None or self.options.loop:
             raise ValueError("known frames and loops belong to one gap: use interpolate for that")
+        if self.options.signals is not None:
+            self._check_signals(self.options.signals)
         if isinstance(self.options.seed, Sequence):
             raise ValueError("seed must be one number: a video is one, however many gaps it has")
         rate = self.options.frame_rate_hz
@@ -88,6 +93,15 @@ class Upsampling:
         reason = INTERPOLATE.refusal(self.model.block, self.model.masking)
         if reason is not None:
             raise ValueError(reason)
+
+    def _check_signals(self, signals: Given) -> None:
+        """Refuse rows for single frames: each gap would take them for its own."""
+        try:
+            told_signals(self.model.signals, self.model.masking, signals, 1, 0, 1)
+        except NumbersError:
+            raise
+        except ValueError as error:
+            raise ValueError(f"upsampling tells the same signals of all frames, one row: {error}") from error
 
     def num_frames(self, num_given: int) -> int:
         """How many frames come of so many.

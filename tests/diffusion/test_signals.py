@@ -128,6 +128,8 @@ def test_guidance_over_signals_with_residuals():
     [
         (torch.zeros(4, 3), r"\(T, 3\).*5 generated frames, or all 7.*got \(1, 4, 3\).*wheel, label=car"),
         (torch.zeros(5, 2), r"got \(1, 5, 2\)"),
+        ([[0.0, 1, 0], [1.0]], r"signals must be numbers, equally many for each frame, got \[\[0.0"),
+        ("left", "signals must be numbers, .*got 'left'"),
         ({"wheel": 0.0}, "label is missing"),
         ({"wheel": 0.0, "label": "cars"}, "label is one of car, boat.*did you mean car"),
         ({"wheal": 0.0, "label": "car"}, "no wheal; did you mean wheel"),

@@ -64,6 +64,23 @@ def test_blocks_without_context_do_not_wait_for_each_other(num_samples):
     assert not torch.equal(one[..., 0:2, :, :, :], one[..., 2:4, :, :, :])
 
 
+def test_every_block_without_context_is_told_the_signals_of_its_own_frames():
+    config = tiny_config(past=0, current=2, future=0) | {"signals": {"names": ["wheel"]}, "reference": "context"}
+    config["net"]["init_args"] |= {"num_signals": 1, "conditioning": {"class_path": "mcvd.nets.Concat"}}
+    config["net"]["init_args"]["conditioning"]["init_args"] = {"tell_low": True}
+    model = mcvd.build(config | {"super_resolution": {"factor": 2}, "masking": {}}).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    video, straight = pixels(2, 6, 1, 8, 8), torch.zeros(6, 1)
+    turned = straight.clone()
+    turned[2:4] = 2.0
+    one, other = (model.enlarge(video, signals=each, **FAST) for each in (straight, turned))
+    assert torch.equal(one[:, :2], other[:, :2]) and torch.equal(one[:, 4:], other[:, 4:])
+    assert not torch.equal(one[:, 2:4], other[:, 2:4])
+    with pytest.raises(ValueError, match="a row for each of the 6 generated frames"):
+        model.enlarge(video, signals=straight[:2], **FAST)
+
+
 def test_noise_is_put_on_small_frames_in_half_of_the_training(model):
     drawn = model.draw({"video": pixels(64, 3, 1, 16, 16), "index": [*range(64)]})
     level = drawn.condition.low_noise

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from reference.tiny import pixels, tiny_model
+from reference.tiny import pixels, tiny_config, tiny_model
 
+import mcvd
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.diffusion.told_times import ToldTimes
 from mcvd.evaluation.baselines import cross_faded
@@ -104,6 +105,21 @@ def test_a_rate_that_is_none_is_refused(told, rate, message):
 def test_a_model_of_one_rate_takes_no_other(model):
     with pytest.raises(ValueError, match="trained at one rate"):
         model.upsample(pixels(3, 1, 16, 16), 2, frame_rate_hz=5, **FAST)
+
+
+def test_signals_are_those_of_all_frames_and_not_rows_that_each_gap_would_take_for_its_own():
+    config = tiny_config(past=2, current=3, future=2) | {"signals": {"names": ["wheel"]}}
+    config["net"]["init_args"]["num_signals"] = 1
+    model, video = mcvd.build(config).eval(), pixels(4, 1, 16, 16)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    one, other = (model.upsample(video, 2, signals={"wheel": each}, **FAST) for each in (0.0, 1.0))
+    assert not torch.equal(one, other)
+    for rows in (3, 7):  # of the block of a gap, and of it with its context, or of the whole video
+        with pytest.raises(ValueError, match="the same signals of all frames"):
+            model.upsample(video, 2, signals=torch.rand(rows, 1), **FAST)
+    with pytest.raises(ValueError, match="row 0, wheel is nan"):
+        model.upsample(video, 2, signals=[float("nan")], **FAST)
 
 
 def test_a_model_without_future_is_refused():
