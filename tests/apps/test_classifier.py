@@ -10,6 +10,8 @@ from reference.tiny_fit import TINY, assert_same_run
 
 import mcvd
 from mcvd.apps.cli.main import main
+from mcvd.apps.cli.render import settings_of
+from mcvd.diffusion.options import SamplingOptions
 from mcvd.models.classifier import load_classifier
 from mcvd.training.configs import with_configs
 
@@ -87,6 +89,16 @@ def test_what_does_not_fit_is_one_line(folder, monkeypatch, capsys, words, says)
     assert predict(folder, "never.png", *words) != 0
     assert says in capsys.readouterr().err.strip().splitlines()[-1]
     assert not (folder / "never.png").exists()
+
+
+def test_what_a_classifier_of_other_weights_began_is_not_taken_up(folder):
+    model, settings = mcvd.load(folder / "model"), []
+    for shift in (0.0, 0.0, 0.1):  # trained again in between
+        classifier = load_classifier(folder / "run/run-1/classifier")
+        next(classifier.parameters()).add_(shift)
+        settings.append(settings_of(model, SamplingOptions(guide=classifier.wish("light"))))
+    assert settings[0] == settings[1] != settings[2]
+    assert json.dumps(settings[2])
 
 
 def test_it_guides_at_another_size_and_says_so(folder, capsys):

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mcvd.apps.cli.setup import log
 from mcvd.diffusion.block_store import BlockStore
+from mcvd.diffusion.guides import NoisyClassifier
 from mcvd.diffusion.options import SamplingOptions
 from mcvd.models.codecs import Pixels
 from mcvd.models.video_model import VideoModel
@@ -115,7 +116,15 @@ def settings_of(model: VideoModel, options: SamplingOptions) -> dict[str, Any]:
         "config": model.config,
         "options": repr(options),
         "signals": options.signals,
+        "guide": _weights_of(options.guide),
     }
+
+
+def _weights_of(guide: object) -> str | None:
+    """The digest of a classifier's weights, which its description does not hold; None for what has none."""
+    if not isinstance(guide, NoisyClassifier) or not isinstance(guide.logits, nn.Module):
+        return None
+    return digest(guide.logits.state_dict())
 
 
 def _known(options: SamplingOptions) -> dict[str, Tensor]:
