@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import fields
 from hashlib import blake2b
 from typing import Any
 
@@ -11,6 +12,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from mcvd.data.batch_sampler import SAMPLES_SEEN, ResumableBatchSampler, ResumableLoader
+from mcvd.data.clips.augment import Augmentation
 from mcvd.data.clips.dataset import ClipDataset
 from mcvd.data.loader import ForkSafeLoader
 from mcvd.data.video_clips import VideoClips
@@ -97,7 +99,7 @@ class VideoData(VideoClips, LightningDataModule):
         self._start = {name: state_dict[name] for name in (SAMPLES_SEEN, "batches_done")}
         for side, before in state_dict.get("data", {}).items():
             now = self._fingerprints().get(side, before)
-            if now != before:
+            if any(now.get(key) != value for key, value in before.items()):  # of an older version some are not known
                 counts = [
                     f"{before[key]} -> {now[key]} {key}" for key in ("videos", "clips") if now[key] != before[key]
                 ]
@@ -108,7 +110,15 @@ class VideoData(VideoClips, LightningDataModule):
         """What the clips of training and validation are, in numbers that change when they do."""
         if self._known is None and self._clips is not None:
             self._known = dict(zip(("training", "validation"), map(_fingerprint, self._clips), strict=True))
+            self._known["training"]["augment"] = _told(self.augment)
         return self._known or {}
+
+
+def _told(augment: Augmentation) -> str:
+    """What is augmented, of all that could be, in words that new kinds of it do not change."""
+    return ", ".join(
+        f"{each.name} {value}" for each in fields(augment) if (value := getattr(augment, each.name)) != each.default
+    )
 
 
 def _fingerprint(clips: ClipDataset) -> dict[str, Any]:

@@ -184,6 +184,25 @@ def test_changed_data_is_told(change, tmp_path):
         data().load_state_dict(state)
 
 
+def test_another_augmentation_is_told(tmp_path):
+    for number in range(2):
+        mcvd.write_video(tmp_path / f"{number}.mp4", pixels(12, 3, 16, 16), fps=10)
+
+    def data(**augment):
+        found = mcvd.data.VideoData(tmp_path, num_frames=4, size=16, augment=mcvd.data.Augmentation(**augment))
+        found.setup("fit")
+        return found
+
+    state = data(reverse=True).state_dict()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        data(reverse=True).load_state_dict(state)
+        older = {side: {k: v for k, v in told.items() if k != "augment"} for side, told in state["data"].items()}
+        data().load_state_dict(state | {"data": older})
+    with pytest.warns(UserWarning, match="the training data changed.*other options of their clips"):
+        data(reverse=True, still=0.5).load_state_dict(state)
+
+
 @pytest.mark.parametrize("precision", ["bf16-true", "16-true", "64-true", "64"])
 def test_weights_of_another_precision_are_refused(config, tmp_path, precision):
     with pytest.raises(ConfigError, match=r"precision .*bf16-mixed"):

@@ -49,7 +49,9 @@ class ClipSignals:
         wrong = [what for what in ("reverse", "still") if getattr(augment, what)]
         wrong += ["max_speed"] if augment.max_speed > 1 else []
         if wrong:
-            raise ValueError(f"data.augment.{wrong[0]} changes what happens, and the signals would tell something else")
+            raise ValueError(
+                f"data.augment.{wrong[0]} changes what happens, and the signals would tell something else: leave it out"
+            )
         return cls(tuple(names), tuple(mirrored or ()))
 
     @property
