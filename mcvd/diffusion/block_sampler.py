@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf, isnan
 from typing import Any
 
 import torch
@@ -213,13 +214,7 @@ class BlockSampler:
 
 def _of_sample(wish: Guide, bound: BoundDenoiser, sample: Tensor, t: Tensor) -> Tensor:
     """The energy of the frames that a sample means."""
-    energy = _checked(wish(bound.to_frames(sample), t), t)
-    if (least := energy.detach().min().item()) < -NEGATIVE:
-        raise ValueError(
-            f"a guide's energy is 0 where frames are as wished, and above 0 elsewhere, got {least:.3g}: add what makes "
-            "its least value 0, or square a distance"
-        )
-    return energy
+    return _checked(wish(bound.to_frames(sample), t), t, lowest=-NEGATIVE)
 
 
 def _of_state(
@@ -229,18 +224,24 @@ def _of_state(
     return _checked(wish(*bound.noisy_frames(state, schedule(t))), t)
 
 
-def _checked(energy: Any, t: Tensor) -> Tensor:
-    """What somebody's guide returned, if it can be followed.
+def _checked(energy: Any, t: Tensor, lowest: float = -inf) -> Tensor:
+    """What somebody's guide returned, if it can be followed; one number is waited for.
 
     Raises:
-        ValueError: it is not a number for each video.
+        ValueError: it is not a number for each video, or below the lowest.
         NumbersError: one of these is NaN.
     """
     if not isinstance(energy, Tensor) or energy.shape != t.shape:
         got = tuple(energy.shape) if isinstance(energy, Tensor) else type(energy).__name__
         raise ValueError(f"a guide returns a tensor with an energy for each video, {tuple(t.shape)} here, got {got}")
-    if energy.isnan().any():
+    least = energy.detach().min().item()  # NaN if one of them is
+    if isnan(least):
         raise NumbersError("a guide returned an energy that is NaN: nothing can be learned of it")
+    if least < lowest:
+        raise ValueError(
+            f"a guide's energy is 0 where frames are as wished, and above 0 elsewhere, got {least:.3g}: add what makes "
+            "its least value 0, or square a distance"
+        )
     return energy
 
 

@@ -42,14 +42,13 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=15, help="frames at the end that are looked at")
     parser.add_argument("--clips", type=int, default=2, help="of each kind")
     parser.add_argument("--sampler", help="NAME:CALLS:SIGMA_MIN")
-    parser.add_argument("--context-noise", type=float, default=0.0)
     options = parser.parse_args()
     model = mcvd.load(options.model)
     sampler = None
     if options.sampler:
-        name, calls, sigma_min = options.sampler.split(":")
+        named, _, sigma_min = options.sampler.rpartition(":")
         spacing = LogSNR(sigma_min=float(sigma_min))
-        sampler = replace(sampler_by_name(name, int(calls)), spacing=spacing)  # type: ignore[type-var]
+        sampler = replace(sampler_by_name(named), spacing=spacing)  # type: ignore[type-var]
     spec = ClipSpec(model.block.num_frames, model.size, 3)
     clips = {
         folder.name: even_clips(folder, spec, options.clips)
@@ -61,14 +60,9 @@ def main() -> None:
     print("| kind | " + " | ".join(FIGURES) + " |\n" + "|---" * (1 + len(FIGURES)) + "|")
     found = []
     for kind, each in clips.items():
-        made = model.predict(
-            each[:, : model.block.past],
-            options.num_frames,
-            sampler=sampler,
-            context_noise=options.context_noise,
-            seed=0,
-        )
-        video = torch.cat([each[:, : model.block.past], made], 1)
+        past = each[:, : model.block.past]
+        made = model.predict(past, options.num_frames, sampler=sampler, seed=0)
+        video = torch.cat([past, made], 1)
         ends = of_frames(video[:, -options.window - 1 :])
         found.append(ends / of_frames(each))
         print(row(kind, found[-1]), flush=True)
