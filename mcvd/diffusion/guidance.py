@@ -197,7 +197,7 @@ def _uphill(energy: Tensor, x: Tensor) -> Tensor:
     if found is None:
         raise ValueError(
             "a guide's energy has no gradient with respect to the frames: compute it from them by torch alone, without "
-            "detach(), item(), numpy() or whole numbers (uint8) on the way"
+            "torch.no_grad(), detach(), item(), numpy() or whole numbers (uint8) on the way"
         )
     return found
 

@@ -119,12 +119,13 @@ def test_uncertainty_shows_mean_spread_and_samples(model, video, tmp_path, capsy
     assert (spread[:2] == nothing).all() and (spread[2:] != nothing).any()
 
 
-def test_interpolate_remakes_the_gap_and_keeps_the_rest(model, video, tmp_path):
+def test_interpolate_remakes_the_gap_and_keeps_the_rest(model, video, tmp_path, capsys):
     out = tmp_path / "out.mp4"
     words = ["interpolate", video, "--model", model, "--gap", "10:16", "--out", str(out), *FAST]
     assert main(words) == 0
     made = greys(out)
     assert len(made) == 15
+    assert "mcvd: new in it: frames 5 to 7 of 15, counted from 0" in capsys.readouterr().err  # of 30, of twice the rate
     assert made[:5] + made[8:] == pytest.approx([0, 2, 4, 6, 8, 16, 18, 20, 22, 24, 26, 28], abs=0.6)
 
 

@@ -20,7 +20,8 @@ EXAMPLES = """examples:
 
 def _add_arguments(command: ArgumentParser) -> None:
     command.add_argument("video", metavar="VIDEO")
-    command.add_argument("--gap", type=_gap, required=True, metavar="START:END", help="frames START <= i < END")
+    text = "frames START <= i < END of VIDEO, as it numbers them"
+    command.add_argument("--gap", type=_gap, required=True, metavar="START:END", help=text)
     text = "generate only where this picture is white, the rest of the gap's frames is kept"
     command.add_argument("--inpaint", metavar="MASK", help=text)
     add_known_by(command)
@@ -52,7 +53,7 @@ def run(
     from mcvd.apps.cli.checks import check_inputs, check_videos_out
     from mcvd.apps.cli.output import Form, Gallery, write_output
     from mcvd.apps.cli.render import render
-    from mcvd.apps.cli.setup import ModelChoice
+    from mcvd.apps.cli.setup import ModelChoice, log
     from mcvd.diffusion.tasks import INTERPOLATE
     from mcvd.video.decoders.base import VideoError
     from mcvd.video.timing import frames_at_rate, warn_of_repeats
@@ -87,6 +88,7 @@ def run(
     with render(out, model, past[None], future[None], high - low, chosen, own) as samples:
         form = Form.of(look, fps, chosen.frame_rate_hz or model.frame_rate_hz, video)
         write_output(out, samples, past, future, form, page, json=json)
+    log(f"new in it: frames {low} to {high - 1} of {len(frames)}, counted from 0")
 
 
 def _gap(text: str) -> range:
